@@ -1,0 +1,1 @@
+//! One exchange: attempts, commit point, clocks, cancellation, ledger. The one driver.

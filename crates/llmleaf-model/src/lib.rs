@@ -1,0 +1,1 @@
+//! The canonical request, event grammar, usage, errors and losses that every dialect maps to.

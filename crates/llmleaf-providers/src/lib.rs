@@ -1,0 +1,1 @@
+//! The roster: each provider is a row of data over a dialect.

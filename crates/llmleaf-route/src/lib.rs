@@ -1,0 +1,1 @@
+//! Which target next: routes, attempt budget, commit point, clocks and health as pure state machines.

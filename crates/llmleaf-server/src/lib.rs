@@ -1,0 +1,1 @@
+//! The surface: route registry, listeners, authentication, admin and discovery.

@@ -1,0 +1,1 @@
+//! Test support: recordings, a replay upstream, fault scripts.

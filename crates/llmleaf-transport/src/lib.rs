@@ -1,0 +1,1 @@
+//! Upstream HTTP: connections owned by the exchange that uses them, pools, TLS.

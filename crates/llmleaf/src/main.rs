@@ -1,0 +1,2 @@
+//! The llmleaf program.
+fn main() {}
