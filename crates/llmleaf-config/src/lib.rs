@@ -1,1 +1,71 @@
-//! The TOML file: typed, validated, every mistake reported at once with a caret under it.
+//! The configuration file: typed, validated, every mistake reported at once with a caret under it.
+//!
+//! This is the only crate that reads the process environment, and the only files it reads are the
+//! configuration and the `file:` secrets that it names. It knows no runtime, socket or HTTP: its result is
+//! a [`Config`] of plain values, complete and consistent, or the [`Diagnostics`] that say why not.
+//!
+//! Reading order: `read.rs` (how one table is read without stopping at the first mistake), then one file
+//! per table (`server.rs`, `providers.rs`, `settings.rs`, `routes.rs`, `keys.rs`, `oauth.rs`, `control.rs`),
+//! then `crosscheck.rs` (what must hold between tables) and `pending.rs` (what is accepted but not in
+//! effect yet).
+
+mod control;
+mod keys;
+mod oauth;
+mod providers;
+mod routes;
+mod secrets;
+mod server;
+mod settings;
+mod timeouts;
+
+pub use control::{
+    Control, ControlAuth, ControlCall, ControlCredential, Identity, Intercept, InterceptPhase,
+    LimitsPull, OnError, Topology, UsagePush,
+};
+pub use keys::Key;
+pub use oauth::{Introspection, Oauth};
+pub use providers::{Limits, Provider};
+pub use routes::{Route, Target};
+pub use secrets::Secret;
+pub use server::{LossPolicy, Server, Tls};
+pub use settings::{ChatApi, PromptCache, Settings, UpstreamStreaming, Voice};
+pub use timeouts::{TimeoutOverrides, Timeouts};
+
+/// A whole, validated configuration.
+#[derive(Debug)]
+pub struct Config {
+    /// The listener and the defaults for everything below.
+    pub server: Server,
+    /// The services that can be called, in file order; names are unique.
+    pub providers: Vec<Provider>,
+    /// Which model name goes where, in file order; models are unique and targets name real providers.
+    pub routes: Vec<Route>,
+    /// Who may call; ids and display names are unique.
+    pub keys: Vec<Key>,
+    /// Callers proven by signed tokens.
+    pub oauth: Option<Oauth>,
+    /// The controller that this node pulls from and pushes to.
+    pub control: Option<Control>,
+}
+
+impl Config {
+    /// The provider of that name.
+    pub fn provider(&self, name: &str) -> Option<&Provider> {
+        self.providers.iter().find(|p| p.name == name)
+    }
+
+    /// The five clocks of an attempt: the route's word counts before the provider's, and that before the
+    /// server's.
+    pub fn timeouts(&self, route: Option<&Route>, provider: &Provider) -> Timeouts {
+        let base = self.server.timeouts.with(&provider.timeouts);
+        route.map_or(base, |route| base.with(&route.timeouts))
+    }
+
+    /// What to do about losses on that route.
+    pub fn loss_policy(&self, route: Option<&Route>) -> LossPolicy {
+        route
+            .and_then(|route| route.loss_policy)
+            .unwrap_or(self.server.loss_policy)
+    }
+}
