@@ -1,2 +1,73 @@
-//! The one entry for project chores.
-fn main() {}
+//! The one entry for project chores: `cargo xtask help` lists them.
+//!
+//! Only the standard library is used, so that the checks build in a second on a cold machine. To read: `tidy.rs` has the
+//! table of rules, each rule's file has its reasons, `tidy/source.rs` has the little that is understood of Rust.
+
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+mod check;
+mod tidy;
+
+/// One chore: what is typed, what it is for, what it runs.
+struct Chore {
+    name: &'static str,
+    about: &'static str,
+    run: fn(&Path) -> Result<(), String>,
+}
+
+const CHORES: &[Chore] = &[
+    Chore {
+        name: "check",
+        about: "formatting, clippy and tidy, in that order; stops at the first that fails",
+        run: check::run,
+    },
+    Chore {
+        name: "tidy",
+        about: "the house rules that rustfmt and clippy cannot see; lists every violation",
+        run: tidy::run,
+    },
+    Chore {
+        name: "help",
+        about: "this list",
+        run: help,
+    },
+];
+
+fn main() -> ExitCode {
+    let mut arguments = std::env::args().skip(1);
+    let wanted = arguments.next().unwrap_or_else(|| "help".to_owned());
+    let outcome = match (
+        CHORES.iter().find(|chore| chore.name == wanted),
+        arguments.next(),
+    ) {
+        (Some(chore), None) => (chore.run)(&root()),
+        (Some(_), Some(extra)) => Err(format!("{wanted} takes no argument, {extra:?} was given")),
+        (None, _) => Err(format!(
+            "no chore is named {wanted:?}; `cargo xtask help` lists them"
+        )),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(message) => {
+            eprintln!("xtask: {message}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn help(_root: &Path) -> Result<(), String> {
+    let mut out = std::io::stdout().lock();
+    for chore in CHORES {
+        writeln!(out, "cargo xtask {:<8}{}", chore.name, chore.about)
+            .map_err(|error| format!("cannot print: {error}"))?;
+    }
+    Ok(())
+}
+
+/// The workspace, wherever the command was typed.
+fn root() -> PathBuf {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    here.parent().unwrap_or(here).to_path_buf()
+}
