@@ -1,1 +1,33 @@
-//! Upstream HTTP: connections owned by the exchange that uses them, pools, TLS.
+//! Upstream HTTP/1.1: connections owned by the exchange that uses them, pools, TLS.
+//!
+//! The exchange that makes a [`Call`] owns its connection and drives it from its own task: no task
+//! is spawned per connection, a wake-up goes straight to the exchange, and dropping the [`Call`] or
+//! the [`Body`] closes the socket at once, because nothing else holds it.
+//!
+//! What this crate does not know: dialects, providers, credentials, retries across targets, and
+//! every clock but the one for connecting. Timeouts are the caller's: it drops the future.
+//!
+//! Nothing here is `Send`: each worker thread has its own [`Pool`].
+//!
+//! Reading order: [`origin`](Origin), [`pool`](Pool), `call`, `body`, then `conn` and `wire`
+//! (how one connection is driven), `dial`, `resolve` and `tls` (how one comes to be).
+
+mod body;
+mod call;
+mod conn;
+mod dial;
+mod error;
+mod origin;
+mod pool;
+mod resolve;
+mod stream;
+mod tls;
+mod wire;
+
+pub use body::{Body, Response};
+pub use call::Call;
+pub use error::TransportError;
+pub use origin::{Origin, OriginError};
+pub use pool::{Limits, Pool};
+pub use stream::Stream;
+pub use tls::{TlsConfig, TlsError};

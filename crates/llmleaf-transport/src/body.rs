@@ -1,0 +1,210 @@
+//! A response and its body, which owns the connection it comes from.
+
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use bytes::{Bytes, BytesMut};
+use http::{HeaderMap, StatusCode};
+use http_body::Body as _;
+use hyper::body::Incoming;
+
+use crate::conn::Conn;
+use crate::error::TransportError;
+use crate::origin::Origin;
+use crate::pool::Pool;
+
+/// A response whose head has arrived.
+pub struct Response {
+    pub status: StatusCode,
+    pub headers: HeaderMap,
+    pub body: Body,
+    pub(crate) reused: bool,
+}
+
+impl Response {
+    /// Whether the connection had carried another exchange before.
+    pub fn reused(&self) -> bool {
+        self.reused
+    }
+}
+
+/// A response body. Dropping it before its end closes the connection; at its clean end the
+/// connection goes back to the pool by itself.
+#[must_use = "dropping a body closes its connection"]
+pub struct Body(State);
+
+enum State {
+    Live(Live),
+    Ended,
+    Failed(TransportError),
+}
+
+struct Live {
+    conn: Box<Conn>,
+    incoming: Incoming,
+    pool: Pool,
+    origin: Arc<Origin>,
+}
+
+impl Body {
+    pub(crate) fn new(
+        conn: Box<Conn>,
+        incoming: Incoming,
+        pool: Pool,
+        origin: Arc<Origin>,
+    ) -> Body {
+        let mut body = Body(State::Live(Live {
+            conn,
+            incoming,
+            pool,
+            origin,
+        }));
+        body.end_if_complete();
+        body
+    }
+
+    /// The next bytes as they came, never empty; `None` at the end that the upstream marked.
+    ///
+    /// An end that was not marked is an error, and so is every poll after it. One chunk is handed
+    /// on at a time: whoever wants to write all that is there in one go polls until `Pending`.
+    pub fn poll_chunk(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Bytes, TransportError>>> {
+        let live = match &mut self.0 {
+            State::Live(live) => live,
+            State::Ended => return Poll::Ready(None),
+            State::Failed(error) => return Poll::Ready(Some(Err(error.clone()))),
+        };
+        let polled = match live.poll_data(cx) {
+            Poll::Ready(polled) => polled,
+            Poll::Pending => return Poll::Pending,
+        };
+        match polled {
+            Ok(Some(data)) => {
+                self.end_if_complete();
+                Poll::Ready(Some(Ok(data)))
+            }
+            Ok(None) => {
+                self.end();
+                Poll::Ready(None)
+            }
+            Err(error) => {
+                self.0 = State::Failed(error.clone());
+                Poll::Ready(Some(Err(error)))
+            }
+        }
+    }
+
+    /// The next bytes; see [`Body::poll_chunk`].
+    pub async fn chunk(&mut self) -> Option<Result<Bytes, TransportError>> {
+        std::future::poll_fn(|cx| self.poll_chunk(cx)).await
+    }
+
+    /// The whole body, if it is at most `limit` bytes.
+    ///
+    /// # Errors
+    ///
+    /// [`TransportError::BodyTooLarge`], as soon as it is known, and whatever ends the body early.
+    pub async fn collect(mut self, limit: usize) -> Result<Bytes, TransportError> {
+        let too_large = || TransportError::BodyTooLarge { limit };
+        if self.remaining().is_some_and(|len| len > limit as u64) {
+            return Err(too_large());
+        }
+        let Some(first) = self.chunk().await else {
+            return Ok(Bytes::new());
+        };
+        let first = first?;
+        if self.is_end_stream() && first.len() <= limit {
+            return Ok(first);
+        }
+        let mut whole = BytesMut::from(first);
+        while let Some(chunk) = self.chunk().await {
+            let chunk = chunk?;
+            if whole.len() + chunk.len() > limit {
+                return Err(too_large());
+            }
+            whole.extend_from_slice(&chunk);
+        }
+        if whole.len() > limit {
+            return Err(too_large());
+        }
+        Ok(whole.freeze())
+    }
+
+    /// Whether the body is known to have ended: nothing more will come, and nothing was lost.
+    pub fn is_end_stream(&self) -> bool {
+        matches!(self.0, State::Ended)
+    }
+
+    /// How many bytes are still to come, if the upstream declared it.
+    pub fn remaining(&self) -> Option<u64> {
+        match &self.0 {
+            State::Live(live) => live.incoming.size_hint().exact(),
+            State::Ended => Some(0),
+            State::Failed(_) => None,
+        }
+    }
+
+    /// A body whose declared length is reached ends without being polled once more.
+    fn end_if_complete(&mut self) {
+        if let State::Live(live) = &self.0
+            && live.incoming.is_end_stream()
+        {
+            self.end();
+        }
+    }
+
+    fn end(&mut self) {
+        if let State::Live(live) = std::mem::replace(&mut self.0, State::Ended) {
+            let Live {
+                conn,
+                incoming,
+                pool,
+                origin,
+            } = live;
+            drop(incoming);
+            pool.put(&origin, conn);
+        }
+    }
+}
+
+impl Live {
+    fn poll_data(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Bytes>, TransportError>> {
+        let Live { conn, incoming, .. } = self;
+        let mut arrived = conn.peek(|cx| poll_incoming(incoming, cx));
+        if arrived.is_pending() {
+            arrived = match conn.drive(cx, |cx| poll_incoming(incoming, cx)) {
+                Poll::Ready(Ok(arrived)) => Poll::Ready(arrived),
+                Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+                Poll::Pending => Poll::Pending,
+            };
+        }
+        arrived.map(|arrived| match arrived {
+            Some(Ok(data)) => Ok(Some(data)),
+            Some(Err(error)) => Err(conn.read_error(&error)),
+            None => Ok(None),
+        })
+    }
+}
+
+/// Like `poll_frame`, without trailers and empty frames.
+fn poll_incoming(
+    incoming: &mut Incoming,
+    cx: &mut Context<'_>,
+) -> Poll<Option<Result<Bytes, hyper::Error>>> {
+    loop {
+        match std::pin::Pin::new(&mut *incoming).poll_frame(cx) {
+            Poll::Ready(Some(Ok(frame))) => {
+                if let Ok(data) = frame.into_data()
+                    && !data.is_empty()
+                {
+                    return Poll::Ready(Some(Ok(data)));
+                }
+            }
+            Poll::Ready(Some(Err(error))) => return Poll::Ready(Some(Err(error))),
+            Poll::Ready(None) => return Poll::Ready(None),
+            Poll::Pending => return Poll::Pending,
+        }
+    }
+}

@@ -1,0 +1,177 @@
+//! Host names to addresses, off the runtime's thread, with a short memory.
+//!
+//! One lookup per host is under way at a time, so that a slow resolver holds one thread per host
+//! and not one per request; whoever asks meanwhile shares its answer. The system's resolver tells
+//! no time to live: an answer counts as fresh for a few seconds, and is still used for some
+//! minutes when the resolver fails or dawdles.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::net::{SocketAddr, ToSocketAddrs as _};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::time::{Instant, timeout};
+
+use crate::origin::Origin;
+
+/// How long an answer is used without asking again.
+const FRESH: Duration = Duration::from_secs(10);
+/// How long an answer may stand in for one that does not come.
+const STALE: Duration = Duration::from_secs(300);
+/// How long a stale answer waits for a fresh one.
+const PATIENCE: Duration = Duration::from_millis(500);
+/// More addresses than this are of no use within one connect timeout.
+const MAX_ADDRESSES: usize = 16;
+/// Hosts remembered; origins come from the configuration, so this is never reached in earnest.
+const MAX_HOSTS: usize = 1024;
+
+pub(crate) type Addresses = Arc<[SocketAddr]>;
+type Answer = Result<Addresses, Arc<str>>;
+type Flight = watch::Receiver<Option<Answer>>;
+
+#[derive(Debug, Default)]
+pub(crate) struct Resolver {
+    hosts: RefCell<HashMap<String, Host>>,
+}
+
+#[derive(Debug, Default)]
+struct Host {
+    known: Option<(Addresses, Instant)>,
+    flight: Option<Flight>,
+}
+
+impl Resolver {
+    /// The addresses of an origin, at least one.
+    pub async fn resolve(&self, origin: &Origin) -> Result<Addresses, Arc<str>> {
+        if let Some(ip) = origin.ip() {
+            return Ok(Arc::new([SocketAddr::new(ip, origin.port())]));
+        }
+        let now = Instant::now();
+        let known = self.known(origin, now);
+        if let Some((addresses, age)) = &known
+            && *age < FRESH
+        {
+            return Ok(Arc::clone(addresses));
+        }
+        let flight = self.join_flight(origin);
+        let answer = match known {
+            None => land(flight).await,
+            Some((stale, _)) => match timeout(PATIENCE, land(flight)).await {
+                Ok(Ok(fresh)) => Ok(fresh),
+                Ok(Err(_)) | Err(_) => return Ok(stale),
+            },
+        }?;
+        self.remember(origin, &answer);
+        Ok(answer)
+    }
+
+    /// No address of this host could be connected to: ask again the next time.
+    pub fn doubt(&self, origin: &Origin) {
+        if let Some(host) = self.hosts.borrow_mut().get_mut(origin.key())
+            && let Some((_, since)) = &mut host.known
+            && let Some(earlier) = Instant::now().checked_sub(FRESH)
+        {
+            *since = (*since).min(earlier);
+        }
+    }
+
+    fn known(&self, origin: &Origin, now: Instant) -> Option<(Addresses, Duration)> {
+        let hosts = self.hosts.borrow();
+        let (addresses, since) = hosts.get(origin.key())?.known.as_ref()?;
+        let age = now.saturating_duration_since(*since);
+        (age < STALE).then(|| (Arc::clone(addresses), age))
+    }
+
+    fn join_flight(&self, origin: &Origin) -> Flight {
+        let mut hosts = self.hosts.borrow_mut();
+        if hosts.len() >= MAX_HOSTS && !hosts.contains_key(origin.key()) {
+            hosts.clear();
+        }
+        let host = hosts.entry(origin.key().to_owned()).or_default();
+        // A flight that has landed, or whose thread is gone, is not joined again.
+        if let Some(flight) = &host.flight
+            && flight.has_changed().is_ok()
+            && flight.borrow().is_none()
+        {
+            return flight.clone();
+        }
+        let flight = take_off(origin.host().to_owned(), origin.port());
+        host.flight = Some(flight.clone());
+        flight
+    }
+
+    fn remember(&self, origin: &Origin, addresses: &Addresses) {
+        if let Some(host) = self.hosts.borrow_mut().get_mut(origin.key()) {
+            host.known = Some((Arc::clone(addresses), Instant::now()));
+            host.flight = None;
+        }
+    }
+}
+
+fn take_off(host: String, port: u16) -> Flight {
+    let (answer, flight) = watch::channel(None);
+    tokio::task::spawn_blocking(move || {
+        let looked_up = (host.as_str(), port).to_socket_addrs();
+        let result = match looked_up.map(|found| found.take(MAX_ADDRESSES).collect::<Vec<_>>()) {
+            Ok(found) if found.is_empty() => Err("no address".into()),
+            Ok(found) => Ok(found.into()),
+            Err(error) => Err(error.to_string().into()),
+        };
+        answer.send_replace(Some(result));
+    });
+    flight
+}
+
+async fn land(mut flight: Flight) -> Answer {
+    match flight.wait_for(Option::is_some).await {
+        Ok(answer) => answer.clone().unwrap_or_else(|| Err("no answer".into())),
+        Err(_) => Err("the lookup was abandoned".into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn origin(url: &str) -> Origin {
+        Origin::parse(url).expect("url").0
+    }
+
+    #[tokio::test]
+    async fn a_name_is_looked_up_once_and_remembered() {
+        let resolver = Resolver::default();
+        let origin = origin("http://localhost:81");
+        let first = resolver.resolve(&origin).await.expect("localhost");
+        assert!(first.iter().all(|a| a.ip().is_loopback() && a.port() == 81));
+        let second = resolver.resolve(&origin).await.expect("localhost");
+        assert!(Arc::ptr_eq(&first, &second));
+    }
+
+    #[tokio::test]
+    async fn a_doubted_answer_is_asked_for_again() {
+        let resolver = Resolver::default();
+        let origin = origin("http://localhost:81");
+        let first = resolver.resolve(&origin).await.expect("localhost");
+        resolver.doubt(&origin);
+        let second = resolver.resolve(&origin).await.expect("localhost");
+        assert!(!Arc::ptr_eq(&first, &second));
+    }
+
+    #[tokio::test]
+    async fn lookups_of_one_host_share_a_flight() {
+        let resolver = Resolver::default();
+        let origin = origin("http://localhost:81");
+        let (one, two) = tokio::join!(resolver.resolve(&origin), resolver.resolve(&origin));
+        assert!(Arc::ptr_eq(&one.expect("one"), &two.expect("two")));
+    }
+
+    #[tokio::test]
+    async fn an_unknown_name_is_an_error() {
+        let resolver = Resolver::default();
+        // RFC 6761 6.4: names under .invalid never resolve.
+        let error = resolver.resolve(&origin("http://nowhere.invalid")).await;
+        assert!(error.is_err());
+    }
+}

@@ -1,0 +1,81 @@
+//! One TLS client configuration, built once and shared by every pool.
+
+use std::sync::Arc;
+
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::{ClientConfig, RootCertStore};
+
+/// How upstream certificates are verified. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct TlsConfig {
+    client: Arc<ClientConfig>,
+}
+
+/// Why a TLS configuration could not be built.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum TlsError {
+    #[error("the CA file is not PEM: {0}")]
+    Pem(String),
+    #[error("the CA file holds no certificate")]
+    NoCertificate,
+    #[error("a certificate of the CA file cannot be a trust anchor: {0}")]
+    Anchor(String),
+    #[error("TLS cannot be set up: {0}")]
+    Setup(String),
+}
+
+impl TlsConfig {
+    /// Trusts Mozilla's root certificates.
+    ///
+    /// # Errors
+    ///
+    /// Only if the cryptography provider lacks TLS 1.2 and 1.3.
+    pub fn new() -> Result<TlsConfig, TlsError> {
+        Self::build(public_roots())
+    }
+
+    /// Trusts the certificates in `pem` as well: a company's own CA.
+    ///
+    /// # Errors
+    ///
+    /// When `pem` holds no certificate, or one that is malformed.
+    pub fn with_extra_ca(pem: &[u8]) -> Result<TlsConfig, TlsError> {
+        let mut roots = public_roots();
+        let before = roots.len();
+        for certificate in CertificateDer::pem_slice_iter(pem) {
+            let certificate = certificate.map_err(|e| TlsError::Pem(e.to_string()))?;
+            roots
+                .add(certificate)
+                .map_err(|e| TlsError::Anchor(e.to_string()))?;
+        }
+        if roots.len() == before {
+            return Err(TlsError::NoCertificate);
+        }
+        Self::build(roots)
+    }
+
+    fn build(roots: RootCertStore) -> Result<TlsConfig, TlsError> {
+        // The provider is given explicitly: with two compiled in, rustls would panic on choosing.
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let mut client = ClientConfig::builder_with_provider(provider)
+            .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
+            .map_err(|e| TlsError::Setup(e.to_string()))?
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        client.alpn_protocols = vec![b"http/1.1".to_vec()];
+        Ok(TlsConfig {
+            client: Arc::new(client),
+        })
+    }
+
+    pub(crate) fn client(&self) -> Arc<ClientConfig> {
+        Arc::clone(&self.client)
+    }
+}
+
+fn public_roots() -> RootCertStore {
+    RootCertStore {
+        roots: webpki_roots::TLS_SERVER_ROOTS.to_vec(),
+    }
+}
