@@ -1,1 +1,106 @@
-//! Every wire, both ends: consumers that speak it and providers that speak it. No I/O.
+//! Every wire, both ends: consumers that speak it and providers that speak it.
+//!
+//! Sans-IO: bytes in, values out; no clock, socket, task or environment. A dialect is one folder whose
+//! rooms serve both ends with one set of wire structs.
+//!
+//! Two ways lead through a dialect:
+//!
+//! - *Across*: [`Dialect::parse_request`] → [`ChatWire::render_request`], and back
+//!   [`Decoder`] → events → [`Encoder`]. What does not fit is a [`Loss`](llmleaf_model::Loss).
+//! - *Same dialect in and out*: [`Head`] is read from the consumer's bytes, [`ChatWire::edit_request`] splices
+//!   the few named edits, and frames go back as they came ([`ChatWire::relay`]), while the decoder reads beside them.
+//!
+//! Reading order: [`head`], [`object`], [`splice`], then a dialect's folder from its top file down.
+
+pub mod assembly;
+pub mod chat_completions;
+pub mod head;
+pub mod messages;
+pub mod object;
+pub mod splice;
+mod wire;
+
+pub use head::Head;
+pub use llmleaf_framing::Frame;
+pub use wire::{ChatWire, Dialect};
+
+use bytes::Bytes;
+use llmleaf_model::{Event, Loss};
+
+/// What a provider is asked for, beside the request itself.
+#[derive(Clone, Copy, Debug)]
+pub struct Target<'a> {
+    /// The model's name at the provider.
+    pub model: &'a str,
+    /// Ask for a stream, whatever the consumer asked.
+    pub stream: bool,
+}
+
+/// A request rendered for a provider.
+#[derive(Debug)]
+pub struct Rendered {
+    /// The body.
+    pub body: Bytes,
+    /// What the wire could not express.
+    pub losses: Vec<Loss>,
+    /// A usage report in the stream was asked for although the consumer did not: it is hidden on the way back.
+    pub usage_added: bool,
+}
+
+/// Provider end of a stream: frames to events. Pure state; never blocks, never panics.
+pub trait Decoder {
+    /// Takes the next frame and appends the events it means.
+    fn push(&mut self, frame: &Frame, out: &mut Vec<Event>);
+
+    /// The stream ended cleanly (the transport saw its proper end). Appends the terminal: `ResponseEnd` where the
+    /// provider had said enough, else an error of kind `Truncated`. Appends nothing after a terminal.
+    fn finish(&mut self, out: &mut Vec<Event>);
+}
+
+/// Consumer end of a stream: events to wire bytes.
+pub trait Encoder {
+    /// Appends the bytes that tell the consumer of an event.
+    fn encode(&mut self, event: &Event, out: &mut Vec<u8>);
+
+    /// What the consumer's wire could not express so far; drained by the call.
+    fn take_losses(&mut self) -> Vec<Loss>;
+}
+
+/// What an encoder or a renderer of whole responses needs beside the events.
+#[derive(Clone, Debug, Default)]
+pub struct ReplyContext {
+    /// Id of the response where the provider gave none; unique, without prefix.
+    pub fallback_id: String,
+    /// Id of the request, for error bodies.
+    pub request_id: String,
+    /// The model the consumer asked for; used where the provider named none.
+    pub model: String,
+    /// Unix seconds, where the provider gave none.
+    pub created: u64,
+    /// The consumer wants a usage report in the stream.
+    pub stream_usage: bool,
+    /// The consumer wants no reasoning in the answer.
+    pub hide_reasoning: bool,
+}
+
+/// A whole reply to a consumer.
+#[derive(Debug)]
+pub struct Reply {
+    /// HTTP status.
+    pub status: u16,
+    /// JSON body.
+    pub body: Vec<u8>,
+    /// What the consumer's wire could not express.
+    pub losses: Vec<Loss>,
+}
+
+/// What becomes of a frame that goes from a provider to a consumer of the same dialect.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Relayed {
+    /// Forward the bytes as they came.
+    AsIs,
+    /// Forward these instead: a named edit was needed.
+    Edited(Vec<u8>),
+    /// Forward nothing.
+    Hidden,
+}

@@ -1,0 +1,17 @@
+//! OpenAI Chat Completions, with the request and response extensions of OpenRouter and the variations of
+//! the many services that speak this wire.
+//!
+//! Reference: OpenAI's OpenAPI document 2.3.0 (2026-08), OpenRouter's 1.0.0 (2026-08).
+//!
+//! Reading order: [`quirks`] (how services differ, as data), [`wire`], [`request`], [`response`], [`events`],
+//! [`edits`] (same dialect in and out), [`errors`].
+
+pub mod edits;
+pub mod errors;
+pub mod events;
+pub mod quirks;
+pub mod request;
+pub mod response;
+pub mod wire;
+
+pub use quirks::Quirks;

@@ -1,0 +1,228 @@
+//! The variations this wire is known to have, as data.
+//!
+//! [`Quirks::REFERENCE`] is the wire as OpenAI documents it. A provider's row states only differences,
+//! and each field names the phenomenon, never a service. Rows can be written in a config file.
+
+use serde::Deserialize;
+use std::borrow::Cow;
+
+/// How one service's chat completions differ from the reference.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Quirks {
+    /// What it wants of requests.
+    pub request: RequestQuirks,
+    /// How its streams differ.
+    pub stream: StreamQuirks,
+    /// How it reports and takes reasoning.
+    pub reasoning: ReasoningQuirks,
+}
+
+/// What a service wants of requests.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RequestQuirks {
+    /// Field of the output cap.
+    pub output_cap: OutputCap,
+    /// Role of instructions.
+    pub instructions: InstructionRole,
+    /// Top-level fields it refuses: removed, and reported as losses.
+    pub unsupported: Cow<'static, [Cow<'static, str>]>,
+    /// Fields it knows under another name: (reference name, its name).
+    pub renamed: Cow<'static, [(Cow<'static, str>, Cow<'static, str>)]>,
+    /// Structured output it offers.
+    pub schema: SchemaSupport,
+    /// Its spelling of a forced tool call, where the reference says `required`.
+    pub tool_choice_required: Cow<'static, str>,
+    /// It takes OpenRouter's routing and reasoning fields (`provider`, `models`, `reasoning`, `cache_control`, …).
+    pub extended: bool,
+    /// It takes `cache_control` on parts and tools.
+    pub cache_control: bool,
+    /// It takes documents as `file` parts.
+    pub files: bool,
+}
+
+/// Field of the output cap.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OutputCap {
+    /// `max_completion_tokens`; `max_tokens` is deprecated and refused by reasoning models.
+    MaxCompletionTokens,
+    /// `max_tokens` only.
+    MaxTokens,
+}
+
+impl OutputCap {
+    /// The field's name.
+    pub fn field(self) -> &'static str {
+        match self {
+            Self::MaxCompletionTokens => "max_completion_tokens",
+            Self::MaxTokens => "max_tokens",
+        }
+    }
+
+    /// The name it is not.
+    pub fn other(self) -> &'static str {
+        match self {
+            Self::MaxCompletionTokens => "max_tokens",
+            Self::MaxTokens => "max_completion_tokens",
+        }
+    }
+}
+
+/// Role of instructions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum InstructionRole {
+    /// `developer` and `system` both.
+    Either,
+    /// `system` only; `developer` is renamed.
+    SystemOnly,
+}
+
+/// Structured output a service offers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SchemaSupport {
+    /// `json_schema` and `json_object`.
+    JsonSchema,
+    /// `json_object` only.
+    JsonObject,
+}
+
+/// How a service's streams differ.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct StreamQuirks {
+    /// What ends a stream.
+    pub end: EndMarker,
+    /// Whether usage must be asked for.
+    pub usage: StreamUsage,
+}
+
+/// What ends a stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EndMarker {
+    /// `data: [DONE]`, always; a stream without it was cut.
+    Done,
+    /// A finish reason on every choice; `[DONE]` may be missing.
+    Finish,
+}
+
+/// Whether usage in streams must be asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StreamUsage {
+    /// By `stream_options.include_usage`.
+    OnRequest,
+    /// It comes unasked; `stream_options` is refused.
+    Always,
+}
+
+/// How a service reports and takes reasoning.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ReasoningQuirks {
+    /// How effort is asked for.
+    pub request: ReasoningRequest,
+    /// How earlier reasoning goes back in assistant messages.
+    pub echo: ReasoningEcho,
+    /// Families of artefacts it can verify (see [`llmleaf_model::Provenance`]); only those are sent back.
+    pub verifies: Cow<'static, [Cow<'static, str>]>,
+}
+
+/// How effort is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ReasoningRequest {
+    /// `reasoning_effort: "low"`.
+    Effort,
+    /// `reasoning: {effort | max_tokens, exclude}`.
+    Object,
+    /// `thinking: {type: "enabled" | "disabled"}`.
+    Thinking,
+    /// Not at all.
+    Unsupported,
+}
+
+/// How earlier reasoning goes back in assistant messages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ReasoningEcho {
+    /// It does not: the service refuses or ignores it.
+    Never,
+    /// As text in `reasoning_content`.
+    ReasoningContent,
+    /// As text in `reasoning`.
+    Reasoning,
+    /// As `reasoning_details`, artefacts included.
+    Details,
+    /// As a list of `thinking` parts in `content`.
+    ContentParts,
+}
+
+impl Quirks {
+    /// The wire as OpenAI documents it.
+    pub const REFERENCE: Self = Self {
+        request: RequestQuirks::REFERENCE,
+        stream: StreamQuirks::REFERENCE,
+        reasoning: ReasoningQuirks::REFERENCE,
+    };
+}
+
+impl RequestQuirks {
+    /// The reference.
+    pub const REFERENCE: Self = Self {
+        output_cap: OutputCap::MaxCompletionTokens,
+        instructions: InstructionRole::Either,
+        unsupported: Cow::Borrowed(&[]),
+        renamed: Cow::Borrowed(&[]),
+        schema: SchemaSupport::JsonSchema,
+        tool_choice_required: Cow::Borrowed("required"),
+        extended: false,
+        cache_control: false,
+        files: true,
+    };
+}
+
+impl StreamQuirks {
+    /// The reference.
+    pub const REFERENCE: Self = Self {
+        end: EndMarker::Done,
+        usage: StreamUsage::OnRequest,
+    };
+}
+
+impl ReasoningQuirks {
+    /// The reference.
+    pub const REFERENCE: Self = Self {
+        request: ReasoningRequest::Effort,
+        echo: ReasoningEcho::Never,
+        verifies: Cow::Borrowed(&[]),
+    };
+}
+
+impl Default for Quirks {
+    fn default() -> Self {
+        Self::REFERENCE
+    }
+}
+
+impl Default for RequestQuirks {
+    fn default() -> Self {
+        Self::REFERENCE
+    }
+}
+
+impl Default for StreamQuirks {
+    fn default() -> Self {
+        Self::REFERENCE
+    }
+}
+
+impl Default for ReasoningQuirks {
+    fn default() -> Self {
+        Self::REFERENCE
+    }
+}

@@ -1,0 +1,176 @@
+//! The two tables in which a new dialect is one row each: consumer end and provider end.
+
+use crate::{
+    Decoder, Encoder, Frame, Head, Relayed, Rendered, Reply, ReplyContext, Target,
+    chat_completions, messages,
+};
+use bytes::Bytes;
+use llmleaf_model::{ChatRequest, DialectName, Event, Failure, Response};
+use serde::Deserialize;
+
+/// A dialect that consumers may speak to us.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Dialect {
+    /// OpenAI Chat Completions, with OpenRouter's extensions.
+    ChatCompletions,
+    /// Anthropic Messages.
+    Messages,
+}
+
+impl Dialect {
+    /// Its name in the model.
+    pub fn name(self) -> DialectName {
+        match self {
+            Self::ChatCompletions => DialectName::ChatCompletions,
+            Self::Messages => DialectName::Messages,
+        }
+    }
+
+    /// Parses a request whole.
+    ///
+    /// # Errors
+    /// The body does not say what a request needs; the failure names the field.
+    pub fn parse_request(self, body: &str) -> Result<ChatRequest, Failure> {
+        match self {
+            Self::ChatCompletions => chat_completions::request::parse_request(body),
+            Self::Messages => messages::request::parse_request(body),
+        }
+    }
+
+    /// Renders a whole response for a consumer.
+    pub fn render_response(self, response: &Response, context: &ReplyContext) -> Reply {
+        match self {
+            Self::ChatCompletions => chat_completions::response::render_response(response, context),
+            Self::Messages => messages::response::render_response(response, context),
+        }
+    }
+
+    /// An encoder for one stream.
+    pub fn encoder(self, context: ReplyContext) -> Box<dyn Encoder> {
+        match self {
+            Self::ChatCompletions => Box::new(chat_completions::events::encoder(context)),
+            Self::Messages => Box::new(messages::events::encoder(context)),
+        }
+    }
+
+    /// Renders a failure as a whole reply.
+    pub fn render_error(self, failure: &Failure, request_id: &str) -> Reply {
+        match self {
+            Self::ChatCompletions => chat_completions::errors::render_error(failure, request_id),
+            Self::Messages => messages::errors::render_error(failure, request_id),
+        }
+    }
+
+    /// Renders a failure inside a stream that has begun. No success terminator may follow it.
+    pub fn render_stream_error(self, failure: &Failure, request_id: &str) -> Vec<u8> {
+        match self {
+            Self::ChatCompletions => {
+                chat_completions::errors::render_stream_error(failure, request_id)
+            }
+            Self::Messages => messages::errors::render_stream_error(failure, request_id),
+        }
+    }
+
+    /// Bytes that keep an idle stream alive and mean nothing.
+    pub fn keep_alive(self) -> &'static [u8] {
+        match self {
+            Self::ChatCompletions => b": keep-alive\n\n",
+            Self::Messages => b"event: ping\ndata: {\"type\": \"ping\"}\n\n",
+        }
+    }
+}
+
+/// A dialect that a provider speaks, with that provider's variations of it.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ChatWire {
+    /// OpenAI Chat Completions.
+    Completions(chat_completions::Quirks),
+    /// Anthropic Messages.
+    Messages(messages::Quirks),
+}
+
+impl ChatWire {
+    /// The dialect.
+    pub fn dialect(&self) -> Dialect {
+        match self {
+            Self::Completions(_) => Dialect::ChatCompletions,
+            Self::Messages(_) => Dialect::Messages,
+        }
+    }
+
+    /// Renders a parsed request, for a consumer of another dialect.
+    ///
+    /// # Errors
+    /// The request cannot be expressed at all (kind `Unsupported`: the next target may).
+    pub fn render_request(
+        &self,
+        request: &ChatRequest,
+        target: Target<'_>,
+    ) -> Result<Rendered, Failure> {
+        match self {
+            Self::Completions(quirks) => {
+                chat_completions::request::render_request(request, target, quirks)
+            }
+            Self::Messages(quirks) => messages::request::render_request(request, target, quirks),
+        }
+    }
+
+    /// Splices the named edits into a body of the same dialect; unedited bytes stay as they are.
+    ///
+    /// # Errors
+    /// A field that an edit must touch has a shape that this dialect does not know.
+    pub fn edit_request(
+        &self,
+        head: &Head,
+        body: &Bytes,
+        target: Target<'_>,
+    ) -> Result<Rendered, Failure> {
+        match self {
+            Self::Completions(quirks) => {
+                chat_completions::edits::edit_request(head, body, target, quirks)
+            }
+            Self::Messages(quirks) => messages::edits::edit_request(head, body, target, quirks),
+        }
+    }
+
+    /// A decoder for one stream.
+    pub fn decoder(&self) -> Box<dyn Decoder> {
+        match self {
+            Self::Completions(quirks) => Box::new(chat_completions::events::decoder(quirks)),
+            Self::Messages(quirks) => Box::new(messages::events::decoder(quirks)),
+        }
+    }
+
+    /// What becomes of a frame on its way to a consumer of the same dialect.
+    pub fn relay(&self, frame: &Frame, usage_added: bool) -> Relayed {
+        match self {
+            Self::Completions(_) => chat_completions::edits::relay(frame, usage_added),
+            Self::Messages(_) => Relayed::AsIs,
+        }
+    }
+
+    /// Reads a whole response as the events of a stream, terminal included. A body that holds an error
+    /// in spite of a good status ends in [`Event::Error`].
+    pub fn parse_response(&self, body: &[u8]) -> Vec<Event> {
+        match self {
+            Self::Completions(quirks) => chat_completions::response::parse_response(body, quirks),
+            Self::Messages(quirks) => messages::response::parse_response(body, quirks),
+        }
+    }
+
+    /// Reads an error reply. `header` looks a response header up by its lower-case name.
+    pub fn parse_error(
+        &self,
+        status: u16,
+        header: &dyn Fn(&str) -> Option<String>,
+        body: &Bytes,
+    ) -> Failure {
+        match self {
+            Self::Completions(quirks) => {
+                chat_completions::errors::parse_error(status, header, body, quirks)
+            }
+            Self::Messages(quirks) => messages::errors::parse_error(status, header, body, quirks),
+        }
+    }
+}

@@ -1,0 +1,174 @@
+//! Tokens used, in disjoint classes.
+
+use crate::{DialectName, Json};
+
+/// What an attempt used. The classes are disjoint: each token is counted in exactly one.
+///
+/// Wires count either inclusively (cached tokens inside the prompt count) or exclusively. That
+/// convention lives in the dialect that reads or renders the wire, and nowhere else.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Usage {
+    /// Input tokens read fresh: not from a cache, not written to one, not audio.
+    pub input: u64,
+    /// Input tokens read from a prompt cache.
+    pub input_cache_read: u64,
+    /// Input tokens written to a prompt cache with the provider's default or a 5-minute lifetime.
+    pub input_cache_write: u64,
+    /// Input tokens written to a prompt cache with a 1-hour lifetime.
+    pub input_cache_write_1h: u64,
+    /// Input tokens of audio.
+    pub input_audio: u64,
+    /// Output tokens that are neither reasoning nor audio.
+    pub output: u64,
+    /// Output tokens of reasoning.
+    pub output_reasoning: u64,
+    /// Output tokens of audio.
+    pub output_audio: u64,
+    /// Searches and other tool runs that the provider bills by the piece.
+    pub server_tool_calls: u64,
+    /// Cost as the provider states it, in nano-dollars (1e-9 USD).
+    pub cost_nano_usd: Option<u64>,
+    /// The report as its dialect wrote it.
+    pub native: Option<(DialectName, Json)>,
+}
+
+impl Usage {
+    /// All input tokens.
+    pub fn input_total(&self) -> u64 {
+        [
+            self.input,
+            self.input_cache_read,
+            self.input_cache_write,
+            self.input_cache_write_1h,
+            self.input_audio,
+        ]
+        .into_iter()
+        .fold(0, u64::saturating_add)
+    }
+
+    /// All output tokens.
+    pub fn output_total(&self) -> u64 {
+        self.output
+            .saturating_add(self.output_reasoning)
+            .saturating_add(self.output_audio)
+    }
+
+    /// All tokens.
+    pub fn total(&self) -> u64 {
+        self.input_total().saturating_add(self.output_total())
+    }
+
+    /// Input tokens written to any cache.
+    pub fn cache_write_total(&self) -> u64 {
+        self.input_cache_write
+            .saturating_add(self.input_cache_write_1h)
+    }
+
+    /// Splits an inclusive input count into classes: what is not cached and not audio is fresh.
+    ///
+    /// Parts that exceed the whole (seen where audio is cached too) are cut to it, so that the
+    /// classes always sum to `total`.
+    pub fn set_inclusive_input(
+        &mut self,
+        total: u64,
+        cache_read: u64,
+        cache_write: u64,
+        audio: u64,
+    ) {
+        self.input_cache_read = cache_read.min(total);
+        let left = total - self.input_cache_read;
+        self.input_cache_write = cache_write.min(left);
+        let left = left - self.input_cache_write;
+        self.input_audio = audio.min(left);
+        self.input = left - self.input_audio;
+    }
+
+    /// Splits an inclusive output count into classes; the classes always sum to `total`.
+    pub fn set_inclusive_output(&mut self, total: u64, reasoning: u64, audio: u64) {
+        self.output_reasoning = reasoning.min(total);
+        let left = total - self.output_reasoning;
+        self.output_audio = audio.min(left);
+        self.output = left - self.output_audio;
+    }
+}
+
+/// A decimal amount of dollars as nano-dollars, read from its text so that no float sum ever happens.
+///
+/// Takes JSON number spellings (`0.00012`, `1.2e-05`). `None` for negative, malformed or huge amounts.
+/// Digits beyond the ninth decimal are cut off.
+pub fn nano_usd(text: &str) -> Option<u64> {
+    let text = text.trim();
+    let (mantissa, exponent) = match text.split_once(['e', 'E']) {
+        Some((m, e)) => (m, e.parse::<i32>().ok()?),
+        None => (text, 0),
+    };
+    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+    if whole.is_empty()
+        || !whole
+            .bytes()
+            .chain(fraction.bytes())
+            .all(|b| b.is_ascii_digit())
+    {
+        return None;
+    }
+    // Value = digits × 10^(exponent − fraction length); wanted in units of 10^−9.
+    let shift = exponent
+        .checked_sub(i32::try_from(fraction.len()).ok()?)?
+        .checked_add(9)?;
+    let mut digits: String = [whole, fraction].concat();
+    if shift < 0 {
+        let keep = digits
+            .len()
+            .saturating_sub(usize::try_from(shift.unsigned_abs()).ok()?);
+        digits.truncate(keep);
+    } else if digits.bytes().any(|b| b != b'0') {
+        let zeros = usize::try_from(shift).ok()?;
+        if zeros > 19 {
+            return None;
+        }
+        digits.extend(std::iter::repeat_n('0', zeros));
+    }
+    let digits = digits.trim_start_matches('0');
+    if digits.is_empty() {
+        Some(0)
+    } else {
+        digits.parse().ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn dollars_are_read_from_text() {
+        for (text, nano) in [
+            ("0", Some(0)),
+            ("1", Some(1_000_000_000)),
+            ("0.00012", Some(120_000)),
+            ("1.2e-05", Some(12_000)),
+            ("1.2E-10", Some(0)),
+            ("0.0000000019", Some(1)),
+            ("2e3", Some(2_000_000_000_000)),
+            ("-1", None),
+            ("1e400", None),
+            ("", None),
+            ("abc", None),
+            (".5", None),
+        ] {
+            assert_eq!(nano_usd(text), nano, "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn inclusive_counts_split_into_classes_that_sum(total in 0u64..1000, a in 0u64..1500, b in 0u64..1500, c in 0u64..1500) {
+            let mut usage = Usage::default();
+            usage.set_inclusive_input(total, a, b, c);
+            usage.set_inclusive_output(total, a, b);
+            prop_assert_eq!(usage.input_total(), total);
+            prop_assert_eq!(usage.output_total(), total);
+        }
+    }
+}
