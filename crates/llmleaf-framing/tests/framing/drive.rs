@@ -1,0 +1,157 @@
+//! Runs a framer over pieces of a stream and collects what it says.
+
+use bytes::Bytes;
+use llmleaf_framing::{
+    Frame, FramingError, NdjsonFramer, NdjsonLimits, SseFramer, SseLimits, Tail,
+};
+
+use crate::reference::{Event, Reading};
+
+/// Everything a framer said about a stream.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Collected {
+    /// The frames with data.
+    pub events: Vec<Event>,
+    /// The tail's frame.
+    pub tail: Option<Event>,
+    /// What ended it early.
+    pub error: Option<FramingError>,
+    /// All `raw` bytes, the tail's included.
+    pub raw: Vec<u8>,
+}
+
+impl Collected {
+    /// Checks it against the reference's reading of `input`, and that no byte was lost or made up.
+    pub fn assert_reads(&self, reading: &Reading, input: &[u8]) {
+        assert_eq!(self.events, reading.events);
+        assert_eq!(self.tail, reading.tail);
+        let invalid = reading
+            .invalid_at
+            .map(|offset| FramingError::InvalidUtf8 { offset });
+        assert_eq!(self.error, invalid);
+        if self.error.is_none() {
+            assert_eq!(self.raw, input);
+        } else {
+            assert!(input.starts_with(&self.raw));
+        }
+    }
+}
+
+/// The two framers, as far as driving them goes.
+pub trait Framer {
+    fn push(&mut self, chunk: Bytes);
+    fn next(&mut self) -> Option<Result<Frame, FramingError>>;
+    fn finish(&mut self) -> Option<Result<Tail, FramingError>>;
+}
+
+macro_rules! framer {
+    ($name:ty) => {
+        impl Framer for $name {
+            fn push(&mut self, chunk: Bytes) {
+                self.push(chunk);
+            }
+            fn next(&mut self) -> Option<Result<Frame, FramingError>> {
+                self.next()
+            }
+            fn finish(&mut self) -> Option<Result<Tail, FramingError>> {
+                self.finish()
+            }
+        }
+    };
+}
+framer!(SseFramer);
+framer!(NdjsonFramer);
+
+pub fn sse(max_event_bytes: usize) -> SseFramer {
+    SseFramer::new(SseLimits { max_event_bytes })
+}
+
+pub fn ndjson(max_line_bytes: usize) -> NdjsonFramer {
+    NdjsonFramer::new(NdjsonLimits { max_line_bytes })
+}
+
+/// Pushes each piece and takes all frames in between.
+pub fn collect<'a>(
+    mut framer: impl Framer,
+    pieces: impl IntoIterator<Item = &'a [u8]>,
+) -> Collected {
+    let mut collected = Collected::default();
+    for piece in pieces {
+        framer.push(Bytes::copy_from_slice(piece));
+        take_frames(&mut framer, &mut collected);
+    }
+    take_tail(&mut framer, &mut collected);
+    collected
+}
+
+/// Pushes all pieces before it takes the first frame.
+pub fn collect_late<'a>(
+    mut framer: impl Framer,
+    pieces: impl IntoIterator<Item = &'a [u8]>,
+) -> Collected {
+    let mut collected = Collected::default();
+    for piece in pieces {
+        framer.push(Bytes::copy_from_slice(piece));
+    }
+    take_frames(&mut framer, &mut collected);
+    take_tail(&mut framer, &mut collected);
+    collected
+}
+
+/// Cuts `input` into pieces of the given lengths, used over and over; a length of 0 counts as 1.
+pub fn pieces<'a>(mut input: &'a [u8], lengths: &[usize]) -> Vec<&'a [u8]> {
+    let mut pieces = Vec::new();
+    let mut lengths = lengths.iter().cycle();
+    while !input.is_empty() {
+        let length = lengths.next().map_or(input.len(), |length| *length);
+        let (piece, rest) = input.split_at(length.clamp(1, input.len()));
+        pieces.push(piece);
+        input = rest;
+    }
+    pieces
+}
+
+fn take_frames(framer: &mut impl Framer, collected: &mut Collected) {
+    while let Some(frame) = framer.next() {
+        match frame {
+            Ok(frame) => {
+                assert!(!frame.raw.is_empty(), "a frame without bytes");
+                collected.raw.extend_from_slice(&frame.raw);
+                if frame.has_data {
+                    collected.events.push(event(&frame));
+                } else {
+                    assert!(frame.data.is_empty(), "data in a frame without data");
+                }
+            }
+            Err(error) => {
+                assert_eq!(collected.error, None, "an error after an error");
+                collected.error = Some(error);
+            }
+        }
+    }
+}
+
+fn take_tail(framer: &mut impl Framer, collected: &mut Collected) {
+    match framer.finish() {
+        None => {}
+        Some(Ok(tail)) => {
+            collected.raw.extend_from_slice(&tail.raw);
+            collected.tail = tail.frame.map(|frame| {
+                assert!(frame.has_data);
+                assert_eq!(frame.raw, tail.raw);
+                event(&frame)
+            });
+        }
+        Some(Err(error)) => {
+            assert_eq!(collected.error, None, "an error after an error");
+            collected.error = Some(error);
+        }
+    }
+    assert!(framer.next().is_none(), "a frame after the end");
+    assert!(framer.finish().is_none(), "a second end");
+}
+
+fn event(frame: &Frame) -> Event {
+    let name = frame.event.as_ref().map(|name| name.to_vec());
+    (name, frame.data.to_vec())
+}
