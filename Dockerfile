@@ -9,8 +9,8 @@ ARG RUST_VERSION=1.95.0
 # Alpine's Rust builds for musl, which links statically.
 FROM rust:${RUST_VERSION}-alpine AS build
 
-# The cryptography under rustls is C and is built by cmake.
-RUN apk add --no-cache build-base cmake
+# The cryptography under rustls is C and needs a compiler.
+RUN apk add --no-cache build-base
 
 WORKDIR /src
 COPY Cargo.toml Cargo.lock ./
