@@ -1,37 +1,250 @@
 //! The roster: each provider is a row of data over a dialect.
 //!
-//! Stub of the public face; the rows follow.
+//! A provider is a service; what it speaks is a dialect of `llmleaf-dialects`, with that service's
+//! variations as quirks. A row states only differences from [`Provider::TEMPLATE`] and from the
+//! reference wire. A new provider is one file in `roster/`, one line in `roster.rs` and one folder of recordings.
+//!
+//! Reading order: this file, `roster.rs`, any row; then [`echo`], the provider that needs no service.
+
+pub mod echo;
+mod roster;
+
+use llmleaf_dialects::ChatWire;
 
 /// One provider: a service, as a row.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Provider {
     /// Canonical kind, as written in `kind = "…"`.
     pub name: &'static str,
     /// Other spellings of the kind that configs may use.
     pub aliases: &'static [&'static str],
-    /// Where the service lives; `None` where the operator must give an `endpoint`.
+    /// The service's name for people.
+    pub title: &'static str,
+    /// Where the service lives, exactly as it prints it; `None` where the operator must give an `endpoint`.
     pub base_url: Option<&'static str>,
+    /// How the credential is attached.
+    pub auth: Auth,
     /// The environment variable its own SDK reads the credential from.
     pub credential_env: Option<&'static str>,
+    /// What it speaks, and where.
+    pub speaks: Speaks,
+    /// Headers sent with every request.
+    pub headers: &'static [(&'static str, &'static str)],
+    /// Headers whose value an operator sets in `settings`: (setting, header).
+    pub setting_headers: &'static [(&'static str, &'static str)],
+    /// Consumer headers that go on to this service when the consumer speaks its dialect. Lower case.
+    pub forwards: &'static [&'static str],
+    /// Where the facts of this row were read, with date.
+    pub source: &'static str,
+}
+
+/// How a credential is attached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Auth {
+    /// Not at all, even if one is configured.
+    None,
+    /// `Authorization: Bearer …`; left out where none is configured.
+    Bearer,
+    /// The credential as it is, in this header (lower case).
+    Header(&'static str),
+}
+
+/// What a provider speaks.
+#[derive(Clone, Debug)]
+pub struct Speaks {
+    /// Chat.
+    pub chat: Option<Chat>,
+    /// Path of its own token count for a request, in the dialect of its chat.
+    pub count_tokens: Option<&'static str>,
+}
+
+/// Chat of a provider.
+#[derive(Clone, Debug)]
+pub enum Chat {
+    /// A wire, and the path it is spoken on.
+    Wire(ChatWire, Path),
+    /// The events are made here; no service is called.
+    Echo,
+}
+
+/// Path of an operation below the base URL.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Path {
+    /// Always this.
+    Fixed(&'static str),
+    /// The model is part of the path, `/openai/deployments/{model}` + this + `?api-version=…`, unless the base URL
+    /// already names an API version (`…/v1`); then `base` + this.
+    Deployment(&'static str),
+}
+
+impl Provider {
+    /// A service with nothing known: rows state what differs.
+    pub const TEMPLATE: Self = Self {
+        name: "",
+        aliases: &[],
+        title: "",
+        base_url: None,
+        auth: Auth::Bearer,
+        credential_env: None,
+        speaks: Speaks::NOTHING,
+        headers: &[],
+        setting_headers: &[],
+        forwards: &[],
+        source: "",
+    };
+
+    /// True for a provider that needs neither address nor credential.
+    pub fn is_local(&self) -> bool {
+        matches!(self.speaks.chat, Some(Chat::Echo))
+    }
+}
+
+impl Speaks {
+    /// No operation at all.
+    pub const NOTHING: Self = Self {
+        chat: None,
+        count_tokens: None,
+    };
+}
+
+impl Path {
+    /// The URL path (with query) for a model below a base path. `base` has no trailing slash.
+    ///
+    /// A version segment that both name (`…/v1` + `/v1/messages`) stands once. The model is percent-encoded where it
+    /// becomes part of the path.
+    pub fn below(self, base: &str, model: &str, api_version: Option<&str>) -> String {
+        match self {
+            Self::Fixed(path) => join(base, path),
+            Self::Deployment(path) if is_versioned(base) => join(base, path),
+            Self::Deployment(path) => {
+                let version = api_version.unwrap_or(DEFAULT_API_VERSION);
+                let (model, version) = (encode(model), encode(version));
+                let base = base.strip_suffix("/openai").unwrap_or(base);
+                format!("{base}/openai/deployments/{model}{path}?api-version={version}")
+            }
+        }
+    }
+}
+
+/// The newest dated API version of deployment-scoped chat. Source: Microsoft Learn, "Azure OpenAI in Azure AI Foundry
+/// Models API lifecycle", latest GA data-plane version, read 2026-11.
+const DEFAULT_API_VERSION: &str = "2024-10-21";
+
+fn join(base: &str, path: &str) -> String {
+    let tail = base.rsplit('/').next().unwrap_or_default();
+    let path = match path.strip_prefix('/').and_then(|p| p.split_once('/')) {
+        Some((first, _)) if !tail.is_empty() && first == tail && is_versioned(base) => {
+            path.get(first.len() + 1..).unwrap_or(path)
+        }
+        _ => path,
+    };
+    format!("{base}{path}")
+}
+
+/// True where the last segment is a version such as `v1` or `v1beta`.
+fn is_versioned(base: &str) -> bool {
+    let tail = base.rsplit('/').next().unwrap_or_default();
+    let digits = tail.strip_prefix('v').unwrap_or_default();
+    digits.starts_with(|c: char| c.is_ascii_digit())
+}
+
+/// Percent-encodes a path segment: everything but unreserved characters (RFC 3986, section 2.3).
+fn encode(segment: &str) -> String {
+    let mut out = String::with_capacity(segment.len());
+    for byte in segment.bytes() {
+        match byte {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'~' => {
+                out.push(char::from(byte))
+            }
+            // A segment of dots alone would walk the path.
+            b'.' if segment.bytes().any(|b| b != b'.') => out.push('.'),
+            _ => out.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    out
 }
 
 /// The provider that a config's `kind` names, by its name or an alias.
 pub fn find(kind: &str) -> Option<&'static Provider> {
-    ROSTER
+    roster::ROSTER
         .iter()
+        .copied()
         .find(|p| p.name == kind || p.aliases.contains(&kind))
+}
+
+/// Every provider, in the order of the documentation.
+pub fn all() -> impl Iterator<Item = &'static Provider> {
+    roster::ROSTER.iter().copied()
 }
 
 /// Every known kind, names first, then aliases.
 pub fn kinds() -> impl Iterator<Item = &'static str> {
-    let aliases = ROSTER.iter().flat_map(|p| p.aliases.iter().copied());
-    ROSTER.iter().map(|p| p.name).chain(aliases)
+    let aliases = all().flat_map(|p| p.aliases.iter().copied());
+    all().map(|p| p.name).chain(aliases)
 }
 
-static ROSTER: &[Provider] = &[
-    Provider { name: "openai", aliases: &[], base_url: Some("https://api.openai.com/v1"), credential_env: Some("OPENAI_API_KEY") },
-    Provider { name: "anthropic", aliases: &["claude"], base_url: Some("https://api.anthropic.com"), credential_env: Some("ANTHROPIC_API_KEY") },
-    Provider { name: "azure-openai", aliases: &["azure"], base_url: None, credential_env: Some("AZURE_OPENAI_API_KEY") },
-    Provider { name: "openai-compatible", aliases: &[], base_url: None, credential_env: None },
-    Provider { name: "echo", aliases: &["mock"], base_url: None, credential_env: None },
-];
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_join_as_vendors_print_them() {
+        for (path, base, model, url) in [
+            (
+                Path::Fixed("/chat/completions"),
+                "/v1",
+                "m",
+                "/v1/chat/completions",
+            ),
+            (
+                Path::Fixed("/chat/completions"),
+                "",
+                "m",
+                "/chat/completions",
+            ),
+            (Path::Fixed("/v1/messages"), "", "m", "/v1/messages"),
+            (Path::Fixed("/v1/messages"), "/v1", "m", "/v1/messages"),
+            (
+                Path::Fixed("/v1/messages"),
+                "/anthropic",
+                "m",
+                "/anthropic/v1/messages",
+            ),
+            (
+                Path::Fixed("/v1/messages"),
+                "/anthropic/v1",
+                "m",
+                "/anthropic/v1/messages",
+            ),
+            (
+                Path::Deployment("/chat/completions"),
+                "",
+                "../gpt 4",
+                "/openai/deployments/..%2Fgpt%204/chat/completions?api-version=2024-10-21",
+            ),
+            (
+                Path::Deployment("/chat/completions"),
+                "",
+                "..",
+                "/openai/deployments/%2E%2E/chat/completions?api-version=2024-10-21",
+            ),
+            (
+                Path::Deployment("/chat/completions"),
+                "/openai/v1",
+                "gpt-4",
+                "/openai/v1/chat/completions",
+            ),
+        ] {
+            assert_eq!(path.below(base, model, None), url);
+        }
+    }
+
+    #[test]
+    fn names_and_aliases_are_unique() {
+        let mut seen = std::collections::HashSet::new();
+        for kind in kinds() {
+            assert!(seen.insert(kind), "{kind} twice");
+            assert!(find(kind).is_some());
+        }
+    }
+}

@@ -1,0 +1,22 @@
+//! Azure OpenAI: deployments are part of the path, the key has a header of its own.
+
+use crate::{Auth, Chat, Path, Provider, Speaks};
+use llmleaf_dialects::{ChatWire, chat_completions::Quirks};
+
+/// The row.
+pub static PROVIDER: Provider = Provider {
+    name: "azure-openai",
+    aliases: &["azure"],
+    title: "Azure OpenAI",
+    auth: Auth::Header("api-key"),
+    credential_env: Some("AZURE_OPENAI_API_KEY"),
+    speaks: Speaks {
+        chat: Some(Chat::Wire(
+            ChatWire::Completions(Quirks::REFERENCE),
+            Path::Deployment("/chat/completions"),
+        )),
+        ..Speaks::NOTHING
+    },
+    source: "Microsoft Learn, Azure OpenAI REST reference, 2026-11",
+    ..Provider::TEMPLATE
+};

@@ -1,0 +1,17 @@
+//! Echo: answers with the last user message, for tests and first steps. See [`crate::echo`].
+
+use crate::{Auth, Chat, Provider, Speaks};
+
+/// The row.
+pub static PROVIDER: Provider = Provider {
+    name: "echo",
+    aliases: &["mock"],
+    title: "Echo (local)",
+    auth: Auth::None,
+    speaks: Speaks {
+        chat: Some(Chat::Echo),
+        ..Speaks::NOTHING
+    },
+    source: "this project",
+    ..Provider::TEMPLATE
+};

@@ -1,0 +1,38 @@
+//! Any service that speaks chat completions at an `endpoint` of the operator's choice.
+
+use crate::{Chat, Path, Provider, Speaks};
+use llmleaf_dialects::{
+    ChatWire,
+    chat_completions::{
+        Quirks,
+        quirks::{EndMarker, InstructionRole, OutputCap, RequestQuirks, StreamQuirks},
+    },
+};
+
+/// The row: what nearly every such service takes.
+pub static PROVIDER: Provider = Provider {
+    name: "openai-compatible",
+    title: "OpenAI-compatible service",
+    speaks: Speaks {
+        chat: Some(Chat::Wire(
+            ChatWire::Completions(QUIRKS),
+            Path::Fixed("/chat/completions"),
+        )),
+        ..Speaks::NOTHING
+    },
+    source: "common ground of vLLM, llama.cpp, SGLang and hosted services, 2026-11",
+    ..Provider::TEMPLATE
+};
+
+const QUIRKS: Quirks = Quirks {
+    request: RequestQuirks {
+        output_cap: OutputCap::MaxTokens,
+        instructions: InstructionRole::SystemOnly,
+        ..RequestQuirks::REFERENCE
+    },
+    stream: StreamQuirks {
+        end: EndMarker::Finish,
+        ..StreamQuirks::REFERENCE
+    },
+    ..Quirks::REFERENCE
+};
