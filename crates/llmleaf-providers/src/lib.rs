@@ -52,8 +52,8 @@ pub enum Auth {
 /// What a provider speaks.
 #[derive(Clone, Debug)]
 pub struct Speaks {
-    /// Chat.
-    pub chat: Option<Chat>,
+    /// Chat, the preferred wire first. A consumer that speaks one of the others gets that one.
+    pub chat: &'static [Chat],
     /// Path of its own token count for a request, in the dialect of its chat.
     pub count_tokens: Option<&'static str>,
 }
@@ -95,14 +95,14 @@ impl Provider {
 
     /// True for a provider that needs neither address nor credential.
     pub fn is_local(&self) -> bool {
-        matches!(self.speaks.chat, Some(Chat::Echo))
+        matches!(self.speaks.chat, [Chat::Echo])
     }
 }
 
 impl Speaks {
     /// No operation at all.
     pub const NOTHING: Self = Self {
-        chat: None,
+        chat: &[],
         count_tokens: None,
     };
 }

@@ -12,15 +12,14 @@ pub static PROVIDER: Provider = Provider {
     auth: Auth::Header("x-api-key"),
     credential_env: Some("ANTHROPIC_API_KEY"),
     speaks: Speaks {
-        chat: Some(Chat::Wire(
+        chat: &[Chat::Wire(
             ChatWire::Messages(Quirks::REFERENCE),
             Path::Fixed("/v1/messages"),
-        )),
+        ))],
         count_tokens: Some("/v1/messages/count_tokens"),
     },
     headers: &[("anthropic-version", "2023-06-01")],
     setting_headers: &[("anthropic_version", "anthropic-version")],
     forwards: &["anthropic-version", "anthropic-beta"],
     source: "Anthropic OpenAPI document, 2026-08",
-    ..Provider::TEMPLATE
 };

@@ -11,10 +11,10 @@ pub static PROVIDER: Provider = Provider {
     auth: Auth::Header("api-key"),
     credential_env: Some("AZURE_OPENAI_API_KEY"),
     speaks: Speaks {
-        chat: Some(Chat::Wire(
+        chat: &[Chat::Wire(
             ChatWire::Completions(Quirks::REFERENCE),
             Path::Deployment("/chat/completions"),
-        )),
+        ))],
         ..Speaks::NOTHING
     },
     source: "Microsoft Learn, Azure OpenAI REST reference, 2026-11",

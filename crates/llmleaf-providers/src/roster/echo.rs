@@ -9,7 +9,7 @@ pub static PROVIDER: Provider = Provider {
     title: "Echo (local)",
     auth: Auth::None,
     speaks: Speaks {
-        chat: Some(Chat::Echo),
+        chat: &[Chat::Echo],
         ..Speaks::NOTHING
     },
     source: "this project",

@@ -10,10 +10,10 @@ pub static PROVIDER: Provider = Provider {
     base_url: Some("https://api.openai.com/v1"),
     credential_env: Some("OPENAI_API_KEY"),
     speaks: Speaks {
-        chat: Some(Chat::Wire(
+        chat: &[Chat::Wire(
             ChatWire::Completions(Quirks::REFERENCE),
             Path::Fixed("/chat/completions"),
-        )),
+        ))],
         ..Speaks::NOTHING
     },
     setting_headers: &[("organization", "openai-organization")],

@@ -14,10 +14,10 @@ pub static PROVIDER: Provider = Provider {
     name: "openai-compatible",
     title: "OpenAI-compatible service",
     speaks: Speaks {
-        chat: Some(Chat::Wire(
+        chat: &[Chat::Wire(
             ChatWire::Completions(QUIRKS),
             Path::Fixed("/chat/completions"),
-        )),
+        ))],
         ..Speaks::NOTHING
     },
     source: "common ground of vLLM, llama.cpp, SGLang and hosted services, 2026-11",

@@ -1,0 +1,164 @@
+//! Five clocks: what may take how long, and which one ran out first.
+
+use crate::Millis;
+use std::time::Duration;
+
+/// The five limits of an exchange.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Clocks {
+    /// Name resolution, TCP and TLS of one attempt.
+    pub connect: Duration,
+    /// From the request of one attempt to its response head.
+    pub headers: Duration,
+    /// From the request of one attempt to its first content-bearing event.
+    pub first_content: Duration,
+    /// Longest silence between upstream bytes.
+    pub idle: Duration,
+    /// The exchange as a whole, all attempts together.
+    pub total: Duration,
+}
+
+/// Which clock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Clock {
+    /// See [`Clocks::connect`].
+    Connect,
+    /// See [`Clocks::headers`].
+    Headers,
+    /// See [`Clocks::first_content`].
+    FirstContent,
+    /// See [`Clocks::idle`].
+    Idle,
+    /// See [`Clocks::total`].
+    Total,
+}
+
+impl Clock {
+    /// The name in config keys and messages.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Connect => "connect",
+            Self::Headers => "headers",
+            Self::FirstContent => "first_content",
+            Self::Idle => "idle",
+            Self::Total => "total",
+        }
+    }
+}
+
+/// The clocks of one attempt, running. Connecting is watched by the transport.
+#[derive(Clone, Copy, Debug)]
+pub struct Watch {
+    clocks: Clocks,
+    began: Millis,
+    ends: Millis,
+    last_bytes: Millis,
+    phase: Phase,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    Headers,
+    FirstContent,
+    Content,
+}
+
+impl Watch {
+    /// An attempt begins. `exchange_began` is when the exchange did.
+    pub fn new(clocks: Clocks, exchange_began: Millis, now: Millis) -> Self {
+        Self {
+            clocks,
+            began: now,
+            ends: exchange_began.after(clocks.total),
+            last_bytes: now,
+            phase: Phase::Headers,
+        }
+    }
+
+    /// The response head came.
+    pub fn headers(&mut self, now: Millis) {
+        self.phase = Phase::FirstContent;
+        self.last_bytes = now;
+    }
+
+    /// Upstream bytes came, be they only a comment.
+    pub fn bytes(&mut self, now: Millis) {
+        self.last_bytes = now;
+    }
+
+    /// The first content-bearing event came.
+    pub fn content(&mut self) {
+        self.phase = Phase::Content;
+    }
+
+    /// When which clock runs out, if nothing happens until then.
+    pub fn deadline(&self) -> (Millis, Clock) {
+        let total = (self.ends, Clock::Total);
+        let idle = (self.last_bytes.after(self.clocks.idle), Clock::Idle);
+        let own = match self.phase {
+            Phase::Headers => (self.began.after(self.clocks.headers), Clock::Headers),
+            Phase::FirstContent => idle.min_by_time((
+                self.began.after(self.clocks.first_content),
+                Clock::FirstContent,
+            )),
+            Phase::Content => idle,
+        };
+        own.min_by_time(total)
+    }
+
+    /// The clock that has run out, if one has.
+    pub fn expired(&self, now: Millis) -> Option<Clock> {
+        let (at, clock) = self.deadline();
+        (now >= at).then_some(clock)
+    }
+}
+
+trait MinByTime {
+    fn min_by_time(self, other: Self) -> Self;
+}
+
+impl MinByTime for (Millis, Clock) {
+    fn min_by_time(self, other: Self) -> Self {
+        if other.0 < self.0 { other } else { self }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CLOCKS: Clocks = Clocks {
+        connect: Duration::from_millis(10),
+        headers: Duration::from_millis(100),
+        first_content: Duration::from_millis(150),
+        idle: Duration::from_millis(80),
+        total: Duration::from_millis(1000),
+    };
+
+    #[test]
+    fn each_phase_has_its_clock() {
+        let mut watch = Watch::new(CLOCKS, Millis(0), Millis(0));
+        assert_eq!(watch.expired(Millis(99)), None);
+        assert_eq!(watch.expired(Millis(100)), Some(Clock::Headers));
+        watch.headers(Millis(90));
+        assert_eq!(watch.deadline(), (Millis(150), Clock::FirstContent));
+        watch.bytes(Millis(60));
+        assert_eq!(watch.deadline(), (Millis(140), Clock::Idle));
+        watch.bytes(Millis(140));
+        assert_eq!(
+            watch.deadline(),
+            (Millis(150), Clock::FirstContent),
+            "bytes without content do not count"
+        );
+        watch.content();
+        assert_eq!(watch.deadline(), (Millis(220), Clock::Idle));
+        watch.bytes(Millis(990));
+        assert_eq!(watch.deadline(), (Millis(1000), Clock::Total));
+    }
+
+    #[test]
+    fn the_total_spans_all_attempts() {
+        let watch = Watch::new(CLOCKS, Millis(0), Millis(950));
+        assert_eq!(watch.deadline(), (Millis(1000), Clock::Total));
+    }
+}
