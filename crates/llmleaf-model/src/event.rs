@@ -171,6 +171,8 @@ pub struct Finish {
     pub native: Option<String>,
     /// The text that stopped it, where the wire says which.
     pub stop_sequence: Option<String>,
+    /// Further facts that come with the end (why it was refused, a container), under their wire names.
+    pub rest: Rest,
 }
 
 impl Finish {
@@ -180,6 +182,7 @@ impl Finish {
             reason,
             native: Some(native.into()),
             stop_sequence: None,
+            rest: Rest::default(),
         }
     }
 }
