@@ -1,1 +1,31 @@
-//! Test support: recordings, a replay upstream, fault scripts.
+//! Test support: the independent judge.
+//!
+//! This crate shares no code with the product: what it knows of HTTP, server-sent events, JSON and
+//! the dialects it knows from the documents and from recorded traffic, so that a misreading in the product
+//! and the same misreading in its tests cannot cancel out.
+//!
+//! Reading order: [`recordings`] (real traffic), [`json`] and [`sse`] (naive readers), [`digest`]
+//! (what a response says, whatever its dialect), [`jsondiff`] (what was changed on the way),
+//! [`replay`] (a fake provider with faults), [`http`] (a raw consumer), [`binary`] (the real program).
+//!
+//! A test never sleeps: it waits for a [`replay::Gate`], a request, a closed connection or a log line,
+//! each with a deadline.
+
+#![expect(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::string_slice,
+    reason = "test support: a panic is the failure report"
+)]
+
+pub mod binary;
+pub mod digest;
+pub mod http;
+pub mod json;
+pub mod jsondiff;
+pub mod recordings;
+pub mod replay;
+pub mod sse;
+
+mod wire;

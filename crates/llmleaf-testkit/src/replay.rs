@@ -1,0 +1,287 @@
+//! A fake provider on a real loopback socket: it answers by script, byte by byte where a test needs that, keeps every
+//! request, and knows to the moment when a connection was closed on it.
+//!
+//! It runs on a thread of its own and can be used from plain and from async tests. The HTTP/1.1 in it is
+//! written by hand, so that it can also be wrong on purpose.
+//!
+//! ```no_run
+//! use std::time::Duration;
+//! use llmleaf_testkit::replay::{Gate, Replay, Script};
+//!
+//! let replay = Replay::start();
+//! let gate = Gate::new();
+//! replay.push(Script::sse("data: {}\n\ndata: [DONE]\n\n").hold_at(10, &gate));
+//! // … a consumer calls replay.url(), reads some of it and goes …
+//! let closed = replay.wait_closed(0, Duration::from_secs(5)).expect("closed");
+//! # let _ = closed;
+//! ```
+
+mod gate;
+mod request;
+mod script;
+mod server;
+mod signal;
+
+use std::collections::VecDeque;
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use tokio::net::TcpSocket;
+use tokio::sync::{mpsc, oneshot};
+
+pub use gate::Gate;
+pub use request::Request;
+pub use script::{Framing, Script};
+pub(crate) use signal::Signal;
+
+/// What to do with a connection as soon as it is accepted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnAccept {
+    /// Keep it open and never read from it; its close cannot be seen.
+    Ignore,
+    /// FIN at once.
+    Close,
+    /// RST at once.
+    Reset,
+}
+
+/// What to do with a connection out of turn, while it is idle between requests.
+#[derive(Clone, Debug)]
+pub enum Command {
+    /// FIN.
+    Close,
+    /// RST.
+    Reset,
+    /// Bytes nobody asked for.
+    Write(Bytes),
+}
+
+/// How a connection ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ClosedHow {
+    /// The peer sent FIN.
+    Fin,
+    /// The peer sent RST.
+    Reset,
+    /// We sent RST, so nothing more can be seen of the peer.
+    ByUs,
+}
+
+/// When and how a connection ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Closed {
+    /// The moment the socket told us; a read is always pending on it.
+    pub at: Instant,
+    /// How.
+    pub how: ClosedHow,
+}
+
+/// A write to the socket that was taken whole.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Written {
+    /// When the last byte was taken by the kernel.
+    pub at: Instant,
+    /// Number of bytes, HTTP framing included.
+    pub bytes: usize,
+}
+
+/// What is known of one connection.
+#[derive(Clone, Debug)]
+pub struct Connection {
+    /// When it was accepted.
+    pub accepted_at: Instant,
+    /// How many requests came over it.
+    pub requests: usize,
+    /// Every write, in order.
+    pub writes: Vec<Written>,
+    /// Its end, once the peer closed it; a FIN of ours does not count.
+    pub closed: Option<Closed>,
+}
+
+type Handler = Box<dyn FnMut(&Request) -> Script + Send>;
+
+#[derive(Default)]
+struct State {
+    scripts: VecDeque<Script>,
+    handler: Option<Handler>,
+    accepts: VecDeque<OnAccept>,
+    early: bool,
+    unscripted: usize,
+    requests: Vec<Request>,
+    connections: Vec<Connection>,
+    commands: Vec<mpsc::UnboundedSender<Command>>,
+}
+
+type Shared = Arc<Signal<State>>;
+
+/// The fake provider. Dropping it closes everything and ends its thread.
+pub struct Replay {
+    /// Where it listens.
+    pub addr: SocketAddr,
+    shared: Shared,
+    stop: Option<oneshot::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Replay {
+    /// Listens on an ephemeral loopback port.
+    ///
+    /// # Panics
+    /// When the machine gives no port or no thread.
+    #[must_use]
+    pub fn start() -> Self {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a loopback port is free");
+        let addr = listener
+            .local_addr()
+            .expect("a bound socket has an address");
+        let shared = Shared::default();
+        let (stop, stopped) = oneshot::channel();
+        let state = Arc::clone(&shared);
+        let thread = std::thread::Builder::new()
+            .name("replay".to_owned())
+            .spawn(move || server::run(listener, &state, stopped))
+            .expect("a thread can be started");
+        Replay {
+            addr,
+            shared,
+            stop: Some(stop),
+            thread: Some(thread),
+        }
+    }
+
+    /// `http://127.0.0.1:PORT`, to be used as the base URL of a provider.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("http://{}", self.addr)
+    }
+
+    /// The script for the next request that has none yet; scripts are used in order, over all connections.
+    pub fn push(&self, script: Script) {
+        self.shared.update(|state| state.scripts.push_back(script));
+    }
+
+    /// Decides for every request that no pushed script is left for. A request with neither gets a 500 and is counted
+    /// by [`Replay::unscripted`].
+    pub fn on(&self, handler: impl FnMut(&Request) -> Script + Send + 'static) {
+        self.shared
+            .update(|state| state.handler = Some(Box::new(handler)));
+    }
+
+    /// What to do with the next connection instead of serving it.
+    pub fn push_accept(&self, action: OnAccept) {
+        self.shared.update(|state| state.accepts.push_back(action));
+    }
+
+    /// Whether to answer as soon as the head of a request is there, while its body still comes in. The connection is
+    /// closed after such an answer.
+    pub fn answer_early(&self, early: bool) {
+        self.shared.update(|state| state.early = early);
+    }
+
+    /// How many requests found no script.
+    #[must_use]
+    pub fn unscripted(&self) -> usize {
+        self.shared.read(|state| state.unscripted)
+    }
+
+    /// Every request so far, in the order in which they were complete.
+    #[must_use]
+    pub fn requests(&self) -> Vec<Request> {
+        self.shared.read(|state| state.requests.clone())
+    }
+
+    /// Every connection so far, in the order they were accepted; their position is their number.
+    #[must_use]
+    pub fn connections(&self) -> Vec<Connection> {
+        self.shared.read(|state| state.connections.clone())
+    }
+
+    /// Waits until there are that many requests and returns all; `None` after the timeout.
+    #[must_use]
+    pub fn wait_requests(&self, count: usize, timeout: Duration) -> Option<Vec<Request>> {
+        self.shared.wait(timeout, enough(count))
+    }
+
+    /// The same for async tests; combine it with a timeout.
+    pub async fn requests_reach(&self, count: usize) -> Vec<Request> {
+        self.shared.changed_to(enough(count)).await
+    }
+
+    /// Waits until the peer has closed a connection; `None` after the timeout.
+    #[must_use]
+    pub fn wait_closed(&self, connection: usize, timeout: Duration) -> Option<Closed> {
+        self.shared.wait(timeout, closed(connection))
+    }
+
+    /// The same for async tests; combine it with a timeout.
+    pub async fn closed(&self, connection: usize) -> Closed {
+        self.shared.changed_to(closed(connection)).await
+    }
+
+    /// Waits until every connection accepted so far was closed by the peer; `false` after the timeout.
+    #[must_use]
+    pub fn wait_all_closed(&self, timeout: Duration) -> bool {
+        let all = |state: &State| {
+            let mut every = state.connections.iter();
+            every
+                .all(|connection| connection.closed.is_some())
+                .then_some(())
+        };
+        self.shared.wait(timeout, all).is_some()
+    }
+
+    /// Acts on a connection while it is idle; a command that comes during an answer waits until it is done.
+    pub fn command(&self, connection: usize, command: Command) {
+        self.shared.read(|state| {
+            // A connection that is gone takes no more commands, which is what its peer sees too.
+            let _ = state.commands[connection].send(command);
+        });
+    }
+}
+
+fn enough(count: usize) -> impl Fn(&State) -> Option<Vec<Request>> {
+    move |state| (state.requests.len() >= count).then(|| state.requests.clone())
+}
+
+fn closed(connection: usize) -> impl Fn(&State) -> Option<Closed> {
+    move |state| state.connections.get(connection)?.closed
+}
+
+impl Drop for Replay {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        if let Some(thread) = self.thread.take() {
+            // A panic of the server thread was printed by it; a panic here would hide it.
+            let _ = thread.join();
+        }
+    }
+}
+
+/// A port that refuses every connection, for as long as this value lives: it is bound, so that nobody else gets
+/// it, but nobody listens.
+pub struct RefusedPort {
+    /// The address that refuses.
+    pub addr: SocketAddr,
+    _bound: TcpSocket,
+}
+
+impl RefusedPort {
+    /// Takes an ephemeral loopback port.
+    ///
+    /// # Panics
+    /// When the machine gives none.
+    #[must_use]
+    pub fn reserve() -> Self {
+        let socket = TcpSocket::new_v4().expect("a socket can be made");
+        socket
+            .bind(SocketAddr::from(([127, 0, 0, 1], 0)))
+            .expect("a loopback port is free");
+        RefusedPort {
+            addr: socket.local_addr().expect("a bound socket has an address"),
+            _bound: socket,
+        }
+    }
+}
