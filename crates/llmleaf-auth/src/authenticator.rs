@@ -1,0 +1,327 @@
+//! Deciding whether a credential is good, in two halves: what can be decided at once, and work for a blocking pool.
+
+mod refusals;
+
+use std::fmt;
+use std::sync::Arc;
+
+use hmac::{Hmac, KeyInit, Mac};
+use parking_lot::RwLock;
+use sha2::Sha256;
+use subtle::ConstantTimeEq;
+use zeroize::Zeroizing;
+
+use crate::credential::{Credential, Kind};
+use crate::error::{AuthError, MintError};
+use crate::grant::{Grant, Principal};
+use crate::roster::{Record, Roster};
+use crate::secret::Secret;
+
+pub use refusals::MAX_REFUSALS;
+use refusals::Refusals;
+
+/// Decides for all worker threads of a process; share it behind an `Arc`.
+///
+/// What was proven or refused is remembered by HMAC-SHA256 of the canonical credential under a key that never leaves
+/// the process: a look into memory gives no credential, and nobody outside can choose where an entry lands.
+///
+/// Locks are held for a look-up or a swap of a pointer, never while anything is hashed.
+pub struct Authenticator {
+    mac: Hmac<Sha256>,
+    current: RwLock<Snapshot>,
+    refusals: Arc<Refusals>,
+}
+
+struct Snapshot {
+    /// Counts from 1, and changes whenever a key does. Refusals are of one generation only.
+    generation: u64,
+    roster: Arc<Roster>,
+}
+
+/// What is known about a credential without slow work.
+#[derive(Debug)]
+pub enum Check {
+    /// It is good: a random key, or a password that was proven before.
+    Granted(Principal),
+    /// It is not.
+    Denied(AuthError),
+    /// Run this on a blocking pool and hand the verdict to [`Authenticator::settle`]. When the pool's queue is full, drop
+    /// it and answer [`AuthError::Overloaded`].
+    NeedsWork(Work),
+}
+
+impl Authenticator {
+    /// Starts with a roster and a random key.
+    ///
+    /// # Errors
+    ///
+    /// [`MintError::Entropy`] when the system gives no random bytes.
+    pub fn new(roster: Roster) -> Result<Self, MintError> {
+        let mut key = Zeroizing::new([0_u8; 32]);
+        getrandom::fill(key.as_mut_slice()).map_err(|_| MintError::Entropy)?;
+        Ok(Self::with_key(&key, roster))
+    }
+
+    /// Starts with a given key, for runs that must be repeatable.
+    pub fn with_key(key: &[u8; 32], roster: Roster) -> Self {
+        #[expect(clippy::expect_used, reason = "HMAC takes keys of every length")]
+        let mac = Hmac::new_from_slice(key).expect("HMAC takes keys of every length");
+        Self {
+            mac,
+            current: RwLock::new(Snapshot {
+                generation: 1,
+                roster: Arc::new(roster),
+            }),
+            refusals: Arc::new(Refusals::new()),
+        }
+    }
+
+    /// Puts another roster in place. Keys that did not change stay proven; all refusals are forgotten; and whoever holds a
+    /// [`Principal`] of a key that is gone, or has another hash, gets no [`Grant`] any more. Returns whether anything
+    /// changed: an equal roster is put aside, so that a pull every few seconds costs nobody anything.
+    pub fn install(&self, roster: Roster) -> bool {
+        let older = self.current.read().roster.clone();
+        if older.same_as(&roster) {
+            return false;
+        }
+        roster.inherit_proofs(&older);
+        let roster = Arc::new(roster);
+        let replaced = {
+            let mut current = self.current.write();
+            current.generation = current.generation.wrapping_add(1);
+            std::mem::replace(&mut current.roster, roster)
+        };
+        // Freed here, outside the lock: a large table takes its time.
+        drop((older, replaced));
+        true
+    }
+
+    /// Decides what can be decided at once. Takes well under a microsecond.
+    ///
+    /// A random key is always decided here. A password is, if it was proven or refused before; otherwise there is work,
+    /// also for an id that does not exist: there the hash of some other key is computed and its outcome thrown away.
+    pub fn check(&self, credential: &Credential) -> Check {
+        match credential.kind() {
+            Kind::RandomKey => self.check_random_key(credential),
+            Kind::Password => self.check_password(credential),
+        }
+    }
+
+    fn check_random_key(&self, credential: &Credential) -> Check {
+        /// Compared with when there is nothing to compare with. No digest is all zeros.
+        const NOBODY: [u8; 32] = [0; 32];
+        let digest = crate::random_key::fast_hash(credential.secret().expose());
+        let current = self.current.read();
+        let record = current.roster.get(credential.id());
+        let expected = record
+            .and_then(|record| record.hash.fast())
+            .unwrap_or(&NOBODY);
+        let equal: bool = digest.ct_eq(expected).into();
+        match record {
+            Some(record) if equal => Check::Granted(Principal {
+                record: record.clone(),
+                generation: current.generation,
+            }),
+            _ => Check::Denied(AuthError::Invalid),
+        }
+    }
+
+    fn check_password(&self, credential: &Credential) -> Check {
+        let digest = self.digest(credential);
+        let (record, real, generation) = {
+            let current = self.current.read();
+            let known = current
+                .roster
+                .get(credential.id())
+                .filter(|record| record.hash.fast().is_none());
+            if let Some(record) = known.filter(|record| record.is_proven(&digest)) {
+                return Check::Granted(Principal {
+                    record: record.clone(),
+                    generation: current.generation,
+                });
+            }
+            let stand_in = || current.roster.stand_in(self.seed_of(credential.id()));
+            match known.or_else(stand_in) {
+                Some(record) => (record.clone(), known.is_some(), current.generation),
+                // No key has a slow hash, so no password can be right.
+                None => return Check::Denied(AuthError::Invalid),
+            }
+        };
+        if self.refusals.contains(&digest, generation) {
+            return Check::Denied(AuthError::Invalid);
+        }
+        Check::NeedsWork(Work {
+            record,
+            real,
+            password: credential.secret().duplicate(),
+            digest,
+            generation,
+            refusals: self.refusals.clone(),
+        })
+    }
+
+    /// Turns the outcome of the work into a decision. A key that was removed or changed while the work ran is refused.
+    ///
+    /// # Errors
+    ///
+    /// [`AuthError::Invalid`]; [`AuthError::Overloaded`] when there was no memory for the hash.
+    pub fn settle(&self, verdict: Verdict) -> Result<Principal, AuthError> {
+        match verdict.0 {
+            Outcome::Accepted { record, digest } => {
+                let principal = self.lookup(&record)?;
+                principal.record.prove(digest);
+                Ok(principal)
+            }
+            Outcome::Refused => Err(AuthError::Invalid),
+            Outcome::Unable => Err(AuthError::Overloaded),
+        }
+    }
+
+    /// Leave to use a model, by the roster as it is now: the one place where that is decided, for every endpoint and for
+    /// every turn of a long session.
+    ///
+    /// # Errors
+    ///
+    /// [`AuthError::Invalid`] when the key is gone or has another hash since it was proven;
+    /// [`AuthError::ModelNotAllowed`].
+    pub fn authorise(&self, principal: &Principal, model: &str) -> Result<Grant, AuthError> {
+        let principal = self.refresh(principal)?;
+        if !principal.permits(model) {
+            return Err(AuthError::ModelNotAllowed {
+                model: model.to_owned(),
+            });
+        }
+        Ok(Grant {
+            principal,
+            model: model.into(),
+        })
+    }
+
+    /// The principal as the roster has it now, for sessions that outlive a roster.
+    ///
+    /// # Errors
+    ///
+    /// [`AuthError::Invalid`] when the key is gone or has another hash since it was proven.
+    pub fn refresh(&self, principal: &Principal) -> Result<Principal, AuthError> {
+        if self.current.read().generation == principal.generation {
+            return Ok(principal.clone());
+        }
+        self.lookup(&principal.record)
+    }
+
+    /// The current record of the same id, if its hash is still the same.
+    fn lookup(&self, record: &Record) -> Result<Principal, AuthError> {
+        let current = self.current.read();
+        let found = current.roster.get(&record.id).ok_or(AuthError::Invalid)?;
+        if !found.hash.same_as(&record.hash) {
+            return Err(AuthError::Invalid);
+        }
+        Ok(Principal {
+            record: found.clone(),
+            generation: current.generation,
+        })
+    }
+
+    /// The keyed digest of a credential. An id has no colon, so no two credentials run together.
+    fn digest(&self, credential: &Credential) -> [u8; 32] {
+        let mut mac = self.mac.clone();
+        mac.update(credential.id().as_bytes());
+        mac.update(b":");
+        mac.update(credential.secret().expose().as_bytes());
+        mac.finalize().into_bytes().into()
+    }
+
+    /// A number for an id that nobody outside can predict. Computed for ids without a slow hash only, which is
+    /// nothing beside the work that follows.
+    fn seed_of(&self, id: &str) -> u64 {
+        let mut mac = self.mac.clone();
+        mac.update(b":");
+        mac.update(id.as_bytes());
+        let bytes = mac.finalize().into_bytes();
+        bytes
+            .iter()
+            .take(8)
+            .fold(0, |seed, &byte| (seed << 8) | u64::from(byte))
+    }
+}
+
+impl fmt::Debug for Authenticator {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Authenticator(…)")
+    }
+}
+
+/// A slow hash that has to be computed. Owns all it needs; takes up to a second and 64 MiB, so a pool should run few.
+pub struct Work {
+    record: Arc<Record>,
+    /// Whether `record` is the key that was named, and not a stand-in.
+    real: bool,
+    password: Secret,
+    digest: [u8; 32],
+    generation: u64,
+    refusals: Arc<Refusals>,
+}
+
+impl Work {
+    /// Computes the hash. Looks first whether the same credential was decided while this waited in a queue: when many
+    /// requests with one new credential come at once, the first pays for all that were queued behind it.
+    pub fn run(self) -> Verdict {
+        if self.real && self.record.is_proven(&self.digest) {
+            return self.accepted();
+        }
+        if self.refusals.contains(&self.digest, self.generation) {
+            return Verdict(Outcome::Refused);
+        }
+        match self
+            .record
+            .hash
+            .try_verify(self.password.expose().as_bytes())
+        {
+            Ok(matched) if matched && self.real => {
+                self.record.prove(self.digest);
+                self.accepted()
+            }
+            Ok(_) => {
+                self.refusals.insert(self.digest, self.generation);
+                Verdict(Outcome::Refused)
+            }
+            // Says nothing about the password, so nothing is remembered.
+            Err(_) => Verdict(Outcome::Unable),
+        }
+    }
+
+    fn accepted(self) -> Verdict {
+        Verdict(Outcome::Accepted {
+            record: self.record,
+            digest: self.digest,
+        })
+    }
+}
+
+impl fmt::Debug for Work {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Work(…)")
+    }
+}
+
+/// The outcome of [`Work`], for [`Authenticator::settle`].
+#[must_use = "settle it"]
+pub struct Verdict(Outcome);
+
+enum Outcome {
+    Accepted {
+        record: Arc<Record>,
+        digest: [u8; 32],
+    },
+    Refused,
+    Unable,
+}
+
+impl fmt::Debug for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Verdict(…)")
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,156 @@
+//! The spellings of one credential, and what to say about the ones that are not.
+
+use base64::Engine;
+use base64::alphabet::{self, Alphabet};
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use zeroize::Zeroizing;
+
+use super::{Credential, Kind, MAX_HEADER_BYTES, MAX_PASSWORD_BYTES};
+use crate::error::Hint;
+use crate::random_key;
+use crate::roster::MAX_ID_BYTES;
+use crate::secret::Secret;
+
+/// The value of an `Authorization` header, trimmed and not empty.
+pub(super) fn authorization(value: &[u8]) -> Result<Credential, Hint> {
+    let text = text(value)?;
+    let (scheme, rest) = match text.split_once(' ') {
+        Some((scheme, rest)) => (scheme, rest.trim_matches(' ')),
+        None => (text, ""),
+    };
+    let basic = scheme.eq_ignore_ascii_case("basic");
+    if !basic && !scheme.eq_ignore_ascii_case("bearer") {
+        return Err(Hint::Scheme);
+    }
+    if rest.is_empty() {
+        return Err(Hint::Empty);
+    }
+    if basic { encoded(rest) } else { bare(rest) }
+}
+
+/// The value of any other header, trimmed and not empty.
+pub(super) fn token(value: &[u8]) -> Result<Credential, Hint> {
+    bare(text(value)?)
+}
+
+/// Checks that cost nothing come first, so that a megabyte of noise is not worked on.
+fn text(value: &[u8]) -> Result<&str, Hint> {
+    if value.len() > MAX_HEADER_BYTES {
+        return Err(Hint::TooLong);
+    }
+    let text = std::str::from_utf8(value).map_err(|_| Hint::NotText)?;
+    if text.chars().any(char::is_control) {
+        return Err(Hint::NotText);
+    }
+    Ok(text)
+}
+
+/// A random key, `id:password`, or base64 of the latter. No base64 has a colon, and no base64 of text begins with
+/// the prefix of the random keys (it would decode to a stray continuation byte), so the three cannot be confused.
+fn bare(token: &str) -> Result<Credential, Hint> {
+    if token.contains(':') {
+        return pair(token);
+    }
+    if token.starts_with(random_key::KEY_PREFIX) {
+        return whole_key(token, None);
+    }
+    if token.contains(' ') {
+        return Err(Hint::WhiteSpace);
+    }
+    if looks_foreign(token) {
+        return Err(Hint::ForeignKey);
+    }
+    if token.split('.').count() == 3 && token.starts_with("eyJ") {
+        return Err(Hint::Jwt);
+    }
+    encoded(token)
+}
+
+/// Base64 of `id:password`.
+fn encoded(token: &str) -> Result<Credential, Hint> {
+    let bytes = Zeroizing::new(decode(token)?);
+    let text = std::str::from_utf8(&bytes).map_err(|_| Hint::Base64NotText)?;
+    if !text.contains(':') {
+        return Err(Hint::Base64WithoutColon);
+    }
+    // RFC 7617 section 2 (2015-09) forbids control characters in both halves. It also catches the line break that
+    // `echo` puts behind a password, which would otherwise be a wrong password that looks right.
+    if text.chars().any(char::is_control) {
+        return Err(Hint::ControlCharacter);
+    }
+    pair(text)
+}
+
+/// `id:password`, where either half may be a whole random key.
+fn pair(text: &str) -> Result<Credential, Hint> {
+    let (id, password) = text.split_once(':').ok_or(Hint::Unknown)?;
+    if id.is_empty() {
+        return Err(Hint::EmptyId);
+    }
+    if password.starts_with(random_key::KEY_PREFIX) {
+        return whole_key(password, Some(id));
+    }
+    if password.is_empty() {
+        // `curl -u llk_…:` is how many services take a key in Basic.
+        return if id.starts_with(random_key::KEY_PREFIX) {
+            whole_key(id, None)
+        } else {
+            Err(Hint::EmptyPassword)
+        };
+    }
+    if id.len() > MAX_ID_BYTES || password.len() > MAX_PASSWORD_BYTES {
+        return Err(Hint::TooLong);
+    }
+    Ok(Credential {
+        id: id.into(),
+        secret: Secret::new(password.to_owned()),
+        kind: Kind::Password,
+    })
+}
+
+fn whole_key(text: &str, claimed_id: Option<&str>) -> Result<Credential, Hint> {
+    let id = random_key::parse(text)?;
+    if claimed_id.is_some_and(|claimed| claimed != id) {
+        return Err(Hint::RandomKeyId);
+    }
+    Ok(Credential {
+        id: id.into(),
+        secret: Secret::new(text.to_owned()),
+        kind: Kind::RandomKey,
+    })
+}
+
+/// Canonical base64 in one alphabet, with full padding or none. Trailing bits must be zero.
+fn decode(token: &str) -> Result<Vec<u8>, Hint> {
+    const fn engine(alphabet: &Alphabet, padding: DecodePaddingMode) -> GeneralPurpose {
+        GeneralPurpose::new(
+            alphabet,
+            GeneralPurposeConfig::new().with_decode_padding_mode(padding),
+        )
+    }
+    const STANDARD_PADDED: GeneralPurpose =
+        engine(&alphabet::STANDARD, DecodePaddingMode::RequireCanonical);
+    const STANDARD_BARE: GeneralPurpose =
+        engine(&alphabet::STANDARD, DecodePaddingMode::RequireNone);
+    const URL_PADDED: GeneralPurpose =
+        engine(&alphabet::URL_SAFE, DecodePaddingMode::RequireCanonical);
+    const URL_BARE: GeneralPurpose = engine(&alphabet::URL_SAFE, DecodePaddingMode::RequireNone);
+
+    let in_alphabet = |byte: u8| byte.is_ascii_alphanumeric() || b"+/-_=".contains(&byte);
+    if !token.bytes().all(in_alphabet) {
+        return Err(Hint::Unknown);
+    }
+    let url = token.contains(['-', '_']);
+    let engine = match (url, token.ends_with('=')) {
+        (false, true) => STANDARD_PADDED,
+        (false, false) => STANDARD_BARE,
+        (true, true) => URL_PADDED,
+        (true, false) => URL_BARE,
+    };
+    engine.decode(token).map_err(|_| Hint::Base64NotCanonical)
+}
+
+/// The prefix by which many services mark their keys. Only used to say so.
+fn looks_foreign(token: &str) -> bool {
+    token.starts_with("sk-") || token.starts_with("sk_")
+}
