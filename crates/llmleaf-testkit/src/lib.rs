@@ -15,7 +15,6 @@
     clippy::expect_used,
     clippy::indexing_slicing,
     clippy::panic,
-    clippy::string_slice,
     reason = "test support: a panic is the failure report"
 )]
 

@@ -58,6 +58,7 @@ fn every_framing_and_every_cut_gives_the_same_body() {
     }
     replay.push(Script::sse(STREAM));
     assert_eq!(asked(&replay).response().sse().events.len(), 3);
+    assert!(replay.wait_all_closed(LONG));
     let connections = replay.connections();
     let writes = &connections.last().unwrap().writes;
     assert_eq!(writes.len(), 5, "the head, one an event, the last chunk");
@@ -176,7 +177,7 @@ fn the_end_of_a_consumer_is_seen_in_every_phase() {
         Script::sse(STREAM).stall_at(11),
         Script::sse(STREAM).hold_at(20, &gate),
         // More than the buffers of a socket take: the server stands in a write.
-        Script::sse("x".repeat(64 << 20)),
+        Script::body(200, "text/plain", "x".repeat(64 << 20)),
     ];
     for (number, script) in scripts.into_iter().enumerate() {
         replay.push(script);

@@ -105,8 +105,9 @@ impl Reading {
         let index = source.u64_at(&["index"]).unwrap_or(0);
         let choice = self.digest.choice(index);
         choice.finished(source.text_at(&["finish_reason"]));
-        for kind in ["content", "refusal"] {
-            choice.logprobs += source.elements_at(&["logprobs", kind]).len();
+        // `content` and `refusal`; DeepSeek also has `reasoning_content`.
+        for (_, tokens) in source.at(&["logprobs"]).map_or(&[][..], Value::members) {
+            choice.logprobs += tokens.elements().len();
         }
         let (wanted, other) = match part {
             Part::Message => ("message", "delta"),
@@ -164,7 +165,7 @@ impl Reading {
     }
 
     fn slot_of(&mut self, choice: u64, index: Option<u64>, id: &str, name: &str) -> Option<usize> {
-        let calls = &self.digest.choice(choice).tool_calls.clone();
+        let calls = &self.digest.choice(choice).tool_calls;
         let mut own = self.slots.iter().rev().filter(|slot| slot.choice == choice);
         let found = match index {
             Some(_) => own.find(|slot| slot.index == index),
