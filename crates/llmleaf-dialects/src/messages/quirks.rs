@@ -1,5 +1,6 @@
 //! The variations this wire is known to have, as data.
 
+use llmleaf_model::Provenance;
 use serde::Deserialize;
 use std::borrow::Cow;
 
@@ -9,16 +10,71 @@ use std::borrow::Cow;
 pub struct Quirks {
     /// Output cap sent where the consumer named none: this wire demands one.
     pub default_max_tokens: u64,
-    /// Families of artefacts it can verify (see [`llmleaf_model::Provenance`]); only those are sent back.
+    /// Families of artefacts it can verify (see [`llmleaf_model::Provenance`]); only those are sent back, and
+    /// the first of them is the provenance of what it sends.
     pub verifies: Cow<'static, [Cow<'static, str>]>,
+    /// Where instructions go that do not stand at the head of the conversation.
+    pub later_instructions: LaterInstructions,
+    /// Whether `temperature`, `top_p` and `top_k` exist.
+    pub sampling: SamplingSupport,
+    /// How an effort of another dialect is asked for.
+    pub effort: EffortForm,
 }
+
+/// Where instructions go that do not stand at the head of the conversation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LaterInstructions {
+    /// Into `system`, with the rest: older models refuse the role.
+    Hoisted,
+    /// In place, as a turn of role `system` right behind a user turn.
+    InPlace,
+}
+
+/// Whether `temperature`, `top_p` and `top_k` exist.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SamplingSupport {
+    /// They do (API version 2023-06-01).
+    Offered,
+    /// They do not: version 2026-10-21 answers 400 even for default values.
+    Removed,
+}
+
+/// How an effort of another dialect is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EffortForm {
+    /// `thinking: {type: "enabled", budget_tokens}`.
+    Budget,
+    /// `thinking: {type: "adaptive"}` with `output_config.effort`.
+    Adaptive,
+}
+
+/// Family of artefacts that the services of Anthropic issue and verify.
+pub(super) const OWN_FAMILY: &str = "anthropic-claude-v1";
 
 impl Quirks {
     /// The wire as Anthropic documents it.
     pub const REFERENCE: Self = Self {
         default_max_tokens: 4096,
-        verifies: Cow::Borrowed(&[Cow::Borrowed("anthropic-claude-v1")]),
+        verifies: Cow::Borrowed(&[Cow::Borrowed(OWN_FAMILY)]),
+        later_instructions: LaterInstructions::Hoisted,
+        sampling: SamplingSupport::Offered,
+        effort: EffortForm::Budget,
     };
+
+    /// Whose artefacts the service sends.
+    pub(super) fn provenance(&self) -> Provenance {
+        self.verifies
+            .first()
+            .map_or(Provenance::UNKNOWN, |name| Provenance(name.clone()))
+    }
+
+    /// True for an artefact that the service accepts.
+    pub(super) fn can_verify(&self, provenance: &Provenance) -> bool {
+        self.verifies.contains(&provenance.0)
+    }
 }
 
 impl Default for Quirks {

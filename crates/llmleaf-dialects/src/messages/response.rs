@@ -1,12 +1,31 @@
 //! Whole responses, both ends.
 
 use super::Quirks;
+use super::errors;
+use super::events::MessagesDecoder;
+use crate::object::Object;
 use crate::{Reply, ReplyContext};
-use llmleaf_model::{Event, Response};
+use bytes::Bytes;
+use llmleaf_model::{Event, Failure, FailureKind, Response};
 
 /// Reads a whole response as events.
-pub fn parse_response(_body: &[u8], _quirks: &Quirks) -> Vec<Event> {
-    Vec::new()
+pub fn parse_response(body: &[u8], quirks: &Quirks) -> Vec<Event> {
+    let mut out = Vec::new();
+    match std::str::from_utf8(body)
+        .ok()
+        .and_then(|text| Object::parse(text).ok())
+    {
+        Some(object) if object.get("type").map(|t| t.get()) == Some("\"error\"") => {
+            let failure = errors::stream_failure(&Bytes::copy_from_slice(body));
+            out.push(Event::Error(Box::new(failure)));
+        }
+        Some(message) => MessagesDecoder::new(quirks).whole(message, &mut out),
+        None => out.push(Event::Error(Box::new(Failure::upstream(
+            FailureKind::InvalidResponse,
+            "the provider's answer is not a JSON object",
+        )))),
+    }
+    out
 }
 
 /// Renders a whole response for a consumer.
