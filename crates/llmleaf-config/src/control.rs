@@ -2,10 +2,13 @@
 
 use std::time::Duration;
 
-use crate::Secret;
+use crate::diagnose::{Diagnostic, Place};
+use crate::nearest;
+use crate::read::{At, Reading, Table, Unique, pick};
+use crate::{Secret, secrets, url};
 
 /// The `[control]` table; each capability stands alone.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 pub struct Control {
     /// Credentials that the capabilities refer to by id.
     pub auth: Vec<ControlAuth>,
@@ -22,7 +25,7 @@ pub struct Control {
 }
 
 /// One `[[control.auth]]` table.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct ControlAuth {
     /// The id that capabilities use.
     pub id: String,
@@ -31,7 +34,7 @@ pub struct ControlAuth {
 }
 
 /// How a call to the controller proves itself.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub enum ControlCredential {
     /// `Authorization: Bearer …`
     Bearer(Secret),
@@ -45,7 +48,7 @@ pub enum ControlCredential {
 }
 
 /// Where and how a capability calls.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct ControlCall {
     /// Endpoint.
     pub url: String,
@@ -65,7 +68,7 @@ pub enum OnError {
 }
 
 /// `[control.identity]`
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Identity {
     /// Where and how; timeout default 2 s.
     pub call: ControlCall,
@@ -76,7 +79,7 @@ pub struct Identity {
 }
 
 /// `[control.limits]`
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct LimitsPull {
     /// Where and how; timeout default 2 s.
     pub call: ControlCall,
@@ -87,7 +90,7 @@ pub struct LimitsPull {
 }
 
 /// `[control.topology]`
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Topology {
     /// Where and how; timeout default 2 s.
     pub call: ControlCall,
@@ -96,7 +99,7 @@ pub struct Topology {
 }
 
 /// `[control.usage]`
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct UsagePush {
     /// Where and how; timeout default 5 s.
     pub call: ControlCall,
@@ -107,7 +110,7 @@ pub struct UsagePush {
 }
 
 /// `[control.intercept]`
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Intercept {
     /// Where and how; timeout default 1 s.
     pub call: ControlCall,
@@ -128,4 +131,245 @@ pub enum InterceptPhase {
     Request,
     /// Before the answer is sent to the consumer.
     Response,
+}
+
+/// The words of `on_error`.
+pub(crate) const ON_ERROR: &[(&str, OnError)] =
+    &[("allow", OnError::Allow), ("deny", OnError::Deny)];
+
+const PHASES: &[(&str, InterceptPhase)] = &[
+    ("request", InterceptPhase::Request),
+    ("response", InterceptPhase::Response),
+];
+
+/// Longest length of a setting in seconds: a day.
+const MAX_SECS: u64 = 24 * 3600;
+/// Longest time for one call, in milliseconds.
+const MAX_CALL_MS: u64 = 600_000;
+
+/// Reads the `[control]` table.
+pub(crate) fn read(cx: &Reading<'_>, root: &mut Table<'_>) -> Option<Control> {
+    let mut table = root.table(cx, "control")?;
+    let auth = Auths::read(cx, &mut table);
+    let control = Control {
+        identity: identity(cx, &mut table, &auth),
+        limits: limits(cx, &mut table, &auth),
+        topology: topology(cx, &mut table, &auth),
+        usage: usage(cx, &mut table, &auth),
+        intercept: intercept(cx, &mut table, &auth),
+        auth: auth.good,
+    };
+    table.finish(cx);
+    Some(control)
+}
+
+fn identity(cx: &Reading<'_>, control: &mut Table<'_>, auth: &Auths) -> Option<Identity> {
+    let mut table = control.table(cx, "identity")?;
+    let call = call(cx, &mut table, auth, 2000);
+    let refresh = table.seconds(cx, "refresh_secs", 1..=MAX_SECS);
+    let on_error = table.choice(cx, "on_error", ON_ERROR);
+    table.finish(cx);
+    Some(Identity {
+        call: call?,
+        refresh: refresh.unwrap_or(Duration::from_secs(30)),
+        on_error: on_error.unwrap_or(OnError::Deny),
+    })
+}
+
+fn limits(cx: &Reading<'_>, control: &mut Table<'_>, auth: &Auths) -> Option<LimitsPull> {
+    let mut table = control.table(cx, "limits")?;
+    let call = call(cx, &mut table, auth, 2000);
+    let refresh = table.seconds(cx, "refresh_secs", 1..=MAX_SECS);
+    let on_error = table.choice(cx, "on_error", ON_ERROR);
+    table.finish(cx);
+    Some(LimitsPull {
+        call: call?,
+        refresh: refresh.unwrap_or(Duration::from_secs(5)),
+        on_error: on_error.unwrap_or(OnError::Allow),
+    })
+}
+
+fn topology(cx: &Reading<'_>, control: &mut Table<'_>, auth: &Auths) -> Option<Topology> {
+    let mut table = control.table(cx, "topology")?;
+    let call = call(cx, &mut table, auth, 2000);
+    let refresh = table.seconds(cx, "refresh_secs", 1..=MAX_SECS);
+    table.finish(cx);
+    Some(Topology {
+        call: call?,
+        refresh: refresh.unwrap_or(Duration::from_secs(30)),
+    })
+}
+
+fn usage(cx: &Reading<'_>, control: &mut Table<'_>, auth: &Auths) -> Option<UsagePush> {
+    let mut table = control.table(cx, "usage")?;
+    let call = call(cx, &mut table, auth, 5000);
+    let batch_wait = table.millis(cx, "batch_ms", 1..=MAX_CALL_MS);
+    let batch_max = table.whole(cx, "batch_max", 1..=100_000);
+    table.finish(cx);
+    Some(UsagePush {
+        call: call?,
+        batch_wait: batch_wait.unwrap_or(Duration::from_millis(1000)),
+        batch_max: (batch_max.and_then(|n| usize::try_from(n).ok())).unwrap_or(256),
+    })
+}
+
+fn intercept(cx: &Reading<'_>, control: &mut Table<'_>, auth: &Auths) -> Option<Intercept> {
+    let mut table = control.table(cx, "intercept")?;
+    let call = call(cx, &mut table, auth, 1000);
+    let mut strings = |key| {
+        let list = table.strings(cx, key).map(|list| list.value);
+        list.unwrap_or_default()
+    };
+    let (phases, keys, models) = (strings("phases"), strings("keys"), strings("models"));
+    let phases = phases
+        .iter()
+        .filter_map(|at| pick(cx, "phases", at, PHASES))
+        .collect();
+    let on_error = table.choice(cx, "on_error", ON_ERROR);
+    table.finish(cx);
+    Some(Intercept {
+        call: call?,
+        phases,
+        keys: keys.into_iter().map(|at| at.value).collect(),
+        models: models.into_iter().map(|at| at.value).collect(),
+        on_error: on_error.unwrap_or(OnError::Allow),
+    })
+}
+
+/// What all capabilities have: where to call, and as whom.
+fn call(
+    cx: &Reading<'_>,
+    table: &mut Table<'_>,
+    auth: &Auths,
+    default_ms: u64,
+) -> Option<ControlCall> {
+    let url = table
+        .required(cx, "url", "the controller's endpoint for this")
+        .and_then(|at| url::plain(cx, "url", &at));
+    let own = secrets::read(cx, table, "credential");
+    let shared = table.string(cx, "auth");
+    let timeout = table.millis(cx, "timeout_ms", 1..=MAX_CALL_MS);
+    if let (Some(own), Some(shared)) = (&own, &shared) {
+        let message = "`credential` and `auth` exclude each other";
+        cx.report(
+            Diagnostic::error(&shared.place, message, "one credential")
+                .related(&own.place, "the other"),
+        );
+    }
+    let shared = shared.and_then(|at| auth.find(cx, &at));
+    Some(ControlCall {
+        url: url?,
+        credential: own.map(|s| ControlCredential::Bearer(s.value)).or(shared),
+        timeout: timeout.unwrap_or(Duration::from_millis(default_ms)),
+    })
+}
+
+/// The `[[control.auth]]` tables.
+struct Auths {
+    good: Vec<ControlAuth>,
+    /// Every id that was written, also of tables with other mistakes.
+    ids: Vec<String>,
+}
+
+impl Auths {
+    fn read(cx: &Reading<'_>, control: &mut Table<'_>) -> Self {
+        let mut unique = Unique::new("auth id");
+        let mut auths = Auths {
+            good: Vec::new(),
+            ids: Vec::new(),
+        };
+        for mut table in control.tables(cx, "auth") {
+            let id = table.required(cx, "id", "any name; `auth = \"…\"` refers to it");
+            let fresh = id.as_ref().is_none_or(|id| unique.check(cx, id));
+            let credential = auth_credential(cx, &mut table);
+            table.finish(cx);
+            let Some(id) = id.filter(|_| fresh) else {
+                continue;
+            };
+            auths.ids.push(id.value.clone());
+            if let Some(credential) = credential {
+                auths.good.push(ControlAuth {
+                    id: id.value,
+                    credential,
+                });
+            }
+        }
+        auths
+    }
+
+    fn find(&self, cx: &Reading<'_>, at: &At<String>) -> Option<ControlCredential> {
+        if !self.ids.contains(&at.value) && !cx.incomplete {
+            let ids: Vec<&str> = self.ids.iter().map(String::as_str).collect();
+            let help = nearest::suggestion(&at.value, "there are", &ids)
+                .unwrap_or_else(|| "add a `[[control.auth]]` table with that `id`".to_owned());
+            let message = format!("no `[[control.auth]]` has the id `{}`", at.value);
+            cx.report(Diagnostic::error(&at.place, message, "unknown id").help(help));
+        }
+        let found = self.good.iter().find(|auth| auth.id == at.value)?;
+        Some(found.credential.copy())
+    }
+}
+
+impl ControlCredential {
+    fn copy(&self) -> Self {
+        match self {
+            ControlCredential::Bearer(token) => ControlCredential::Bearer(secrets::copy(token)),
+            ControlCredential::Header { name, value } => ControlCredential::Header {
+                name: name.clone(),
+                value: secrets::copy(value),
+            },
+        }
+    }
+}
+
+#[derive(Clone, Copy)]
+enum AuthKind {
+    Bearer,
+    Header,
+}
+
+fn auth_credential(cx: &Reading<'_>, table: &mut Table<'_>) -> Option<ControlCredential> {
+    let kinds = [("bearer", AuthKind::Bearer), ("header", AuthKind::Header)];
+    if !table.has("kind") {
+        table.missing(
+            cx,
+            "kind",
+            "`bearer` with `token`, or `header` with `header` and `value`",
+        );
+    }
+    let kind = table.choice(cx, "kind", &kinds);
+    let mut secret = |key: &'static str, wanted: bool| {
+        let found = secrets::read(cx, table, key);
+        if wanted && found.is_none() && !table.has(key) {
+            table.missing(cx, key, "the kind of this credential needs it");
+        }
+        found.map(|s| s.value)
+    };
+    let token = secret("token", matches!(kind, Some(AuthKind::Bearer)));
+    let value = secret("value", matches!(kind, Some(AuthKind::Header)));
+    let header = table.string(cx, "header");
+    match kind? {
+        AuthKind::Bearer => token.map(ControlCredential::Bearer),
+        AuthKind::Header => {
+            if header.is_none() && !table.has("header") {
+                table.missing(cx, "header", "the header's name");
+            }
+            let name = header.and_then(|at| header_name(cx, &at))?;
+            value.map(|value| ControlCredential::Header { name, value })
+        }
+    }
+}
+
+/// A header name, in lower case. Names are RFC 9110 tokens (section 5.6.2).
+fn header_name(cx: &Reading<'_>, at: &At<String>) -> Option<String> {
+    let fits = |c: char| c.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(c);
+    if at.value.chars().all(fits) {
+        return Some(at.value.to_ascii_lowercase());
+    }
+    let message = format!("`{}` is no header name", at.value);
+    let place: &Place = &at.place;
+    cx.report(
+        Diagnostic::error(place, message, "").help("letters, digits and `-`, as in `x-node-token`"),
+    );
+    None
 }

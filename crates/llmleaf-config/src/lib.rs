@@ -6,23 +6,31 @@
 //!
 //! Reading order: `read.rs` (how one table is read without stopping at the first mistake), then one file
 //! per table (`server.rs`, `providers.rs`, `settings.rs`, `routes.rs`, `keys.rs`, `oauth.rs`, `control.rs`),
-//! then `crosscheck.rs` (what must hold between tables) and `pending.rs` (what is accepted but not in
-//! effect yet).
+//! then `load.rs` (the whole, and what must hold between tables), `pending.rs` (what is accepted but not in
+//! effect yet) and `diagnose.rs` (how mistakes are shown).
 
 mod control;
+mod diagnose;
+pub mod environment;
 mod keys;
+mod load;
+mod nearest;
 mod oauth;
+mod pending;
 mod providers;
+mod read;
 mod routes;
 mod secrets;
 mod server;
 mod settings;
 mod timeouts;
+mod url;
 
 pub use control::{
     Control, ControlAuth, ControlCall, ControlCredential, Identity, Intercept, InterceptPhase,
     LimitsPull, OnError, Topology, UsagePush,
 };
+pub use diagnose::{Diagnostic, Diagnostics, Severity};
 pub use keys::Key;
 pub use oauth::{Introspection, Oauth};
 pub use providers::{Limits, Provider};
@@ -47,6 +55,8 @@ pub struct Config {
     pub oauth: Option<Oauth>,
     /// The controller that this node pulls from and pushes to.
     pub control: Option<Control>,
+    /// What its author may not expect; not empty for a file that uses what is not in effect yet.
+    pub warnings: Diagnostics,
 }
 
 impl Config {

@@ -1,6 +1,10 @@
 //! `[[routes]]`: which model name goes where.
 
-use crate::{LossPolicy, TimeoutOverrides};
+use crate::diagnose::Diagnostic;
+use crate::nearest;
+use crate::read::{At, Reading, Table, Unique};
+use crate::server::LOSS_POLICIES;
+use crate::{LossPolicy, TimeoutOverrides, timeouts};
 
 /// One `[[routes]]` table.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,4 +26,106 @@ pub struct Target {
     pub provider: String,
     /// Name of the model there; `None` means the name that the consumer asked for.
     pub model: Option<String>,
+}
+
+/// What reading `[[routes]]` yields beside the values.
+pub(crate) struct RoutesRead {
+    pub routes: Vec<Route>,
+    /// Every model that was written, also of tables with other mistakes.
+    pub models: Vec<String>,
+}
+
+/// Reads every `[[routes]]` table. Targets must name one of `providers`.
+pub(crate) fn read(cx: &Reading<'_>, root: &mut Table<'_>, providers: &[At<String>]) -> RoutesRead {
+    let mut models = Unique::new("route for model");
+    let mut out = RoutesRead {
+        routes: Vec::new(),
+        models: Vec::new(),
+    };
+    for mut table in root.tables(cx, "routes") {
+        let model = table.required(cx, "model", "the name that consumers ask for");
+        let fresh = model.as_ref().is_none_or(|model| models.check(cx, model));
+        let targets = targets(cx, &mut table, providers);
+        let timeouts = timeouts::read(cx, &mut table);
+        let loss_policy = table.choice(cx, "loss_policy", LOSS_POLICIES);
+        table.finish(cx);
+        let Some(model) = model.filter(|_| fresh) else {
+            continue;
+        };
+        out.models.push(model.value.clone());
+        out.routes.push(Route {
+            model: model.value,
+            targets,
+            timeouts,
+            loss_policy,
+        });
+    }
+    out
+}
+
+fn targets(cx: &Reading<'_>, route: &mut Table<'_>, providers: &[At<String>]) -> Vec<Target> {
+    const HELP: &str = "`targets = [{ provider = \"…\" }]`, in order of preference";
+    if !route.has("targets") {
+        route.missing(cx, "targets", HELP);
+    }
+    let list = route.place_of("targets");
+    let empty = route.is_empty_list("targets");
+    let mut targets: Vec<(Target, At<String>)> = Vec::new();
+    for mut table in route.tables(cx, "targets") {
+        let provider = table.required(cx, "provider", "the `name` of a provider");
+        let model = target_model(cx, &mut table);
+        table.finish(cx);
+        let Some(provider) = provider.filter(|at| is_known(cx, at, providers)) else {
+            continue;
+        };
+        let target = Target {
+            provider: provider.value.clone(),
+            model,
+        };
+        if let Some((_, first)) = targets.iter().find(|(seen, _)| *seen == target) {
+            cx.report(
+                Diagnostic::warning(
+                    &provider.place,
+                    "this target is already in the list",
+                    "again",
+                )
+                .related(&first.place, "first time"),
+            );
+        }
+        targets.push((target, provider));
+    }
+    if let (true, Some(place)) = (empty, list) {
+        let message = "a route needs at least one target";
+        cx.report(Diagnostic::error(&place, message, "empty").help(HELP));
+    }
+    targets.into_iter().map(|(target, _)| target).collect()
+}
+
+fn target_model(cx: &Reading<'_>, table: &mut Table<'_>) -> Option<String> {
+    let at = table.string(cx, "model")?;
+    if at.value.contains('*') {
+        cx.report(
+            Diagnostic::error(
+                &at.place,
+                "a target names one model",
+                "`*` is not filled in",
+            )
+            .help("leave `model` out to pass on the name that the consumer asked for"),
+        );
+        return None;
+    }
+    Some(at.value)
+}
+
+fn is_known(cx: &Reading<'_>, at: &At<String>, providers: &[At<String>]) -> bool {
+    let known = providers.iter().any(|name| name.value == at.value);
+    // Where a line could not be read, it may have held the name.
+    if !known && !cx.incomplete {
+        let names: Vec<&str> = providers.iter().map(|name| name.value.as_str()).collect();
+        let help = nearest::suggestion(&at.value, "there are", &names)
+            .unwrap_or_else(|| "add a `[[providers]]` table with that `name`".to_owned());
+        let message = format!("no provider is named `{}`", at.value);
+        cx.report(Diagnostic::error(&at.place, message, "not among the providers").help(help));
+    }
+    known
 }

@@ -4,10 +4,12 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::{Secret, Timeouts};
+use crate::diagnose::{Diagnostic, Place};
+use crate::read::{At, Reading, Table};
+use crate::{Secret, Timeouts, secrets, timeouts};
 
 /// The `[server]` table.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Server {
     /// Where to listen. Default `127.0.0.1:8080`.
     pub listen: SocketAddr,
@@ -83,4 +85,134 @@ pub struct Tls {
     pub cert: PathBuf,
     /// Private key.
     pub key: PathBuf,
+}
+
+/// Scalars of `[server]` may come from the environment under this prefix.
+const ENV_PREFIX: &str = "LLMLEAF_SERVER__";
+/// Longest length of a setting in seconds: a day.
+const MAX_SECS: u64 = 24 * 3600;
+/// Largest body limit: bodies are held in memory.
+const MAX_BODY: u64 = 1024 * 1024 * 1024;
+
+/// The words of `loss_policy`.
+pub(crate) const LOSS_POLICIES: &[(&str, LossPolicy)] = &[
+    ("report", LossPolicy::Report),
+    ("error", LossPolicy::Error),
+    ("reroute", LossPolicy::Reroute),
+];
+
+/// What reading `[server]` yields beside the values.
+pub(crate) struct ServerRead {
+    pub server: Server,
+    /// Where the listen address was written, if anywhere.
+    pub listen_place: Place,
+    /// Every key the table may have.
+    pub known: Vec<&'static str>,
+}
+
+/// Reads the `[server]` table, and the environment's say on it.
+pub(crate) fn read(cx: &Reading<'_>, root: &mut Table<'_>) -> ServerRead {
+    let mut table = root.table_or_empty(cx, "server").with_env(ENV_PREFIX);
+    let defaults = Server::default();
+    let listen = listen(cx, &mut table);
+    let (listen, listen_place) = match listen {
+        Some(At { value, place }) => (value, place),
+        None => (defaults.listen, Place::Whole),
+    };
+    let t = &mut table;
+    let size = |n: u64| usize::try_from(n).ok();
+    let server = Server {
+        listen,
+        admin_token: secrets::read(cx, t, "admin_token").map(|s| s.value),
+        batch_id_secret: secrets::read(cx, t, "batch_id_secret").map(|s| s.value),
+        event_buffer: (t.whole(cx, "event_buffer", 1..=1_000_000))
+            .and_then(size)
+            .unwrap_or(defaults.event_buffer),
+        include_payloads: (t.boolean(cx, "include_payloads")).unwrap_or(defaults.include_payloads),
+        fallback_cooldown: (t.seconds(cx, "fallback_cooldown_secs", 0..=MAX_SECS))
+            .unwrap_or(defaults.fallback_cooldown),
+        rate_limit_max_wait: (t.millis(cx, "rate_limit_max_wait_ms", 0..=MAX_SECS * 1000))
+            .unwrap_or(defaults.rate_limit_max_wait),
+        max_body_bytes: (t.whole(cx, "max_body_bytes", 1024..=MAX_BODY))
+            .and_then(size)
+            .unwrap_or(defaults.max_body_bytes),
+        keepalive: (t.seconds(cx, "keepalive_secs", 1..=MAX_SECS)).unwrap_or(defaults.keepalive),
+        hold_headers: (t.millis(cx, "hold_headers_ms", 0..=MAX_SECS * 1000))
+            .unwrap_or(defaults.hold_headers),
+        drain: (t.seconds(cx, "drain_secs", 0..=MAX_SECS)).unwrap_or(defaults.drain),
+        loss_policy: (t.choice(cx, "loss_policy", LOSS_POLICIES)).unwrap_or(defaults.loss_policy),
+        timeouts: defaults.timeouts.with(&timeouts::read(cx, t)),
+        workers: (t.whole(cx, "workers", 1..=1024))
+            .and_then(size)
+            .unwrap_or(defaults.workers),
+        tls: tls(cx, t),
+    };
+    ServerRead {
+        server,
+        listen_place,
+        known: table.finish(cx),
+    }
+}
+
+/// `listen`, or, where nothing sets that, `PORT` as platforms give it: on all addresses.
+fn listen(cx: &Reading<'_>, table: &mut Table<'_>) -> Option<At<SocketAddr>> {
+    let explicit = table.is_set(cx, "listen");
+    if let Some(at) = table.string(cx, "listen") {
+        let Ok(value) = at.value.parse() else {
+            cx.report(bad_address(&at));
+            return None;
+        };
+        return Some(At {
+            value,
+            place: at.place,
+        });
+    }
+    let port = (cx.env)("PORT").filter(|_| !explicit)?;
+    let place = Place::Env {
+        var: "PORT".to_owned(),
+        value: port.clone(),
+    };
+    match port.trim().parse::<u16>() {
+        Ok(port) => Some(At {
+            value: SocketAddr::from((Ipv4Addr::UNSPECIFIED, port)),
+            place,
+        }),
+        Err(_) => {
+            cx.report(
+                Diagnostic::error(&place, "`PORT` is not a port number", "not 0 to 65535")
+                    .help("unset it, or set `listen` in `[server]`, which counts before it"),
+            );
+            None
+        }
+    }
+}
+
+fn bad_address(at: &At<String>) -> Diagnostic {
+    let text = at.value.trim();
+    let example = match text.rsplit_once(':') {
+        _ if text.contains("://") => Some("127.0.0.1:8080".to_owned()),
+        Some(("localhost", port)) => Some(format!("127.0.0.1:{port}")),
+        Some(("" | "*", port)) => Some(format!("0.0.0.0:{port}")),
+        None if text.parse::<u16>().is_ok() => Some(format!("127.0.0.1:{text}")),
+        None if text.parse::<std::net::IpAddr>().is_ok() => Some(format!("{text}:8080")),
+        Some(_) | None => None,
+    };
+    let help = match example {
+        Some(example) => format!("write it as IP address and port: `{example}`"),
+        None => "an IP address and a port, such as `127.0.0.1:8080` or `[::1]:8080`".to_owned(),
+    };
+    let message = format!("`{text}` is no address to listen on");
+    Diagnostic::error(&at.place, message, "expected address:port").help(help)
+}
+
+fn tls(cx: &Reading<'_>, server: &mut Table<'_>) -> Option<Tls> {
+    let mut table = server.table(cx, "tls")?;
+    let help = "`tls` takes two PEM files: `{ cert = \"…\", key = \"…\" }`";
+    let cert = table.required(cx, "cert", help);
+    let key = table.required(cx, "key", help);
+    table.finish(cx);
+    Some(Tls {
+        cert: cx.folder.join(cert?.value),
+        key: cx.folder.join(key?.value),
+    })
 }

@@ -2,6 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use toml::de::DeValue;
+
+use crate::diagnose::Diagnostic;
+use crate::read::{At, Reading, Table, pick, wrong_item};
+
 /// The `settings` table of a provider.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Settings {
@@ -49,6 +54,29 @@ pub struct Settings {
     pub keep_alive: Option<String>,
 }
 
+impl Settings {
+    /// The text of a setting by its name in the file, for rows of the roster that send settings as headers.
+    pub fn text(&self, name: &str) -> Option<&str> {
+        let field = match name {
+            "organization" => &self.organization,
+            "http_referer" => &self.http_referer,
+            "x_title" => &self.x_title,
+            "safety_identifier" => &self.safety_identifier,
+            "api_version" => &self.api_version,
+            "responses_api_version" => &self.responses_api_version,
+            "anthropic_version" => &self.anthropic_version,
+            "project" => &self.project,
+            "location" => &self.location,
+            "publisher" => &self.publisher,
+            "task_type" => &self.task_type,
+            "input_type" => &self.input_type,
+            "keep_alive" => &self.keep_alive,
+            _ => return None,
+        };
+        field.as_deref()
+    }
+}
+
 /// Whether the upstream call streams.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum UpstreamStreaming {
@@ -91,4 +119,219 @@ pub struct Voice {
     pub name: Option<String>,
     /// Language tags.
     pub languages: Vec<String>,
+}
+
+const STREAMING: &[(&str, UpstreamStreaming)] = &[
+    ("when_requested", UpstreamStreaming::WhenRequested),
+    ("always", UpstreamStreaming::Always),
+    ("never", UpstreamStreaming::Never),
+];
+
+const CHAT_APIS: &[(&str, ChatApi)] = &[
+    ("auto", ChatApi::Auto),
+    ("chat_completions", ChatApi::ChatCompletions),
+    ("completions", ChatApi::ChatCompletions),
+    ("responses", ChatApi::Responses),
+];
+
+const CACHE_TTLS: &[(&str, PromptCache)] = &[
+    ("5m", PromptCache::FiveMinutes),
+    ("1h", PromptCache::OneHour),
+];
+
+/// Reads the `settings` table of a provider.
+pub(crate) fn read(cx: &Reading<'_>, provider: &mut Table<'_>) -> Settings {
+    let Some(mut table) = provider.table(cx, "settings") else {
+        return Settings::default();
+    };
+    let t = &mut table;
+    let settings = Settings {
+        upstream_streaming: (t.choice(cx, "upstream_streaming", STREAMING)).unwrap_or_default(),
+        chat_api: t.choice(cx, "chat_api", CHAT_APIS).unwrap_or_default(),
+        chat_with_audio_input_api: t.choice(cx, "chat_with_audio_input_api", CHAT_APIS),
+        audio_input: t.boolean(cx, "audio_input"),
+        rerank_api: t.boolean(cx, "rerank_api"),
+        voices: voices(cx, t),
+        organization: header_text(cx, t, "organization"),
+        http_referer: header_text(cx, t, "http_referer"),
+        x_title: header_text(cx, t, "x_title"),
+        safety_identifier: header_text(cx, t, "safety_identifier"),
+        api_version: url_text(cx, t, "api_version"),
+        responses_api_version: url_text(cx, t, "responses_api_version"),
+        anthropic_version: header_text(cx, t, "anthropic_version"),
+        prompt_cache: prompt_cache(cx, t),
+        project: url_text(cx, t, "project"),
+        location: url_text(cx, t, "location"),
+        publisher: url_text(cx, t, "publisher"),
+        task_type: text(cx, t, "task_type"),
+        auto_truncate: t.boolean(cx, "auto_truncate"),
+        input_type: text(cx, t, "input_type"),
+        keep_alive: keep_alive(cx, t),
+    };
+    table.finish_with(cx, |key| {
+        let beside = [
+            "endpoint",
+            "credential",
+            "prefix",
+            "limits",
+            "timeouts",
+            "ca_file",
+        ];
+        (beside.contains(&key))
+            .then(|| format!("`{key}` stands in the provider itself, not in `settings`"))
+    });
+    settings
+}
+
+fn text(cx: &Reading<'_>, table: &mut Table<'_>, key: &'static str) -> Option<String> {
+    table.string(cx, key).map(|at| at.value)
+}
+
+/// A value that is sent as a header.
+fn header_text(cx: &Reading<'_>, table: &mut Table<'_>, key: &'static str) -> Option<String> {
+    let fits = |c: char| c == ' ' || c.is_ascii_graphic();
+    checked_text(cx, table, key, fits, "a header takes plain ASCII only")
+}
+
+/// A value that becomes part of a URL.
+fn url_text(cx: &Reading<'_>, table: &mut Table<'_>, key: &'static str) -> Option<String> {
+    let fits = |c: char| c.is_ascii_alphanumeric() || "-._:".contains(c);
+    checked_text(
+        cx,
+        table,
+        key,
+        fits,
+        "it becomes part of a URL: letters, digits, `-._:`",
+    )
+}
+
+fn checked_text(
+    cx: &Reading<'_>,
+    table: &mut Table<'_>,
+    key: &'static str,
+    fits: impl Fn(char) -> bool,
+    help: &str,
+) -> Option<String> {
+    let at = table.string(cx, key)?;
+    if let Some(bad) = at.value.chars().find(|c| !fits(*c)) {
+        let message = format!("`{key}` cannot hold {bad:?}");
+        cx.report(Diagnostic::error(&at.place, message, "").help(help));
+        return None;
+    }
+    Some(at.value)
+}
+
+/// A duration as text, or whole seconds (`-1` for ever), as local servers take both.
+fn keep_alive(cx: &Reading<'_>, table: &mut Table<'_>) -> Option<String> {
+    let at = table.value("keep_alive")?;
+    match at.value {
+        DeValue::String(text) if !text.trim().is_empty() => Some(text.as_ref().to_owned()),
+        DeValue::Integer(n) => Some(n.to_string()),
+        other => {
+            wrong_item(
+                cx,
+                "keep_alive",
+                at.place,
+                other,
+                "a length such as \"10m\", or seconds",
+            );
+            None
+        }
+    }
+}
+
+/// `true`, a time to live, or a table with one.
+fn prompt_cache(cx: &Reading<'_>, table: &mut Table<'_>) -> Option<PromptCache> {
+    let at = table.value("prompt_cache")?;
+    match at.value {
+        DeValue::Boolean(on) => on.then_some(PromptCache::FiveMinutes),
+        DeValue::String(text) => {
+            let written = At {
+                value: text.as_ref().to_owned(),
+                place: at.place,
+            };
+            pick(cx, "prompt_cache", &written, CACHE_TTLS)
+        }
+        DeValue::Table(_) => {
+            let mut inner = table.inner("prompt_cache", &at)?;
+            let ttl = inner.choice(cx, "ttl", CACHE_TTLS);
+            if ttl.is_none() && !inner.has("ttl") {
+                inner.missing(cx, "ttl", "`ttl = \"5m\"` or `ttl = \"1h\"`");
+            }
+            inner.finish(cx);
+            ttl
+        }
+        other => {
+            wrong_item(
+                cx,
+                "prompt_cache",
+                at.place,
+                other,
+                "true, \"5m\" or \"1h\"",
+            );
+            None
+        }
+    }
+}
+
+/// Lists of voices by model; a voice is its id, or a table.
+fn voices(cx: &Reading<'_>, table: &mut Table<'_>) -> BTreeMap<String, Vec<Voice>> {
+    let Some(by_model) = table.table(cx, "voices") else {
+        return BTreeMap::new();
+    };
+    let mut all = BTreeMap::new();
+    for model in by_model.free_keys() {
+        let Some(list) = by_model.free_value(&model) else {
+            continue;
+        };
+        let Some(items) = list.value.as_array() else {
+            wrong_item(cx, model.value, list.place, list.value, "a list of voices");
+            continue;
+        };
+        let voices = items.iter().filter_map(|item| {
+            let at = At {
+                value: item.get_ref(),
+                place: crate::diagnose::Place::File(item.span()),
+            };
+            voice(cx, &by_model, model.value, &at)
+        });
+        all.insert(model.value.to_owned(), voices.collect());
+    }
+    all
+}
+
+fn voice<'t>(
+    cx: &Reading<'_>,
+    parent: &Table<'t>,
+    model: &str,
+    at: &At<&'t DeValue<'t>>,
+) -> Option<Voice> {
+    if let Some(id) = at.value.as_str() {
+        return Some(Voice {
+            id: id.to_owned(),
+            name: None,
+            languages: Vec::new(),
+        });
+    }
+    let Some(mut table) = parent.inner("*", at) else {
+        wrong_item(
+            cx,
+            model,
+            at.place.clone(),
+            at.value,
+            "a voice: an id, or a table with `id`",
+        );
+        return None;
+    };
+    let id = table.required(cx, "id", "what to send as `voice`");
+    let name = text(cx, &mut table, "name");
+    let languages = table.strings(cx, "languages");
+    table.finish(cx);
+    Some(Voice {
+        id: id?.value,
+        name,
+        languages: (languages.into_iter().flat_map(|l| l.value))
+            .map(|at| at.value)
+            .collect(),
+    })
 }

@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+use crate::diagnose::Diagnostic;
+use crate::read::{Reading, Table};
+
 /// The five clocks, all of them set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Timeouts {
@@ -58,4 +61,47 @@ pub struct TimeoutOverrides {
     pub idle: Option<Duration>,
     /// `total_ms`
     pub total: Option<Duration>,
+}
+
+/// Longest length that any clock may be set to: a week.
+const MAX_MS: u64 = 7 * 24 * 3600 * 1000;
+
+/// Reads the `timeouts` table of `parent`.
+pub(crate) fn read(cx: &Reading<'_>, parent: &mut Table<'_>) -> TimeoutOverrides {
+    let Some(mut table) = parent.table(cx, "timeouts") else {
+        return TimeoutOverrides::default();
+    };
+    let overrides = TimeoutOverrides {
+        connect: table.millis(cx, "connect_ms", 1..=MAX_MS),
+        headers: table.millis(cx, "headers_ms", 1..=MAX_MS),
+        first_content: table.millis(cx, "first_content_ms", 1..=MAX_MS),
+        idle: table.millis(cx, "idle_ms", 1..=MAX_MS),
+        total: table.millis(cx, "total_ms", 1..=MAX_MS),
+    };
+    let parts = [
+        ("connect_ms", overrides.connect),
+        ("headers_ms", overrides.headers),
+        ("first_content_ms", overrides.first_content),
+        ("idle_ms", overrides.idle),
+    ];
+    if let Some(total) = overrides.total
+        && let Some(total_place) = table.place_of("total_ms")
+    {
+        for (key, part) in parts {
+            if part.is_some_and(|part| part > total)
+                && let Some(place) = table.place_of(key)
+            {
+                cx.report(
+                    Diagnostic::warning(
+                        &place,
+                        format!("`{key}` can never run out"),
+                        "longer than the whole",
+                    )
+                    .related(&total_place, "the whole"),
+                );
+            }
+        }
+    }
+    table.finish(cx);
+    overrides
 }

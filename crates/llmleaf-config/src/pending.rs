@@ -1,0 +1,73 @@
+//! What the file may say already, but this version does not act upon yet.
+//!
+//! The one list: when something takes effect, its row goes, and nothing else changes.
+
+use crate::diagnose::{Diagnostic, Place};
+
+/// A key that is read and checked, but not in effect yet.
+pub(crate) struct Pending {
+    /// Dotted path without array indices.
+    pub path: &'static str,
+    /// What that means for the operator.
+    pub consequence: &'static str,
+}
+
+/// Everything that is not in effect yet.
+pub(crate) const PENDING: &[Pending] = &[
+    row(
+        "oauth",
+        "signed tokens are refused; only `[[keys]]` open the door",
+    ),
+    row(
+        "control",
+        "nothing is pulled from or pushed to a controller",
+    ),
+    row("server.tls", "the listener speaks plain HTTP"),
+    row("server.batch_id_secret", "there are no batches yet"),
+    row("server.event_buffer", "there are no events yet"),
+    row("server.include_payloads", "there are no events yet"),
+    row("providers.limits", "no local limit is kept"),
+    row("providers.model_limits", "no local limit is kept"),
+    row(
+        "providers.ca_file",
+        "only the public authorities are trusted",
+    ),
+    row(
+        "providers.settings.chat_with_audio_input_api",
+        "`chat_api` counts",
+    ),
+    row("providers.settings.audio_input", "audio goes to any target"),
+    row("providers.settings.rerank_api", "the kind decides"),
+    row("providers.settings.voices", "voices are not listed yet"),
+    row(
+        "providers.settings.safety_identifier",
+        "there are no realtime sessions yet",
+    ),
+    row(
+        "providers.settings.task_type",
+        "the provider's default counts",
+    ),
+    row(
+        "providers.settings.auto_truncate",
+        "the provider's default counts",
+    ),
+    row(
+        "providers.settings.input_type",
+        "the provider's default counts",
+    ),
+];
+
+const fn row(path: &'static str, consequence: &'static str) -> Pending {
+    Pending { path, consequence }
+}
+
+/// The row of that path.
+pub(crate) fn find(path: &str) -> Option<&'static Pending> {
+    PENDING.iter().find(|row| row.path == path)
+}
+
+/// What to say where such a key is used.
+pub(crate) fn warning(row: &Pending, place: &Place) -> Diagnostic {
+    let message = format!("`{}` is not in effect yet", row.path);
+    Diagnostic::warning(place, message, row.consequence)
+}
