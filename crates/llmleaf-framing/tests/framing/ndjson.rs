@@ -7,9 +7,12 @@ use proptest::prelude::*;
 use crate::drive::{collect, collect_late, ndjson, pieces};
 use crate::reference;
 
+/// Name of the case, input, expected lines, expected last line without end.
+type Case<'a> = (&'a str, &'a [u8], &'a [&'a str], Option<&'a str>);
+
 #[test]
 fn every_rule_holds_for_every_cut() {
-    let cases: &[(&str, &[u8], &[&str], Option<&str>)] = &[
+    let cases: &[Case] = &[
         ("nothing", b"", &[], None),
         ("lf", b"{}\n[1]\n", &["{}", "[1]"], None),
         ("crlf", b"{}\r\n[1]\r\n", &["{}", "[1]"], None),
