@@ -128,7 +128,7 @@ impl Authenticator {
 
     fn check_password(&self, credential: &Credential) -> Check {
         let digest = self.digest(credential);
-        let (record, real, generation) = {
+        let (known, roster, generation) = {
             let current = self.current.read();
             let known = current
                 .roster
@@ -140,13 +140,15 @@ impl Authenticator {
                     generation: current.generation,
                 });
             }
-            let stand_in = || current.roster.stand_in(self.seed_of(credential.id()));
-            match known.or_else(stand_in) {
-                Some(record) => (record.clone(), known.is_some(), current.generation),
-                // No key has a slow hash, so no password can be right.
-                None => return Check::Denied(AuthError::Invalid),
-            }
+            (known.cloned(), current.roster.clone(), current.generation)
         };
+        // Looked for also when the id is known, so that both take the same steps.
+        let Some(stand_in) = roster.stand_in(self.seed_of(credential.id())) else {
+            // No key has a slow hash, so no password can be right.
+            return Check::Denied(AuthError::Invalid);
+        };
+        let real = known.is_some();
+        let record = known.unwrap_or_else(|| stand_in.clone());
         if self.refusals.contains(&digest, generation) {
             return Check::Denied(AuthError::Invalid);
         }
@@ -231,8 +233,7 @@ impl Authenticator {
         mac.finalize().into_bytes().into()
     }
 
-    /// A number for an id that nobody outside can predict. Computed for ids without a slow hash only, which is
-    /// nothing beside the work that follows.
+    /// A number for an id that nobody outside can predict.
     fn seed_of(&self, id: &str) -> u64 {
         let mut mac = self.mac.clone();
         mac.update(b":");

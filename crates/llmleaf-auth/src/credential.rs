@@ -7,10 +7,11 @@ use std::fmt;
 use crate::error::{AuthError, Hint};
 use crate::secret::Secret;
 
-/// Longest header value that is looked at, in bytes, its scheme included. The longest credential takes 512 in base64.
+/// Longest header value that is looked at, in bytes, its scheme included. The longest credential takes 392 in base64.
 pub const MAX_HEADER_BYTES: usize = 1024;
-/// Longest password, in bytes. Bounds what one slow hash can cost, since some take time in step with the password.
-pub const MAX_PASSWORD_BYTES: usize = 256;
+/// Longest password, in bytes; random keys have their own form and are not measured by this. Bounds what one slow hash
+/// can cost, since SHA-crypt takes time in step with the password.
+pub const MAX_PASSWORD_BYTES: usize = 128;
 /// How many values are looked at in one request, over all headers.
 pub const MAX_VALUES: usize = 8;
 

@@ -170,7 +170,7 @@ pub fn hash_password(password: &str) -> Result<String, MintError> {
         return Err(MintError::Password("it is empty"));
     }
     if password.len() > MAX_PASSWORD_BYTES {
-        return Err(MintError::Password("it has more than 256 bytes"));
+        return Err(MintError::Password("it has more than 128 bytes"));
     }
     if password.chars().any(char::is_control) {
         return Err(MintError::Password(

@@ -1,6 +1,6 @@
 //! The keys that exist: an immutable table, built whole and replaced whole.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 
@@ -67,9 +67,9 @@ pub enum RosterError {
     /// Two keys shown alike. They would own each other's batches and share a line in every bill.
     #[error("key {position}: another key is already shown as `{display}`")]
     DuplicateDisplay {
-        /// The later entry.
+        /// The entry whose name is taken, by another name or by the id of a key without one.
         position: usize,
-        /// The name, or the id where there is none.
+        /// The name.
         display: String,
     },
     /// Over [`MAX_KEYS`].
@@ -97,19 +97,14 @@ impl Roster {
         }
         let mut roster = Self {
             by_id: HashMap::with_capacity(entries.len()),
-            slow: Vec::new(),
+            slow: Vec::with_capacity(entries.len()),
         };
-        let mut displays: HashMap<Arc<str>, ()> = HashMap::with_capacity(entries.len());
+        let mut named = Vec::new();
         for (position, entry) in entries.into_iter().enumerate() {
             check_names(position, &entry)?;
             let record = Arc::new(Record::new(entry));
-            if displays.insert(record.display.clone(), ()).is_some()
-                && !roster.by_id.contains_key(&record.id)
-            {
-                return Err(RosterError::DuplicateDisplay {
-                    position,
-                    display: record.display.to_string(),
-                });
+            if record.display != record.id {
+                named.push((position, record.clone()));
             }
             if record.hash.fast().is_none() {
                 roster.slow.push(record.clone());
@@ -121,7 +116,25 @@ impl Roster {
                 });
             }
         }
+        roster.check_displays(&named)?;
         Ok(roster)
+    }
+
+    /// Ids differ, so only a name that is not its own id can collide: with another name, or with a key shown by its id.
+    fn check_displays(&self, named: &[(usize, Arc<Record>)]) -> Result<(), RosterError> {
+        let mut seen = HashSet::with_capacity(named.len());
+        for (position, record) in named {
+            let is_an_id = self
+                .get(&record.display)
+                .is_some_and(|other| other.display == record.display);
+            if is_an_id || !seen.insert(&record.display) {
+                return Err(RosterError::DuplicateDisplay {
+                    position: *position,
+                    display: record.display.to_string(),
+                });
+            }
+        }
+        Ok(())
     }
 
     /// How many keys there are.
@@ -161,12 +174,14 @@ impl Roster {
     /// Takes over what the older roster has proven about keys that did not change, so that a reload does not make every
     /// consumer pay for a slow hash again.
     pub(crate) fn inherit_proofs(&self, older: &Self) {
-        for record in &self.slow {
-            let proof = older
-                .get(&record.id)
-                .filter(|old| old.hash.same_as(&record.hash))
-                .and_then(|old| old.proof.get());
-            if let Some(proof) = proof {
+        for old in &older.slow {
+            let Some(proof) = old.proof.get() else {
+                continue;
+            };
+            if let Some(record) = self
+                .get(&old.id)
+                .filter(|record| record.hash.same_as(&old.hash))
+            {
                 record.prove(*proof);
             }
         }

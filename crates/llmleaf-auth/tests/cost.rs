@@ -90,7 +90,7 @@ fn a_million_keys_install_in_two_seconds() {
 #[test]
 #[ignore = "a measurement, for release builds"]
 fn what_the_ceilings_cost() {
-    let password = "p".repeat(256);
+    let password = "p".repeat(llmleaf_auth::credential::MAX_PASSWORD_BYTES);
     let sha =
         "As4wrv0kZlfch1du9WeH7qhskyLriQWySXrZzynnvi46nFnNxjdpl6ksRegrrKexvhIa/Iny8S8uF3fVWTMuC1";
     for hash in [

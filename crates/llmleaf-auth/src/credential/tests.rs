@@ -262,9 +262,10 @@ proptest! {
     /// Trailing bits that do not belong to a byte must be zero.
     #[test]
     fn trailing_bits_are_refused(raw in "[a-z]{1,3}:[a-z]{1,6}") {
+        // Three bytes fill four characters and leave no bits over.
+        let raw = if raw.len().is_multiple_of(3) { format!("{raw}x") } else { raw };
         let good = STANDARD_NO_PAD.encode(&raw);
         let last = good.as_bytes()[good.len() - 1];
-        prop_assume!(!good.len().is_multiple_of(4));
         let alphabet = alphabet::STANDARD.as_str();
         let place = alphabet.bytes().position(|byte| byte == last).unwrap();
         let alias = format!("{}{}", &good[..good.len() - 1], &alphabet[place + 1..place + 2]);

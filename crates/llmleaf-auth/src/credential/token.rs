@@ -39,10 +39,19 @@ fn text(value: &[u8]) -> Result<&str, Hint> {
         return Err(Hint::TooLong);
     }
     let text = std::str::from_utf8(value).map_err(|_| Hint::NotText)?;
-    if text.chars().any(char::is_control) {
+    if has_control(text) {
         return Err(Hint::NotText);
     }
     Ok(text)
+}
+
+/// `char::is_control`, with a quick way through for ASCII.
+fn has_control(text: &str) -> bool {
+    if text.is_ascii() {
+        text.bytes().any(|byte| byte.is_ascii_control())
+    } else {
+        text.chars().any(char::is_control)
+    }
 }
 
 /// A random key, `id:password`, or base64 of the latter. No base64 has a colon, and no base64 of text begins with
@@ -75,7 +84,7 @@ fn encoded(token: &str) -> Result<Credential, Hint> {
     }
     // RFC 7617 section 2 (2015-09) forbids control characters in both halves. It also catches the line break that
     // `echo` puts behind a password, which would otherwise be a wrong password that looks right.
-    if text.chars().any(char::is_control) {
+    if has_control(text) {
         return Err(Hint::ControlCharacter);
     }
     pair(text)
@@ -123,18 +132,16 @@ fn whole_key(text: &str, claimed_id: Option<&str>) -> Result<Credential, Hint> {
 /// Canonical base64 in one alphabet, with full padding or none. Trailing bits must be zero.
 fn decode(token: &str) -> Result<Vec<u8>, Hint> {
     const fn engine(alphabet: &Alphabet, padding: DecodePaddingMode) -> GeneralPurpose {
-        GeneralPurpose::new(
-            alphabet,
-            GeneralPurposeConfig::new().with_decode_padding_mode(padding),
-        )
+        let config = GeneralPurposeConfig::new().with_decode_padding_mode(padding);
+        GeneralPurpose::new(alphabet, config)
     }
-    const STANDARD_PADDED: GeneralPurpose =
+    static STANDARD_PADDED: GeneralPurpose =
         engine(&alphabet::STANDARD, DecodePaddingMode::RequireCanonical);
-    const STANDARD_BARE: GeneralPurpose =
+    static STANDARD_BARE: GeneralPurpose =
         engine(&alphabet::STANDARD, DecodePaddingMode::RequireNone);
-    const URL_PADDED: GeneralPurpose =
+    static URL_PADDED: GeneralPurpose =
         engine(&alphabet::URL_SAFE, DecodePaddingMode::RequireCanonical);
-    const URL_BARE: GeneralPurpose = engine(&alphabet::URL_SAFE, DecodePaddingMode::RequireNone);
+    static URL_BARE: GeneralPurpose = engine(&alphabet::URL_SAFE, DecodePaddingMode::RequireNone);
 
     let in_alphabet = |byte: u8| byte.is_ascii_alphanumeric() || b"+/-_=".contains(&byte);
     if !token.bytes().all(in_alphabet) {
@@ -142,10 +149,10 @@ fn decode(token: &str) -> Result<Vec<u8>, Hint> {
     }
     let url = token.contains(['-', '_']);
     let engine = match (url, token.ends_with('=')) {
-        (false, true) => STANDARD_PADDED,
-        (false, false) => STANDARD_BARE,
-        (true, true) => URL_PADDED,
-        (true, false) => URL_BARE,
+        (false, true) => &STANDARD_PADDED,
+        (false, false) => &STANDARD_BARE,
+        (true, true) => &URL_PADDED,
+        (true, false) => &URL_BARE,
     };
     engine.decode(token).map_err(|_| Hint::Base64NotCanonical)
 }

@@ -69,7 +69,7 @@ fn names_are_checked() {
         (
             vec![entry("b", Some("a")), entry("a", None)],
             RosterError::DuplicateDisplay {
-                position: 1,
+                position: 0,
                 display: id("a"),
             },
         ),
