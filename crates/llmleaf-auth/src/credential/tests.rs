@@ -145,7 +145,7 @@ fn malformed_values_say_what_they_look_like() {
         (STANDARD.encode("a:b\0"), Hint::ControlCharacter),
         (STANDARD.encode(b"a:\xff"), Hint::Base64NotText),
     ];
-    let literal: [(&[u8], Hint); 17] = [
+    let literal: [(&[u8], Hint); 18] = [
         (b"", Hint::Empty),
         (b"  ", Hint::Empty),
         (b"a:\0", Hint::NotText),
@@ -155,6 +155,7 @@ fn malformed_values_say_what_they_look_like() {
         (b":b", Hint::EmptyId),
         (b"a:", Hint::EmptyPassword),
         (b"YTpi=", Hint::Base64NotCanonical),
+        (b"YTpiYw=", Hint::Base64NotCanonical),
         (b"YTo+_w", Hint::Base64NotCanonical),
         (b"'; DROP TABLE keys", Hint::WhiteSpace),
         (b"%s%s%n", Hint::Unknown),
