@@ -111,23 +111,21 @@ impl Body {
         if self.remaining().is_some_and(|len| len > limit as u64) {
             return Err(too_large());
         }
-        let Some(first) = self.chunk().await else {
+        let Some(first) = self.chunk().await.transpose()? else {
             return Ok(Bytes::new());
         };
-        let first = first?;
-        if self.is_end_stream() && first.len() <= limit {
+        if first.len() > limit {
+            return Err(too_large());
+        }
+        if self.is_end_stream() {
             return Ok(first);
         }
         let mut whole = BytesMut::from(first);
-        while let Some(chunk) = self.chunk().await {
-            let chunk = chunk?;
+        while let Some(chunk) = self.chunk().await.transpose()? {
             if whole.len() + chunk.len() > limit {
                 return Err(too_large());
             }
             whole.extend_from_slice(&chunk);
-        }
-        if whole.len() > limit {
-            return Err(too_large());
         }
         Ok(whole.freeze())
     }

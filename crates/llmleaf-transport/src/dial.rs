@@ -3,7 +3,6 @@
 use std::io;
 use std::net::SocketAddr;
 use std::pin::{Pin, pin};
-use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -73,8 +72,8 @@ async fn dial_untimed(
 
 /// The first address that accepts. They are tried in the resolver's order, the address families
 /// alternating; the next one starts when the last has failed or has taken too long.
-async fn connect_first(addresses: &Arc<[SocketAddr]>) -> io::Result<TcpStream> {
-    if let [only] = addresses.as_ref() {
+async fn connect_first(addresses: &[SocketAddr]) -> io::Result<TcpStream> {
+    if let [only] = addresses {
         return TcpStream::connect(only).await;
     }
     let mut race = Race {
@@ -178,11 +177,11 @@ mod tests {
             .await
             .expect("bind");
         let open_address = open.local_addr().expect("address");
-        let stream = connect_first(&Arc::new([closed, open_address]))
+        let stream = connect_first(&[closed, open_address])
             .await
             .expect("second");
         assert_eq!(stream.peer_addr().expect("peer"), open_address);
-        let error = connect_first(&Arc::new([closed, closed]))
+        let error = connect_first(&[closed, closed])
             .await
             .expect_err("both closed");
         assert_eq!(error.kind(), io::ErrorKind::ConnectionRefused);
