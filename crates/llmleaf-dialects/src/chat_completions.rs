@@ -3,15 +3,27 @@
 //!
 //! Reference: OpenAI's OpenAPI document 2.3.0 (2026-08), OpenRouter's 1.0.0 (2026-08).
 //!
-//! Reading order: [`quirks`] (how services differ, as data), [`wire`], [`request`], [`response`], [`events`],
+//! Reading order: [`quirks`] (how services differ, as data), `wire`, [`request`], [`response`], [`events`],
 //! [`edits`] (same dialect in and out), [`errors`].
 
 pub mod edits;
 pub mod errors;
 pub mod events;
+mod json;
+mod media;
 pub mod quirks;
 pub mod request;
 pub mod response;
-pub mod wire;
+mod tools;
+mod usage;
+mod wire;
+
+#[cfg(test)]
+mod tests;
 
 pub use quirks::Quirks;
+
+/// Bytes as trimmed text, where they are UTF-8.
+fn json_text(bytes: &[u8]) -> Option<&str> {
+    std::str::from_utf8(bytes).ok().map(str::trim)
+}

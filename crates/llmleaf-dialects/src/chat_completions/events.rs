@@ -1,29 +1,22 @@
 //! Streams, both ends.
 
+mod decoder;
+mod encoder;
+mod finish;
+mod reading;
+
 use super::Quirks;
-use crate::{Decoder, Encoder, Frame, ReplyContext};
-use llmleaf_model::{Event, Loss};
+use crate::{Decoder, Encoder, ReplyContext};
 
-struct Pending;
-
-impl Decoder for Pending {
-    fn push(&mut self, _frame: &Frame, _out: &mut Vec<Event>) {}
-    fn finish(&mut self, _out: &mut Vec<Event>) {}
-}
-
-impl Encoder for Pending {
-    fn encode(&mut self, _event: &Event, _out: &mut Vec<u8>) {}
-    fn take_losses(&mut self) -> Vec<Loss> {
-        Vec::new()
-    }
-}
+pub(super) use finish::{parse_finish, render_finish};
+pub(super) use reading::Reading;
 
 /// A decoder for one stream of a provider.
-pub fn decoder(_quirks: &Quirks) -> impl Decoder + 'static {
-    Pending
+pub fn decoder(quirks: &Quirks) -> impl Decoder + 'static {
+    decoder::ChunkDecoder::new(quirks)
 }
 
 /// An encoder for one stream to a consumer.
-pub fn encoder(_context: ReplyContext) -> impl Encoder + 'static {
-    Pending
+pub fn encoder(context: ReplyContext) -> impl Encoder + 'static {
+    encoder::ChunkEncoder::new(context)
 }

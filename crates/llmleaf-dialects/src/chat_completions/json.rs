@@ -1,0 +1,93 @@
+//! JSON written straight into bytes, without a tree in between. Every text goes through the escaper.
+
+use llmleaf_model::Rest;
+use serde::Serialize;
+
+/// Appends a JSON string literal.
+pub(super) fn push_string(out: &mut Vec<u8>, text: &str) {
+    // Writing a string into memory cannot fail.
+    let _ = serde_json::to_writer(out, text);
+}
+
+/// An object under construction. The braces are balanced by [`ObjectWriter::end`].
+pub(super) struct ObjectWriter<'o> {
+    out: &'o mut Vec<u8>,
+    empty: bool,
+}
+
+impl<'o> ObjectWriter<'o> {
+    pub(super) fn begin(out: &'o mut Vec<u8>) -> Self {
+        out.push(b'{');
+        Self { out, empty: true }
+    }
+
+    pub(super) fn end(self) {
+        self.out.push(b'}');
+    }
+
+    /// Writes the key; the caller writes the value.
+    pub(super) fn key(&mut self, key: &str) -> &mut Vec<u8> {
+        if !self.empty {
+            self.out.push(b',');
+        }
+        self.empty = false;
+        push_string(self.out, key);
+        self.out.push(b':');
+        self.out
+    }
+
+    pub(super) fn string(&mut self, key: &str, value: &str) {
+        push_string(self.key(key), value);
+    }
+
+    pub(super) fn string_if(&mut self, key: &str, value: Option<&str>) {
+        if let Some(value) = value {
+            self.string(key, value);
+        }
+    }
+
+    /// Writes text that is already JSON.
+    pub(super) fn raw(&mut self, key: &str, value: &str) {
+        self.key(key).extend_from_slice(value.as_bytes());
+    }
+
+    pub(super) fn integer(&mut self, key: &str, value: u64) {
+        self.raw(key, itoa::Buffer::new().format(value));
+    }
+
+    pub(super) fn boolean(&mut self, key: &str, value: bool) {
+        self.raw(key, if value { "true" } else { "false" });
+    }
+
+    pub(super) fn value<T: Serialize + ?Sized>(&mut self, key: &str, value: &T) {
+        let out = self.key(key);
+        let before = out.len();
+        if serde_json::to_writer(&mut *out, value).is_err() {
+            out.truncate(before);
+            out.extend_from_slice(b"null");
+        }
+    }
+
+    /// Writes the fields that a reading of the same dialect did not name.
+    pub(super) fn rest(&mut self, rest: &Rest) {
+        for (key, value) in rest.iter() {
+            self.raw(key, value.as_str());
+        }
+    }
+}
+
+/// Appends a list, with one call of `write` per item.
+pub(super) fn push_list<T>(
+    out: &mut Vec<u8>,
+    items: impl IntoIterator<Item = T>,
+    mut write: impl FnMut(&mut Vec<u8>, T),
+) {
+    out.push(b'[');
+    for (at, item) in items.into_iter().enumerate() {
+        if at > 0 {
+            out.push(b',');
+        }
+        write(out, item);
+    }
+    out.push(b']');
+}

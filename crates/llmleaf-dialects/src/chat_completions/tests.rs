@@ -1,0 +1,4 @@
+mod edits;
+mod errors;
+mod recorded;
+mod streams;

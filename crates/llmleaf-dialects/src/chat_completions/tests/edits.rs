@@ -1,0 +1,212 @@
+use super::recorded::{self, frame};
+use crate::chat_completions::edits::{edit_request, relay};
+use crate::chat_completions::quirks::{
+    InstructionRole, OutputCap, Quirks, RequestQuirks, StreamQuirks, StreamUsage,
+};
+use crate::{Head, Relayed, Rendered, Target};
+use bytes::Bytes;
+
+fn edit(body: &str, model: &str, stream: bool, quirks: &Quirks) -> Rendered {
+    let body = Bytes::copy_from_slice(body.as_bytes());
+    let head = Head::read(&body).unwrap();
+    edit_request(&head, &body, Target { model, stream }, quirks).unwrap()
+}
+
+fn edited(body: &str, model: &str, stream: bool, quirks: &Quirks) -> String {
+    String::from_utf8(edit(body, model, stream, quirks).body.to_vec()).unwrap()
+}
+
+fn strange() -> Quirks {
+    Quirks {
+        request: RequestQuirks {
+            output_cap: OutputCap::MaxTokens,
+            instructions: InstructionRole::SystemOnly,
+            unsupported: vec!["logit_bias".into(), "user".into(), "n".into()].into(),
+            renamed: vec![("seed".into(), "random_seed".into())].into(),
+            ..RequestQuirks::REFERENCE
+        },
+        ..Quirks::REFERENCE
+    }
+}
+
+#[test]
+fn nothing_to_edit_is_the_same_bytes() {
+    let body = Bytes::from_static(
+        b"\xef\xbb\xbf { \"model\" : \"m\", \"temperature\":0.70, \"x\":[1.0e2] }",
+    );
+    let head = Head::read(&body).unwrap();
+    let target = Target {
+        model: "m",
+        stream: false,
+    };
+    let rendered = edit_request(&head, &body, target, &Quirks::REFERENCE).unwrap();
+    assert_eq!(rendered.body.as_ptr(), body.as_ptr());
+    assert_eq!(rendered.body, body);
+    assert!(!rendered.usage_added);
+}
+
+#[test]
+fn the_named_edits_and_nothing_else() {
+    let reference = &Quirks::REFERENCE;
+    for (body, stream, quirks, expected) in [
+        (
+            r#"{"model" : "a","t":0.70}"#,
+            false,
+            reference,
+            r#"{"model" : "b","t":0.70}"#,
+        ),
+        (
+            r#"{"model":"a","stream":true}"#,
+            true,
+            reference,
+            r#"{"stream_options":{"include_usage":true},"model":"b","stream":true}"#,
+        ),
+        (
+            r#"{"model":"a","stream":true,"stream_options":{"x":1, "include_usage" : false}}"#,
+            true,
+            reference,
+            r#"{"model":"b","stream":true,"stream_options":{"x":1, "include_usage" : true}}"#,
+        ),
+        (
+            r#"{"model":"a","stream":true,"stream_options":{ "x":1}}"#,
+            true,
+            reference,
+            r#"{"model":"b","stream":true,"stream_options":{"include_usage":true, "x":1}}"#,
+        ),
+        (
+            r#"{"model":"a","stream":true,"stream_options":{}}"#,
+            true,
+            reference,
+            r#"{"model":"b","stream":true,"stream_options":{"include_usage":true}}"#,
+        ),
+        (
+            r#"{"stream_options":{"include_usage":true},"model":"a","stream":true}"#,
+            false,
+            reference,
+            r#"{"model":"b","stream":false}"#,
+        ),
+        (
+            r#"{"model":"a","max_tokens":5}"#,
+            true,
+            reference,
+            r#"{"stream_options":{"include_usage":true},"stream":true,"model":"b","max_completion_tokens":5}"#,
+        ),
+        (
+            r#"{"n":1,"user":"u","model":"a","max_completion_tokens":5,"seed":18446744073709551617,"logit_bias":{}}"#,
+            false,
+            &strange(),
+            r#"{"model":"b","max_tokens":5,"random_seed":18446744073709551617}"#,
+        ),
+        (
+            r#"{"model":"a","messages":[{"role":"user","content":"developer"},{"content":"x", "role" : "d\u0065veloper"}]}"#,
+            false,
+            &strange(),
+            r#"{"model":"b","messages":[{"role":"user","content":"developer"},{"content":"x", "role" : "system"}]}"#,
+        ),
+    ] {
+        let got = edited(body, "b", stream, quirks);
+        let expected = sorted_head(expected);
+        assert_eq!(sorted_head(&got), expected, "{body}");
+    }
+    assert_eq!(
+        edit(r#"{"user":"u","model":"a"}"#, "a", false, &strange())
+            .losses
+            .len(),
+        1
+    );
+}
+
+/// New fields may stand in any order before the others.
+fn sorted_head(text: &str) -> (usize, String) {
+    let moved = [
+        r#""stream_options":{"include_usage":true},"#,
+        r#""stream":true,"#,
+    ];
+    let mut rest = text.to_owned();
+    for part in moved {
+        rest = rest.replace(part, "");
+    }
+    (text.len(), rest)
+}
+
+#[test]
+fn where_usage_always_comes_it_is_never_asked_for() {
+    let quirks = Quirks {
+        stream: StreamQuirks {
+            usage: StreamUsage::Always,
+            ..StreamQuirks::REFERENCE
+        },
+        ..Quirks::REFERENCE
+    };
+    let body = r#"{"model":"a","stream":true,"stream_options":{"include_usage":true}}"#;
+    assert_eq!(
+        edited(body, "a", true, &quirks),
+        r#"{"model":"a","stream":true}"#
+    );
+}
+
+#[test]
+fn recorded_requests_are_still_json_after_every_edit() {
+    for recording in recorded::all() {
+        let Some(body) = recording
+            .request
+            .filter(|b| Head::read(b.as_bytes()).is_ok())
+        else {
+            continue;
+        };
+        for stream in [true, false] {
+            let got = edited(&body, "another", stream, &strange());
+            let value: serde_json::Value = serde_json::from_str(&got).unwrap();
+            assert_eq!(value["model"], "another");
+            assert_eq!(value["stream"].as_bool().unwrap_or(false), stream);
+            assert!(value.get("n").is_none() && value.get("max_completion_tokens").is_none());
+        }
+    }
+}
+
+#[test]
+fn an_added_usage_report_is_hidden_again() {
+    for (data, expected) in [
+        (
+            r#"{"id":"a","choices":[],"usage":{"prompt_tokens":1}}"#,
+            Some(Relayed::Hidden),
+        ),
+        (
+            r#"{"choices":[{"delta":{"content":"x"}}],"usage":{"prompt_tokens":1}}"#,
+            Some(Relayed::AsIs),
+        ),
+        (
+            r#"{"choices":[],"prompt_filter_results":[]}"#,
+            Some(Relayed::AsIs),
+        ),
+        (
+            r#"{"choices":[{"delta":{"content":",\"usage\":null"}}]}"#,
+            Some(Relayed::AsIs),
+        ),
+        ("[DONE]", Some(Relayed::AsIs)),
+        (r#"{"choices":[{"delta":{}}],"usage":null}"#, None),
+    ] {
+        let frame = frame(data);
+        assert_eq!(relay(&frame, false), Relayed::AsIs);
+        let got = relay(&frame, true);
+        match expected {
+            Some(expected) => assert_eq!(got, expected, "{data}"),
+            None => assert_eq!(
+                got,
+                Relayed::Edited(b"data: {\"choices\":[{\"delta\":{}}]}\n\n".to_vec())
+            ),
+        }
+    }
+}
+
+#[test]
+fn an_error_without_stream_options_object_names_it() {
+    let body = Bytes::from_static(br#"{"model":"a","stream":true,"stream_options":5}"#);
+    let head = Head::read(&body).unwrap();
+    let target = Target {
+        model: "a",
+        stream: true,
+    };
+    let failure = edit_request(&head, &body, target, &Quirks::REFERENCE).unwrap_err();
+    assert_eq!(failure.param.as_deref(), Some("stream_options"));
+}
