@@ -1,1 +1,29 @@
 //! One exchange: attempts, commit point, clocks, cancellation, ledger. The one driver.
+//!
+//! An [`Exchange`] is a single future with an outlet for bytes. It owns everything it started: the upstream call
+//! lives inside it, so dropping the exchange closes the upstream socket, in every phase, with no task to forget.
+//! The server polls it for a reply head and then for chunks; it is never `Send`.
+//!
+//! What this crate does not know: wires (only `llmleaf-dialects` does), providers' names, sockets, HTTP servers.
+//!
+//! Reading order: [`node`] (what all exchanges of a worker share), [`job`], `drive` (the walk along the chain), `attempt`
+//! (one target), `stream` and `whole` (its answer), `pump` (events and frames on their way), `outlet`, [`ledger`].
+
+mod attempt;
+mod drive;
+mod failure;
+pub mod job;
+pub mod ledger;
+pub mod node;
+mod outlet;
+mod pulse;
+mod pump;
+mod stream;
+pub mod upstream;
+mod whole;
+
+pub use job::{Job, Operation};
+pub use ledger::{Grade, Ledger, Outcome, UsageRecord};
+pub use node::{LossPolicy, Node, RouteSettings, Shared, Tuning};
+pub use outlet::{Aborted, Exchange, ReplyHead};
+pub use upstream::{Upstream, UpstreamError, UpstreamSpec, UpstreamStreaming};

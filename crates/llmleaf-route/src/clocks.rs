@@ -91,6 +91,11 @@ impl Watch {
         self.phase = Phase::Content;
     }
 
+    /// All of the answer is there: only the end of the upstream's body is still waited for, and not for long.
+    pub fn linger(&mut self, now: Millis, longest: Duration) {
+        self.ends = self.ends.min(now.after(longest));
+    }
+
     /// When which clock runs out, if nothing happens until then.
     pub fn deadline(&self) -> (Millis, Clock) {
         let total = (self.ends, Clock::Total);

@@ -1,0 +1,357 @@
+//! One target: render, send, read the head, hand the answer on.
+
+use crate::drive::Run;
+use crate::failure;
+use crate::ledger::{Grade, Outcome, UsageRecord};
+use crate::node::{LossPolicy, Shared};
+use crate::pump::{Meter, Pump};
+use crate::upstream::{Upstream, UpstreamStreaming};
+use crate::{stream, whole};
+use bytes::Bytes;
+use http::HeaderMap;
+use http::header::CONTENT_TYPE;
+use llmleaf_dialects::{ChatWire, Rendered, Target};
+use llmleaf_model::{Failure, FailureKind, Origin, Retry};
+use llmleaf_providers::{Chat, Path};
+use llmleaf_route::{Candidate, Clocks, Millis, Watch};
+use llmleaf_transport::Response;
+use std::pin::pin;
+use std::sync::Arc;
+
+/// Most bytes read of an error reply.
+const ERROR_BYTES: usize = 1024 * 1024;
+
+/// The attempt's record; written when the attempt ends, also when the consumer goes away and all of this is dropped.
+pub(crate) struct Attempt {
+    shared: Arc<Shared>,
+    record: Option<UsageRecord>,
+    began: Millis,
+    /// What was seen of the answer; kept here so that a dropped attempt still counts.
+    pub meter: Meter,
+    /// A request went out.
+    pub sent: bool,
+}
+
+impl Attempt {
+    fn begin(run: &Run, candidate: &Candidate, upstream: &Upstream) -> Self {
+        let shared = Arc::clone(&run.node.shared);
+        let record = UsageRecord {
+            request_id: Arc::clone(&run.job.request_id),
+            attempt: run.attempts,
+            key: Arc::clone(&run.job.key),
+            dialect: run.job.dialect.name().as_str(),
+            model: run.job.head.model.as_str().into(),
+            provider: Arc::clone(&upstream.name),
+            upstream_model: Arc::clone(&candidate.model),
+            stream: run.job.head.stream,
+            outcome: Outcome::Cancelled,
+            failure: None,
+            status: None,
+            grade: Grade::None,
+            usage: llmleaf_model::Usage::default(),
+            possibly_billed: false,
+            losses: 0,
+            first_content_ms: None,
+            total_ms: 0,
+        };
+        let began = shared.now();
+        Self {
+            shared,
+            record: Some(record),
+            began,
+            meter: Meter::default(),
+            sent: false,
+        }
+    }
+
+    /// The upstream's status came.
+    pub fn status(&mut self, status: u16) {
+        if let Some(record) = &mut self.record {
+            record.status = Some(status);
+        }
+    }
+
+    /// The first content came.
+    pub fn first_content(&mut self, now: Millis) {
+        if let Some(record) = &mut self.record {
+            record
+                .first_content_ms
+                .get_or_insert(now.0.saturating_sub(self.began.0));
+        }
+    }
+
+    /// The attempt ended, and how.
+    pub fn end(&mut self, outcome: Outcome, failure: Option<&Failure>, losses: usize) {
+        let Some(mut record) = self.record.take() else {
+            return;
+        };
+        record.outcome = outcome;
+        record.failure = failure.map(|f| f.kind.as_str());
+        record.losses = losses;
+        self.write(record, failure.is_some_and(|f| f.possibly_billed));
+    }
+
+    fn write(&self, mut record: UsageRecord, possibly_billed: bool) {
+        let meter = &self.meter;
+        record.usage = meter.usage.clone().unwrap_or_default();
+        record.grade = match (&meter.usage, record.outcome) {
+            (Some(_), Outcome::Completed) => Grade::Reported,
+            (Some(usage), _) if meter.bytes_since_usage == 0 || usage.output_total() > 0 => {
+                Grade::Partial
+            }
+            (_, Outcome::Failed) if meter.bytes == 0 => Grade::None,
+            _ if meter.bytes == 0 => Grade::None,
+            _ => Grade::Estimated,
+        };
+        if record.grade == Grade::Estimated {
+            // Four bytes a token is the rule of thumb for English text; better than nothing, and marked as such.
+            record.usage.output = record
+                .usage
+                .output
+                .saturating_add(meter.bytes_since_usage.div_ceil(4));
+        }
+        record.possibly_billed =
+            possibly_billed || (self.sent && record.outcome == Outcome::Cancelled);
+        record.total_ms = self.shared.now().0.saturating_sub(self.began.0);
+        self.shared.ledger.record(record);
+    }
+}
+
+impl Drop for Attempt {
+    fn drop(&mut self) {
+        if let Some(record) = self.record.take() {
+            self.write(record, false);
+        }
+    }
+}
+
+/// A request ready to go out.
+struct Prepared {
+    rendered: Rendered,
+    /// The consumer's bytes go through.
+    same: bool,
+}
+
+/// Tries one target. `Err` leaves the consumer untouched: nothing of this attempt reached it.
+pub(crate) async fn run(run: &mut Run, candidate: &Candidate) -> Result<(), Failure> {
+    let shared = Arc::clone(&run.node.shared);
+    let Some(upstream) = shared.upstreams.get(candidate.provider) else {
+        return Err(Failure::gateway(
+            FailureKind::Internal,
+            "the route names no provider",
+        ));
+    };
+    let mut attempt = Attempt::begin(run, candidate, upstream);
+    run.losses.clear();
+    let result = match upstream.chat(run.job.dialect) {
+        Some(Chat::Wire(wire, path)) => {
+            http(run, &mut attempt, candidate, upstream, (wire, *path)).await
+        }
+        Some(Chat::Echo) => echo(run, &mut attempt).await,
+        None => {
+            let mut failure =
+                Failure::upstream(FailureKind::Unsupported, "the target does not offer chat");
+            failure.origin = Origin::Gateway;
+            failure.retry = Retry::NextTarget;
+            Err(failure)
+        }
+    };
+    match &result {
+        Ok(()) => {
+            if let Some(health) = shared.health(candidate) {
+                health.success();
+            }
+        }
+        Err(failure) => attempt.end(Outcome::Failed, Some(failure), run.losses.len()),
+    }
+    result
+}
+
+async fn http(
+    run: &mut Run,
+    attempt: &mut Attempt,
+    candidate: &Candidate,
+    upstream: &Upstream,
+    (wire, path): (&'static ChatWire, Path),
+) -> Result<(), Failure> {
+    let stream = match upstream.streaming {
+        UpstreamStreaming::WhenRequested => run.job.head.stream,
+        UpstreamStreaming::Always => true,
+        UpstreamStreaming::Never => false,
+    };
+    let prepared = prepare(run, wire, candidate, stream)?;
+    let path = upstream.path(path, &candidate.model);
+    let request = upstream
+        .request(&path, stream, prepared.same, &run.job.headers)
+        .map_err(|_| Failure::invalid("the model's name cannot be part of a URL", Some("model")))?
+        .map(|()| prepared.rendered.body.clone());
+    let (Some(origin), Some(pool)) = (upstream.origin(), run.node.pools.get(upstream.pool)) else {
+        return Err(Failure::gateway(
+            FailureKind::Internal,
+            "the provider has no address",
+        ));
+    };
+    let clocks = clocks(run, candidate);
+    let mut watch = Watch::new(clocks, run.began, run.node.shared.now());
+    let mut call = pin!(pool.call(origin, request, clocks.connect));
+    attempt.sent = true;
+    let response = match run.wait(&watch, call.as_mut()).await {
+        Err(clock) => return Err(failure::timeout(clock, &clocks)),
+        Ok(Err(error)) => return Err(failure::transport(&error, false)),
+        Ok(Ok(response)) => response,
+    };
+    watch.headers(run.node.shared.now());
+    attempt.status(response.status.as_u16());
+    if !response.status.is_success() {
+        return Err(refused(run, &watch, &clocks, wire, response).await);
+    }
+    let answer = Answer {
+        wire,
+        same: prepared.same,
+        usage_added: prepared.rendered.usage_added,
+        clocks,
+    };
+    if is_event_stream(&response.headers) {
+        stream::http(run, attempt, watch, answer, response.body).await
+    } else {
+        whole::http(run, attempt, watch, answer, response.body).await
+    }
+}
+
+/// What is to be known about an answer beside its bytes.
+pub(crate) struct Answer {
+    pub wire: &'static ChatWire,
+    /// The consumer speaks the same dialect.
+    pub same: bool,
+    /// A usage report was asked for on our own account.
+    pub usage_added: bool,
+    pub clocks: Clocks,
+}
+
+fn clocks(run: &Run, candidate: &Candidate) -> Clocks {
+    let settings = run.node.shared.settings(run.job.resolved.route);
+    settings
+        .clocks
+        .get(candidate.provider)
+        .copied()
+        .unwrap_or(FALLBACK_CLOCKS)
+}
+
+/// Only for a snapshot without clocks, which the server never builds.
+const FALLBACK_CLOCKS: Clocks = Clocks {
+    connect: std::time::Duration::from_secs(3),
+    headers: std::time::Duration::from_secs(60),
+    first_content: std::time::Duration::from_secs(60),
+    idle: std::time::Duration::from_secs(300),
+    total: std::time::Duration::from_secs(3600),
+};
+
+fn prepare(
+    run: &mut Run,
+    wire: &ChatWire,
+    candidate: &Candidate,
+    stream: bool,
+) -> Result<Prepared, Failure> {
+    let target = Target {
+        model: &candidate.model,
+        stream,
+    };
+    let same = wire.dialect() == run.job.dialect;
+    let rendered = if same {
+        wire.edit_request(&run.job.head, &run.job.body, target)?
+    } else {
+        let request = run.canonical()?;
+        wire.render_request(&request, target)?
+    };
+    run.losses.clone_from(&rendered.losses);
+    if rendered.losses.is_empty() {
+        return Ok(Prepared { rendered, same });
+    }
+    let policy = run.node.shared.settings(run.job.resolved.route).loss_policy;
+    if policy == LossPolicy::Report {
+        return Ok(Prepared { rendered, same });
+    }
+    let list: Vec<String> = rendered.losses.iter().map(ToString::to_string).collect();
+    let message = format!("the target cannot express the request: {}", list.join("; "));
+    let mut failure = Failure::invalid(message, rendered.losses.first().map(|l| l.field.as_str()));
+    if policy == LossPolicy::Reroute {
+        failure.kind = FailureKind::Unsupported;
+        failure.retry = Retry::NextTarget;
+    }
+    Err(failure)
+}
+
+async fn refused(
+    run: &mut Run,
+    watch: &Watch,
+    clocks: &Clocks,
+    wire: &ChatWire,
+    response: Response,
+) -> Failure {
+    let status = response.status.as_u16();
+    let body = match run
+        .wait(watch, pin!(response.body.collect(ERROR_BYTES)))
+        .await
+    {
+        Ok(Ok(body)) => body,
+        Ok(Err(error)) => {
+            tracing::debug!(%error, "an error reply was cut");
+            Bytes::new()
+        }
+        Err(clock) => return failure::timeout(clock, clocks),
+    };
+    if response.status.is_redirection() {
+        let mut failure = Failure::upstream(
+            FailureKind::InvalidResponse,
+            "the upstream redirects; its address is configured wrongly",
+        );
+        failure.status = Some(status);
+        return failure;
+    }
+    let headers = &response.headers;
+    let header = |name: &str| {
+        headers
+            .get(name)
+            .and_then(|v| v.to_str().ok())
+            .map(str::to_owned)
+    };
+    wire.parse_error(status, &header, &body)
+}
+
+fn is_event_stream(headers: &HeaderMap) -> bool {
+    let kind = headers
+        .get(CONTENT_TYPE)
+        .and_then(|v| v.to_str().ok())
+        .unwrap_or_default();
+    kind.trim_start()
+        .get(..17)
+        .is_some_and(|k| k.eq_ignore_ascii_case("text/event-stream"))
+}
+
+/// The answer of the provider that needs no service.
+async fn echo(run: &mut Run, attempt: &mut Attempt) -> Result<(), Failure> {
+    let request = run.canonical()?;
+    let steps = llmleaf_providers::echo::answer(&request);
+    let candidate = run.job.resolved.chain.first().cloned();
+    let clocks = candidate.map_or(FALLBACK_CLOCKS, |c| clocks(run, &c));
+    let mut watch = Watch::new(clocks, run.began, run.node.shared.now());
+    watch.headers(run.node.shared.now());
+    let mode = stream::mode_across(run);
+    stream::script(
+        run,
+        attempt,
+        watch,
+        clocks,
+        Pump::new(Box::new(NoFrames), mode),
+        steps,
+    )
+    .await
+}
+
+/// A decoder for answers that come as events.
+pub(crate) struct NoFrames;
+
+impl llmleaf_dialects::Decoder for NoFrames {
+    fn push(&mut self, _: &llmleaf_dialects::Frame, _: &mut Vec<llmleaf_model::Event>) {}
+    fn finish(&mut self, _: &mut Vec<llmleaf_model::Event>) {}
+}

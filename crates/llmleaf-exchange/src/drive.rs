@@ -1,0 +1,384 @@
+//! The walk along the chain: attempts until one is committed or nothing is left.
+
+use crate::attempt;
+use crate::job::Job;
+use crate::node::Node;
+use crate::outlet::{Outlet, ReplyHead};
+use crate::pulse::{Pulse, Timer};
+use bytes::Bytes;
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use llmleaf_dialects::ReplyContext;
+use llmleaf_model::{ChatRequest, Failure, FailureKind, Loss, Origin};
+use llmleaf_route::{Candidate, Clock, Millis, Plan, Step, Watch};
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+/// Everything one exchange works with.
+pub(crate) struct Run {
+    pub node: Rc<Node>,
+    pub job: Job,
+    pub out: Outlet,
+    pub began: Millis,
+    /// The request parsed whole; made when a target first needs it.
+    pub canonical: Option<Rc<ChatRequest>>,
+    /// What the current attempt could not express.
+    pub losses: Vec<Loss>,
+    /// Attempts so far.
+    pub attempts: u32,
+    /// The target of the current attempt.
+    pub current: Option<Candidate>,
+    pulse: Option<Pulse>,
+    timer: Timer,
+}
+
+/// Runs an exchange to its end.
+pub(crate) async fn run(node: Rc<Node>, job: Job, out: Outlet) {
+    let began = node.shared.now();
+    let tuning = node.shared.tuning;
+    let pulse = job
+        .head
+        .stream
+        .then(|| Pulse::new(began, tuning.hold_headers, tuning.keepalive));
+    let mut run = Run {
+        node,
+        job,
+        out,
+        began,
+        canonical: None,
+        losses: Vec::new(),
+        attempts: 0,
+        current: None,
+        pulse,
+        timer: Timer::default(),
+    };
+    if let Err(failure) = walk(&mut run).await {
+        run.refuse(&failure).await;
+    }
+}
+
+async fn walk(run: &mut Run) -> Result<(), Failure> {
+    let shared = run.node.shared.clone();
+    let chain = run.job.resolved.chain.clone();
+    let now = shared.now();
+    let cooling = chain.iter().map(|candidate| {
+        let left = shared
+            .health(candidate)
+            .and_then(|h| h.cooling(now))
+            .unwrap_or_default();
+        u64::try_from(left.as_millis()).unwrap_or(u64::MAX)
+    });
+    let mut plan = Plan::new(cooling, shared.tuning.attempts);
+    let mut waits: Option<Duration> = None;
+    let mut last = Failure::gateway(FailureKind::Internal, "the route has no target");
+    while let Step::Try(index) = plan.step() {
+        let Some(candidate) = chain.get(index) else {
+            break;
+        };
+        run.attempts = plan.spent();
+        run.current = Some(candidate.clone());
+        match attempt::run(run, candidate).await {
+            Ok(()) => return Ok(()),
+            Err(failure) => {
+                if let Some(health) = shared.health(candidate) {
+                    health.failure(&failure, shared.now(), shared.tuning.cooldown);
+                }
+                waits = match (waits, failure.retry_after) {
+                    (Some(a), Some(b)) => Some(a.min(b)),
+                    (a, b) => a.or(b),
+                };
+                tracing::debug!(
+                    request_id = &*run.job.request_id,
+                    attempt = run.attempts,
+                    failure = failure.kind.as_str(),
+                    message = failure.message,
+                    "attempt failed"
+                );
+                let stop = !plan.goes_on(&failure);
+                last = failure;
+                if stop {
+                    break;
+                }
+            }
+        }
+    }
+    // Of several targets that ask to wait, the soonest one is worth waiting for.
+    last.retry_after = waits;
+    Err(last)
+}
+
+impl Run {
+    /// What encoders and renderers need to know.
+    pub fn reply_context(&self) -> ReplyContext {
+        let canonical = self.canonical.as_deref();
+        ReplyContext {
+            fallback_id: self.job.request_id.to_string(),
+            request_id: self.job.request_id.to_string(),
+            model: self.job.head.model.clone(),
+            created: self.job.created,
+            stream_usage: canonical.is_some_and(|c| c.stream_usage),
+            hide_reasoning: canonical
+                .and_then(|c| c.reasoning.as_ref())
+                .and_then(|r| r.hidden)
+                .unwrap_or_default(),
+        }
+    }
+
+    /// The request parsed whole.
+    pub fn canonical(&mut self) -> Result<Rc<ChatRequest>, Failure> {
+        if let Some(request) = &self.canonical {
+            return Ok(Rc::clone(request));
+        }
+        let text = llmleaf_dialects::head::text(&self.job.body)?;
+        let request = Rc::new(self.job.dialect.parse_request(text)?);
+        self.canonical = Some(Rc::clone(&request));
+        Ok(request)
+    }
+
+    /// Sends the head of a stream, if it is not gone yet.
+    pub fn stream_head(&self) {
+        if self.out.head_sent() {
+            return;
+        }
+        let mut headers = self.headers();
+        headers.insert(
+            CONTENT_TYPE,
+            HeaderValue::from_static("text/event-stream; charset=utf-8"),
+        );
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+        // nginx and its kin hold back streams unless told otherwise.
+        headers.insert(
+            HeaderName::from_static("x-accel-buffering"),
+            HeaderValue::from_static("no"),
+        );
+        self.out.head(ReplyHead {
+            status: StatusCode::OK,
+            headers,
+            whole: None,
+        });
+    }
+
+    /// Sends a whole reply.
+    pub fn whole(&self, status: StatusCode, body: Bytes) {
+        let mut headers = self.headers();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        self.out.head(ReplyHead {
+            status,
+            headers,
+            whole: Some(body),
+        });
+    }
+
+    fn headers(&self) -> HeaderMap {
+        let mut headers = HeaderMap::with_capacity(8);
+        if let Some(value) = loss_header(&self.losses) {
+            headers.insert(HeaderName::from_static("x-llmleaf-loss"), value);
+        }
+        if self.attempts > 1 {
+            headers.insert(
+                HeaderName::from_static("x-llmleaf-attempts"),
+                HeaderValue::from(self.attempts),
+            );
+        }
+        headers
+    }
+
+    /// Tells the consumer that the exchange failed, in its dialect, before or inside a stream.
+    pub async fn refuse(&mut self, failure: &Failure) {
+        let failure = public(failure);
+        if self.out.head_sent() {
+            let bytes = self
+                .job
+                .dialect
+                .render_stream_error(&failure, &self.job.request_id);
+            self.out.write(&bytes);
+            self.abort().await;
+            return;
+        }
+        let own = failure.status.zip(failure.body.as_ref());
+        // A consumer's own fault, told by a provider of its own dialect: the reply goes through as it came.
+        let reply = match own {
+            Some((status, body))
+                if failure.origin == Origin::Consumer && self.same_dialect_failed() =>
+            {
+                (status, body.clone())
+            }
+            _ => {
+                let reply = self
+                    .job
+                    .dialect
+                    .render_error(&failure, &self.job.request_id);
+                (reply.status, Bytes::from(reply.body))
+            }
+        };
+        let status = StatusCode::from_u16(reply.0).unwrap_or(StatusCode::BAD_GATEWAY);
+        let mut headers = self.headers();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        retry_headers(&mut headers, &failure, status);
+        self.out.head(ReplyHead {
+            status,
+            headers,
+            whole: Some(reply.1),
+        });
+    }
+
+    fn same_dialect_failed(&self) -> bool {
+        let last = self
+            .current
+            .as_ref()
+            .and_then(|c| self.node.shared.upstreams.get(c.provider));
+        last.and_then(|u| u.wire(self.job.dialect))
+            .is_some_and(|(wire, _)| wire.dialect() == self.job.dialect)
+    }
+
+    /// Ends the transport without a clean end, after the bytes before it had time to leave.
+    pub async fn abort(&mut self) {
+        self.out.taken().await;
+        // The connection writes what it took before it polls us again; give the kernel a moment, since the abort
+        // drops whatever is still queued in this process.
+        tokio::time::sleep(Duration::from_millis(10)).await;
+        self.out.abort();
+    }
+
+    /// The current attempt's stream broke after content: its target's health takes note.
+    pub fn broken(&self, failure: &Failure) {
+        let shared = &self.node.shared;
+        let upstream_model = self.current.as_ref();
+        if let Some(health) = upstream_model.and_then(|candidate| shared.health(candidate)) {
+            health.failure(failure, shared.now(), shared.tuning.cooldown);
+        }
+    }
+
+    /// Something was sent to the consumer.
+    pub fn sent(&mut self) {
+        let now = self.node.shared.now();
+        if let Some(pulse) = &mut self.pulse {
+            pulse.sent(now);
+        }
+    }
+
+    /// Ready when a clock of the attempt has run out. Keeps the consumer's stream alive meanwhile.
+    pub fn poll_alarm(&mut self, watch: &Watch, cx: &mut Context<'_>) -> Poll<Clock> {
+        loop {
+            let now = self.node.shared.now();
+            if let Some(clock) = watch.expired(now) {
+                return Poll::Ready(clock);
+            }
+            let mut deadline = watch.deadline().0;
+            if let Some(pulse) = &mut self.pulse {
+                if now >= pulse.due(self.out.head_sent()) {
+                    pulse.sent(now);
+                    self.stream_head();
+                    self.out.write(self.job.dialect.keep_alive());
+                }
+            }
+            if let Some(pulse) = &self.pulse {
+                deadline = deadline.min(pulse.due(self.out.head_sent()));
+            }
+            if self
+                .timer
+                .poll(self.node.shared.instant(deadline), cx)
+                .is_pending()
+            {
+                return Poll::Pending;
+            }
+        }
+    }
+
+    /// Waits for a future under the attempt's clocks.
+    pub async fn wait<F: Future>(
+        &mut self,
+        watch: &Watch,
+        mut future: Pin<&mut F>,
+    ) -> Result<F::Output, Clock> {
+        std::future::poll_fn(|cx| {
+            if let Poll::Ready(value) = future.as_mut().poll(cx) {
+                return Poll::Ready(Ok(value));
+            }
+            self.poll_alarm(watch, cx).map(Err)
+        })
+        .await
+    }
+}
+
+/// A failure as consumers may see it: what an upstream said of the operator's account stays with the operator.
+fn public(failure: &Failure) -> Failure {
+    let mut failure = failure.clone();
+    if failure.origin == Origin::Upstream && failure.status.is_some() {
+        tracing::warn!(
+            failure = failure.kind.as_str(),
+            status = failure.status,
+            message = failure.message,
+            "all targets failed; the last one's words"
+        );
+        failure.message = format!("the provider failed: {}", words(failure.kind));
+        failure.body = None;
+    }
+    failure
+}
+
+fn words(kind: FailureKind) -> &'static str {
+    match kind {
+        FailureKind::RateLimit => "it limits the rate of requests",
+        FailureKind::Quota => "a quota is used up",
+        FailureKind::Overloaded => "it is overloaded",
+        FailureKind::Credential => "it did not accept this gateway's credential",
+        FailureKind::NotFound => "it does not know the model",
+        FailureKind::Timeout => "it did not answer in time",
+        _ => "it had an error of its own",
+    }
+}
+
+/// Longest value of the loss header, in bytes.
+const LOSS_HEADER_BYTES: usize = 2048;
+
+fn loss_header(losses: &[Loss]) -> Option<HeaderValue> {
+    if losses.is_empty() {
+        return None;
+    }
+    let mut text = String::new();
+    for (index, loss) in losses.iter().enumerate() {
+        let next = loss.to_string();
+        if text.len() + next.len() > LOSS_HEADER_BYTES {
+            text.push_str(&format!("; and {} more", losses.len() - index));
+            break;
+        }
+        if index > 0 {
+            text.push_str("; ");
+        }
+        text.push_str(&next);
+    }
+    let visible: String = text
+        .chars()
+        .map(|c| {
+            if c.is_ascii_graphic() || c == ' ' {
+                c
+            } else {
+                '?'
+            }
+        })
+        .collect();
+    HeaderValue::from_str(&visible).ok()
+}
+
+fn retry_headers(headers: &mut HeaderMap, failure: &Failure, status: StatusCode) {
+    if let Some(wait) = failure.retry_after {
+        let millis = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
+        headers.insert(RETRY_AFTER, HeaderValue::from(millis.div_ceil(1000)));
+        headers.insert(
+            HeaderName::from_static("retry-after-ms"),
+            HeaderValue::from(millis),
+        );
+    }
+    let retry = match failure.kind {
+        FailureKind::Quota => "false",
+        _ if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS => "true",
+        _ => "false",
+    };
+    headers.insert(
+        HeaderName::from_static("x-should-retry"),
+        HeaderValue::from_static(retry),
+    );
+}

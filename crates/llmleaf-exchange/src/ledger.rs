@@ -1,0 +1,158 @@
+//! One usage record per attempt.
+
+use llmleaf_model::Usage;
+use parking_lot::Mutex;
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+/// How an attempt ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Outcome {
+    /// The consumer got the whole answer.
+    Completed,
+    /// The consumer went away.
+    Cancelled,
+    /// It failed before anything of it reached the consumer.
+    Failed,
+    /// It failed after the consumer had some of it.
+    Broken,
+}
+
+impl Outcome {
+    /// Name in records and logs.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Completed => "completed",
+            Self::Cancelled => "cancelled",
+            Self::Failed => "failed",
+            Self::Broken => "broken",
+        }
+    }
+}
+
+/// How far the token counts of a record can be trusted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Grade {
+    /// The provider's own final report.
+    Reported,
+    /// A report of the provider that more output followed.
+    Partial,
+    /// Counted here from what went through.
+    Estimated,
+    /// Nothing to count.
+    None,
+}
+
+impl Grade {
+    /// Name in records and logs.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Reported => "reported",
+            Self::Partial => "partial",
+            Self::Estimated => "estimated",
+            Self::None => "none",
+        }
+    }
+}
+
+/// What one attempt was, did and used.
+#[derive(Clone, Debug)]
+pub struct UsageRecord {
+    /// Id of the request; all attempts of an exchange share it.
+    pub request_id: Arc<str>,
+    /// Number of the attempt in its exchange, from 1.
+    pub attempt: u32,
+    /// Display name of the key.
+    pub key: Arc<str>,
+    /// The consumer's dialect.
+    pub dialect: &'static str,
+    /// The model the consumer asked for.
+    pub model: Arc<str>,
+    /// Configured name of the provider.
+    pub provider: Arc<str>,
+    /// The model's name there.
+    pub upstream_model: Arc<str>,
+    /// Whether the consumer asked for a stream.
+    pub stream: bool,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// Slug of the failure, where there was one.
+    pub failure: Option<&'static str>,
+    /// The upstream's status, where one came.
+    pub status: Option<u16>,
+    /// How far the counts can be trusted.
+    pub grade: Grade,
+    /// The counts.
+    pub usage: Usage,
+    /// The upstream may have done the work although nothing says so.
+    pub possibly_billed: bool,
+    /// How many things were lost in translation.
+    pub losses: usize,
+    /// Milliseconds from the attempt's begin to its first content.
+    pub first_content_ms: Option<u64>,
+    /// Milliseconds from the attempt's begin to its end.
+    pub total_ms: u64,
+}
+
+/// Records kept for the admin surface.
+const KEPT: usize = 1024;
+
+/// Where records go: the last ones are kept in memory, each is logged.
+#[derive(Debug, Default)]
+pub struct Ledger {
+    recent: Mutex<VecDeque<Arc<UsageRecord>>>,
+}
+
+impl Ledger {
+    /// An empty ledger.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Takes a record.
+    pub fn record(&self, record: UsageRecord) {
+        log(&record);
+        let mut recent = self.recent.lock();
+        if recent.len() >= KEPT {
+            recent.pop_front();
+        }
+        recent.push_back(Arc::new(record));
+    }
+
+    /// The last records, oldest first.
+    pub fn recent(&self) -> Vec<Arc<UsageRecord>> {
+        self.recent.lock().iter().cloned().collect()
+    }
+}
+
+fn log(record: &UsageRecord) {
+    tracing::info!(
+        target: "llmleaf::usage",
+        request_id = &*record.request_id,
+        attempt = record.attempt,
+        key = &*record.key,
+        dialect = record.dialect,
+        model = &*record.model,
+        provider = &*record.provider,
+        upstream_model = &*record.upstream_model,
+        stream = record.stream,
+        outcome = record.outcome.as_str(),
+        failure = record.failure,
+        status = record.status,
+        grade = record.grade.as_str(),
+        input = record.usage.input,
+        input_cache_read = record.usage.input_cache_read,
+        input_cache_write = record.usage.input_cache_write,
+        input_cache_write_1h = record.usage.input_cache_write_1h,
+        input_audio = record.usage.input_audio,
+        output = record.usage.output,
+        output_reasoning = record.usage.output_reasoning,
+        output_audio = record.usage.output_audio,
+        cost_nano_usd = record.usage.cost_nano_usd,
+        possibly_billed = record.possibly_billed,
+        losses = record.losses,
+        first_content_ms = record.first_content_ms,
+        total_ms = record.total_ms,
+        "usage"
+    );
+}

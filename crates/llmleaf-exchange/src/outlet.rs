@@ -1,0 +1,152 @@
+//! Where an exchange's bytes leave it, and how the server polls for them.
+
+use crate::drive;
+use crate::job::Job;
+use crate::node::Node;
+use bytes::{Bytes, BytesMut};
+use http::{HeaderMap, StatusCode};
+use std::cell::RefCell;
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+
+/// Status and headers of a reply.
+#[derive(Debug)]
+pub struct ReplyHead {
+    /// Status.
+    pub status: StatusCode,
+    /// Headers.
+    pub headers: HeaderMap,
+    /// The whole body, where there is no more to come.
+    pub whole: Option<Bytes>,
+}
+
+/// The stream ended in an error that was told in-band; the transport must not end cleanly.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the stream was aborted after an in-band error")]
+pub struct Aborted;
+
+#[derive(Default)]
+struct Slot {
+    head: Option<ReplyHead>,
+    head_sent: bool,
+    ready: BytesMut,
+    aborted: bool,
+}
+
+/// The driver's end.
+#[derive(Clone)]
+pub(crate) struct Outlet(Rc<RefCell<Slot>>);
+
+impl Outlet {
+    /// Sends status and headers. Once; later calls change nothing.
+    pub fn head(&self, head: ReplyHead) {
+        let mut slot = self.0.borrow_mut();
+        if !slot.head_sent {
+            slot.head_sent = true;
+            slot.head = Some(head);
+        }
+    }
+
+    /// Whether status and headers are gone.
+    pub fn head_sent(&self) -> bool {
+        self.0.borrow().head_sent
+    }
+
+    /// Adds bytes for the consumer.
+    pub fn write(&self, bytes: &[u8]) {
+        self.0.borrow_mut().ready.extend_from_slice(bytes);
+    }
+
+    /// Bytes that wait to be taken.
+    pub fn pending(&self) -> usize {
+        self.0.borrow().ready.len()
+    }
+
+    /// Waits until the consumer's connection took what was written. It polls us again when it has.
+    pub async fn taken(&self) {
+        poll_fn(|_| {
+            if self.pending() == 0 {
+                Poll::Ready(())
+            } else {
+                Poll::Pending
+            }
+        })
+        .await;
+    }
+
+    /// Ends the transport without a clean end.
+    pub fn abort(&self) {
+        self.0.borrow_mut().aborted = true;
+    }
+}
+
+/// A running exchange. Dropping it ends everything it started.
+pub struct Exchange {
+    driver: Option<Pin<Box<dyn Future<Output = ()>>>>,
+    slot: Rc<RefCell<Slot>>,
+}
+
+impl Exchange {
+    /// Begins an exchange; nothing happens until it is polled.
+    pub fn start(node: Rc<Node>, job: Job) -> Self {
+        let slot = Rc::new(RefCell::new(Slot::default()));
+        let outlet = Outlet(Rc::clone(&slot));
+        Self {
+            driver: Some(Box::pin(drive::run(node, job, outlet))),
+            slot,
+        }
+    }
+
+    /// Waits for status and headers.
+    pub fn poll_head(&mut self, cx: &mut Context<'_>) -> Poll<Option<ReplyHead>> {
+        let done = self.poll_driver(cx);
+        match self.slot.borrow_mut().head.take() {
+            Some(head) => Poll::Ready(Some(head)),
+            None if done => Poll::Ready(None),
+            None => Poll::Pending,
+        }
+    }
+
+    /// Waits for the next bytes of the body.
+    pub fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Aborted>>> {
+        if let Some(chunk) = self.take_ready() {
+            return Poll::Ready(Some(Ok(chunk)));
+        }
+        let done = self.poll_driver(cx);
+        if let Some(chunk) = self.take_ready() {
+            return Poll::Ready(Some(Ok(chunk)));
+        }
+        if self.slot.borrow().aborted {
+            return Poll::Ready(Some(Err(Aborted)));
+        }
+        if done {
+            Poll::Ready(None)
+        } else {
+            Poll::Pending
+        }
+    }
+
+    fn take_ready(&self) -> Option<Bytes> {
+        let mut slot = self.slot.borrow_mut();
+        if slot.ready.is_empty() {
+            None
+        } else {
+            Some(slot.ready.split().freeze())
+        }
+    }
+
+    fn poll_driver(&mut self, cx: &mut Context<'_>) -> bool {
+        match &mut self.driver {
+            Some(driver) => {
+                if driver.as_mut().poll(cx).is_ready() {
+                    self.driver = None;
+                    return true;
+                }
+                false
+            }
+            None => true,
+        }
+    }
+}

@@ -1,0 +1,259 @@
+//! Events and frames on their way from a provider to the consumer.
+
+use crate::failure;
+use crate::outlet::Outlet;
+use llmleaf_dialects::{ChatWire, Decoder, Dialect, Encoder, Frame, Relayed};
+use llmleaf_framing::{SseFramer, SseLimits};
+use llmleaf_model::{Collector, Delta, Event, Failure, FailureKind, Grammar, Usage};
+
+/// Most bytes held back before the first content.
+const HOLD_BYTES: usize = 1024 * 1024;
+
+/// How a stream reaches the consumer.
+pub(crate) enum Mode {
+    /// Same dialect: frames go through.
+    Relay {
+        wire: &'static ChatWire,
+        usage_added: bool,
+    },
+    /// Another dialect: events are rendered.
+    Encode(Box<dyn Encoder>),
+    /// The consumer wants a whole answer.
+    Collect(Box<Collector>),
+}
+
+/// What was seen of an answer.
+#[derive(Debug, Default)]
+pub(crate) struct Meter {
+    /// The provider's last report.
+    pub usage: Option<Usage>,
+    /// Bytes of text, reasoning and arguments since that report.
+    pub bytes_since_usage: u64,
+    /// Bytes of text, reasoning and arguments in all.
+    pub bytes: u64,
+    /// Content came: the exchange is committed.
+    pub committed: bool,
+    /// The provider said that the answer is complete.
+    pub ended: bool,
+}
+
+impl Meter {
+    /// Brings a copy up to date with what a running stream has seen, without the cost of a whole copy per turn.
+    pub fn glance(&mut self, running: &Self) {
+        if running.usage.is_some()
+            && (self.usage.is_none() || running.bytes_since_usage < self.bytes_since_usage)
+        {
+            self.usage.clone_from(&running.usage);
+        }
+        self.bytes = running.bytes;
+        self.bytes_since_usage = running.bytes_since_usage;
+        self.committed = running.committed;
+        self.ended = running.ended;
+    }
+
+    /// Takes note of an event.
+    pub fn see(&mut self, event: &Event) {
+        match event {
+            Event::ResponseStart(start) => self.usage.clone_from(&start.usage),
+            Event::UsageReport(usage) => {
+                self.usage = Some(usage.clone());
+                self.bytes_since_usage = 0;
+            }
+            Event::BlockDelta {
+                delta: Delta::Text(text) | Delta::Arguments(text),
+                ..
+            } => {
+                let length = text.len() as u64;
+                self.bytes += length;
+                self.bytes_since_usage += length;
+            }
+            Event::ResponseEnd => self.ended = true,
+            _ => {}
+        }
+        self.committed |= event.bears_content();
+    }
+}
+
+/// A failure of a stream, and whether the consumer has been told in its own dialect.
+#[derive(Debug)]
+pub(crate) struct Broken {
+    pub failure: Failure,
+    pub told: bool,
+}
+
+impl From<Failure> for Broken {
+    fn from(failure: Failure) -> Self {
+        Self {
+            failure,
+            told: false,
+        }
+    }
+}
+
+/// The way from frames to the consumer's bytes.
+pub(crate) struct Pump {
+    decoder: Box<dyn Decoder>,
+    framer: SseFramer,
+    mode: Mode,
+    events: Vec<Event>,
+    /// Bytes for the consumer that wait for the commit point.
+    held: Vec<u8>,
+    grammar: Grammar,
+    pub meter: Meter,
+}
+
+impl Pump {
+    /// A pump at the start of a stream.
+    pub fn new(decoder: Box<dyn Decoder>, mode: Mode) -> Self {
+        Self {
+            decoder,
+            framer: SseFramer::new(SseLimits::default()),
+            mode,
+            events: Vec::new(),
+            held: Vec::new(),
+            grammar: Grammar::new(),
+            meter: Meter::default(),
+        }
+    }
+
+    /// Takes bytes from the provider.
+    pub fn bytes(&mut self, chunk: bytes::Bytes, out: &Outlet) -> Result<(), Broken> {
+        self.framer.push(chunk);
+        while let Some(frame) = self.framer.next() {
+            let frame = frame.map_err(|e| failure::framing(&e))?;
+            self.frame(&frame, out)?;
+        }
+        Ok(())
+    }
+
+    /// The provider's bytes ended cleanly.
+    pub fn end(&mut self, out: &Outlet) -> Result<(), Broken> {
+        if let Some(tail) = self.framer.finish() {
+            let tail = tail.map_err(|e| failure::framing(&e))?;
+            // Some services leave out the blank line after their last event. The transport ended cleanly, so the event
+            // is whole; what the consumer gets is framed properly.
+            if let Some(mut frame) = tail.frame {
+                let mut raw = frame.raw.to_vec();
+                raw.extend_from_slice(if raw.ends_with(b"\n") { b"\n" } else { b"\n\n" });
+                frame.raw = raw.into();
+                self.frame(&frame, out)?;
+            }
+        }
+        self.decoder.finish(&mut self.events);
+        self.events(out)?;
+        if self.meter.ended {
+            return Ok(());
+        }
+        Err(Failure::upstream(
+            FailureKind::Truncated,
+            "the provider's stream ended before its end was told",
+        )
+        .into())
+    }
+
+    /// Takes one frame.
+    fn frame(&mut self, frame: &Frame, out: &Outlet) -> Result<(), Broken> {
+        if self.meter.ended {
+            // Nothing after the terminal is part of the answer.
+            return Ok(());
+        }
+        if frame.has_data {
+            self.decoder.push(frame, &mut self.events);
+        }
+        if let Mode::Relay { wire, usage_added } = &self.mode {
+            let relayed = wire.relay(frame, *usage_added);
+            let seen = self.events(out);
+            if seen.is_err() && !self.meter.committed {
+                return seen;
+            }
+            match &relayed {
+                Relayed::AsIs => self.sink(&frame.raw, out),
+                Relayed::Edited(bytes) => self.sink(bytes, out),
+                Relayed::Hidden => {}
+            }
+            return seen.map_err(|broken| Broken {
+                told: broken.failure.body.is_some(),
+                ..broken
+            });
+        }
+        self.events(out)
+    }
+
+    /// Takes an event that came by no frame.
+    pub fn event(&mut self, event: Event, out: &Outlet) -> Result<(), Broken> {
+        self.events.push(event);
+        self.events(out)
+    }
+
+    fn events(&mut self, out: &Outlet) -> Result<(), Broken> {
+        let mut events = std::mem::take(&mut self.events);
+        let result = events.drain(..).try_for_each(|event| self.take(event));
+        self.events = events;
+        result?;
+        if self.held.len() > HOLD_BYTES && !self.meter.committed {
+            let message = "the provider sent too much before the first content";
+            return Err(Failure::upstream(FailureKind::InvalidResponse, message).into());
+        }
+        if self.meter.committed && !self.held.is_empty() {
+            out.write(&self.held);
+            self.held.clear();
+        }
+        Ok(())
+    }
+
+    fn take(&mut self, event: Event) -> Result<(), Broken> {
+        if cfg!(debug_assertions) {
+            let checked = self.grammar.check(&event);
+            debug_assert!(checked.is_ok(), "{checked:?} at {event:?}");
+        }
+        if let Event::Error(failure) = event {
+            return Err((*failure).into());
+        }
+        self.meter.see(&event);
+        match &mut self.mode {
+            Mode::Relay { .. } => {}
+            Mode::Encode(encoder) => encoder.encode(&event, &mut self.held),
+            Mode::Collect(collector) => {
+                // Errors were taken out above.
+                let _ = collector.push(event);
+            }
+        }
+        Ok(())
+    }
+
+    fn sink(&mut self, bytes: &[u8], out: &Outlet) {
+        if self.meter.committed {
+            out.write(bytes);
+        } else {
+            self.held.extend_from_slice(bytes);
+        }
+    }
+
+    /// Tells the consumer, in the stream, that it broke.
+    pub fn tell(&mut self, failure: &Failure, dialect: Dialect, request_id: &str, out: &Outlet) {
+        match &mut self.mode {
+            Mode::Encode(encoder) => {
+                let mut bytes = Vec::new();
+                encoder.encode(&Event::Error(Box::new(failure.clone())), &mut bytes);
+                out.write(&bytes);
+            }
+            _ => out.write(&dialect.render_stream_error(failure, request_id)),
+        }
+    }
+
+    /// What the encoder could not express.
+    pub fn take_losses(&mut self) -> Vec<llmleaf_model::Loss> {
+        match &mut self.mode {
+            Mode::Encode(encoder) => encoder.take_losses(),
+            _ => Vec::new(),
+        }
+    }
+
+    /// The collected answer, where the mode is [`Mode::Collect`].
+    pub fn into_response(self) -> Option<llmleaf_model::Response> {
+        match self.mode {
+            Mode::Collect(collector) => Some(collector.into_response()),
+            _ => None,
+        }
+    }
+}

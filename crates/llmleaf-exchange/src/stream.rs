@@ -1,0 +1,213 @@
+//! An answer that streams, to a consumer that streams or waits for the whole.
+
+use crate::attempt::{Answer, Attempt};
+use crate::drive::Run;
+use crate::failure;
+use crate::ledger::Outcome;
+use crate::pump::{Broken, Mode, Pump};
+use crate::whole;
+use llmleaf_model::{Collector, Failure};
+use llmleaf_providers::echo::Step;
+use llmleaf_route::{Clock, Clocks, Watch};
+use llmleaf_transport::{Body, TransportError};
+use std::pin::pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+/// Most bytes gathered for the consumer in one go.
+const GATHER_BYTES: usize = 64 * 1024;
+
+/// How long the end of the consumer's body waits for the end of the upstream's, once all of the answer is delivered:
+/// a connection whose body was read to its end can be used again.
+const LINGER: Duration = Duration::from_millis(100);
+
+/// How events reach a consumer of another dialect than the provider's.
+pub(crate) fn mode_across(run: &Run) -> Mode {
+    if run.job.head.stream {
+        Mode::Encode(run.job.dialect.encoder(run.reply_context()))
+    } else {
+        Mode::Collect(Box::new(Collector::new()))
+    }
+}
+
+/// What one turn of reading gave.
+enum Turn {
+    /// There are bytes for the consumer.
+    Deliver,
+    /// The upstream's body ended cleanly.
+    End,
+    /// The upstream's body broke.
+    Broke(TransportError),
+    /// A clock ran out.
+    Expired(Clock),
+    /// What came is no answer.
+    Refused(Broken),
+}
+
+/// Hands a streamed answer on. `Err` only while nothing of it reached the consumer.
+pub(crate) async fn http(
+    run: &mut Run,
+    attempt: &mut Attempt,
+    mut watch: Watch,
+    answer: Answer,
+    mut body: Body,
+) -> Result<(), Failure> {
+    let mode = match (run.job.head.stream, answer.same) {
+        (true, true) => Mode::Relay {
+            wire: answer.wire,
+            usage_added: answer.usage_added,
+        },
+        _ => mode_across(run),
+    };
+    let mut pump = Pump::new(answer.wire.decoder(), mode);
+    let streams = run.job.head.stream;
+    let result = loop {
+        let turn =
+            std::future::poll_fn(|cx| turn(run, &mut pump, attempt, &mut watch, &mut body, cx))
+                .await;
+        match turn {
+            Turn::Deliver => {
+                run.stream_head();
+                run.out.taken().await;
+            }
+            Turn::End => break pump.end(&run.out),
+            Turn::Refused(broken) => break Err(broken),
+            // The answer is complete; what its transport does now is no matter of the consumer's.
+            Turn::Broke(_) | Turn::Expired(_) if pump.meter.ended => break Ok(()),
+            Turn::Broke(error) => break Err(failure::transport(&error, true).into()),
+            Turn::Expired(clock) => break Err(failure::timeout(clock, &answer.clocks).into()),
+        }
+    };
+    attempt.meter = std::mem::take(&mut pump.meter);
+    if !streams {
+        return whole::collected(run, attempt, pump, result.map_err(|broken| broken.failure));
+    }
+    settle(run, attempt, &mut pump, result).await
+}
+
+/// Reads all that is there; ready when something must be done about it.
+fn turn(
+    run: &mut Run,
+    pump: &mut Pump,
+    attempt: &mut Attempt,
+    watch: &mut Watch,
+    body: &mut Body,
+    cx: &mut Context<'_>,
+) -> Poll<Turn> {
+    let mut read = false;
+    let mut turn = None;
+    while turn.is_none() && run.out.pending() < GATHER_BYTES {
+        match body.poll_chunk(cx) {
+            Poll::Ready(Some(Ok(chunk))) => {
+                read = true;
+                if let Err(broken) = pump.bytes(chunk, &run.out) {
+                    turn = Some(Turn::Refused(broken));
+                }
+            }
+            Poll::Ready(Some(Err(error))) => turn = Some(Turn::Broke(error)),
+            Poll::Ready(None) => turn = Some(Turn::End),
+            Poll::Pending => break,
+        }
+    }
+    if read {
+        note(run, pump, attempt, watch);
+    }
+    if let Some(turn) = turn {
+        return Poll::Ready(turn);
+    }
+    if run.out.pending() > 0 {
+        return Poll::Ready(Turn::Deliver);
+    }
+    run.poll_alarm(watch, cx).map(Turn::Expired)
+}
+
+/// Bytes came: clocks, keep-alive and the record take note.
+fn note(run: &mut Run, pump: &Pump, attempt: &mut Attempt, watch: &mut Watch) {
+    let now = run.node.shared.now();
+    watch.bytes(now);
+    if pump.meter.committed {
+        watch.content();
+        attempt.first_content(now);
+    }
+    if pump.meter.ended {
+        watch.linger(now, LINGER);
+    }
+    if run.out.pending() > 0 {
+        run.sent();
+    }
+    attempt.meter.glance(&pump.meter);
+}
+
+/// Tells the consumer how a stream ended, and writes the record.
+async fn settle(
+    run: &mut Run,
+    attempt: &mut Attempt,
+    pump: &mut Pump,
+    result: Result<(), Broken>,
+) -> Result<(), Failure> {
+    let losses = run.losses.len() + pump.take_losses().len();
+    match result {
+        Ok(()) => {
+            run.stream_head();
+            attempt.end(Outcome::Completed, None, losses);
+            run.out.taken().await;
+            Ok(())
+        }
+        Err(broken) if !attempt.meter.committed => Err(broken.failure),
+        Err(broken) => {
+            attempt.end(Outcome::Broken, Some(&broken.failure), losses);
+            run.broken(&broken.failure);
+            run.stream_head();
+            if !broken.told {
+                pump.tell(
+                    &broken.failure,
+                    run.job.dialect,
+                    &run.job.request_id,
+                    &run.out,
+                );
+            }
+            run.abort().await;
+            Ok(())
+        }
+    }
+}
+
+/// Hands on an answer that comes as a script of events.
+pub(crate) async fn script(
+    run: &mut Run,
+    attempt: &mut Attempt,
+    mut watch: Watch,
+    clocks: Clocks,
+    mut pump: Pump,
+    steps: Vec<Step>,
+) -> Result<(), Failure> {
+    let mut result = Ok(());
+    for step in steps {
+        if !step.delay.is_zero() {
+            if run.out.pending() > 0 {
+                run.stream_head();
+                run.out.taken().await;
+            }
+            let sleep = pin!(tokio::time::sleep(step.delay));
+            if let Err(clock) = run.wait(&watch, sleep).await {
+                result = Err(failure::timeout(clock, &clocks).into());
+                break;
+            }
+        }
+        result = pump.event(step.event, &run.out);
+        note(run, &pump, attempt, &mut watch);
+        if result.is_err() {
+            break;
+        }
+        if run.job.head.stream && run.out.pending() > 0 {
+            run.stream_head();
+            run.out.taken().await;
+        }
+    }
+    let result = result.and_then(|()| pump.end(&run.out));
+    attempt.meter = std::mem::take(&mut pump.meter);
+    if !run.job.head.stream {
+        return whole::collected(run, attempt, pump, result.map_err(|broken| broken.failure));
+    }
+    settle(run, attempt, &mut pump, result).await
+}

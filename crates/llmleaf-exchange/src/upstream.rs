@@ -1,0 +1,209 @@
+//! A provider as this node calls it: its row and its configuration, resolved once.
+
+use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, USER_AGENT};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request};
+use llmleaf_dialects::{ChatWire, Dialect};
+use llmleaf_providers::{Auth, Chat, Path, Provider};
+use llmleaf_transport::{Origin, OriginError};
+use std::sync::Arc;
+use thiserror::Error;
+
+/// Whether the upstream call streams.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum UpstreamStreaming {
+    /// When the consumer asked for a stream.
+    #[default]
+    WhenRequested,
+    /// Always; a whole answer is collected from the stream.
+    Always,
+    /// Never; the consumer's stream is rendered from the whole answer.
+    Never,
+}
+
+/// What configuration says of a provider.
+#[derive(Debug)]
+pub struct UpstreamSpec<'a> {
+    /// Its configured name.
+    pub name: &'a str,
+    /// Its row.
+    pub row: &'static Provider,
+    /// Its base URL; `None` for providers that need none.
+    pub base_url: Option<&'a str>,
+    /// Its credential.
+    pub credential: Option<&'a str>,
+    /// Values of header settings: (setting, value).
+    pub settings: &'a [(&'static str, &'a str)],
+    /// API version for paths that carry one.
+    pub api_version: Option<&'a str>,
+    /// Whether calls stream.
+    pub streaming: UpstreamStreaming,
+    /// Index of the pool its connections come from.
+    pub pool: usize,
+}
+
+/// A provider that cannot be called as configured.
+#[derive(Debug, Error)]
+pub enum UpstreamError {
+    /// The base URL does not parse.
+    #[error("endpoint of provider `{0}`: {1}")]
+    Endpoint(String, OriginError),
+    /// No base URL.
+    #[error("provider `{0}` needs an `endpoint`")]
+    NoEndpoint(String),
+    /// A value that cannot stand in a header; the value itself is not shown.
+    #[error("provider `{provider}`: {what} holds characters that no HTTP header may hold")]
+    Header { provider: String, what: String },
+}
+
+/// A provider, ready to be called. Its credential is bound to its origin: nothing else is ever given it.
+#[derive(Debug)]
+pub struct Upstream {
+    /// Its configured name.
+    pub name: Arc<str>,
+    /// Its row.
+    pub row: &'static Provider,
+    /// Index of the pool its connections come from.
+    pub pool: usize,
+    /// Whether calls stream.
+    pub streaming: UpstreamStreaming,
+    origin: Option<Arc<Origin>>,
+    base_path: String,
+    api_version: Option<String>,
+    /// Sent with every request, the credential among them (marked sensitive).
+    headers: HeaderMap,
+}
+
+impl Upstream {
+    /// Resolves a provider.
+    ///
+    /// # Errors
+    /// It cannot be called as configured.
+    pub fn new(spec: &UpstreamSpec<'_>) -> Result<Self, UpstreamError> {
+        let (origin, base_path) = match spec.base_url {
+            Some(url) => {
+                let parsed = Origin::parse(url)
+                    .map_err(|e| UpstreamError::Endpoint(spec.name.to_owned(), e))?;
+                (
+                    Some(Arc::new(parsed.0)),
+                    parsed.1.trim_end_matches('/').to_owned(),
+                )
+            }
+            None if spec.row.is_local() => (None, String::new()),
+            None => return Err(UpstreamError::NoEndpoint(spec.name.to_owned())),
+        };
+        Ok(Self {
+            name: spec.name.into(),
+            row: spec.row,
+            pool: spec.pool,
+            streaming: spec.streaming,
+            origin,
+            base_path,
+            api_version: spec.api_version.map(str::to_owned),
+            headers: headers(spec)?,
+        })
+    }
+
+    /// The chat to use for a consumer: its own dialect where the provider speaks it, else the preferred wire.
+    pub fn chat(&self, consumer: Dialect) -> Option<&'static Chat> {
+        let own = |chat: &&Chat| matches!(chat, Chat::Wire(wire, _) if wire.dialect() == consumer);
+        self.row
+            .speaks
+            .chat
+            .iter()
+            .find(own)
+            .or_else(|| self.row.speaks.chat.first())
+    }
+
+    /// Where requests go.
+    pub fn origin(&self) -> Option<&Arc<Origin>> {
+        self.origin.as_ref()
+    }
+
+    /// Path and query of an operation for a model.
+    pub fn path(&self, path: Path, model: &str) -> String {
+        path.below(&self.base_path, model, self.api_version.as_deref())
+    }
+
+    /// A request to this provider, without a body. Built from the row and the configuration alone; `forwarded` are
+    /// consumer headers, of which those go on that the row names, and only where the dialect is the same.
+    pub fn request(
+        &self,
+        path: &str,
+        stream: bool,
+        same_dialect: bool,
+        forwarded: &[(HeaderName, HeaderValue)],
+    ) -> Result<Request<()>, http::Error> {
+        let mut request = Request::builder().method(Method::POST).uri(path).body(())?;
+        let mut headers = self.headers.clone();
+        let accept = if stream {
+            "text/event-stream"
+        } else {
+            "application/json"
+        };
+        headers.insert(ACCEPT, HeaderValue::from_static(accept));
+        if same_dialect {
+            for (name, value) in forwarded {
+                if self.row.forwards.contains(&name.as_str()) {
+                    headers.insert(name.clone(), value.clone());
+                }
+            }
+        }
+        *request.headers_mut() = headers;
+        Ok(request)
+    }
+
+    /// The URL that a chat request for a model would go to, for people.
+    pub fn chat_url(&self, consumer: Dialect, model: &str) -> Option<String> {
+        match (self.chat(consumer)?, &self.origin) {
+            (Chat::Wire(_, path), Some(origin)) => {
+                Some(format!("{origin}{}", self.path(*path, model)))
+            }
+            _ => Some(format!("local:{}", self.row.name)),
+        }
+    }
+
+    /// The wire and path of a chat, where it is one.
+    pub fn wire(&self, consumer: Dialect) -> Option<(&'static ChatWire, Path)> {
+        match self.chat(consumer)? {
+            Chat::Wire(wire, path) => Some((wire, *path)),
+            Chat::Echo => None,
+        }
+    }
+}
+
+fn headers(spec: &UpstreamSpec<'_>) -> Result<HeaderMap, UpstreamError> {
+    let bad = |what: &str| UpstreamError::Header {
+        provider: spec.name.to_owned(),
+        what: what.to_owned(),
+    };
+    let mut headers = HeaderMap::new();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(
+        USER_AGENT,
+        HeaderValue::from_static(concat!("llmleaf/", env!("CARGO_PKG_VERSION"))),
+    );
+    for (name, value) in spec.row.headers {
+        headers.insert(
+            HeaderName::from_static(name),
+            HeaderValue::from_static(value),
+        );
+    }
+    for (setting, header) in spec.row.setting_headers {
+        if let Some((_, value)) = spec.settings.iter().find(|(name, _)| name == setting) {
+            let value =
+                HeaderValue::from_str(value).map_err(|_| bad(&format!("setting `{setting}`")))?;
+            headers.insert(HeaderName::from_static(header), value);
+        }
+    }
+    if let Some(credential) = spec.credential {
+        let (name, text) = match spec.row.auth {
+            Auth::None => return Ok(headers),
+            Auth::Bearer => (AUTHORIZATION, format!("Bearer {credential}")),
+            Auth::Header(name) => (HeaderName::from_static(name), credential.to_owned()),
+        };
+        let mut value = HeaderValue::from_str(&text).map_err(|_| bad("the credential"))?;
+        value.set_sensitive(true);
+        headers.insert(name, value);
+    }
+    Ok(headers)
+}

@@ -1,0 +1,108 @@
+//! An answer that comes whole, to a consumer that waits for it or streams.
+
+use crate::attempt::{Answer, Attempt};
+use crate::drive::Run;
+use crate::failure;
+use crate::ledger::Outcome;
+use crate::pump::Pump;
+use crate::stream;
+use bytes::Bytes;
+use http::StatusCode;
+use llmleaf_model::{Event, Failure, FailureKind};
+use llmleaf_providers::echo::Step;
+use llmleaf_route::Watch;
+use llmleaf_transport::Body;
+use std::pin::pin;
+use std::time::Duration;
+
+/// Largest whole answer. Images and audio come in base64 inside it.
+const ANSWER_BYTES: usize = 128 * 1024 * 1024;
+
+/// Hands a whole answer on.
+pub(crate) async fn http(
+    run: &mut Run,
+    attempt: &mut Attempt,
+    watch: Watch,
+    answer: Answer,
+    body: Body,
+) -> Result<(), Failure> {
+    let body = match run.wait(&watch, pin!(body.collect(ANSWER_BYTES))).await {
+        Err(clock) => return Err(failure::timeout(clock, &answer.clocks)),
+        Ok(Err(error)) => return Err(failure::transport(&error, true)),
+        Ok(Ok(body)) => body,
+    };
+    let events = answer.wire.parse_response(&body);
+    if run.job.head.stream {
+        let pump = Pump::new(Box::new(crate::attempt::NoFrames), stream::mode_across(run));
+        let steps = events
+            .into_iter()
+            .map(|event| Step {
+                delay: Duration::ZERO,
+                event,
+            })
+            .collect();
+        return stream::script(run, attempt, watch, answer.clocks, pump, steps).await;
+    }
+    if answer.same {
+        return forward(run, attempt, events, body);
+    }
+    let mut pump = Pump::new(Box::new(crate::attempt::NoFrames), stream::mode_across(run));
+    let result = events
+        .into_iter()
+        .try_for_each(|event| pump.event(event, &run.out))
+        .map_err(|b| b.failure);
+    attempt.meter = std::mem::take(&mut pump.meter);
+    collected(run, attempt, pump, result)
+}
+
+/// Same dialect: the bytes go through, the reading beside them is for the record.
+fn forward(
+    run: &mut Run,
+    attempt: &mut Attempt,
+    events: Vec<Event>,
+    body: Bytes,
+) -> Result<(), Failure> {
+    for event in events {
+        if let Event::Error(failure) = event {
+            return Err(*failure);
+        }
+        attempt.meter.see(&event);
+    }
+    if !attempt.meter.ended {
+        return Err(Failure::upstream(
+            FailureKind::InvalidResponse,
+            "the provider's answer is not one of its wire",
+        ));
+    }
+    attempt.first_content(run.node.shared.now());
+    attempt.end(Outcome::Completed, None, run.losses.len());
+    run.whole(StatusCode::OK, body);
+    Ok(())
+}
+
+/// Renders a collected answer for a consumer that waits for the whole.
+pub(crate) fn collected(
+    run: &mut Run,
+    attempt: &mut Attempt,
+    pump: Pump,
+    result: Result<(), Failure>,
+) -> Result<(), Failure> {
+    result?;
+    let response = match (attempt.meter.ended, pump.into_response()) {
+        (true, Some(response)) => response,
+        _ => {
+            let message = "the provider's answer ended before its end was told";
+            return Err(Failure::upstream(FailureKind::Truncated, message));
+        }
+    };
+    let reply = run
+        .job
+        .dialect
+        .render_response(&response, &run.reply_context());
+    run.losses.extend(reply.losses);
+    attempt.first_content(run.node.shared.now());
+    attempt.end(Outcome::Completed, None, run.losses.len());
+    let status = StatusCode::from_u16(reply.status).unwrap_or(StatusCode::OK);
+    run.whole(status, Bytes::from(reply.body));
+    Ok(())
+}
