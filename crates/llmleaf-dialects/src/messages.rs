@@ -17,6 +17,7 @@
 //! Reading order: [`quirks`], [`wire`], [`request`], [`response`], [`events`], [`edits`], [`errors`], [`reasoning`]
 //! (how foreign artefacts travel), [`count`] (token counting).
 
+mod answer;
 mod content;
 pub mod edits;
 pub mod errors;
@@ -30,3 +31,6 @@ mod usage;
 mod wire;
 
 pub use quirks::Quirks;
+
+#[cfg(test)]
+mod tests;

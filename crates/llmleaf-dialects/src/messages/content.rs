@@ -1,6 +1,5 @@
 //! Content blocks of an answer, as they open in a stream or stand in a whole response.
 
-use super::quirks::OWN_FAMILY;
 use super::reasoning;
 use super::wire::{is_server_tool_result, is_server_tool_use, json_object};
 use crate::object::{Object, items, string};
@@ -150,13 +149,11 @@ fn tool_use(mut object: Object<'_>, made_up_id: &dyn Fn() -> String) -> Opening 
     object.take("type");
     let mut deltas = Vec::new();
     let rest = object.into_rest();
-    let worth = |name: &str, value: &Json| {
-        // A direct call is what every call is that says nothing.
-        !value.is_null() && !(name == "caller" && is_direct(value))
-    };
-    if rest.iter().any(|(name, value)| worth(name, value)) {
+    // A direct call is what every call is that says nothing.
+    let idle = |name: &str, value: &Json| value.is_null() || name == "caller" && is_direct(value);
+    if rest.iter().any(|(name, value)| !idle(name, value)) {
         let json = json_object(|object| {
-            for (name, value) in rest.iter().filter(|(name, value)| worth(name, value)) {
+            for (name, value) in rest.iter().filter(|(name, value)| !idle(name, value)) {
                 object.raw(name, value.as_str());
             }
         });
@@ -224,9 +221,4 @@ pub(super) fn citation(raw: &RawValue) -> Citation {
         cited_text: take("cited_text"),
         span: None,
     }
-}
-
-/// True where events can only have come from a service of this wire's own family.
-pub(super) fn is_own_family(provenance: &Provenance) -> bool {
-    provenance.0 == OWN_FAMILY
 }

@@ -3,6 +3,7 @@
 //! Reading order: `events/decoder.rs` (frames to events), `events/encoder.rs` (events to frames, one block at a
 //! time), `events/block.rs` (how one block is written).
 
+mod block;
 mod decoder;
 mod encoder;
 
