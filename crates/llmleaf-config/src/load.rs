@@ -153,11 +153,11 @@ fn shares_line(text: &str, item: &Diagnostic, broken: &[Diagnostic]) -> bool {
     at.is_some() && broken.iter().any(|other| line(other) == at)
 }
 
-/// The text with every masked span starred out, quotes excepted; offsets stay as they are.
+/// The text with every masked span starred out, quotes and spaces excepted; offsets stay as they are.
 fn masked(text: &str, masks: &[Span]) -> String {
     let hidden = |i: usize| masks.iter().any(|span| span.contains(&i));
     let star = |(i, c): (usize, char)| {
-        if !hidden(i) || matches!(c, '"' | '\'' | '\n' | '\r') {
+        if !hidden(i) || c.is_whitespace() || matches!(c, '"' | '\'') {
             c.to_string()
         } else {
             "*".repeat(c.len_utf8())
@@ -168,3 +168,6 @@ fn masked(text: &str, masks: &[Span]) -> String {
     }
     text.char_indices().map(star).collect()
 }
+
+#[cfg(test)]
+mod tests;

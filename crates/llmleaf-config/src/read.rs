@@ -36,6 +36,9 @@ pub(crate) struct Reading<'a> {
     pub incomplete: bool,
     found: RefCell<Vec<Diagnostic>>,
     masks: RefCell<Vec<Span>>,
+    /// Every key that was asked for, and whether any table had it: so a test can tell what a file leaves out.
+    #[cfg(test)]
+    pub asked: RefCell<std::collections::BTreeMap<String, bool>>,
 }
 
 impl<'a> Reading<'a> {
@@ -46,6 +49,8 @@ impl<'a> Reading<'a> {
             incomplete: false,
             found: RefCell::default(),
             masks: RefCell::default(),
+            #[cfg(test)]
+            asked: RefCell::default(),
         }
     }
 
@@ -227,6 +232,11 @@ impl<'t> Table<'t> {
         cx: &Reading<'_>,
         advice: impl Fn(&str) -> Option<String>,
     ) -> Vec<&'static str> {
+        #[cfg(test)]
+        for key in &self.known {
+            let mut asked = cx.asked.borrow_mut();
+            *asked.entry(self.path_of(key)).or_default() |= self.has(key);
+        }
         for key in self.free_keys() {
             if self.known.contains(&key.value) {
                 if let Some(row) = pending::find(&self.path_of(key.value)) {

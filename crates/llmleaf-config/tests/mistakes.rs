@@ -3,9 +3,15 @@
 //!
 //! A first line `# env: NAME=value` sets a variable for that file (`\n` in it is a line break).
 
+#![expect(
+    clippy::expect_used,
+    reason = "a test that cannot read its files has failed"
+)]
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use llmleaf_config::environment::var;
 use llmleaf_config::{Config, Severity};
 
 fn folder() -> PathBuf {
@@ -51,7 +57,7 @@ fn told(path: &Path) -> String {
 
 #[test]
 fn each_mistake_is_told_as_expected() {
-    let update = std::env::var_os("UPDATE_GOLDEN").is_some();
+    let update = var("UPDATE_GOLDEN").is_some();
     let mut wrong = Vec::new();
     for path in files() {
         let told = told(&path);
@@ -97,7 +103,7 @@ fn no_expectation_is_left_without_its_file() {
         stems.sort();
         stems
     };
-    if std::env::var_os("UPDATE_GOLDEN").is_none() {
+    if var("UPDATE_GOLDEN").is_none() {
         assert_eq!(names("toml"), names("txt"));
     }
 }

@@ -157,8 +157,9 @@ impl Raw<'_> {
     pub(super) fn wrong_type<T>(&self, cx: &Reading<'_>, expected: &str) -> Option<T> {
         let key = self.key;
         let found = match &self.source {
-            Source::Toml(value) => kind_of(value),
-            Source::Env(_) => "something else",
+            Source::Toml(value) => kind_of(value).to_owned(),
+            // Numbers and booleans are no secrets.
+            Source::Env(text) => format!("`{text}`"),
         };
         let message = format!("`{key}` must be {expected}, not {found}");
         cx.report(
