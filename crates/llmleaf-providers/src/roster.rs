@@ -4,14 +4,38 @@ use crate::Provider;
 
 mod anthropic;
 mod azure_openai;
+mod cerebras;
+mod deepseek;
 mod echo;
+mod fireworks;
+mod groq;
+mod mistral;
+mod moonshot;
 mod openai;
 mod openai_compatible;
+mod openrouter;
+mod perplexity;
+mod requesty;
+mod together;
+mod xai;
+mod zai;
 
 /// Every provider.
 pub static ROSTER: &[&Provider] = &[
     &openai::PROVIDER,
     &anthropic::PROVIDER,
+    &openrouter::PROVIDER,
+    &requesty::PROVIDER,
+    &groq::PROVIDER,
+    &deepseek::PROVIDER,
+    &xai::PROVIDER,
+    &mistral::PROVIDER,
+    &together::PROVIDER,
+    &fireworks::PROVIDER,
+    &perplexity::PROVIDER,
+    &cerebras::PROVIDER,
+    &zai::PROVIDER,
+    &moonshot::PROVIDER,
     &azure_openai::PROVIDER,
     &openai_compatible::PROVIDER,
     &echo::PROVIDER,

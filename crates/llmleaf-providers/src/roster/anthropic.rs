@@ -15,7 +15,7 @@ pub static PROVIDER: Provider = Provider {
         chat: &[Chat::Wire(
             ChatWire::Messages(Quirks::REFERENCE),
             Path::Fixed("/v1/messages"),
-        ))],
+        )],
         count_tokens: Some("/v1/messages/count_tokens"),
     },
     headers: &[("anthropic-version", "2023-06-01")],

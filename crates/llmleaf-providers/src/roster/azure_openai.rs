@@ -14,7 +14,7 @@ pub static PROVIDER: Provider = Provider {
         chat: &[Chat::Wire(
             ChatWire::Completions(Quirks::REFERENCE),
             Path::Deployment("/chat/completions"),
-        ))],
+        )],
         ..Speaks::NOTHING
     },
     source: "Microsoft Learn, Azure OpenAI REST reference, 2026-11",

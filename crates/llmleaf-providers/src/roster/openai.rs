@@ -13,7 +13,7 @@ pub static PROVIDER: Provider = Provider {
         chat: &[Chat::Wire(
             ChatWire::Completions(Quirks::REFERENCE),
             Path::Fixed("/chat/completions"),
-        ))],
+        )],
         ..Speaks::NOTHING
     },
     setting_headers: &[("organization", "openai-organization")],

@@ -17,7 +17,7 @@ pub static PROVIDER: Provider = Provider {
         chat: &[Chat::Wire(
             ChatWire::Completions(QUIRKS),
             Path::Fixed("/chat/completions"),
-        ))],
+        )],
         ..Speaks::NOTHING
     },
     source: "common ground of vLLM, llama.cpp, SGLang and hosted services, 2026-11",

@@ -1,0 +1,50 @@
+//! Groq: hosts open models.
+//!
+//! A stream that fails within sends `event: error` and then ends without `[DONE]`, which is the reference's way to be cut.
+
+use crate::{Chat, Path, Provider, Speaks};
+use llmleaf_dialects::{
+    ChatWire,
+    chat_completions::{
+        Quirks,
+        quirks::{ReasoningEcho, ReasoningQuirks, RequestQuirks},
+    },
+};
+use std::borrow::Cow;
+
+/// The row.
+pub static PROVIDER: Provider = Provider {
+    name: "groq",
+    title: "Groq",
+    base_url: Some("https://api.groq.com/openai/v1"),
+    credential_env: Some("GROQ_API_KEY"),
+    speaks: Speaks {
+        chat: &[Chat::Wire(
+            ChatWire::Completions(QUIRKS),
+            Path::Fixed("/chat/completions"),
+        )],
+        ..Speaks::NOTHING
+    },
+    source: "console.groq.com/docs/openai, 2026-11; Groq OpenAPI document 2.1, 2026-08",
+    ..Provider::TEMPLATE
+};
+
+const QUIRKS: Quirks = Quirks {
+    request: RequestQuirks {
+        // "will result in a 400 error … if they are supplied": console.groq.com/docs/openai, 2026-11.
+        unsupported: Cow::Borrowed(&[
+            Cow::Borrowed("logprobs"),
+            Cow::Borrowed("logit_bias"),
+            Cow::Borrowed("top_logprobs"),
+        ]),
+        // Parts are text, image_url and a document of another shape (OpenAPI, ChatCompletionRequestMessageContentPart).
+        files: false,
+        ..RequestQuirks::REFERENCE
+    },
+    reasoning: ReasoningQuirks {
+        // ChatCompletionRequestAssistantMessage of the OpenAPI document.
+        echo: ReasoningEcho::Reasoning,
+        ..ReasoningQuirks::REFERENCE
+    },
+    ..Quirks::REFERENCE
+};

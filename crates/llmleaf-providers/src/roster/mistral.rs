@@ -1,0 +1,70 @@
+//! Mistral: refuses every field that its document does not name.
+
+use crate::{Chat, Path, Provider, Speaks};
+use llmleaf_dialects::{
+    ChatWire,
+    chat_completions::{
+        Quirks,
+        quirks::{
+            InstructionRole, OutputCap, ReasoningEcho, ReasoningQuirks, RequestQuirks,
+            StreamQuirks, StreamUsage,
+        },
+    },
+};
+use std::borrow::Cow;
+
+/// The row.
+pub static PROVIDER: Provider = Provider {
+    name: "mistral",
+    title: "Mistral",
+    base_url: Some("https://api.mistral.ai/v1"),
+    credential_env: Some("MISTRAL_API_KEY"),
+    speaks: Speaks {
+        chat: &[Chat::Wire(
+            ChatWire::Completions(QUIRKS),
+            Path::Fixed("/chat/completions"),
+        )],
+        ..Speaks::NOTHING
+    },
+    source: "Mistral OpenAPI document 1.0.0, 2026-08",
+    ..Provider::TEMPLATE
+};
+
+const QUIRKS: Quirks = Quirks {
+    request: RequestQuirks {
+        // 422 "extra_forbidden": github.com/editor-code-assistant/eca issue 231, 2025-12.
+        output_cap: OutputCap::MaxTokens,
+        // Messages are system, user, assistant and tool.
+        instructions: InstructionRole::SystemOnly,
+        // ChatCompletionRequest has `additionalProperties: false`; these fields of the reference are not in it. `logprobs` is
+        // not either, yet it is known: "Logprobs are not enabled for this model" (recorded).
+        unsupported: Cow::Borrowed(&[
+            Cow::Borrowed("audio"),
+            Cow::Borrowed("function_call"),
+            Cow::Borrowed("functions"),
+            Cow::Borrowed("logit_bias"),
+            Cow::Borrowed("modalities"),
+            Cow::Borrowed("prompt_cache_retention"),
+            Cow::Borrowed("safety_identifier"),
+            Cow::Borrowed("service_tier"),
+            Cow::Borrowed("store"),
+            Cow::Borrowed("user"),
+            Cow::Borrowed("verbosity"),
+            Cow::Borrowed("web_search_options"),
+        ]),
+        renamed: Cow::Borrowed(&[(Cow::Borrowed("seed"), Cow::Borrowed("random_seed"))]),
+        // FileChunk is a file id of its own shape and nothing inline.
+        files: false,
+        ..RequestQuirks::REFERENCE
+    },
+    stream: StreamQuirks {
+        // Every recorded stream has usage in its last chunk, none asked; `stream_options` is not in the document.
+        usage: StreamUsage::Always,
+        ..StreamQuirks::REFERENCE
+    },
+    reasoning: ReasoningQuirks {
+        // ThinkChunk of AssistantMessage; `reasoning_content` is refused (github.com/charmbracelet/crush issue 1590, 2025-12).
+        echo: ReasoningEcho::ContentParts,
+        ..ReasoningQuirks::REFERENCE
+    },
+};

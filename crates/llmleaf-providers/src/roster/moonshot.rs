@@ -1,0 +1,45 @@
+//! Moonshot (Kimi).
+//!
+//! It also speaks the messages dialect, below `/anthropic` and so beside this base URL, not below it.
+
+use crate::{Chat, Path, Provider, Speaks};
+use llmleaf_dialects::{
+    ChatWire,
+    chat_completions::{
+        Quirks,
+        quirks::{InstructionRole, ReasoningEcho, ReasoningQuirks, RequestQuirks},
+    },
+};
+
+/// The row.
+pub static PROVIDER: Provider = Provider {
+    name: "moonshot",
+    aliases: &["kimi", "kimi-k2"],
+    title: "Moonshot AI",
+    base_url: Some("https://api.moonshot.ai/v1"),
+    credential_env: Some("MOONSHOT_API_KEY"),
+    speaks: Speaks {
+        chat: &[Chat::Wire(
+            ChatWire::Completions(QUIRKS),
+            Path::Fixed("/chat/completions"),
+        )],
+        ..Speaks::NOTHING
+    },
+    source: "Kimi OpenAPI document 1.0.0 (platform.kimi.ai), 2026-08",
+    ..Provider::TEMPLATE
+};
+
+const QUIRKS: Quirks = Quirks {
+    request: RequestQuirks {
+        // Message of the OpenAPI document: the roles are system, user, assistant and tool; parts are text, image and video.
+        instructions: InstructionRole::SystemOnly,
+        files: false,
+        ..RequestQuirks::REFERENCE
+    },
+    reasoning: ReasoningQuirks {
+        // 400 "reasoning_content is missing in assistant tool call message": github.com/continuedev/continue issue 11600, 2026.
+        echo: ReasoningEcho::ReasoningContent,
+        ..ReasoningQuirks::REFERENCE
+    },
+    ..Quirks::REFERENCE
+};

@@ -1,0 +1,70 @@
+//! OpenRouter: one key for many services, with request and response extensions of its own.
+//!
+//! It answers usage in every stream, asked or not, and takes `stream_options` all the same. A second wire serves
+//! consumers of the messages dialect with every model.
+
+use crate::{Chat, Path, Provider, Speaks};
+use llmleaf_dialects::{
+    ChatWire,
+    chat_completions::{
+        Quirks,
+        quirks::{ReasoningEcho, ReasoningQuirks, ReasoningRequest, RequestQuirks},
+    },
+    messages,
+};
+use std::borrow::Cow;
+
+/// The row.
+pub static PROVIDER: Provider = Provider {
+    name: "openrouter",
+    title: "OpenRouter",
+    base_url: Some("https://openrouter.ai/api/v1"),
+    credential_env: Some("OPENROUTER_API_KEY"),
+    speaks: Speaks {
+        chat: &[
+            Chat::Wire(
+                ChatWire::Completions(QUIRKS),
+                Path::Fixed("/chat/completions"),
+            ),
+            Chat::Wire(
+                ChatWire::Messages(messages::Quirks::REFERENCE),
+                Path::Fixed("/messages"),
+            ),
+        ],
+        ..Speaks::NOTHING
+    },
+    setting_headers: &[("http_referer", "http-referer"), ("x_title", "x-title")],
+    forwards: &[
+        "http-referer",
+        "x-title",
+        "x-openrouter-title",
+        "x-openrouter-categories",
+    ],
+    source: "OpenRouter OpenAPI document 1.0.0, 2026-08",
+    ..Provider::TEMPLATE
+};
+
+// All from the OpenAPI document: ChatRequest (`provider`, `models`, `reasoning`, `cache_control`), ChatAssistantMessage
+// (`reasoning_details`) and ReasoningFormat, whose values but `unknown` are the families.
+const QUIRKS: Quirks = Quirks {
+    request: RequestQuirks {
+        extended: true,
+        cache_control: true,
+        ..RequestQuirks::REFERENCE
+    },
+    reasoning: ReasoningQuirks {
+        request: ReasoningRequest::Object,
+        echo: ReasoningEcho::Details,
+        verifies: Cow::Borrowed(&[
+            Cow::Borrowed("openai-responses-v1"),
+            Cow::Borrowed("azure-openai-responses-v1"),
+            Cow::Borrowed("bedrock-openai-responses-v1"),
+            Cow::Borrowed("bedrock-xai-responses-v1"),
+            Cow::Borrowed("xai-responses-v1"),
+            Cow::Borrowed("meta-responses-v1"),
+            Cow::Borrowed("anthropic-claude-v1"),
+            Cow::Borrowed("google-gemini-v1"),
+        ]),
+    },
+    ..Quirks::REFERENCE
+};

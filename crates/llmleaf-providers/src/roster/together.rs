@@ -1,0 +1,47 @@
+//! Together: hosts open models.
+//!
+//! Its messages endpoint (docs.together.ai/docs/inference/messages-api, 2026-11) supports some models only and answers
+//! malformed output for the others, so consumers of that dialect are served by translation.
+
+use crate::{Chat, Path, Provider, Speaks};
+use llmleaf_dialects::{
+    ChatWire,
+    chat_completions::{
+        Quirks,
+        quirks::{InstructionRole, OutputCap, RequestQuirks, StreamQuirks, StreamUsage},
+    },
+};
+
+/// The row.
+pub static PROVIDER: Provider = Provider {
+    name: "together",
+    title: "Together AI",
+    base_url: Some("https://api.together.ai/v1"),
+    credential_env: Some("TOGETHER_API_KEY"),
+    speaks: Speaks {
+        chat: &[Chat::Wire(
+            ChatWire::Completions(QUIRKS),
+            Path::Fixed("/chat/completions"),
+        )],
+        ..Speaks::NOTHING
+    },
+    source: "Together OpenAPI document 2.0.0, 2026-04",
+    ..Provider::TEMPLATE
+};
+
+const QUIRKS: Quirks = Quirks {
+    request: RequestQuirks {
+        // ChatCompletionRequest knows no `max_completion_tokens`, ChatCompletionSystemMessageParam no `developer`.
+        output_cap: OutputCap::MaxTokens,
+        instructions: InstructionRole::SystemOnly,
+        // Parts of a user message are text, image, video and audio.
+        files: false,
+        ..RequestQuirks::REFERENCE
+    },
+    stream: StreamQuirks {
+        // Recorded: usage in the last chunk of every stream, none asked; `stream_options` is not in the document.
+        usage: StreamUsage::Always,
+        ..StreamQuirks::REFERENCE
+    },
+    ..Quirks::REFERENCE
+};
