@@ -146,6 +146,12 @@ const CASES: &[Case] = &[
         None,
     ),
     (
+        "a mark on a later line of the first block",
+        b"data: 1\n\xEF\xBB\xBFdata: 2\n\n",
+        &["|1"],
+        None,
+    ),
+    (
         "a mark later is content",
         b"data: 1\n\n\xEF\xBB\xBFdata: 2\n\ndata: \xEF\xBB\xBF3\n\n",
         &["|1", "|\u{feff}3"],
@@ -301,6 +307,13 @@ fn frames_are_out_with_the_byte_that_ends_them() {
         &["\n"],
         &["data: 3\r\n\r\n"],
     ];
+    assert_eq!(seen, expected);
+}
+
+#[test]
+fn a_crlf_that_came_whole_stays_whole() {
+    let seen = frames_per_chunk(&["data: 1", "\r\n\r\ndata: 2\r", "\n\r\n"]);
+    let expected: [&[&str]; 3] = [&[], &["data: 1\r\n\r\n"], &["data: 2\r\n\r\n"]];
     assert_eq!(seen, expected);
 }
 
