@@ -147,7 +147,7 @@ const CASES: &[Case] = &[
     ),
     (
         "a mark on a later line of the first block",
-        b"data: 1\n\xEF\xBB\xBFdata: 2\n\n",
+        b"data: 1\n\xEF\xBB\xBFdata: 2\n\xEF\xBB\xBFevent: e\n\n",
         &["|1"],
         None,
     ),
