@@ -19,7 +19,7 @@ use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use llmleaf_transport::{Body, Limits, Origin, Pool, TlsConfig, TransportError};
 use tokio::net::TcpListener;
-use tokio::task::LocalSet;
+use tokio::runtime::LocalOptions;
 
 /// The most that leaves as one frame, in bytes.
 const MAX_FRAME_BYTES: usize = 64 * 1024;
@@ -36,7 +36,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     };
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
-        .build()?;
+        .build_local(LocalOptions::default())?;
     let limits = Limits {
         idle_per_origin: 8192,
         ..Limits::default()
@@ -45,8 +45,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         pool: Pool::new(limits, TlsConfig::new()?),
         origin: Arc::new(Origin::parse(&upstream)?.0),
     });
-    let local = LocalSet::new();
-    local.block_on(&runtime, serve(listen, shared))
+    runtime.block_on(serve(listen, shared))
 }
 
 async fn serve(listen: String, shared: Rc<Shared>) -> Result<(), Box<dyn std::error::Error>> {
