@@ -1,1 +1,25 @@
 //! The surface: route registry, listeners, authentication, admin and discovery.
+//!
+//! What this crate does not know: wires (only `llmleaf-dialects` does), how an exchange runs (`llmleaf-exchange`), how a
+//! credential is proven (`llmleaf-auth`).
+//!
+//! Reading order: [`registry`] (every endpoint, one row each), `path` (which row a path means), `app` (the node built from
+//! its config), `service` (one request), `authenticate`, `inbound` (the body), `reply` (the answer on its way),
+//! `worker` and `run` (threads, listeners, signals), then `discovery` and `admin`.
+
+mod admin;
+mod app;
+mod authenticate;
+mod discovery;
+mod inbound;
+mod openapi;
+mod path;
+pub mod registry;
+mod reply;
+mod request_id;
+mod run;
+mod service;
+mod worker;
+
+pub use app::{BuildError, check_urls};
+pub use run::{RunError, run};

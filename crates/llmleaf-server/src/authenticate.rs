@@ -1,0 +1,75 @@
+//! From request headers to a principal. Slow hashing never runs on a worker's own thread.
+
+use http::HeaderMap;
+use http::header::AUTHORIZATION;
+use llmleaf_auth::{
+    AuthError, Authenticator, Check, Credential, CredentialHeaders, CredentialSource, Principal,
+};
+use std::sync::Arc;
+use tokio::sync::Semaphore;
+
+/// How many unproven credentials may wait to be hashed; more are shed.
+const WAITING: usize = 32;
+
+/// The bounded place where slow hashes run.
+#[derive(Debug)]
+pub struct Hashing {
+    running: Semaphore,
+    waiting: Semaphore,
+}
+
+impl Hashing {
+    /// Room for as many hashes at a time as there are cores, less one that serves.
+    pub fn new(cores: usize) -> Self {
+        Self {
+            running: Semaphore::new(cores.saturating_sub(1).max(1)),
+            waiting: Semaphore::new(WAITING),
+        }
+    }
+}
+
+/// Proves who is calling.
+///
+/// # Errors
+/// No credential, a malformed one, or one that proves nothing; or too many are waiting.
+pub async fn principal(
+    authenticator: &Arc<Authenticator>,
+    hashing: &Hashing,
+    headers: &HeaderMap,
+) -> Result<Principal, AuthError> {
+    let credential = credential(headers)?;
+    let work = match authenticator.check(&credential) {
+        Check::Granted(principal) => return Ok(principal),
+        Check::Denied(error) => return Err(error),
+        Check::NeedsWork(work) => work,
+    };
+    let _place = hashing
+        .waiting
+        .try_acquire()
+        .map_err(|_| AuthError::Overloaded)?;
+    let _turn = hashing
+        .running
+        .acquire()
+        .await
+        .map_err(|_| AuthError::Overloaded)?;
+    let verdict = tokio::task::spawn_blocking(|| work.run())
+        .await
+        .map_err(|_| AuthError::Overloaded)?;
+    authenticator.settle(verdict)
+}
+
+fn credential(headers: &HeaderMap) -> Result<Credential, AuthError> {
+    let mut found = CredentialHeaders::new();
+    let places = [
+        (AUTHORIZATION.as_str(), CredentialSource::Authorization),
+        ("x-api-key", CredentialSource::XApiKey),
+        ("api-key", CredentialSource::ApiKey),
+        ("x-goog-api-key", CredentialSource::XGoogApiKey),
+    ];
+    for (name, source) in places {
+        for value in headers.get_all(name) {
+            found.push(source, value.as_bytes());
+        }
+    }
+    Credential::from_headers(&found)
+}

@@ -1,0 +1,184 @@
+//! A request's body: bounded, inflated, whole.
+
+use bytes::{Bytes, BytesMut};
+use flate2::write::{GzDecoder, ZlibDecoder};
+use http::header::{CONTENT_ENCODING, CONTENT_LENGTH};
+use http::{HeaderMap, HeaderValue};
+use http_body::Body;
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
+use llmleaf_model::{Failure, FailureKind, Origin};
+use std::io::{Read, Write};
+
+/// Largest window a zstd frame may ask for, in bytes: what RFC 8878 recommends decoders to support.
+const ZSTD_WINDOW: u64 = 8 * 1024 * 1024;
+
+/// Reads a body of at most `limit` bytes, before and after inflation.
+///
+/// # Errors
+/// Too large, cut off, or compressed in a way that is not served or not well-formed.
+pub async fn read(headers: &HeaderMap, body: Incoming, limit: usize) -> Result<Bytes, Failure> {
+    let coding = coding(headers)?;
+    let raw = gather(headers, body, limit).await?;
+    match coding {
+        Coding::Identity => Ok(raw),
+        Coding::Gzip => inflate(
+            GzDecoder::new(Bounded::new(limit)),
+            &raw,
+            GzDecoder::try_finish,
+            GzDecoder::get_mut,
+        ),
+        Coding::Deflate => inflate(
+            ZlibDecoder::new(Bounded::new(limit)),
+            &raw,
+            ZlibDecoder::try_finish,
+            ZlibDecoder::get_mut,
+        ),
+        Coding::Zstd => zstd(&raw, limit),
+    }
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Coding {
+    Identity,
+    Gzip,
+    Deflate,
+    Zstd,
+}
+
+fn coding(headers: &HeaderMap) -> Result<Coding, Failure> {
+    let mut all = headers.get_all(CONTENT_ENCODING).iter();
+    let name = all.next().map(HeaderValue::as_bytes).unwrap_or_default();
+    let lower = name.to_ascii_lowercase();
+    match lower.trim_ascii() {
+        _ if all.next().is_some() => {}
+        b"" | b"identity" => return Ok(Coding::Identity),
+        b"gzip" | b"x-gzip" => return Ok(Coding::Gzip),
+        b"deflate" => return Ok(Coding::Deflate),
+        b"zstd" => return Ok(Coding::Zstd),
+        _ => {}
+    }
+    let message =
+        "this content-encoding is not served; send the body plain, or with gzip, deflate or zstd";
+    let mut failure = Failure::invalid(message, None);
+    failure.status = Some(415);
+    Err(failure)
+}
+
+async fn gather(headers: &HeaderMap, mut body: Incoming, limit: usize) -> Result<Bytes, Failure> {
+    let declared = headers
+        .get(CONTENT_LENGTH)
+        .and_then(|v| v.to_str().ok())
+        .and_then(|v| v.parse::<u64>().ok());
+    if declared.is_some_and(|length| length > limit as u64) {
+        return Err(too_large(limit));
+    }
+    let Some(first) = next(&mut body, 0, limit).await? else {
+        return Ok(Bytes::new());
+    };
+    if body.is_end_stream() {
+        // A body that comes in one piece is never copied.
+        return Ok(first);
+    }
+    let more = usize::try_from(body.size_hint().lower())
+        .unwrap_or_default()
+        .min(limit);
+    let mut all = BytesMut::with_capacity(first.len() + more);
+    all.extend_from_slice(&first);
+    while let Some(data) = next(&mut body, all.len(), limit).await? {
+        all.extend_from_slice(&data);
+    }
+    Ok(all.freeze())
+}
+
+/// The next piece; trailers are passed over.
+async fn next(body: &mut Incoming, so_far: usize, limit: usize) -> Result<Option<Bytes>, Failure> {
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|_| Failure::invalid("the request's body was cut off", None))?;
+        match frame.into_data() {
+            Ok(data) if so_far + data.len() > limit => return Err(too_large(limit)),
+            Ok(data) => return Ok(Some(data)),
+            Err(_) => {}
+        }
+    }
+    Ok(None)
+}
+
+fn too_large(limit: usize) -> Failure {
+    Failure::new(
+        Origin::Consumer,
+        FailureKind::TooLarge,
+        format!("the body is larger than {limit} bytes"),
+    )
+}
+
+fn malformed(coding: &str) -> Failure {
+    Failure::invalid(format!("the body is not well-formed {coding}"), None)
+}
+
+/// Takes what is written, up to a limit.
+struct Bounded {
+    bytes: Vec<u8>,
+    limit: usize,
+    full: bool,
+}
+
+impl Bounded {
+    fn new(limit: usize) -> Self {
+        Self {
+            bytes: Vec::new(),
+            limit,
+            full: false,
+        }
+    }
+}
+
+impl Write for Bounded {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        if self.bytes.len() + bytes.len() > self.limit {
+            self.full = true;
+            return Err(std::io::ErrorKind::FileTooLarge.into());
+        }
+        self.bytes.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+fn inflate<D: Write>(
+    mut decoder: D,
+    raw: &[u8],
+    finish: fn(&mut D) -> std::io::Result<()>,
+    sink: fn(&mut D) -> &mut Bounded,
+) -> Result<Bytes, Failure> {
+    let done = decoder.write_all(raw).and_then(|()| finish(&mut decoder));
+    let sink = sink(&mut decoder);
+    match done {
+        _ if sink.full => Err(too_large(sink.limit)),
+        Ok(()) => Ok(std::mem::take(&mut sink.bytes).into()),
+        Err(_) => Err(malformed("gzip or deflate")),
+    }
+}
+
+fn zstd(raw: &[u8], limit: usize) -> Result<Bytes, Failure> {
+    let mut source = raw;
+    let mut decoder =
+        ruzstd::decoding::StreamingDecoder::new_with_max_window_size(&mut source, ZSTD_WINDOW)
+            .map_err(|_| malformed("zstd, or needs a window of more than 8 MiB"))?;
+    if decoder.decoder.content_size() > limit as u64 {
+        return Err(too_large(limit));
+    }
+    let mut out = Vec::new();
+    let read = decoder
+        .by_ref()
+        .take(limit as u64 + 1)
+        .read_to_end(&mut out);
+    match read {
+        Ok(_) if out.len() > limit => Err(too_large(limit)),
+        Ok(_) => Ok(out.into()),
+        Err(_) => Err(malformed("zstd")),
+    }
+}

@@ -1,0 +1,176 @@
+//! Which path of the registry a request's path means.
+//!
+//! Users paste base URLs with and without `/v1`, with a vendor's own prefix, with a slash too many. All of these reach
+//! the same row, and the dialect of errors is known before anything can fail.
+
+use llmleaf_dialects::Dialect;
+use std::borrow::Cow;
+
+/// Prefixes under which vendors mount these same paths. Stripped from the front.
+const PREFIXES: &[(&str, Option<Dialect>)] = &[
+    ("/openai", Some(Dialect::ChatCompletions)),
+    ("/anthropic", Some(Dialect::Messages)),
+    ("/openrouter", Some(Dialect::ChatCompletions)),
+    ("/api", None),
+];
+
+/// Paths that stand below `/v1` and are often asked for without it.
+const VERSIONED: &[&str] = &["/chat/completions", "/messages", "/models", "/openapi.json"];
+
+/// A path in the registry's spelling, and the dialect that the caller surely speaks.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Canonical<'a> {
+    /// The path.
+    pub path: Cow<'a, str>,
+    /// The dialect of errors, whatever the path turns out to mean.
+    pub dialect: Dialect,
+}
+
+/// Brings a request's path (without query) into the registry's spelling.
+pub fn canonical(path: &str) -> Canonical<'_> {
+    let mut dialect = None;
+    let mut path = squeezed(path);
+    // A path that a row names literally is that row.
+    let literal = |path: &str| path == "/api/hello";
+    for (prefix, speaks) in PREFIXES {
+        let Some(rest) = path
+            .strip_prefix(prefix)
+            .filter(|rest| rest.starts_with('/') || rest.is_empty())
+        else {
+            continue;
+        };
+        if literal(&path) {
+            break;
+        }
+        dialect = dialect.or(*speaks);
+        path = Cow::Owned(if rest.is_empty() {
+            "/".to_owned()
+        } else {
+            rest.to_owned()
+        });
+    }
+    while let Some(rest) = path
+        .strip_prefix("/v1")
+        .filter(|rest| rest.starts_with("/v1/"))
+    {
+        path = Cow::Owned(rest.to_owned());
+    }
+    let below = |stem: &&&str| {
+        path.strip_prefix(**stem)
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    };
+    if VERSIONED.iter().any(|stem| below(&stem)) {
+        path = Cow::Owned(format!("/v1{path}"));
+    }
+    let dialect = match dialect {
+        _ if path.starts_with("/v1/messages") => Dialect::Messages,
+        _ if path.starts_with("/v1/chat/") => Dialect::ChatCompletions,
+        Some(dialect) => dialect,
+        None => Dialect::ChatCompletions,
+    };
+    Canonical { path, dialect }
+}
+
+/// Without doubled and trailing slashes.
+fn squeezed(path: &str) -> Cow<'_, str> {
+    let trimmed = if path.len() > 1 {
+        path.trim_end_matches('/')
+    } else {
+        path
+    };
+    if !trimmed.contains("//") && !trimmed.is_empty() {
+        return Cow::Borrowed(trimmed);
+    }
+    let mut out = String::with_capacity(trimmed.len() + 1);
+    for segment in trimmed.split('/').filter(|s| !s.is_empty()) {
+        out.push('/');
+        out.push_str(segment);
+    }
+    Cow::Owned(if out.is_empty() { "/".to_owned() } else { out })
+}
+
+/// For a path that does not exist: what the caller may have meant.
+pub fn hint(path: &str) -> &'static str {
+    match path {
+        p if p.contains("responses") => {
+            "the Responses API is not served by this version; use /v1/chat/completions"
+        }
+        p if p.contains("embeddings") => "embeddings are not served by this version",
+        p if p.contains("completions") => "did you mean /v1/chat/completions?",
+        p if p.contains("generateContent") => "the Gemini dialect is not served by this version",
+        _ => "GET /v1/openapi.json lists every endpoint",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn base_urls_as_people_paste_them_reach_the_same_row() {
+        for (path, means, dialect) in [
+            (
+                "/v1/chat/completions",
+                "/v1/chat/completions",
+                Dialect::ChatCompletions,
+            ),
+            (
+                "/v1/chat/completions/",
+                "/v1/chat/completions",
+                Dialect::ChatCompletions,
+            ),
+            (
+                "//v1//chat/completions",
+                "/v1/chat/completions",
+                Dialect::ChatCompletions,
+            ),
+            (
+                "/v1/v1/chat/completions",
+                "/v1/chat/completions",
+                Dialect::ChatCompletions,
+            ),
+            (
+                "/chat/completions",
+                "/v1/chat/completions",
+                Dialect::ChatCompletions,
+            ),
+            (
+                "/openai/v1/chat/completions",
+                "/v1/chat/completions",
+                Dialect::ChatCompletions,
+            ),
+            (
+                "/openai/chat/completions",
+                "/v1/chat/completions",
+                Dialect::ChatCompletions,
+            ),
+            (
+                "/api/v1/chat/completions",
+                "/v1/chat/completions",
+                Dialect::ChatCompletions,
+            ),
+            ("/anthropic/v1/messages", "/v1/messages", Dialect::Messages),
+            ("/messages", "/v1/messages", Dialect::Messages),
+            (
+                "/v1/messages/count_tokens",
+                "/v1/messages/count_tokens",
+                Dialect::Messages,
+            ),
+            ("/anthropic/v1/models", "/v1/models", Dialect::Messages),
+            ("/models/a/b", "/v1/models/a/b", Dialect::ChatCompletions),
+            ("/api/hello", "/api/hello", Dialect::ChatCompletions),
+            ("/openai", "/", Dialect::ChatCompletions),
+            ("/", "/", Dialect::ChatCompletions),
+            ("//", "/", Dialect::ChatCompletions),
+            (
+                "/openaix/v1/models",
+                "/openaix/v1/models",
+                Dialect::ChatCompletions,
+            ),
+            ("/modelsx", "/modelsx", Dialect::ChatCompletions),
+        ] {
+            let found = canonical(path);
+            assert_eq!((&*found.path, found.dialect), (means, dialect), "{path}");
+        }
+    }
+}

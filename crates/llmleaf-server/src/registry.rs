@@ -1,0 +1,222 @@
+//! Every endpoint, one row each. The router, the OpenAPI document, body limits and auth classes come from here.
+
+use http::Method;
+use llmleaf_dialects::Dialect;
+
+/// Who may call an endpoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum AuthClass {
+    /// Anyone.
+    Public,
+    /// Whoever proves a consumer key.
+    Consumer,
+    /// Whoever holds the admin token; without one configured the endpoint does not exist.
+    Admin,
+}
+
+/// What an endpoint does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Operation {
+    /// Chat, or a token count for it, in the row's dialect.
+    Exchange(llmleaf_exchange::Operation),
+    /// The models that the caller may use.
+    Models,
+    /// One of them.
+    Model,
+    /// The description of this API.
+    OpenApi,
+    /// The process is alive.
+    Alive,
+    /// It takes work.
+    Ready,
+    /// Clients' probe of the base URL.
+    Probe,
+    /// Configured routes.
+    AdminRoutes,
+    /// Health of targets, and the last records.
+    AdminHealth,
+    /// Consumer keys, without secrets.
+    AdminKeys,
+}
+
+/// One endpoint.
+#[derive(Debug)]
+pub struct Endpoint {
+    /// Method.
+    pub method: Method,
+    /// Path; `{id}` as the last segment takes the rest, slashes included.
+    pub path: &'static str,
+    /// Who may call it.
+    pub auth: AuthClass,
+    /// What it does.
+    pub operation: Operation,
+    /// The dialect of its bodies and errors.
+    pub dialect: Dialect,
+    /// It takes a body of up to `server.max_body_bytes`.
+    pub takes_body: bool,
+    /// One line for the API description.
+    pub summary: &'static str,
+}
+
+const CHAT: Operation = Operation::Exchange(llmleaf_exchange::Operation::Chat);
+const COUNT: Operation = Operation::Exchange(llmleaf_exchange::Operation::CountTokens);
+
+const fn post(
+    path: &'static str,
+    operation: Operation,
+    dialect: Dialect,
+    summary: &'static str,
+) -> Endpoint {
+    Endpoint {
+        method: Method::POST,
+        path,
+        auth: AuthClass::Consumer,
+        operation,
+        dialect,
+        takes_body: true,
+        summary,
+    }
+}
+
+const fn get(
+    path: &'static str,
+    auth: AuthClass,
+    operation: Operation,
+    summary: &'static str,
+) -> Endpoint {
+    let dialect = Dialect::ChatCompletions;
+    Endpoint {
+        method: Method::GET,
+        path,
+        auth,
+        operation,
+        dialect,
+        takes_body: false,
+        summary,
+    }
+}
+
+const fn head(path: &'static str) -> Endpoint {
+    let summary = "Answers 200: clients probe their base URL.";
+    let (auth, operation, dialect) = (
+        AuthClass::Public,
+        Operation::Probe,
+        Dialect::ChatCompletions,
+    );
+    Endpoint {
+        method: Method::HEAD,
+        path,
+        auth,
+        operation,
+        dialect,
+        takes_body: false,
+        summary,
+    }
+}
+
+/// Every endpoint.
+pub static ENDPOINTS: &[Endpoint] = &[
+    post(
+        "/v1/chat/completions",
+        CHAT,
+        Dialect::ChatCompletions,
+        "Chat in the OpenAI dialect, with OpenRouter's extensions.",
+    ),
+    post(
+        "/v1/messages",
+        CHAT,
+        Dialect::Messages,
+        "Chat in the Anthropic dialect.",
+    ),
+    post(
+        "/v1/messages/count_tokens",
+        COUNT,
+        Dialect::Messages,
+        "Counts the input tokens of a messages request.",
+    ),
+    get(
+        "/v1/models",
+        AuthClass::Consumer,
+        Operation::Models,
+        "The models that the key may use.",
+    ),
+    get(
+        "/v1/models/{id}",
+        AuthClass::Consumer,
+        Operation::Model,
+        "One model.",
+    ),
+    get(
+        "/v1/openapi.json",
+        AuthClass::Public,
+        Operation::OpenApi,
+        "This description.",
+    ),
+    get(
+        "/healthz",
+        AuthClass::Public,
+        Operation::Alive,
+        "200 while the process lives.",
+    ),
+    get(
+        "/readyz",
+        AuthClass::Public,
+        Operation::Ready,
+        "200 while the node takes work, 503 while it drains.",
+    ),
+    get(
+        "/admin/routes",
+        AuthClass::Admin,
+        Operation::AdminRoutes,
+        "Configured routes and prefixes.",
+    ),
+    get(
+        "/admin/health",
+        AuthClass::Admin,
+        Operation::AdminHealth,
+        "Health of the targets, and the last usage records.",
+    ),
+    get(
+        "/admin/keys",
+        AuthClass::Admin,
+        Operation::AdminKeys,
+        "Consumer keys, without secrets.",
+    ),
+    head("/"),
+    head("/api/hello"),
+];
+
+/// What a method and a canonical path mean.
+#[derive(Debug)]
+pub enum Matched<'a> {
+    /// This endpoint; the rest of the path where it takes one.
+    Found(&'static Endpoint, Option<&'a str>),
+    /// The path exists, with these methods.
+    OtherMethods(Vec<&'static Method>),
+    /// No such path.
+    Unknown,
+}
+
+/// Looks an endpoint up.
+pub fn find<'a>(method: &Method, path: &'a str) -> Matched<'a> {
+    let mut others = Vec::new();
+    for endpoint in ENDPOINTS {
+        let rest = match endpoint.path.strip_suffix("{id}") {
+            Some(stem) => match path.strip_prefix(stem) {
+                Some(rest) if !rest.is_empty() => Some(rest),
+                _ => continue,
+            },
+            None if endpoint.path == path => None,
+            None => continue,
+        };
+        if endpoint.method == *method {
+            return Matched::Found(endpoint, rest);
+        }
+        others.push(&endpoint.method);
+    }
+    if others.is_empty() {
+        Matched::Unknown
+    } else {
+        Matched::OtherMethods(others)
+    }
+}

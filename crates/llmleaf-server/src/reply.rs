@@ -1,0 +1,133 @@
+//! The answer on its way to the consumer.
+
+use bytes::Bytes;
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE, WWW_AUTHENTICATE};
+use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
+use http_body::{Body, Frame, SizeHint};
+use llmleaf_auth::AuthError;
+use llmleaf_dialects::Dialect;
+use llmleaf_exchange::{Aborted, Exchange};
+use llmleaf_model::{Failure, FailureKind, Origin};
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+/// A reply's body: whole, or an exchange that still runs. Dropping it ends the exchange.
+pub enum ReplyBody {
+    /// Whole; taken once.
+    Whole(Option<Bytes>),
+    /// Running.
+    Running(Exchange),
+}
+
+impl Body for ReplyBody {
+    type Data = Bytes;
+    type Error = Aborted;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Aborted>>> {
+        match self.get_mut() {
+            Self::Whole(bytes) => Poll::Ready(
+                bytes
+                    .take()
+                    .filter(|b| !b.is_empty())
+                    .map(|b| Ok(Frame::data(b))),
+            ),
+            Self::Running(exchange) => exchange
+                .poll_chunk(cx)
+                .map(|chunk| chunk.map(|c| c.map(Frame::data))),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        matches!(self, Self::Whole(None))
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Whole(bytes) => {
+                SizeHint::with_exact(bytes.as_ref().map_or(0, |b| b.len() as u64))
+            }
+            Self::Running(_) => SizeHint::default(),
+        }
+    }
+}
+
+/// A reply.
+pub type Reply = Response<ReplyBody>;
+
+/// A whole reply of this type and text.
+pub fn whole(status: StatusCode, kind: &'static str, body: impl Into<Bytes>) -> Reply {
+    let mut reply = Response::new(ReplyBody::Whole(Some(body.into())));
+    *reply.status_mut() = status;
+    reply
+        .headers_mut()
+        .insert(CONTENT_TYPE, HeaderValue::from_static(kind));
+    reply
+}
+
+/// A JSON reply.
+pub fn json(status: StatusCode, value: &impl serde::Serialize) -> Reply {
+    match serde_json::to_vec(value) {
+        Ok(body) => whole(status, "application/json", body),
+        Err(_) => whole(StatusCode::INTERNAL_SERVER_ERROR, "application/json", "{}"),
+    }
+}
+
+/// A failure in the consumer's dialect.
+pub fn failed(dialect: Dialect, failure: &Failure, request_id: &str) -> Reply {
+    let rendered = dialect.render_error(failure, request_id);
+    let status = StatusCode::from_u16(rendered.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let mut reply = whole(status, "application/json", rendered.body);
+    let headers = reply.headers_mut();
+    match failure.kind {
+        FailureKind::Authentication => {
+            // Both schemes are taken; the challenge names them in one header each.
+            headers.append(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+            headers.append(
+                WWW_AUTHENTICATE,
+                HeaderValue::from_static("Basic realm=\"llmleaf\""),
+            );
+        }
+        FailureKind::Overloaded => {
+            headers.insert(http::header::RETRY_AFTER, HeaderValue::from_static("1"));
+        }
+        _ => {}
+    }
+    if !status.is_server_error() && status != StatusCode::TOO_MANY_REQUESTS {
+        headers.insert(
+            HeaderName::from_static("x-should-retry"),
+            HeaderValue::from_static("false"),
+        );
+    }
+    reply
+}
+
+/// A refused credential as a failure.
+pub fn unauthorised(error: &AuthError) -> Failure {
+    let kind = match error {
+        AuthError::ModelNotAllowed { .. } => FailureKind::Permission,
+        AuthError::Overloaded => FailureKind::Overloaded,
+        _ => FailureKind::Authentication,
+    };
+    let mut failure = Failure::new(Origin::Consumer, kind, error.message());
+    failure.code = Some(error.code().to_owned());
+    failure
+}
+
+/// The headers every reply has.
+pub fn finish(mut reply: Reply, dialect: Dialect, request_id: &str) -> Reply {
+    let headers: &mut HeaderMap = reply.headers_mut();
+    if let Ok(value) = HeaderValue::from_str(request_id) {
+        if dialect == Dialect::Messages {
+            headers.insert(HeaderName::from_static("request-id"), value.clone());
+        }
+        headers.insert(HeaderName::from_static("x-request-id"), value);
+    }
+    if let ReplyBody::Whole(Some(bytes)) = reply.body() {
+        let length = HeaderValue::from(bytes.len());
+        reply.headers_mut().insert(CONTENT_LENGTH, length);
+    }
+    reply
+}

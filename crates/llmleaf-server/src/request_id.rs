@@ -1,0 +1,61 @@
+//! Ids of requests: the caller's own where it sent a fit one, else a UUID of version 7.
+
+use http::HeaderMap;
+use std::cell::Cell;
+use std::sync::Arc;
+
+/// Longest id taken from a caller, in bytes.
+const LONGEST: usize = 128;
+
+/// Makes ids for one worker. Seeded once from the system; an id is unique, not secret.
+pub struct Ids {
+    state: Cell<u64>,
+}
+
+impl Ids {
+    /// A source with a fresh seed.
+    pub fn new() -> Self {
+        let mut seed = [0; 8];
+        // Without system randomness the address of a local still tells workers apart.
+        let at = std::ptr::from_ref(&seed) as usize as u64;
+        let seeded = getrandom::fill(&mut seed).is_ok();
+        Self {
+            state: Cell::new(if seeded { u64::from_le_bytes(seed) } else { at }),
+        }
+    }
+
+    /// The id of a request.
+    pub fn of(&self, headers: &HeaderMap, unix_millis: u64) -> Arc<str> {
+        let own = ["x-request-id", "x-client-request-id"]
+            .iter()
+            .find_map(|name| {
+                let text = headers.get(*name)?.to_str().ok()?;
+                let fit = !text.is_empty()
+                    && text.len() <= LONGEST
+                    && text.bytes().all(|b| b.is_ascii_graphic());
+                fit.then_some(text)
+            });
+        own.map_or_else(|| self.fresh(unix_millis), Into::into)
+    }
+
+    fn fresh(&self, unix_millis: u64) -> Arc<str> {
+        let (a, b) = (self.next().to_le_bytes(), self.next().to_le_bytes());
+        let mut random = [0; 10];
+        random
+            .iter_mut()
+            .zip(a.into_iter().chain(b))
+            .for_each(|(to, from)| *to = from);
+        let id = uuid::Builder::from_unix_timestamp_millis(unix_millis, &random).into_uuid();
+        let mut text = uuid::Uuid::encode_buffer();
+        (&*id.hyphenated().encode_lower(&mut text)).into()
+    }
+
+    /// SplitMix64 (Steele, Lea, Flood 2014).
+    fn next(&self) -> u64 {
+        let state = self.state.get().wrapping_add(0x9E37_79B9_7F4A_7C15);
+        self.state.set(state);
+        let z = (state ^ (state >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        let z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        z ^ (z >> 31)
+    }
+}

@@ -1,0 +1,263 @@
+//! One request: find its endpoint, prove the caller, read the body, run the exchange.
+
+use crate::app::App;
+use crate::registry::{self, AuthClass, Endpoint, Matched, Operation};
+use crate::reply::{self, Reply, ReplyBody};
+use crate::request_id::Ids;
+use crate::{admin, authenticate, discovery, inbound, path};
+use http::header::{ALLOW, CONTENT_TYPE};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
+use hyper::body::Incoming;
+use llmleaf_auth::Principal;
+use llmleaf_dialects::{Dialect, Head};
+use llmleaf_exchange::{Exchange, Job, Node};
+use llmleaf_model::{Failure, FailureKind, Origin};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+/// Longest path, in bytes; what follows the query mark does not count.
+const LONGEST_PATH: usize = 8 * 1024;
+
+/// What one worker serves with.
+pub struct Worker {
+    /// What all workers share.
+    pub app: Arc<App>,
+    /// The snapshot and this worker's connections.
+    pub node: Rc<Node>,
+    /// Ids of requests.
+    pub ids: Ids,
+}
+
+/// Time since 1970; zero on a clock set before that.
+pub fn unix_now() -> Duration {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default()
+}
+
+/// Answers one request.
+pub async fn serve(worker: Rc<Worker>, request: Request<Incoming>) -> Reply {
+    let now = unix_now();
+    let millis = u64::try_from(now.as_millis()).unwrap_or_default();
+    let id = worker.ids.of(request.headers(), millis);
+    let uri_path = request.uri().path().to_owned();
+    let canonical = path::canonical(&uri_path);
+    let dialect = canonical.dialect;
+    let call = Call {
+        worker,
+        id: Arc::clone(&id),
+        created: now.as_secs(),
+    };
+    let reply = match call.answer(request, &canonical.path, dialect).await {
+        Ok(reply) => reply,
+        Err(failure) => reply::failed(dialect, &failure, &id),
+    };
+    reply::finish(reply, dialect, &id)
+}
+
+struct Call {
+    worker: Rc<Worker>,
+    id: Arc<str>,
+    created: u64,
+}
+
+impl Call {
+    async fn answer(
+        self,
+        request: Request<Incoming>,
+        path: &str,
+        dialect: Dialect,
+    ) -> Result<Reply, Failure> {
+        if path.len() > LONGEST_PATH {
+            let mut failure = Failure::invalid("the path is too long", None);
+            failure.status = Some(StatusCode::URI_TOO_LONG.as_u16());
+            return Err(failure);
+        }
+        let (endpoint, rest) = match registry::find(request.method(), path) {
+            Matched::Found(endpoint, rest) => (endpoint, rest),
+            Matched::OtherMethods(methods) => return Ok(self.other_methods(dialect, &methods)),
+            Matched::Unknown => return Err(unknown(path)),
+        };
+        match endpoint.auth {
+            AuthClass::Public => Ok(self.public(endpoint.operation)),
+            AuthClass::Admin => self.admin(endpoint.operation, request.headers(), path),
+            AuthClass::Consumer => {
+                let app = &self.worker.app;
+                let principal =
+                    authenticate::principal(&app.authenticator, &app.hashing, request.headers())
+                        .await
+                        .map_err(|error| reply::unauthorised(&error))?;
+                self.consumer(endpoint, rest, dialect, principal, request)
+                    .await
+            }
+        }
+    }
+
+    fn public(&self, operation: Operation) -> Reply {
+        let app = &self.worker.app;
+        match operation {
+            Operation::OpenApi => {
+                reply::whole(StatusCode::OK, "application/json", app.openapi.clone())
+            }
+            Operation::Ready if app.draining.load(Ordering::Relaxed) => {
+                reply::whole(StatusCode::SERVICE_UNAVAILABLE, "text/plain", "draining\n")
+            }
+            Operation::Probe => reply::whole(StatusCode::OK, "text/plain", ""),
+            _ => reply::whole(StatusCode::OK, "text/plain", "ok\n"),
+        }
+    }
+
+    fn admin(
+        &self,
+        operation: Operation,
+        headers: &HeaderMap,
+        path: &str,
+    ) -> Result<Reply, Failure> {
+        let app = &self.worker.app;
+        let Some(token) = &app.admin_token else {
+            return Err(unknown(path));
+        };
+        let given = headers
+            .get("x-admin-token")
+            .map(HeaderValue::as_bytes)
+            .unwrap_or_default();
+        if !token.ct_eq(given) {
+            let message = "the admin surface wants its token in `x-admin-token`";
+            return Err(Failure::new(
+                Origin::Consumer,
+                FailureKind::Authentication,
+                message,
+            ));
+        }
+        Ok(match operation {
+            Operation::AdminRoutes => admin::routes(app),
+            Operation::AdminHealth => admin::health(app),
+            _ => admin::keys(app),
+        })
+    }
+
+    async fn consumer(
+        self,
+        endpoint: &Endpoint,
+        rest: Option<&str>,
+        dialect: Dialect,
+        principal: Principal,
+        request: Request<Incoming>,
+    ) -> Result<Reply, Failure> {
+        match endpoint.operation {
+            Operation::Exchange(operation) => {
+                self.exchange(operation, endpoint.dialect, principal, request)
+                    .await
+            }
+            Operation::Model => discovery::model(
+                &self.worker.app,
+                &principal,
+                rest.unwrap_or_default(),
+                request.headers(),
+            ),
+            _ => discovery::models(&self.worker.app, &principal, request.uri().query(), dialect),
+        }
+    }
+
+    async fn exchange(
+        self,
+        operation: llmleaf_exchange::Operation,
+        dialect: Dialect,
+        principal: Principal,
+        request: Request<Incoming>,
+    ) -> Result<Reply, Failure> {
+        let app = &self.worker.app;
+        let (parts, body) = request.into_parts();
+        let body = inbound::read(&parts.headers, body, app.max_body_bytes).await?;
+        let head = Head::read(&body)?;
+        let grant = app
+            .authenticator
+            .authorise(&principal, &head.model)
+            .map_err(|error| reply::unauthorised(&error))?;
+        let Some(resolved) = app.shared.routes.resolve(grant.model()) else {
+            return Err(unrouted(app, &principal, &head.model));
+        };
+        let headers = app
+            .forwarded
+            .iter()
+            .filter_map(|name| Some((name.clone(), parts.headers.get(name)?.clone())));
+        let job = Job {
+            operation,
+            dialect,
+            head,
+            body,
+            request_id: Arc::clone(&self.id),
+            key: Arc::clone(grant.principal().display()),
+            resolved,
+            headers: headers.collect(),
+            created: self.created,
+        };
+        let mut exchange = Exchange::start(Rc::clone(&self.worker.node), job);
+        let Some(head) = std::future::poll_fn(|cx| exchange.poll_head(cx)).await else {
+            return Err(Failure::gateway(
+                FailureKind::Internal,
+                "the exchange ended without a reply",
+            ));
+        };
+        let body = match head.whole {
+            Some(bytes) => ReplyBody::Whole(Some(bytes)),
+            None => ReplyBody::Running(exchange),
+        };
+        let mut reply = Response::new(body);
+        *reply.status_mut() = head.status;
+        *reply.headers_mut() = head.headers;
+        Ok(reply)
+    }
+
+    fn other_methods(&self, dialect: Dialect, methods: &[&'static Method]) -> Reply {
+        let list: Vec<&str> = methods.iter().map(|m| m.as_str()).collect();
+        let list = list.join(", ");
+        let message = format!("this path takes {list}");
+        let failure = Failure::new(Origin::Consumer, FailureKind::MethodNotAllowed, message);
+        let mut reply = reply::failed(dialect, &failure, &self.id);
+        if let Ok(value) = HeaderValue::from_str(&list) {
+            reply.headers_mut().insert(ALLOW, value);
+        }
+        reply
+            .headers_mut()
+            .entry(CONTENT_TYPE)
+            .or_insert(HeaderValue::from_static("application/json"));
+        reply
+    }
+}
+
+fn unknown(path: &str) -> Failure {
+    let message = format!("no such endpoint; {}", path::hint(path));
+    Failure::new(Origin::Consumer, FailureKind::NotFound, message)
+}
+
+/// Most characters of a model's name that a message repeats.
+const ECHOED: usize = 128;
+
+fn unrouted(app: &App, principal: &Principal, model: &str) -> Failure {
+    let shown: String = model
+        .chars()
+        .filter(|c| !c.is_control())
+        .take(ECHOED)
+        .collect();
+    // Names that the key may not use are no hint for it.
+    let near: Vec<&str> = app
+        .shared
+        .routes
+        .nearest(model, 8)
+        .into_iter()
+        .filter(|name| principal.permits(name))
+        .take(3)
+        .collect();
+    let hint = match near.as_slice() {
+        [] => "GET /v1/models lists what is".to_owned(),
+        names => format!("did you mean \"{}\"?", names.join("\", \"")),
+    };
+    let message = format!("the model \"{shown}\" is not routed here; {hint}");
+    let mut failure = Failure::new(Origin::Consumer, FailureKind::NotFound, message);
+    failure.param = Some("model".into());
+    failure.code = Some("model_not_found".into());
+    failure
+}
