@@ -6,6 +6,7 @@
 //! Reading order: [`quirks`] (how services differ, as data), `wire`, [`request`], [`response`], [`events`],
 //! [`edits`] (same dialect in and out), [`errors`].
 
+mod answer;
 pub mod edits;
 pub mod errors;
 pub mod events;

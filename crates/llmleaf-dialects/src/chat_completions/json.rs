@@ -21,6 +21,11 @@ impl<'o> ObjectWriter<'o> {
         Self { out, empty: true }
     }
 
+    /// Goes on with an object whose brace and first fields are written.
+    pub(super) fn resume(out: &'o mut Vec<u8>) -> Self {
+        Self { out, empty: false }
+    }
+
     pub(super) fn end(self) {
         self.out.push(b'}');
     }

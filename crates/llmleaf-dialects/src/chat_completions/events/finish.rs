@@ -18,18 +18,3 @@ pub(in super::super) fn parse_finish(word: &str, native: Option<&str>) -> Finish
     };
     Finish::new(reason, native.filter(|n| !n.is_empty()).unwrap_or(word))
 }
-
-/// The word of this wire for a finish.
-pub(in super::super) fn render_finish(finish: &Finish) -> &'static str {
-    match finish.reason {
-        FinishReason::Stop
-        | FinishReason::StopSequence
-        | FinishReason::Pause
-        | FinishReason::Unstated
-        | FinishReason::Other => "stop",
-        FinishReason::Length | FinishReason::ContextWindow => "length",
-        FinishReason::ToolCalls => "tool_calls",
-        FinishReason::ContentFilter | FinishReason::Refusal => "content_filter",
-        FinishReason::Error => "error",
-    }
-}
