@@ -19,6 +19,7 @@
 
 mod answer;
 mod content;
+pub mod count;
 pub mod edits;
 pub mod errors;
 pub mod events;

@@ -1,19 +1,20 @@
 //! Requests, both ends.
+//!
+//! Reading order: `request/level.rs` (typed fields of one JSON level), `request/parse.rs`, `request/blocks.rs` and
+//! `request/media.rs` (content from the wire), `request/tools.rs` and `request/thinking.rs` (both ways),
+//! `request/render.rs`, `request/turns.rs` and `request/parts.rs` (the conversation to the wire).
 
-use super::Quirks;
-use crate::{Rendered, Target};
-use llmleaf_model::{ChatRequest, Failure, FailureKind};
+mod blocks;
+mod level;
+mod media;
+mod parse;
+mod parts;
+mod render;
+mod thinking;
+mod tools;
+mod turns;
 
-/// Parses a consumer's request.
-pub fn parse_request(_body: &str) -> Result<ChatRequest, Failure> {
-    Err(Failure::gateway(FailureKind::Unsupported, "not built yet"))
-}
-
-/// Renders a request for a provider.
-pub fn render_request(
-    _request: &ChatRequest,
-    _target: Target<'_>,
-    _quirks: &Quirks,
-) -> Result<Rendered, Failure> {
-    Err(Failure::gateway(FailureKind::Unsupported, "not built yet"))
-}
+pub(super) use parse::parse_count;
+pub use parse::parse_request;
+pub(super) use render::render_count;
+pub use render::render_request;

@@ -2,8 +2,10 @@
 //!
 //! The recordings are data beside the repository; where they are absent the tests that need them say so.
 
+mod edits;
 mod errors;
 mod recordings;
+mod requests;
 mod streams;
 mod whole;
 

@@ -11,123 +11,45 @@ fn read(status: u16, body: &str) -> Failure {
     parse_error(status, &|_| None, &body, &Quirks::REFERENCE)
 }
 
-fn reference(kind: &str, message: &str) -> String {
-    format!("{{\"type\":\"error\",\"error\":{{\"type\":\"{kind}\",\"message\":\"{message}\"}}}}")
-}
+/// Status, type, message, what it is, and whose fault.
+#[rustfmt::skip]
+const REFERENCE: [(u16, &str, &str, FailureKind, Origin); 14] = [
+    (400, "invalid_request_error", "bad", FailureKind::InvalidRequest, Origin::Consumer),
+    (400, "invalid_request_error", "prompt is too long: 2 tokens > 1 maximum", FailureKind::ContextLength, Origin::Consumer),
+    (400, "invalid_request_error", "input length and `max_tokens` exceed context limit: 9", FailureKind::ContextLength, Origin::Consumer),
+    (400, "invalid_request_error", "Your credit balance is too low to access", FailureKind::Quota, Origin::Upstream),
+    (400, "invalid_request_error", "Output blocked by content filtering policy", FailureKind::ContentPolicy, Origin::Consumer),
+    (401, "authentication_error", "invalid x-api-key", FailureKind::Credential, Origin::Upstream),
+    (402, "billing_error", "pay", FailureKind::Quota, Origin::Upstream),
+    (403, "permission_error", "no", FailureKind::Credential, Origin::Upstream),
+    (404, "not_found_error", "model: x", FailureKind::NotFound, Origin::Consumer),
+    (413, "request_too_large", "big", FailureKind::TooLarge, Origin::Consumer),
+    (429, "rate_limit_error", "slow", FailureKind::RateLimit, Origin::Upstream),
+    (500, "api_error", "oops", FailureKind::Server, Origin::Upstream),
+    (504, "timeout_error", "late", FailureKind::Timeout, Origin::Upstream),
+    (529, "overloaded_error", "busy", FailureKind::Overloaded, Origin::Upstream),
+];
+
+/// Status and body of other shapes.
+#[rustfmt::skip]
+const OTHERS: [(u16, &str, FailureKind, Origin); 5] = [
+    (529, "", FailureKind::Overloaded, Origin::Upstream),
+    (502, "<html>", FailureKind::Server, Origin::Upstream),
+    (422, "{\"detail\":\"x\"}", FailureKind::InvalidRequest, Origin::Consumer),
+    (403, "{\"error\":{\"code\":403,\"message\":\"m\",\"status\":\"PERMISSION_DENIED\"}}", FailureKind::Credential, Origin::Upstream),
+    (400, "{\"error\":\"plain\"}", FailureKind::InvalidRequest, Origin::Consumer),
+];
 
 #[test]
 fn statuses_and_types_have_their_kinds() {
-    use FailureKind as K;
-    let invalid = "invalid_request_error";
-    for (status, body, kind, origin) in [
-        (
-            400,
-            reference(invalid, "bad"),
-            K::InvalidRequest,
-            Origin::Consumer,
-        ),
-        (
-            400,
-            reference(invalid, "prompt is too long: 2 tokens > 1 maximum"),
-            K::ContextLength,
-            Origin::Consumer,
-        ),
-        (
-            400,
-            reference(
-                invalid,
-                "input length and `max_tokens` exceed context limit: 9",
-            ),
-            K::ContextLength,
-            Origin::Consumer,
-        ),
-        (
-            400,
-            reference(invalid, "Your credit balance is too low to access"),
-            K::Quota,
-            Origin::Upstream,
-        ),
-        (
-            400,
-            reference(invalid, "Output blocked by content filtering policy"),
-            K::ContentPolicy,
-            Origin::Consumer,
-        ),
-        (
-            401,
-            reference("authentication_error", "invalid x-api-key"),
-            K::Credential,
-            Origin::Upstream,
-        ),
-        (
-            402,
-            reference("billing_error", "pay"),
-            K::Quota,
-            Origin::Upstream,
-        ),
-        (
-            403,
-            reference("permission_error", "no"),
-            K::Credential,
-            Origin::Upstream,
-        ),
-        (
-            404,
-            reference("not_found_error", "model: x"),
-            K::NotFound,
-            Origin::Consumer,
-        ),
-        (
-            413,
-            reference("request_too_large", "big"),
-            K::TooLarge,
-            Origin::Consumer,
-        ),
-        (
-            429,
-            reference("rate_limit_error", "slow"),
-            K::RateLimit,
-            Origin::Upstream,
-        ),
-        (
-            500,
-            reference("api_error", "oops"),
-            K::Server,
-            Origin::Upstream,
-        ),
-        (
-            504,
-            reference("timeout_error", "late"),
-            K::Timeout,
-            Origin::Upstream,
-        ),
-        (
-            529,
-            reference("overloaded_error", "busy"),
-            K::Overloaded,
-            Origin::Upstream,
-        ),
-        (529, String::new(), K::Overloaded, Origin::Upstream),
-        (502, "<html>".into(), K::Server, Origin::Upstream),
-        (
-            422,
-            "{\"detail\":\"x\"}".into(),
-            K::InvalidRequest,
-            Origin::Consumer,
-        ),
-        (
-            403,
-            "{\"error\":{\"code\":403,\"message\":\"m\",\"status\":\"PERMISSION_DENIED\"}}".into(),
-            K::Credential,
-            Origin::Upstream,
-        ),
-        (
-            400,
-            "{\"error\":\"plain\"}".into(),
-            K::InvalidRequest,
-            Origin::Consumer,
-        ),
-    ] {
+    let reference = REFERENCE.map(|(status, name, message, kind, origin)| {
+        let body = format!(
+            "{{\"type\":\"error\",\"error\":{{\"type\":\"{name}\",\"message\":\"{message}\"}}}}"
+        );
+        (status, body, kind, origin)
+    });
+    let others = OTHERS.map(|(status, body, kind, origin)| (status, body.to_owned(), kind, origin));
+    for (status, body, kind, origin) in reference.into_iter().chain(others) {
         let failure = read(status, &body);
         assert_eq!(
             (failure.kind, failure.origin),

@@ -1,0 +1,126 @@
+//! One level of a request's JSON: fields taken by name and type, with the path of what is wrong.
+
+use crate::object::{Object, items, string};
+use llmleaf_model::{Failure, Rest};
+use serde::Deserialize;
+use serde_json::Number;
+use serde_json::value::RawValue;
+
+/// An object and where it stands.
+pub(super) struct Level<'a> {
+    object: Object<'a>,
+    path: String,
+}
+
+impl<'a> Level<'a> {
+    /// The top of a request.
+    pub fn top(body: &'a str) -> Result<Self, Failure> {
+        let object = Object::parse(body).map_err(|e| crate::head::invalid_json(&e))?;
+        Ok(Self {
+            object,
+            path: String::new(),
+        })
+    }
+
+    /// A value that must be an object.
+    pub fn of(raw: &'a RawValue, path: String) -> Result<Self, Failure> {
+        match Object::from_raw(raw) {
+            Some(object) => Ok(Self { object, path }),
+            None => Err(wrong(&path, "an object")),
+        }
+    }
+
+    /// Path of a field of this level.
+    pub fn at(&self, name: &str) -> String {
+        if self.path.is_empty() {
+            name.to_owned()
+        } else {
+            format!("{}.{name}", self.path)
+        }
+    }
+
+    /// A field, whatever it is; `null` counts as absent.
+    pub fn raw(&mut self, name: &str) -> Option<&'a RawValue> {
+        self.object.take(name)
+    }
+
+    /// Looks at a field without taking it.
+    pub fn peek(&self, name: &str) -> Option<&'a RawValue> {
+        self.object.get(name)
+    }
+
+    /// A string.
+    pub fn string(&mut self, name: &str) -> Result<Option<String>, Failure> {
+        self.object
+            .take(name)
+            .map(|raw| match string(raw) {
+                Some(text) => Ok(text.into_owned()),
+                None => Err(wrong(&self.at(name), "a string")),
+            })
+            .transpose()
+    }
+
+    /// A string that must be there.
+    pub fn required(&mut self, name: &str) -> Result<String, Failure> {
+        self.string(name)?.ok_or_else(|| self.missing(name))
+    }
+
+    /// The failure for a field that must be there.
+    pub fn missing(&self, name: &str) -> Failure {
+        let path = self.at(name);
+        Failure::invalid(format!("the field `{path}` is missing"), Some(&path))
+    }
+
+    /// An integer of at least 0.
+    pub fn integer(&mut self, name: &str) -> Result<Option<u64>, Failure> {
+        self.typed(name, "an integer of at least 0")
+    }
+
+    /// A number as written.
+    pub fn number(&mut self, name: &str) -> Result<Option<Number>, Failure> {
+        self.typed(name, "a number")
+    }
+
+    /// A boolean.
+    pub fn bool(&mut self, name: &str) -> Result<Option<bool>, Failure> {
+        self.typed(name, "true or false")
+    }
+
+    fn typed<T: Deserialize<'a>>(&mut self, name: &str, what: &str) -> Result<Option<T>, Failure> {
+        self.object
+            .take(name)
+            .map(|raw| serde_json::from_str(raw.get()).map_err(|_| wrong(&self.at(name), what)))
+            .transpose()
+    }
+
+    /// A list of raw items.
+    pub fn list(&mut self, name: &str) -> Result<Option<Vec<&'a RawValue>>, Failure> {
+        self.object
+            .take(name)
+            .map(|raw| items(raw).ok_or_else(|| wrong(&self.at(name), "a list")))
+            .transpose()
+    }
+
+    /// An object one level down.
+    pub fn object(&mut self, name: &str) -> Result<Option<Level<'a>>, Failure> {
+        self.object
+            .take(name)
+            .map(|raw| Level::of(raw, self.at(name)))
+            .transpose()
+    }
+
+    /// True where every field was taken.
+    pub fn is_empty(&self) -> bool {
+        self.object.fields.is_empty()
+    }
+
+    /// What was not taken.
+    pub fn into_rest(self) -> Rest {
+        self.object.into_rest()
+    }
+}
+
+/// The failure for a value of the wrong type.
+pub(super) fn wrong(path: &str, what: &str) -> Failure {
+    Failure::invalid(format!("`{path}` must be {what}"), Some(path))
+}

@@ -1,0 +1,206 @@
+//! How much reasoning, both ways.
+
+use super::level::Level;
+use super::tools;
+use crate::messages::quirks::{EffortForm, Quirks};
+use crate::messages::wire::ObjectWriter;
+use crate::object::string;
+use llmleaf_model::{
+    ChatRequest, DialectName, Effort, Failure, Loss, ReasoningConfig, ReasoningMode,
+};
+
+/// Least budget that the wire takes.
+const MIN_BUDGET: u64 = 1024;
+
+/// Reads `thinking`.
+pub(super) fn parse(top: &mut Level<'_>) -> Result<Option<ReasoningConfig>, Failure> {
+    let Some(mut level) = top.object("thinking")? else {
+        return Ok(None);
+    };
+    let mode = match level.peek("type").and_then(string).as_deref() {
+        Some("enabled") => Some(ReasoningMode::Enabled),
+        Some("disabled") => Some(ReasoningMode::Disabled),
+        Some("adaptive") => Some(ReasoningMode::Adaptive),
+        // Another type is kept as it is written.
+        Some(_) => None,
+        None => return Err(level.missing("type")),
+    };
+    if mode.is_some() {
+        level.raw("type");
+    }
+    let summary = level.string("display")?;
+    Ok(Some(ReasoningConfig {
+        mode,
+        effort: None,
+        budget_tokens: level.integer("budget_tokens")?,
+        hidden: (summary.as_deref() == Some("omitted")).then_some(true),
+        summary,
+        rest: level.into_rest(),
+    }))
+}
+
+/// Takes `effort` out of `output_config`; a rung that is not known stays where it is.
+pub(super) fn parse_effort(level: &mut Level<'_>) -> Result<Option<Effort>, Failure> {
+    let effort = level
+        .peek("effort")
+        .and_then(string)
+        .and_then(|text| Effort::parse(&text));
+    if effort.is_some() {
+        level.raw("effort");
+    }
+    Ok(effort)
+}
+
+/// What is asked of a provider.
+#[derive(Debug, Default)]
+pub(super) struct Thinking {
+    kind: Option<&'static str>,
+    budget: Option<u64>,
+    display: Option<String>,
+    effort: Option<Effort>,
+    /// Fields of this dialect as they were written.
+    rest: llmleaf_model::Rest,
+}
+
+impl Thinking {
+    /// Decides how a request's reasoning is asked for.
+    pub fn plan(request: &ChatRequest, quirks: &Quirks, losses: &mut Vec<Loss>) -> Self {
+        let Some(config) = &request.reasoning else {
+            return Self::default();
+        };
+        if request.dialect == DialectName::Messages {
+            return Self::own(config);
+        }
+        for (name, _) in config.rest.iter() {
+            losses.push(Loss::dropped(
+                format!("reasoning.{name}"),
+                "not on this wire",
+            ));
+        }
+        let off =
+            config.mode == Some(ReasoningMode::Disabled) || config.effort == Some(Effort::None);
+        if off {
+            return Self {
+                kind: Some("disabled"),
+                ..Self::default()
+            };
+        }
+        // The wire refuses both together (reference of extended thinking, 2026-10).
+        if tools::is_forced(request) {
+            losses.push(Loss::dropped(
+                "reasoning",
+                "not together with a forced tool call",
+            ));
+            return Self::default();
+        }
+        let mut plan = Self {
+            display: config.summary.as_ref().map(|_| "summarized".to_owned()),
+            ..Self::default()
+        };
+        if config.hidden == Some(true) {
+            plan.display = Some("omitted".to_owned());
+        }
+        let adaptive = config.mode == Some(ReasoningMode::Adaptive)
+            || quirks.effort == EffortForm::Adaptive && config.budget_tokens.is_none();
+        if adaptive {
+            plan.kind = Some("adaptive");
+            plan.effort = config.effort.map(|effort| lowest_rung(effort, losses));
+            return plan;
+        }
+        plan.kind = Some("enabled");
+        plan.budget = Some(budget(config, losses));
+        plan
+    }
+
+    fn own(config: &ReasoningConfig) -> Self {
+        Self {
+            kind: config.mode.map(|mode| match mode {
+                ReasoningMode::Enabled => "enabled",
+                ReasoningMode::Disabled => "disabled",
+                ReasoningMode::Adaptive => "adaptive",
+            }),
+            budget: config.budget_tokens,
+            display: config.summary.clone(),
+            effort: config.effort,
+            rest: config.rest.clone(),
+        }
+    }
+
+    /// True where the provider will reason, as far as was asked.
+    pub fn is_on(&self) -> bool {
+        matches!(self.kind, Some("enabled" | "adaptive"))
+    }
+
+    /// The output cap that leaves room for an answer behind the budget.
+    pub fn cap(&self, asked: Option<u64>, default: u64, own: bool, losses: &mut Vec<Loss>) -> u64 {
+        let cap = asked.unwrap_or(default);
+        match self.budget {
+            Some(budget) if cap <= budget && !own => {
+                if asked.is_some() {
+                    losses.push(Loss::altered(
+                        "max_tokens",
+                        "raised above the budget for reasoning",
+                    ));
+                }
+                budget.saturating_add(cap)
+            }
+            _ => cap,
+        }
+    }
+
+    /// The rung for `output_config.effort`.
+    pub fn effort(&self) -> Option<Effort> {
+        self.effort
+    }
+
+    /// Writes `thinking`, where anything is asked.
+    pub fn write(&self, body: &mut ObjectWriter<'_>) {
+        if self.kind.is_none()
+            && self.rest.is_empty()
+            && self.budget.is_none()
+            && self.display.is_none()
+        {
+            return;
+        }
+        body.object("thinking", |object| {
+            object.string_if("type", self.kind);
+            if let Some(budget) = self.budget {
+                object.number("budget_tokens", budget);
+            }
+            object
+                .string_if("display", self.display.as_deref())
+                .rest(&self.rest);
+        });
+    }
+}
+
+/// Tokens for a rung.
+fn budget(config: &ReasoningConfig, losses: &mut Vec<Loss>) -> u64 {
+    if let Some(asked) = config.budget_tokens {
+        if asked < MIN_BUDGET {
+            losses.push(Loss::altered(
+                "reasoning.budget",
+                "raised to the least there is",
+            ));
+        }
+        return asked.max(MIN_BUDGET);
+    }
+    match config.effort {
+        Some(Effort::None | Effort::Minimal | Effort::Low) => 1024,
+        Some(Effort::Medium) | None => 4096,
+        Some(Effort::High) => 8192,
+        Some(Effort::XHigh) => 16384,
+        Some(Effort::Max) => 32768,
+    }
+}
+
+/// The wire's ladder begins at `low`.
+fn lowest_rung(effort: Effort, losses: &mut Vec<Loss>) -> Effort {
+    if effort < Effort::Low {
+        losses.push(Loss::approximated(
+            "reasoning.effort",
+            "`low` is the least there is",
+        ));
+    }
+    effort.max(Effort::Low)
+}

@@ -1,0 +1,90 @@
+//! Same dialect in and out.
+
+use super::*;
+use crate::messages::{count, edits::edit_request};
+use crate::{Head, Rendered, Target};
+
+fn edited(body: &str, model: &str, stream: bool) -> (Bytes, Rendered) {
+    let bytes = Bytes::copy_from_slice(body.as_bytes());
+    let head = Head::read(&bytes).unwrap();
+    let target = Target { model, stream };
+    let rendered = edit_request(&head, &bytes, target, &Quirks::REFERENCE).unwrap();
+    (bytes, rendered)
+}
+
+#[test]
+fn nothing_to_edit_copies_nothing() {
+    let (bytes, rendered) = edited(r#"{ "model":"m", "x":[1.0] }"#, "m", false);
+    assert_eq!(rendered.body.as_ptr(), bytes.as_ptr());
+    assert!(!rendered.usage_added && rendered.losses.is_empty());
+}
+
+#[test]
+fn only_the_named_fields_change() {
+    let body = r#"{ "stream" : true, "model":"m","top_p": 1.00 }"#;
+    for (model, stream, want) in [
+        (
+            "n",
+            true,
+            r#"{ "stream" : true, "model":"n","top_p": 1.00 }"#,
+        ),
+        (
+            "m",
+            false,
+            r#"{ "stream" : false, "model":"m","top_p": 1.00 }"#,
+        ),
+    ] {
+        assert_eq!(edited(body, model, stream).1.body, want);
+    }
+    assert_eq!(
+        edited(r#"{"model":"m"}"#, "m", true).1.body,
+        r#"{"stream":true,"model":"m"}"#
+    );
+}
+
+#[test]
+fn foreign_sealed_reasoning_does_not_reach_a_provider() {
+    let seal = "llmleaf.v1.openai-responses-v1.encrypted.Z0FBQQ";
+    let ours = "llmleaf.v1.anthropic-claude-v1.signature.QQ";
+    let block = |data: &str| format!(r#"{{"type":"redacted_thinking","data":"{data}"}}"#);
+    let text = r#"{"type":"text","text":"a"}"#;
+    let body = |blocks: &str| {
+        format!(r#"{{"model":"m","messages":[{{"role":"assistant","content":[{blocks}]}}]}}"#)
+    };
+    let (first, second) = (block(seal), block(ours));
+    for (blocks, want, lost) in [
+        (format!("{first}, {text}"), text.to_owned(), 1),
+        (format!("{text} ,{first}"), text.to_owned(), 1),
+        (
+            format!("{first},{first},{text},{first}"),
+            text.to_owned(),
+            3,
+        ),
+        (
+            format!("{text},{second}"),
+            format!("{text},{}", block("A")),
+            0,
+        ),
+        (
+            first.clone(),
+            r#"{"type":"text","text":"(no text)"}"#.to_owned(),
+            1,
+        ),
+    ] {
+        let (_, rendered) = edited(&body(&blocks), "m", false);
+        assert_eq!(
+            String::from_utf8_lossy(&rendered.body),
+            body(&want),
+            "{blocks}"
+        );
+        assert_eq!(rendered.losses.len(), lost);
+    }
+}
+
+#[test]
+fn counting_edits_the_model_only() {
+    let bytes = Bytes::from_static(br#"{"model":"m","messages":[]}"#);
+    let head = Head::read(&bytes).unwrap();
+    let rendered = count::edit_request(&head, &bytes, "n", &Quirks::REFERENCE).unwrap();
+    assert_eq!(rendered.body, r#"{"model":"n","messages":[]}"#);
+}
