@@ -130,22 +130,12 @@ impl Signals {
 
 /// One listener per worker on the same address: the kernel spreads connections over them.
 fn listeners(listen: SocketAddr, count: usize) -> std::io::Result<Vec<TcpListener>> {
-    let first = listener(listen, count > 1)?;
-    let bound = first.local_addr()?;
-    let mut all = vec![first];
-    for _ in 1..count {
-        all.push(listener(bound, true)?);
-    }
-    Ok(all)
-}
-
-fn listener(listen: SocketAddr, shared: bool) -> std::io::Result<TcpListener> {
-    if shared {
-        // With a shared port the kernel would let a second llmleaf listen beside this one. Binding once without
-        // sharing tells whether the port is free.
-        drop(socket(listen, false)?);
-    }
-    socket(listen, shared)
+    // With a shared port the kernel would let a second llmleaf listen beside this one. Binding once without sharing
+    // tells whether the port is free.
+    let bound = socket(listen, false)?.local_addr()?;
+    (0..count.max(1))
+        .map(|_| socket(bound, count > 1))
+        .collect()
 }
 
 fn socket(listen: SocketAddr, shared: bool) -> std::io::Result<TcpListener> {

@@ -53,13 +53,12 @@ pub fn run(
     listener: StdListener,
     orders: watch::Receiver<Order>,
 ) -> std::io::Result<()> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
+    let runtime = Builder::new_current_thread()
         .enable_all()
         .max_blocking_threads(8)
-        .build()?;
-    let local = LocalSet::new();
+        .build_local(LocalOptions::default())?;
     let app = Arc::clone(app);
-    let result = local.block_on(&runtime, async move {
+    let result = runtime.block_on(async move {
         let listener = TcpListener::from_std(listener)?;
         let pools = app
             .trusts
