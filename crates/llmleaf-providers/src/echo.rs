@@ -1,8 +1,22 @@
-//! The provider that needs no service: it says the last user message back, word by word.
+//! The provider that needs no service: it says the last user message back, word by word, and plays what a real one may do.
+//!
+//! Pure: a request in, a script of events out, obeying [`llmleaf_model::grammar`]. Lines of the last user message that
+//! begin with `/echo` are directives (a tool call, a failure, a pause…); `docs/echo.md` shows each. Without any, the
+//! text comes back byte for byte. Tokens are words.
+//!
+//! Reading order: this file, `directives.rs` (what the lines say), `plan.rs` (what is answered), `script.rs` (the events).
 
-use llmleaf_model::{
-    BlockKind, ChatRequest, Delta, Event, Finish, FinishReason, ResponseStart, Role, Usage,
-};
+mod directives;
+mod fault;
+mod plan;
+mod schema;
+mod script;
+mod words;
+
+#[cfg(test)]
+mod tests;
+
+use llmleaf_model::{ChatRequest, Event};
 use std::time::Duration;
 
 /// One step of an echo's answer: wait, then say.
@@ -14,50 +28,25 @@ pub struct Step {
     pub event: Event,
 }
 
+/// Most text of an answer, over all choices, in bytes; what is longer is cut and finishes with `length`.
+pub const MAX_TEXT_BYTES: usize = 1024 * 1024;
+
+/// Most pieces an answer's text comes in, over all choices; longer texts come in longer pieces.
+pub const MAX_PIECES: usize = 10_000;
+
+/// Most answers to one request.
+pub const MAX_CHOICES: u64 = 128;
+
+/// Most directives of one message.
+pub const MAX_DIRECTIVES: usize = 128;
+
+/// Longest pause that a directive can ask for.
+pub const MAX_DELAY: Duration = Duration::from_secs(60);
+
 /// The answer to a request, as a script.
+///
+/// It ends with a terminal event, but for the directive `cut`.
 pub fn answer(request: &ChatRequest) -> Vec<Step> {
-    let text = request
-        .messages
-        .iter()
-        .rev()
-        .find(|m| m.role == Role::User)
-        .map(llmleaf_model::Message::joined_text)
-        .unwrap_or_default();
-    let words: Vec<&str> = text.split_inclusive(' ').collect();
-    let count = u64::try_from(words.len()).unwrap_or(u64::MAX);
-    let mut events = vec![
-        Event::ResponseStart(ResponseStart {
-            model: Some(request.model.clone()),
-            ..ResponseStart::default()
-        }),
-        Event::BlockStart {
-            block: 0,
-            choice: 0,
-            kind: BlockKind::Text,
-        },
-    ];
-    events.extend(words.into_iter().map(|w| Event::BlockDelta {
-        block: 0,
-        delta: Delta::Text(w.to_owned()),
-    }));
-    events.extend([
-        Event::BlockEnd { block: 0 },
-        Event::ChoiceEnd {
-            choice: 0,
-            finish: Finish::new(FinishReason::Stop, "stop"),
-        },
-        Event::UsageReport(Usage {
-            input: count,
-            output: count,
-            ..Usage::default()
-        }),
-        Event::ResponseEnd,
-    ]);
-    events
-        .into_iter()
-        .map(|event| Step {
-            delay: Duration::ZERO,
-            event,
-        })
-        .collect()
+    let plan = plan::Plan::of(request);
+    script::play(request, &plan)
 }
