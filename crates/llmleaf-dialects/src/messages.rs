@@ -1,7 +1,7 @@
 //! Anthropic Messages, API versions 2023-06-01 and 2026-10-21.
 //!
 //! Reference: Anthropic's OpenAPI document (2026-08, version 2023-06-01), the types of its Python SDK 2.14 (2026-11,
-//! version 2026-10-21), and <https://platform.claude.com/docs/en/api/versioning> (read 2026-11-25).
+//! version 2026-10-21), and the version history at <https://platform.claude.com/docs/en/api/versioning> (2026-11).
 //!
 //! What version 2026-10-21 changes on this wire; frames, blocks, usage and errors keep their shapes:
 //!
@@ -14,7 +14,7 @@
 //!   ([`quirks::LaterInstructions`]); `max_tokens: 0` fills the prompt cache without an answer; `speed`,
 //!   `diagnostics`, `thinking.type: between_tools` and `error.details.error_code` are new.
 //!
-//! Reading order: [`quirks`], [`wire`], [`request`], [`response`], [`events`], [`edits`], [`errors`], [`reasoning`]
+//! Reading order: [`quirks`], `wire`, [`request`], [`response`], [`events`], [`edits`], [`errors`], `reasoning`
 //! (how foreign artefacts travel), [`count`] (token counting).
 
 mod answer;

@@ -12,6 +12,9 @@ use llmleaf_model::{
 };
 use std::borrow::Cow;
 
+/// Most losses that are named; an answer with more is told apart from a faithful one by the first of them.
+const MAX_LOSSES: usize = 64;
+
 /// A block as this wire can show it.
 #[derive(Debug)]
 pub(super) enum Form {
@@ -61,7 +64,9 @@ impl Answer {
 
     /// Notes a loss, once per field.
     pub fn lose(&mut self, loss: Loss) {
-        if !self.losses.iter().any(|known| known.field == loss.field) {
+        if self.losses.len() < MAX_LOSSES
+            && !self.losses.iter().any(|known| known.field == loss.field)
+        {
             self.losses.push(loss);
         }
     }

@@ -1,7 +1,7 @@
 //! Same dialect in and out: the few named edits.
 //!
 //! `model` where its value differs, `stream` where the target wants another, and blocks with a sealed artefact
-//! ([`super::reasoning`]) of a family that the target cannot verify. All other bytes stay as they are.
+//! (see `reasoning.rs`) of a family that the target cannot verify. All other bytes stay as they are.
 
 mod sealed;
 

@@ -151,7 +151,7 @@ impl MessagesDecoder {
         Ok(())
     }
 
-    /// Takes the head of a message, whole or streamed; its content is left in `message.rest` to nobody.
+    /// Takes the head of a message, whole or streamed.
     pub fn begin(&mut self, mut message: Object<'_>) -> ResponseStart {
         self.phase = Phase::Running;
         let mut text = |name: &str| {

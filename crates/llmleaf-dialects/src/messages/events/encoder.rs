@@ -12,6 +12,8 @@ use std::collections::VecDeque;
 
 /// Most bytes of blocks that wait until the one before them ends.
 const MAX_HELD_BYTES: usize = 32 * 1024 * 1024;
+/// Most blocks that wait so; parallel calls of one answer are a few dozen at most.
+const MAX_WAITING: usize = 256;
 
 /// Writes one stream of this wire.
 pub(in crate::messages) struct MessagesEncoder {
@@ -77,7 +79,9 @@ impl MessagesEncoder {
         let Some(form) = self.answer.form(block, choice, kind) else {
             return;
         };
-        if self.live.is_some() {
+        if self.waiting.len() >= MAX_WAITING {
+            self.fail_out_of_order(out);
+        } else if self.live.is_some() {
             self.waiting.push_back(Waiting {
                 block,
                 form,
@@ -108,11 +112,7 @@ impl MessagesEncoder {
             hold(&mut waiting.deltas, delta);
         }
         if self.held_bytes > MAX_HELD_BYTES {
-            let failure = Failure::upstream(
-                FailureKind::InvalidResponse,
-                "the provider's blocks grow side by side for too long to be put in order",
-            );
-            self.fail(&failure, out);
+            self.fail_out_of_order(out);
         }
     }
 
@@ -170,6 +170,14 @@ impl MessagesEncoder {
         });
         event(out, "message_stop", |_| {});
         self.ended = true;
+    }
+
+    fn fail_out_of_order(&mut self, out: &mut Vec<u8>) {
+        let failure = Failure::upstream(
+            FailureKind::InvalidResponse,
+            "too much of the provider's answer grows side by side to be put in order",
+        );
+        self.fail(&failure, out);
     }
 
     fn fail(&mut self, failure: &Failure, out: &mut Vec<u8>) {
