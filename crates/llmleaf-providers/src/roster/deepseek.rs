@@ -9,8 +9,8 @@ use llmleaf_dialects::{
     chat_completions::{
         Quirks,
         quirks::{
-            InstructionRole, OutputCap, ReasoningEcho, ReasoningQuirks, RequestQuirks,
-            SchemaSupport,
+            InstructionRole, OutputCap, ReasoningEcho, ReasoningQuirks, ReasoningRequest,
+            RequestQuirks, SchemaSupport,
         },
     },
 };
@@ -44,7 +44,8 @@ const QUIRKS: Quirks = Quirks {
         ..RequestQuirks::REFERENCE
     },
     reasoning: ReasoningQuirks {
-        // 400 "must be passed back" in turns with tool calls: api-docs.deepseek.com/guides/thinking_mode, 2026-11.
+        // On and off by `thinking`, the effort beside it; earlier reasoning: 400 "must be passed back" in turns with tool calls: api-docs.deepseek.com/guides/thinking_mode, 2026-11.
+        request: ReasoningRequest::Thinking,
         echo: ReasoningEcho::ReasoningContent,
         ..ReasoningQuirks::REFERENCE
     },
