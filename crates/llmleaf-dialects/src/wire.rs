@@ -5,7 +5,7 @@ use crate::{
     chat_completions, messages,
 };
 use bytes::Bytes;
-use llmleaf_model::{ChatRequest, DialectName, Event, Failure, Response};
+use llmleaf_model::{ChatRequest, DialectName, Event, Failure, FailureKind, Response};
 use serde::Deserialize;
 
 /// A dialect that consumers may speak to us.
@@ -34,6 +34,25 @@ impl Dialect {
         match self {
             Self::ChatCompletions => chat_completions::request::parse_request(body),
             Self::Messages => messages::request::parse_request(body),
+        }
+    }
+
+    /// Parses a request to count input tokens.
+    ///
+    /// # Errors
+    /// As for [`Self::parse_request`].
+    pub fn parse_count(self, body: &str) -> Result<ChatRequest, Failure> {
+        match self {
+            Self::ChatCompletions => chat_completions::request::parse_request(body),
+            Self::Messages => messages::count::parse_request(body),
+        }
+    }
+
+    /// Renders a count of input tokens.
+    pub fn render_count(self, input_tokens: u64) -> Vec<u8> {
+        match self {
+            // This dialect has no such operation; its consumers never get here.
+            Self::ChatCompletions | Self::Messages => messages::count::render_reply(input_tokens),
         }
     }
 
@@ -132,6 +151,28 @@ impl ChatWire {
             }
             Self::Messages(quirks) => messages::edits::edit_request(head, body, target, quirks),
         }
+    }
+
+    /// Splices the named edits into a request of the same dialect to count input tokens.
+    ///
+    /// # Errors
+    /// The wire has no such operation (kind `Unsupported`), or the body is not the one `head` was read from.
+    pub fn edit_count(&self, head: &Head, body: &Bytes, model: &str) -> Result<Rendered, Failure> {
+        match self {
+            Self::Completions(_) => Err(Failure::gateway(
+                FailureKind::Unsupported,
+                "this wire counts no tokens before a request",
+            )),
+            Self::Messages(quirks) => messages::count::edit_request(head, body, model, quirks),
+        }
+    }
+
+    /// Reads a provider's count of input tokens.
+    ///
+    /// # Errors
+    /// The reply holds none.
+    pub fn parse_count(&self, body: &[u8]) -> Result<u64, Failure> {
+        messages::count::parse_reply(body)
     }
 
     /// A decoder for one stream.

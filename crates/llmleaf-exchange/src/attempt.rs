@@ -2,11 +2,12 @@
 
 use crate::drive::Run;
 use crate::failure;
+use crate::job::Operation;
 use crate::ledger::{Grade, Outcome, UsageRecord};
 use crate::node::{LossPolicy, Shared};
 use crate::pump::{Meter, Pump};
 use crate::upstream::{Upstream, UpstreamStreaming};
-use crate::{stream, whole};
+use crate::{count, stream, whole};
 use bytes::Bytes;
 use http::HeaderMap;
 use http::header::CONTENT_TYPE;
@@ -14,7 +15,7 @@ use llmleaf_dialects::{ChatWire, Rendered, Target};
 use llmleaf_model::{Failure, FailureKind, Origin, Retry};
 use llmleaf_providers::{Chat, Path};
 use llmleaf_route::{Candidate, Clocks, Millis, Watch};
-use llmleaf_transport::Response;
+use llmleaf_transport::{Body, Response};
 use std::pin::pin;
 use std::sync::Arc;
 
@@ -144,6 +145,9 @@ pub(crate) async fn run(run: &mut Run, candidate: &Candidate) -> Result<(), Fail
     let mut attempt = Attempt::begin(run, candidate, upstream);
     run.losses.clear();
     let result = match upstream.chat(run.job.dialect) {
+        Some(_) if run.job.operation == Operation::CountTokens => {
+            count::run(run, &mut attempt, candidate, upstream).await
+        }
         Some(Chat::Wire(wire, path)) => {
             http(run, &mut attempt, candidate, upstream, (wire, *path)).await
         }
@@ -179,12 +183,67 @@ async fn http(
         UpstreamStreaming::Always => true,
         UpstreamStreaming::Never => false,
     };
-    let prepared = prepare(run, wire, candidate, stream)?;
+    let Prepared { rendered, same } = prepare(run, wire, candidate, stream)?;
     let path = upstream.path(path, &candidate.model);
+    let usage_added = rendered.usage_added;
+    let going = Outgoing {
+        wire,
+        path: &path,
+        body: rendered.body,
+        stream,
+        same,
+    };
+    let Incoming {
+        watch,
+        clocks,
+        headers,
+        body,
+    } = send(run, attempt, candidate, upstream, going).await?;
+    let answer = Answer {
+        wire,
+        same,
+        usage_added,
+        clocks,
+    };
+    if is_event_stream(&headers) {
+        stream::http(run, attempt, watch, answer, body).await
+    } else {
+        whole::http(run, attempt, watch, answer, body).await
+    }
+}
+
+/// A request as it goes out.
+pub(crate) struct Outgoing<'a> {
+    pub wire: &'static ChatWire,
+    /// Path and query.
+    pub path: &'a str,
+    pub body: Bytes,
+    /// A stream is asked for.
+    pub stream: bool,
+    /// The consumer speaks the same dialect.
+    pub same: bool,
+}
+
+/// An accepted request: a good status came.
+pub(crate) struct Incoming {
+    pub watch: Watch,
+    pub clocks: Clocks,
+    pub headers: HeaderMap,
+    pub body: Body,
+}
+
+/// Sends a request and waits for a good status. Any other is read whole and told as a failure.
+pub(crate) async fn send(
+    run: &mut Run,
+    attempt: &mut Attempt,
+    candidate: &Candidate,
+    upstream: &Upstream,
+    going: Outgoing<'_>,
+) -> Result<Incoming, Failure> {
     let request = upstream
-        .request(&path, stream, prepared.same, &run.job.headers)
+        .request(going.path, going.stream, going.same, &run.job.headers)
         .map_err(|_| Failure::invalid("the model's name cannot be part of a URL", Some("model")))?
-        .map(|()| prepared.rendered.body.clone());
+        .map(|()| going.body);
     let (Some(origin), Some(pool)) = (upstream.origin(), run.node.pools.get(upstream.pool)) else {
         return Err(Failure::gateway(
             FailureKind::Internal,
@@ -203,19 +262,14 @@ async fn http(
     watch.headers(run.node.shared.now());
     attempt.status(response.status.as_u16());
     if !response.status.is_success() {
-        return Err(refused(run, &watch, &clocks, wire, response).await);
+        return Err(refused(run, &watch, &clocks, going.wire, response).await);
     }
-    let answer = Answer {
-        wire,
-        same: prepared.same,
-        usage_added: prepared.rendered.usage_added,
+    Ok(Incoming {
+        watch,
         clocks,
-    };
-    if is_event_stream(&response.headers) {
-        stream::http(run, attempt, watch, answer, response.body).await
-    } else {
-        whole::http(run, attempt, watch, answer, response.body).await
-    }
+        headers: response.headers,
+        body: response.body,
+    })
 }
 
 /// What is to be known about an answer beside its bytes.

@@ -30,6 +30,8 @@ pub(crate) struct Run {
     pub attempts: u32,
     /// The target of the current attempt.
     pub current: Option<Candidate>,
+    /// The reply is an estimate of ours, and says so.
+    pub estimated: bool,
     pulse: Option<Pulse>,
     timer: Timer,
 }
@@ -51,6 +53,7 @@ pub(crate) async fn run(node: Rc<Node>, job: Job, out: Outlet) {
         losses: Vec::new(),
         attempts: 0,
         current: None,
+        estimated: false,
         pulse,
         timer: Timer::default(),
     };
@@ -180,6 +183,12 @@ impl Run {
             headers.insert(
                 HeaderName::from_static("x-llmleaf-attempts"),
                 HeaderValue::from(self.attempts),
+            );
+        }
+        if self.estimated {
+            headers.insert(
+                HeaderName::from_static("x-llmleaf-estimate"),
+                HeaderValue::from_static("true"),
             );
         }
         headers

@@ -10,6 +10,7 @@
 //! (one target), `stream` and `whole` (its answer), `pump` (events and frames on their way), `outlet`, [`ledger`].
 
 mod attempt;
+mod count;
 mod drive;
 mod failure;
 pub mod job;
