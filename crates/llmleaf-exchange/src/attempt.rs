@@ -31,6 +31,8 @@ pub(crate) struct Attempt {
     pub meter: Meter,
     /// A request went out.
     pub sent: bool,
+    /// The consumer got the whole answer.
+    completed: bool,
 }
 
 impl Attempt {
@@ -62,6 +64,7 @@ impl Attempt {
             began,
             meter: Meter::default(),
             sent: false,
+            completed: false,
         }
     }
 
@@ -86,6 +89,7 @@ impl Attempt {
         let Some(mut record) = self.record.take() else {
             return;
         };
+        self.completed = outcome == Outcome::Completed;
         record.outcome = outcome;
         record.failure = failure.map(|f| f.kind.as_str());
         record.losses = losses;
@@ -161,11 +165,13 @@ pub(crate) async fn run(run: &mut Run, candidate: &Candidate) -> Result<(), Fail
         }
     };
     match &result {
-        Ok(()) => {
+        Ok(()) if attempt.completed => {
             if let Some(health) = shared.health(candidate) {
                 health.success();
             }
         }
+        // It broke after content: the consumer and the target's health were told where it happened.
+        Ok(()) => {}
         Err(failure) => attempt.end(Outcome::Failed, Some(failure), run.losses.len()),
     }
     result

@@ -225,7 +225,7 @@ impl Run {
         let status = StatusCode::from_u16(reply.0).unwrap_or(StatusCode::BAD_GATEWAY);
         let mut headers = self.headers();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        retry_headers(&mut headers, &failure, status);
+        retry_headers(&mut headers, &failure, status, self.attempts);
         self.out.head(ReplyHead {
             status,
             headers,
@@ -313,14 +313,17 @@ impl Run {
 }
 
 /// A failure as consumers may see it: what an upstream said of the operator's account stays with the operator.
-fn public(failure: &Failure) -> Failure {
+pub(crate) fn public(failure: &Failure) -> Failure {
     let mut failure = failure.clone();
-    if failure.origin == Origin::Upstream && failure.status.is_some() {
+    // What we say ourselves of clocks and streams names no host and quotes nobody.
+    let ours = matches!(failure.kind, FailureKind::Timeout | FailureKind::Truncated)
+        && failure.status.is_none();
+    if failure.origin == Origin::Upstream && !ours {
         tracing::warn!(
             failure = failure.kind.as_str(),
             status = failure.status,
             message = failure.message,
-            "all targets failed; the last one's words"
+            "an upstream failed; its own words"
         );
         failure.message = format!("the provider failed: {}", words(failure.kind));
         failure.body = None;
@@ -336,6 +339,8 @@ fn words(kind: FailureKind) -> &'static str {
         FailureKind::Credential => "it did not accept this gateway's credential",
         FailureKind::NotFound => "it does not know the model",
         FailureKind::Timeout => "it did not answer in time",
+        FailureKind::Connect => "it cannot be reached",
+        FailureKind::InvalidResponse => "its answer is not well-formed",
         _ => "it had an error of its own",
     }
 }
@@ -372,7 +377,7 @@ fn loss_header(losses: &[Loss]) -> Option<HeaderValue> {
     HeaderValue::from_str(&visible).ok()
 }
 
-fn retry_headers(headers: &mut HeaderMap, failure: &Failure, status: StatusCode) {
+fn retry_headers(headers: &mut HeaderMap, failure: &Failure, status: StatusCode, attempts: u32) {
     if let Some(wait) = failure.retry_after {
         let millis = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
         headers.insert(RETRY_AFTER, HeaderValue::from(millis.div_ceil(1000)));
@@ -383,6 +388,8 @@ fn retry_headers(headers: &mut HeaderMap, failure: &Failure, status: StatusCode)
     }
     let retry = match failure.kind {
         FailureKind::Quota => "false",
+        // The chain was walked: a client that walks it again three times multiplies the load on what is down already.
+        _ if attempts > 1 => "false",
         _ if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS => "true",
         _ => "false",
     };

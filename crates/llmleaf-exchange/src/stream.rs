@@ -160,7 +160,7 @@ async fn settle(
             run.stream_head();
             if !broken.told {
                 pump.tell(
-                    &broken.failure,
+                    &crate::drive::public(&broken.failure),
                     run.job.dialect,
                     &run.job.request_id,
                     &run.out,

@@ -142,10 +142,18 @@ impl Upstream {
         };
         headers.insert(ACCEPT, HeaderValue::from_static(accept));
         if same_dialect {
-            for (name, value) in forwarded {
-                if self.row.forwards.contains(&name.as_str()) {
+            let mut last = None;
+            for (name, value) in forwarded
+                .iter()
+                .filter(|(name, _)| self.row.forwards.contains(&name.as_str()))
+            {
+                // The consumer's values replace ours; several lines of one name stay several.
+                if last == Some(name) {
+                    headers.append(name.clone(), value.clone());
+                } else {
                     headers.insert(name.clone(), value.clone());
                 }
+                last = Some(name);
             }
         }
         *request.headers_mut() = headers;

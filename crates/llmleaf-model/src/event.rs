@@ -57,8 +57,9 @@ impl Event {
                     | BlockKind::Media { .. }
             ),
             Self::BlockDelta { delta, .. } => !delta.is_empty(),
-            // An answer that ends with nothing said is an answer.
-            Self::ChoiceEnd { .. } | Self::ResponseEnd => true,
+            // An answer that ends with nothing said is an answer. The end of one choice is not yet that: services put errors
+            // beside a finish reason.
+            Self::ResponseEnd => true,
             _ => false,
         }
     }

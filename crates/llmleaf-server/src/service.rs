@@ -179,10 +179,13 @@ impl Call {
         let Some(resolved) = app.shared.routes.resolve(grant.model()) else {
             return Err(unrouted(app, &principal, &head.model));
         };
-        let headers = app
-            .forwarded
-            .iter()
-            .filter_map(|name| Some((name.clone(), parts.headers.get(name)?.clone())));
+        let headers = app.forwarded.iter().flat_map(|name| {
+            parts
+                .headers
+                .get_all(name)
+                .iter()
+                .map(|value| (name.clone(), value.clone()))
+        });
         let job = Job {
             operation,
             dialect,
