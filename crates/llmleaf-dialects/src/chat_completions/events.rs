@@ -9,7 +9,7 @@ use super::Quirks;
 use crate::{Decoder, Encoder, ReplyContext};
 
 pub(super) use finish::parse_finish;
-pub(super) use reading::Reading;
+pub(super) use reading::{Reading, provenance};
 
 /// A decoder for one stream of a provider.
 pub fn decoder(quirks: &Quirks) -> impl Decoder + 'static {

@@ -1,7 +1,6 @@
 //! JSON written straight into bytes, without a tree in between. Every text goes through the escaper.
 
 use llmleaf_model::Rest;
-use serde::Serialize;
 
 /// Appends a JSON string literal.
 pub(super) fn push_string(out: &mut Vec<u8>, text: &str) {
@@ -64,15 +63,6 @@ impl<'o> ObjectWriter<'o> {
         self.raw(key, if value { "true" } else { "false" });
     }
 
-    pub(super) fn value<T: Serialize + ?Sized>(&mut self, key: &str, value: &T) {
-        let out = self.key(key);
-        let before = out.len();
-        if serde_json::to_writer(&mut *out, value).is_err() {
-            out.truncate(before);
-            out.extend_from_slice(b"null");
-        }
-    }
-
     /// Writes the fields that a reading of the same dialect did not name.
     pub(super) fn rest(&mut self, rest: &Rest) {
         for (key, value) in rest.iter() {
@@ -95,4 +85,12 @@ pub(super) fn push_list<T>(
         write(out, item);
     }
     out.push(b']');
+}
+
+/// What was written, as a value; `null` should it not be one.
+pub(super) fn to_json(written: &[u8]) -> llmleaf_model::Json {
+    std::str::from_utf8(written)
+        .ok()
+        .and_then(|text| llmleaf_model::Json::parse(text).ok())
+        .unwrap_or_else(|| llmleaf_model::Json::from_value(&()))
 }

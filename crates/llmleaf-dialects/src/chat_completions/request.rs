@@ -1,19 +1,31 @@
 //! Requests, both ends.
+//!
+//! Reading goes level by level through [`super::fields`], so that every field that is not named stays in the `rest` of its
+//! node. Writing names every thing that does not fit as a loss.
+
+mod read;
+mod write;
 
 use super::Quirks;
 use crate::{Rendered, Target};
-use llmleaf_model::{ChatRequest, Failure, FailureKind};
+use llmleaf_model::{ChatRequest, Failure};
 
 /// Parses a consumer's request.
-pub fn parse_request(_body: &str) -> Result<ChatRequest, Failure> {
-    Err(Failure::gateway(FailureKind::Unsupported, "not built yet"))
+///
+/// # Errors
+/// A field has a type or value that this wire does not allow; the failure names it.
+pub fn parse_request(body: &str) -> Result<ChatRequest, Failure> {
+    read::parse(body)
 }
 
 /// Renders a request for a provider.
+///
+/// # Errors
+/// The request continues a response that only another wire can name (kind `Unsupported`).
 pub fn render_request(
-    _request: &ChatRequest,
-    _target: Target<'_>,
-    _quirks: &Quirks,
+    request: &ChatRequest,
+    target: Target<'_>,
+    quirks: &Quirks,
 ) -> Result<Rendered, Failure> {
-    Err(Failure::gateway(FailureKind::Unsupported, "not built yet"))
+    write::render(request, target, quirks)
 }

@@ -1,4 +1,7 @@
 mod edits;
+mod encoding;
 mod errors;
 mod recorded;
+mod rendering;
+mod requests;
 mod streams;

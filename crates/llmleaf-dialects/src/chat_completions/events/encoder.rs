@@ -284,7 +284,11 @@ impl ChunkEncoder {
                     }
                     Delta::Artefact(artefact) => view.artefact = Some(artefact),
                     _ => {
-                        return self.lose(choice, "tool_calls", "the wire cannot express the piece");
+                        return self.lose(
+                            choice,
+                            "tool_calls",
+                            "the wire cannot express the piece",
+                        );
                     }
                 }
                 self.call_chunk(choice, &view, out);

@@ -1,0 +1,324 @@
+//! Reasoning, written.
+
+use super::super::answer::{DetailBody, write_detail};
+use super::super::json::{ObjectWriter, push_list};
+use super::super::quirks::{ReasoningEcho, ReasoningRequest};
+use super::super::rendering::{Rendering, join};
+use llmleaf_model::{
+    Artefact, ArtefactKind, Effort, Part, PartKind, Reasoning, ReasoningConfig, ReasoningForm,
+    ReasoningMode,
+};
+
+/// Writes how much reasoning is wanted: (field, value) pairs of the request's top level.
+pub(in super::super) fn write_config(
+    rendering: &mut Rendering<'_>,
+    config: &ReasoningConfig,
+) -> Vec<(&'static str, Vec<u8>)> {
+    match rendering.quirks.reasoning.request {
+        ReasoningRequest::Object => vec![("reasoning", object(rendering, config))],
+        ReasoningRequest::Thinking => thinking(rendering, config),
+        ReasoningRequest::Effort => effort_only(rendering, config),
+        ReasoningRequest::Unsupported => {
+            rendering.dropped("reasoning", "the service cannot be asked for reasoning");
+            Vec::new()
+        }
+    }
+}
+
+fn word(effort: Effort) -> Vec<u8> {
+    ["\"", effort.as_str(), "\""].concat().into_bytes()
+}
+
+/// The rung nearest to a budget. The steps lie between the budgets that stand for the rungs elsewhere
+/// (1024, 4096, 8192, 16384).
+fn nearest_effort(budget: u64) -> Effort {
+    match budget {
+        0 => Effort::None,
+        1..=2048 => Effort::Low,
+        2049..=6144 => Effort::Medium,
+        6145..=12_288 => Effort::High,
+        _ => Effort::XHigh,
+    }
+}
+
+fn effort_only(
+    rendering: &mut Rendering<'_>,
+    config: &ReasoningConfig,
+) -> Vec<(&'static str, Vec<u8>)> {
+    lose_display(rendering, config);
+    lose_rest(rendering, config);
+    let effort = match (config.effort, config.budget_tokens, config.mode) {
+        (Some(effort), budget, mode) => {
+            if budget.is_some() {
+                rendering.dropped("reasoning.max_tokens", "the service takes an effort only");
+            }
+            if mode == Some(ReasoningMode::Disabled) && effort != Effort::None {
+                Some(Effort::None)
+            } else {
+                Some(effort)
+            }
+        }
+        (None, _, Some(ReasoningMode::Disabled)) => {
+            rendering.approximated("reasoning", "switched off by the lowest effort");
+            Some(Effort::None)
+        }
+        (None, Some(budget), _) => {
+            rendering.approximated("reasoning.max_tokens", "the service takes an effort only");
+            Some(nearest_effort(budget))
+        }
+        (None, None, Some(_)) => {
+            rendering.approximated("reasoning", "left to the service's default effort");
+            None
+        }
+        (None, None, None) => None,
+    };
+    effort
+        .map(|effort| ("reasoning_effort", word(effort)))
+        .into_iter()
+        .collect()
+}
+
+fn object(rendering: &mut Rendering<'_>, config: &ReasoningConfig) -> Vec<u8> {
+    let mut out = Vec::new();
+    let mut object = ObjectWriter::begin(&mut out);
+    match config.mode {
+        Some(ReasoningMode::Disabled) => object.boolean("enabled", false),
+        Some(ReasoningMode::Enabled) => object.boolean("enabled", true),
+        Some(ReasoningMode::Adaptive) => {
+            rendering.approximated("reasoning", "the service has no adaptive reasoning");
+            object.boolean("enabled", true);
+        }
+        None => {}
+    }
+    object.string_if("effort", config.effort.map(Effort::as_str));
+    if let Some(budget) = config.budget_tokens {
+        object.integer("max_tokens", budget);
+    }
+    if let Some(hidden) = config.hidden {
+        object.boolean("exclude", hidden);
+    }
+    object.string_if("summary", config.summary.as_deref());
+    rendering.rest(&mut object, &config.rest, None, "reasoning");
+    object.end();
+    out
+}
+
+fn thinking(
+    rendering: &mut Rendering<'_>,
+    config: &ReasoningConfig,
+) -> Vec<(&'static str, Vec<u8>)> {
+    lose_display(rendering, config);
+    let kind = match (config.mode, config.effort, config.budget_tokens) {
+        (Some(ReasoningMode::Disabled), _, _) | (None, Some(Effort::None), _) => "disabled",
+        (Some(ReasoningMode::Adaptive), _, _) if rendering.own() => "adaptive",
+        (Some(ReasoningMode::Adaptive), _, _) => {
+            rendering.approximated("thinking", "the service has no adaptive reasoning");
+            "enabled"
+        }
+        (None, None, None) if config.rest.is_empty() => return Vec::new(),
+        _ => "enabled",
+    };
+    let mut out = Vec::new();
+    let mut object = ObjectWriter::begin(&mut out);
+    object.string("type", kind);
+    if let Some(budget) = config.budget_tokens.filter(|_| kind != "disabled") {
+        object.integer("budget_tokens", budget);
+    }
+    rendering.rest(&mut object, &config.rest, None, "thinking");
+    object.end();
+    let mut fields = vec![("thinking", out)];
+    // A rung goes beside the switch, where one is stated; the row of a service that refuses it says so.
+    if let Some(effort) = config
+        .effort
+        .filter(|e| *e != Effort::None || config.mode.is_some())
+    {
+        fields.push(("reasoning_effort", word(effort)));
+    }
+    fields
+}
+
+fn lose_display(rendering: &mut Rendering<'_>, config: &ReasoningConfig) {
+    // Hiding is done on the way back as well, so here only the wish to the service is lost.
+    if config.summary.is_some() {
+        rendering.dropped(
+            "reasoning.summary",
+            "the service makes no summaries on request",
+        );
+    }
+}
+
+fn lose_rest(rendering: &mut Rendering<'_>, config: &ReasoningConfig) {
+    for (key, _) in config.rest.iter() {
+        rendering.dropped(&join("reasoning", key), "the service takes an effort only");
+    }
+}
+
+/// What of the earlier reasoning was written where.
+pub(in super::super) struct Echo {
+    /// The thoughts go into the content list, each at its place.
+    pub in_content: bool,
+}
+
+/// Writes an assistant message's earlier reasoning into the message.
+pub(in super::super) fn write_echo(
+    rendering: &mut Rendering<'_>,
+    object: &mut ObjectWriter<'_>,
+    parts: &[Part],
+    path: &str,
+) -> Echo {
+    let thoughts: Vec<&Part> = parts.iter().filter(|part| is_thought(part)).collect();
+    let echo = rendering.quirks.reasoning.echo;
+    let done = Echo {
+        in_content: echo == ReasoningEcho::ContentParts,
+    };
+    if thoughts.is_empty() || done.in_content {
+        return done;
+    }
+    match echo {
+        ReasoningEcho::Never | ReasoningEcho::ContentParts => {
+            rendering.dropped(
+                &join(path, "reasoning"),
+                "the service takes no earlier reasoning",
+            );
+        }
+        ReasoningEcho::ReasoningContent => {
+            plain(rendering, object, &thoughts, "reasoning_content", path);
+        }
+        ReasoningEcho::Reasoning => plain(rendering, object, &thoughts, "reasoning", path),
+        ReasoningEcho::Details => details(rendering, object, &thoughts, path),
+    }
+    done
+}
+
+fn is_thought(part: &Part) -> bool {
+    match &part.kind {
+        PartKind::Reasoning(_) => true,
+        PartKind::Opaque { dialect, kind, .. } => {
+            *dialect == llmleaf_model::DialectName::ChatCompletions
+                && kind.starts_with("reasoning_details:")
+        }
+        _ => false,
+    }
+}
+
+fn plain(
+    rendering: &mut Rendering<'_>,
+    object: &mut ObjectWriter<'_>,
+    thoughts: &[&Part],
+    key: &str,
+    path: &str,
+) {
+    let mut text = String::new();
+    for part in thoughts {
+        if let PartKind::Reasoning(reasoning) = &part.kind {
+            text.push_str(&reasoning.joined());
+            if reasoning.artefact.is_some() {
+                lose_artefact(rendering, path);
+            }
+        }
+    }
+    if !text.is_empty() {
+        object.string(key, &text);
+    }
+}
+
+fn lose_artefact(rendering: &mut Rendering<'_>, path: &str) {
+    rendering.dropped(
+        &join(path, "reasoning_details"),
+        "the service cannot verify this artefact",
+    );
+}
+
+/// The artefact, where the service can verify it.
+pub(in super::super) fn verified<'r>(
+    rendering: &mut Rendering<'_>,
+    artefact: Option<&'r Artefact>,
+    path: &str,
+) -> Option<&'r Artefact> {
+    let artefact = artefact?;
+    let known = &rendering.quirks.reasoning.verifies;
+    if known.iter().any(|family| *family == artefact.provenance.0) {
+        return Some(artefact);
+    }
+    lose_artefact(rendering, path);
+    None
+}
+
+fn details(
+    rendering: &mut Rendering<'_>,
+    object: &mut ObjectWriter<'_>,
+    thoughts: &[&Part],
+    path: &str,
+) {
+    let mut entries = Vec::new();
+    for (index, part) in thoughts.iter().enumerate() {
+        match &part.kind {
+            PartKind::Reasoning(reasoning) => {
+                let artefact = verified(rendering, reasoning.artefact.as_ref(), path);
+                let rest = rendering.own().then_some(&part.rest);
+                stretch(reasoning, artefact, index, rest, &mut entries);
+            }
+            PartKind::Opaque { json, .. } => entries.push(json.as_str().as_bytes().to_vec()),
+            _ => {}
+        }
+    }
+    if !entries.is_empty() {
+        push_list(object.key("reasoning_details"), entries, |out, one| {
+            out.extend_from_slice(&one);
+        });
+    }
+}
+
+/// The entries that one stretch of reasoning becomes. A signature stands with the last text, and only there.
+fn stretch(
+    reasoning: &Reasoning,
+    artefact: Option<&Artefact>,
+    index: usize,
+    rest: Option<&llmleaf_model::Rest>,
+    entries: &mut Vec<Vec<u8>>,
+) {
+    let id = reasoning.id.as_deref();
+    let signature = artefact.filter(|a| a.kind == ArtefactKind::Signature);
+    let last = reasoning.texts.len().checked_sub(1);
+    let mut alone = artefact;
+    let mut rest = rest;
+    for (at, text) in reasoning.texts.iter().enumerate() {
+        let proof = signature.filter(|_| Some(at) == last && text.form == ReasoningForm::Full);
+        if proof.is_some() {
+            alone = None;
+        }
+        let mut one = Vec::new();
+        let body = DetailBody::Text(text.form, &text.text, proof);
+        write_detail(&mut one, &body, id, index, rest.take());
+        entries.push(one);
+    }
+    if let Some(artefact) = alone {
+        let mut one = Vec::new();
+        let body = DetailBody::Artefact(artefact);
+        write_detail(&mut one, &body, id, index, rest.take());
+        entries.push(one);
+    }
+}
+
+/// Writes a thought as a `thinking` part of the content list.
+pub(in super::super) fn write_thinking_part(
+    rendering: &mut Rendering<'_>,
+    part: &Part,
+    reasoning: &Reasoning,
+    path: &str,
+    out: &mut Vec<u8>,
+) {
+    let mut object = ObjectWriter::begin(out);
+    object.string("type", "thinking");
+    push_list(object.key("thinking"), &reasoning.texts, |out, text| {
+        let mut inner = ObjectWriter::begin(out);
+        inner.string("type", "text");
+        inner.string("text", &text.text);
+        inner.end();
+    });
+    if let Some(artefact) = verified(rendering, reasoning.artefact.as_ref(), path) {
+        object.string("signature", &artefact.data);
+    }
+    rendering.rest(&mut object, &part.rest, None, path);
+    object.end();
+}

@@ -1,0 +1,317 @@
+//! Requests of other dialects: what fits, and what is named as lost.
+
+use super::requests::generous;
+use crate::Target;
+use crate::chat_completions::quirks::{
+    InstructionRole, OutputCap, Quirks, ReasoningEcho, ReasoningRequest, RequestQuirks,
+    SchemaSupport,
+};
+use crate::chat_completions::request::render_request;
+use llmleaf_model::*;
+use serde_json::{Value, json};
+use std::borrow::Cow;
+
+fn render(request: &ChatRequest, quirks: &Quirks) -> (Value, Vec<String>) {
+    let target = Target {
+        model: "there",
+        stream: request.stream,
+    };
+    let rendered = render_request(request, target, quirks).unwrap();
+    let losses = rendered
+        .losses
+        .iter()
+        .map(|l| format!("{} {}", l.kind.as_str(), l.field));
+    (
+        serde_json::from_slice(&rendered.body).unwrap(),
+        losses.collect(),
+    )
+}
+
+fn foreign(messages: Vec<Message>) -> ChatRequest {
+    ChatRequest {
+        messages,
+        ..ChatRequest::new(DialectName::Messages, "here")
+    }
+}
+
+fn part(kind: PartKind) -> Part {
+    kind.into()
+}
+
+fn image() -> Part {
+    part(PartKind::Media(Media {
+        mime: Some("image/png".into()),
+        ..Media::new(MediaKind::Image, MediaSource::Base64("QQ==".into()))
+    }))
+}
+
+fn result(id: &str, parts: Vec<Part>) -> Part {
+    part(PartKind::ToolResult(ToolResult {
+        call_id: id.into(),
+        bare: parts.len() == 1,
+        parts,
+        ..ToolResult::default()
+    }))
+}
+
+#[test]
+fn results_in_a_users_turn_become_messages_and_their_images_move() {
+    let request = foreign(vec![
+        Message::new(
+            Role::User,
+            vec![
+                result("a", vec![Part::text("one")]),
+                result("b", vec![Part::text("two"), image()]),
+                Part::text("go on"),
+            ],
+        ),
+        Message::new(Role::User, vec![result("c", vec![image()])]),
+        Message::text(Role::Assistant, "ok"),
+    ]);
+    let (body, losses) = render(&request, &Quirks::REFERENCE);
+    let image = json!({"type": "image_url", "image_url": {"url": "data:image/png;base64,QQ=="}});
+    assert_eq!(
+        body["messages"],
+        json!([
+            {"role": "tool", "tool_call_id": "a", "content": "one"},
+            {"role": "tool", "tool_call_id": "b", "content": [{"type": "text", "text": "two"}]},
+            {"role": "user", "content": [image, {"type": "text", "text": "go on"}]},
+            {"role": "tool", "tool_call_id": "c", "content": ""},
+            {"role": "user", "content": [image]},
+            {"role": "assistant", "content": "ok"}
+        ])
+    );
+    assert_eq!(
+        losses,
+        [
+            "approximated messages[0].content[1].content[1]",
+            "approximated messages[1].content[0].content[0]"
+        ]
+    );
+}
+
+#[test]
+fn artefacts_go_to_whom_can_verify_them_and_to_nobody_else() {
+    let thought = |family: &'static str| {
+        part(PartKind::Reasoning(Reasoning {
+            id: None,
+            texts: vec![ReasoningText {
+                form: ReasoningForm::Full,
+                text: "hm".into(),
+            }],
+            artefact: Some(Artefact {
+                provenance: Provenance(Cow::Borrowed(family)),
+                kind: ArtefactKind::Signature,
+                data: "sig".into(),
+            }),
+        }))
+    };
+    let request = foreign(vec![Message::new(
+        Role::Assistant,
+        vec![
+            thought("anthropic-claude-v1"),
+            thought("elsewhere"),
+            Part::text("x"),
+        ],
+    )]);
+    let details = generous(ReasoningRequest::Object, ReasoningEcho::Details);
+    let (body, losses) = render(&request, &details);
+    assert_eq!(
+        body["messages"][0]["reasoning_details"],
+        json!([
+            {"type": "reasoning.text", "text": "hm", "signature": "sig", "format": "anthropic-claude-v1", "index": 0},
+            {"type": "reasoning.text", "text": "hm", "index": 1}
+        ])
+    );
+    assert_eq!(losses, ["dropped messages[0].reasoning_details"]);
+    for (echo, key) in [
+        (ReasoningEcho::ReasoningContent, "reasoning_content"),
+        (ReasoningEcho::Reasoning, "reasoning"),
+    ] {
+        let (body, losses) = render(&request, &generous(ReasoningRequest::Object, echo));
+        assert_eq!(body["messages"][0][key], "hmhm");
+        assert_eq!(losses.len(), 2);
+    }
+    let (body, losses) = render(&request, &Quirks::REFERENCE);
+    assert_eq!(
+        body["messages"][0],
+        json!({"role": "assistant", "content": [{"type": "text", "text": "x"}]})
+    );
+    assert_eq!(losses, ["dropped messages[0].reasoning"]);
+}
+
+#[test]
+fn what_has_no_place_is_a_named_loss() {
+    let mut request = foreign(vec![Message::new(
+        Role::User,
+        vec![Part {
+            cache: Some(CacheHint::default()),
+            ..Part::text("x")
+        }],
+    )]);
+    request.messages[0].rest.push("odd", Json::from_value(&1));
+    request.sampling.top_k = Some(5.into());
+    request.metadata = Some(Json::parse(r#"{"a":1}"#).unwrap());
+    request.service_tier = Some("standard_only".into());
+    request
+        .rest
+        .push("context_management", Json::from_value(&1));
+    request.tools = vec![
+        Tool::function("f", None, None),
+        Tool {
+            kind: ToolKind::Server {
+                dialect: DialectName::Messages,
+                kind: "web_search".into(),
+                json: Json::from_value(&1),
+            },
+            cache: None,
+            rest: Rest::default(),
+        },
+    ];
+    request.tool_choice = Some(ToolChoice::Required);
+    let (body, losses) = render(&request, &Quirks::REFERENCE);
+    assert_eq!(
+        body,
+        json!({
+            "model": "there",
+            "messages": [{"role": "user", "content": [{"type": "text", "text": "x"}]}],
+            "tools": [{"type": "function", "function": {"name": "f", "parameters": {"type": "object", "properties": {}}}}],
+            "tool_choice": "required",
+            "service_tier": "default"
+        })
+    );
+    assert_eq!(
+        losses,
+        [
+            "dropped messages[0].content[0].cache_control",
+            "dropped messages[0].odd",
+            "dropped top_k",
+            "dropped tools[1]",
+            "dropped metadata",
+            "altered service_tier",
+            "dropped context_management"
+        ]
+    );
+}
+
+#[test]
+fn a_service_gets_its_own_names() {
+    let mut request = foreign(vec![Message::text(Role::Developer, "d")]);
+    request.stream = true;
+    request.sampling.max_output_tokens = Some(7);
+    request.sampling.seed = Some(1.into());
+    request.sampling.choices = Some(2);
+    request.tools = vec![Tool::function("f", None, None)];
+    request.tool_choice = Some(ToolChoice::Required);
+    request.response_format = Some(ResponseFormat::JsonSchema {
+        name: None,
+        description: None,
+        schema: Json::parse("{}").unwrap(),
+        strict: None,
+    });
+    let quirks = Quirks {
+        request: RequestQuirks {
+            output_cap: OutputCap::MaxTokens,
+            instructions: InstructionRole::SystemOnly,
+            unsupported: vec!["n".into()].into(),
+            renamed: vec![("seed".into(), "random_seed".into())].into(),
+            schema: SchemaSupport::JsonObject,
+            tool_choice_required: "any".into(),
+            ..RequestQuirks::REFERENCE
+        },
+        ..Quirks::REFERENCE
+    };
+    let (body, losses) = render(&request, &quirks);
+    assert_eq!(body["messages"][0]["role"], "system");
+    assert_eq!(
+        (&body["max_tokens"], &body["random_seed"]),
+        (&json!(7), &json!(1))
+    );
+    assert_eq!(body["tool_choice"], "any");
+    assert_eq!(body["response_format"], json!({"type": "json_object"}));
+    assert_eq!(body["stream_options"], json!({"include_usage": true}));
+    assert_eq!(
+        losses,
+        ["dropped n", "approximated response_format.json_schema"]
+    );
+}
+
+#[test]
+fn reasoning_is_asked_for_in_the_services_words() {
+    let config = |effort, budget, mode| ReasoningConfig {
+        effort,
+        budget_tokens: budget,
+        mode,
+        ..ReasoningConfig::default()
+    };
+    let off = Some(ReasoningMode::Disabled);
+    let on = Some(ReasoningMode::Enabled);
+    for (config, quirk, expected, losses) in [
+        (
+            config(Some(Effort::XHigh), None, None),
+            ReasoningRequest::Effort,
+            json!({"reasoning_effort": "xhigh"}),
+            0,
+        ),
+        (
+            config(None, Some(1024), on),
+            ReasoningRequest::Effort,
+            json!({"reasoning_effort": "low"}),
+            1,
+        ),
+        (
+            config(None, None, off),
+            ReasoningRequest::Effort,
+            json!({"reasoning_effort": "none"}),
+            1,
+        ),
+        (
+            config(None, Some(1024), on),
+            ReasoningRequest::Object,
+            json!({"reasoning": {"enabled": true, "max_tokens": 1024}}),
+            0,
+        ),
+        (
+            config(None, Some(9), on),
+            ReasoningRequest::Thinking,
+            json!({"thinking": {"type": "enabled", "budget_tokens": 9}}),
+            0,
+        ),
+        (
+            config(Some(Effort::None), None, None),
+            ReasoningRequest::Thinking,
+            json!({"thinking": {"type": "disabled"}}),
+            0,
+        ),
+        (
+            config(Some(Effort::Low), None, None),
+            ReasoningRequest::Unsupported,
+            json!({}),
+            1,
+        ),
+    ] {
+        let mut request = foreign(vec![Message::text(Role::User, "x")]);
+        request.reasoning = Some(config.clone());
+        let (mut body, lost) = render(&request, &generous(quirk, ReasoningEcho::Never));
+        let body = body.as_object_mut().unwrap();
+        body.remove("model");
+        body.remove("messages");
+        assert_eq!(Value::Object(body.clone()), expected, "{config:?}");
+        assert_eq!(lost.len(), losses, "{config:?}");
+    }
+}
+
+#[test]
+fn a_chain_that_only_another_wire_can_name_is_not_offered_here() {
+    let mut request = foreign(vec![Message::text(Role::User, "x")]);
+    request.previous_response_id = Some("resp_1".into());
+    let target = Target {
+        model: "m",
+        stream: false,
+    };
+    let failure = render_request(&request, target, &Quirks::REFERENCE).unwrap_err();
+    assert_eq!(
+        (failure.kind, failure.retry),
+        (FailureKind::Unsupported, Retry::NextTarget)
+    );
+}
