@@ -1,0 +1,142 @@
+//! A wire with one of its differences undone, for each of them.
+
+use llmleaf_dialects::ChatWire;
+use llmleaf_dialects::{chat_completions as completions, messages};
+use std::borrow::Cow;
+
+/// Each difference from the reference: its name, and the wire without it. Entries of lists count one by one.
+pub fn of(wire: &ChatWire) -> Vec<(String, ChatWire)> {
+    match wire {
+        ChatWire::Completions(quirks) => completions_resets(quirks),
+        ChatWire::Messages(quirks) => messages_resets(quirks),
+    }
+}
+
+/// Undoes a plain field where it differs.
+macro_rules! undo {
+    ($out:ident, $wire:path, $quirks:ident, $reference:expr, $($field:ident).+) => {
+        if $quirks.$($field).+ != $reference.$($field).+ {
+            let mut reset = $quirks.clone();
+            reset.$($field).+ = $reference.$($field).+.clone();
+            $out.push((stringify!($($field).+).to_owned(), $wire(reset)));
+        }
+    };
+}
+
+fn completions_resets(quirks: &completions::Quirks) -> Vec<(String, ChatWire)> {
+    let reference = completions::Quirks::REFERENCE;
+    let mut out = Vec::new();
+    undo!(
+        out,
+        ChatWire::Completions,
+        quirks,
+        reference,
+        request.output_cap
+    );
+    undo!(
+        out,
+        ChatWire::Completions,
+        quirks,
+        reference,
+        request.instructions
+    );
+    undo!(
+        out,
+        ChatWire::Completions,
+        quirks,
+        reference,
+        request.schema
+    );
+    undo!(
+        out,
+        ChatWire::Completions,
+        quirks,
+        reference,
+        request.tool_choice_required
+    );
+    undo!(
+        out,
+        ChatWire::Completions,
+        quirks,
+        reference,
+        request.extended
+    );
+    undo!(
+        out,
+        ChatWire::Completions,
+        quirks,
+        reference,
+        request.cache_control
+    );
+    undo!(out, ChatWire::Completions, quirks, reference, request.files);
+    undo!(out, ChatWire::Completions, quirks, reference, stream.end);
+    undo!(out, ChatWire::Completions, quirks, reference, stream.usage);
+    undo!(
+        out,
+        ChatWire::Completions,
+        quirks,
+        reference,
+        reasoning.request
+    );
+    undo!(
+        out,
+        ChatWire::Completions,
+        quirks,
+        reference,
+        reasoning.echo
+    );
+    for (at, name) in quirks.request.unsupported.iter().enumerate() {
+        let mut reset = quirks.clone();
+        reset.request.unsupported = without(&reset.request.unsupported, at);
+        out.push((
+            format!("request.unsupported {name}"),
+            ChatWire::Completions(reset),
+        ));
+    }
+    for (at, (name, _)) in quirks.request.renamed.iter().enumerate() {
+        let mut reset = quirks.clone();
+        reset.request.renamed = without(&reset.request.renamed, at);
+        out.push((
+            format!("request.renamed {name}"),
+            ChatWire::Completions(reset),
+        ));
+    }
+    for (at, name) in quirks.reasoning.verifies.iter().enumerate() {
+        let mut reset = quirks.clone();
+        reset.reasoning.verifies = without(&reset.reasoning.verifies, at);
+        out.push((
+            format!("reasoning.verifies {name}"),
+            ChatWire::Completions(reset),
+        ));
+    }
+    out
+}
+
+fn messages_resets(quirks: &messages::Quirks) -> Vec<(String, ChatWire)> {
+    let reference = messages::Quirks::REFERENCE;
+    let mut out = Vec::new();
+    undo!(
+        out,
+        ChatWire::Messages,
+        quirks,
+        reference,
+        default_max_tokens
+    );
+    undo!(out, ChatWire::Messages, quirks, reference, verifies);
+    undo!(
+        out,
+        ChatWire::Messages,
+        quirks,
+        reference,
+        later_instructions
+    );
+    undo!(out, ChatWire::Messages, quirks, reference, sampling);
+    undo!(out, ChatWire::Messages, quirks, reference, effort);
+    out
+}
+
+fn without<T: Clone>(list: &[T], at: usize) -> Cow<'static, [T]> {
+    let mut list = list.to_vec();
+    list.remove(at);
+    Cow::Owned(list)
+}
