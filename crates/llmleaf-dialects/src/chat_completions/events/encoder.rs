@@ -7,8 +7,8 @@ use super::super::json::{ObjectWriter, push_string};
 use super::super::{errors, usage};
 use crate::{Encoder, ReplyContext};
 use llmleaf_model::{
-    ArtefactKind, BlockKind, Delta, Event, Finish, Loss, MediaKind, ReasoningForm, ResponseStart,
-    ToolFlavour, Usage,
+    ArtefactKind, BlockKind, Citation, Delta, Event, Finish, Loss, MediaKind, ReasoningForm,
+    ResponseStart, ToolFlavour, Usage,
 };
 
 /// Most base64 bytes of one image kept until it is whole; the wire has no way to send a part of one.
@@ -269,29 +269,8 @@ impl ChunkEncoder {
                 },
                 delta,
             ) => {
-                let mut view = CallView {
-                    index: Some(*index),
-                    id: None,
-                    name: None,
-                    arguments: None,
-                    flavour: *flavour,
-                    artefact: None,
-                };
-                match delta {
-                    Delta::Arguments(text) => {
-                        *empty = false;
-                        view.arguments = Some(text);
-                    }
-                    Delta::Artefact(artefact) => view.artefact = Some(artefact),
-                    _ => {
-                        return self.lose(
-                            choice,
-                            "tool_calls",
-                            "the wire cannot express the piece",
-                        );
-                    }
-                }
-                self.call_chunk(choice, &view, out);
+                *empty &= !matches!(delta, Delta::Arguments(_));
+                self.call_delta(choice, *index, *flavour, delta, out);
             }
             (Lane::Image { data, .. }, Delta::MediaData(more)) => {
                 if data.len() + more.len() <= MAX_IMAGE_BYTES {
@@ -311,21 +290,46 @@ impl ChunkEncoder {
                 self.audio_chunk(choice, id.as_deref(), "transcript", text, out);
             }
             (_, Delta::Logprobs(json)) => self.logprobs_chunk(choice, json, out),
-            (_, Delta::Citation(citation)) => {
-                let mut written = Vec::new();
-                if write_annotation(&mut written, citation) {
-                    self.chunk(choice, out, |out| {
-                        out.extend_from_slice(b"{\"annotations\":[");
-                        out.extend_from_slice(&written);
-                        out.extend_from_slice(b"]}");
-                    });
-                } else {
-                    let why = "only sources with an address can be cited";
-                    self.lose(choice, "annotations", why);
-                }
-            }
+            (_, Delta::Citation(citation)) => self.citation_chunk(choice, citation, out),
             _ => self.lose(choice, "content", "the wire cannot express the piece"),
         }
+    }
+
+    fn call_delta(
+        &mut self,
+        choice: u32,
+        index: usize,
+        flavour: ToolFlavour,
+        delta: &Delta,
+        out: &mut Vec<u8>,
+    ) {
+        let mut view = CallView {
+            index: Some(index),
+            id: None,
+            name: None,
+            arguments: None,
+            flavour,
+            artefact: None,
+        };
+        match delta {
+            Delta::Arguments(text) => view.arguments = Some(text),
+            Delta::Artefact(artefact) => view.artefact = Some(artefact),
+            _ => return self.lose(choice, "tool_calls", "the wire cannot express the piece"),
+        }
+        self.call_chunk(choice, &view, out);
+    }
+
+    fn citation_chunk(&mut self, choice: u32, citation: &Citation, out: &mut Vec<u8>) {
+        let mut written = Vec::new();
+        if !write_annotation(&mut written, citation) {
+            let why = "only sources with an address can be cited";
+            return self.lose(choice, "annotations", why);
+        }
+        self.chunk(choice, out, |out| {
+            out.extend_from_slice(b"{\"annotations\":[");
+            out.extend_from_slice(&written);
+            out.extend_from_slice(b"]}");
+        });
     }
 
     fn reasoning_chunk(

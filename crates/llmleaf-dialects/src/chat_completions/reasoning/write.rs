@@ -237,7 +237,7 @@ pub(in super::super) fn verified<'r>(
 ) -> Option<&'r Artefact> {
     let artefact = artefact?;
     let known = &rendering.quirks.reasoning.verifies;
-    if known.iter().any(|family| *family == artefact.provenance.0) {
+    if known.contains(&artefact.provenance.0) {
         return Some(artefact);
     }
     lose_artefact(rendering, path);

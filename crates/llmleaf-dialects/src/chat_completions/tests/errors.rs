@@ -56,84 +56,88 @@ fn recorded_errors_are_read_by_their_words() {
     assert!(seen == 0 || seen > 30, "{seen}");
 }
 
+/// Status, body, and what they mean.
+const BODIES: &[(u16, &str, FailureKind, &str)] = &[
+    (
+        400,
+        r#"{"code":"x","error":"bad thing"}"#,
+        FailureKind::InvalidRequest,
+        "bad thing",
+    ),
+    (
+        400,
+        r#"[{"error":{"code":400,"message":"m","status":"INVALID_ARGUMENT"}}]"#,
+        FailureKind::InvalidRequest,
+        "m",
+    ),
+    (
+        422,
+        r#"{"detail":[{"loc":["body","tool_choice"],"msg":"no"}]}"#,
+        FailureKind::InvalidRequest,
+        "no",
+    ),
+    (
+        400,
+        r#"{"error":{"message":"This model's maximum context length is 8 tokens","code":null}}"#,
+        FailureKind::ContextLength,
+        "This model's maximum context length is 8 tokens",
+    ),
+    (
+        400,
+        r#"{"error":{"code":"content_filter","message":"m","innererror":{"code":"ResponsibleAIPolicyViolation"}}}"#,
+        FailureKind::ContentPolicy,
+        "m",
+    ),
+    (
+        429,
+        r#"{"error":{"code":"insufficient_quota","message":"m"}}"#,
+        FailureKind::Quota,
+        "m",
+    ),
+    (
+        402,
+        r#"{"error":{"code":402,"message":"pay"}}"#,
+        FailureKind::Quota,
+        "pay",
+    ),
+    (413, "too big", FailureKind::TooLarge, "too big"),
+    (
+        502,
+        "<html><body>Bad gateway</body></html>",
+        FailureKind::Server,
+        "the provider answered with status 502",
+    ),
+    (
+        524,
+        "",
+        FailureKind::Timeout,
+        "the provider answered with status 524",
+    ),
+    (
+        529,
+        r#"{"message":"busy"}"#,
+        FailureKind::Overloaded,
+        "busy",
+    ),
+    (409, r#"{"message":"m"}"#, FailureKind::Conflict, "m"),
+    (
+        408,
+        r#"{"errors":[{"message":"slow"}]}"#,
+        FailureKind::Timeout,
+        "slow",
+    ),
+    (
+        301,
+        "",
+        FailureKind::InvalidResponse,
+        "the provider answered with status 301",
+    ),
+];
+
 #[test]
 fn shapes_and_markers() {
-    for (status, body, kind, message) in [
-        (
-            400,
-            r#"{"code":"x","error":"bad thing"}"#,
-            FailureKind::InvalidRequest,
-            "bad thing",
-        ),
-        (
-            400,
-            r#"[{"error":{"code":400,"message":"m","status":"INVALID_ARGUMENT"}}]"#,
-            FailureKind::InvalidRequest,
-            "m",
-        ),
-        (
-            422,
-            r#"{"detail":[{"loc":["body","tool_choice"],"msg":"no"}]}"#,
-            FailureKind::InvalidRequest,
-            "no",
-        ),
-        (
-            400,
-            r#"{"error":{"message":"This model's maximum context length is 8 tokens","code":null}}"#,
-            FailureKind::ContextLength,
-            "This model's maximum context length is 8 tokens",
-        ),
-        (
-            400,
-            r#"{"error":{"code":"content_filter","message":"m","innererror":{"code":"ResponsibleAIPolicyViolation"}}}"#,
-            FailureKind::ContentPolicy,
-            "m",
-        ),
-        (
-            429,
-            r#"{"error":{"code":"insufficient_quota","message":"m"}}"#,
-            FailureKind::Quota,
-            "m",
-        ),
-        (
-            402,
-            r#"{"error":{"code":402,"message":"pay"}}"#,
-            FailureKind::Quota,
-            "pay",
-        ),
-        (413, "too big", FailureKind::TooLarge, "too big"),
-        (
-            502,
-            "<html><body>Bad gateway</body></html>",
-            FailureKind::Server,
-            "the provider answered with status 502",
-        ),
-        (
-            524,
-            "",
-            FailureKind::Timeout,
-            "the provider answered with status 524",
-        ),
-        (
-            529,
-            r#"{"message":"busy"}"#,
-            FailureKind::Overloaded,
-            "busy",
-        ),
-        (409, r#"{"message":"m"}"#, FailureKind::Conflict, "m"),
-        (
-            408,
-            r#"{"errors":[{"message":"slow"}]}"#,
-            FailureKind::Timeout,
-            "slow",
-        ),
-        (
-            301,
-            "",
-            FailureKind::InvalidResponse,
-            "the provider answered with status 301",
-        ),
-    ] {
+    for (status, body, kind, message) in BODIES {
+        let (status, body, kind, message) = (*status, *body, *kind, *message);
         let failure = read(status, body);
         assert_eq!(
             (failure.kind, failure.message.as_str()),

@@ -228,10 +228,17 @@ fn legacy_functions_become_tools() {
     assert_eq!((&second, losses.len()), (&request, 0));
 }
 
+fn assert_named(cases: impl IntoIterator<Item = (Value, &'static str)>) {
+    for (body, param) in cases {
+        let failure = parse_request(&body.to_string()).unwrap_err();
+        assert_eq!(failure.param.as_deref(), Some(param), "{body}");
+    }
+}
+
 #[test]
-fn wrong_fields_are_named() {
+fn wrong_messages_are_named() {
     let user = json!([{"role": "user", "content": "x"}]);
-    for (body, param) in [
+    assert_named([
         (json!({"messages": user}), "model"),
         (json!({"model": "", "messages": user}), "model"),
         (json!({"model": "m"}), "messages"),
@@ -278,6 +285,13 @@ fn wrong_fields_are_named() {
             ),
             "messages[0].tool_calls[0].function.name",
         ),
+    ]);
+}
+
+#[test]
+fn wrong_fields_are_named() {
+    let user = json!([{"role": "user", "content": "x"}]);
+    assert_named([
         (
             json!({"model": "m", "messages": user, "temperature": "hot"}),
             "temperature",
@@ -304,10 +318,7 @@ fn wrong_fields_are_named() {
             json!({"model": "m", "messages": user, "metadata": []}),
             "metadata",
         ),
-    ] {
-        let failure = parse_request(&body.to_string()).unwrap_err();
-        assert_eq!(failure.param.as_deref(), Some(param), "{body}");
-    }
+    ]);
     for text in [
         r#"{"model":"m","messages":[{"role":"user","content":"x"}],"seed":18446744073709551616}"#,
         r#"{"model":"m","messages":[{"role":"user","content":"x"}],"seed":1e400}"#,

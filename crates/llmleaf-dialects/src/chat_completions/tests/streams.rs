@@ -46,7 +46,7 @@ fn plain(sse: &str) -> Plain {
     for line in sse.lines() {
         let Some(Ok(chunk)) = line
             .strip_prefix("data:")
-            .map(|data| serde_json::from_str::<Value>(data))
+            .map(serde_json::from_str::<Value>)
         else {
             continue;
         };
