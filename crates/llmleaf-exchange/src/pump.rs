@@ -9,6 +9,9 @@ use llmleaf_model::{Collector, Delta, Event, Failure, FailureKind, Grammar, Usag
 /// Most bytes held back before the first content.
 const HOLD_BYTES: usize = 1024 * 1024;
 
+/// Most bytes of text, reasoning, arguments and media in an answer that is collected from a stream.
+const COLLECT_BYTES: u64 = 128 * 1024 * 1024;
+
 /// How a stream reaches the consumer.
 pub(crate) enum Mode {
     /// Same dialect: frames go through.
@@ -31,6 +34,8 @@ pub(crate) struct Meter {
     pub bytes_since_usage: u64,
     /// Bytes of text, reasoning and arguments in all.
     pub bytes: u64,
+    /// Bytes of media, in base64.
+    pub media_bytes: u64,
     /// Content came: the exchange is committed.
     pub committed: bool,
     /// The provider said that the answer is complete.
@@ -67,6 +72,10 @@ impl Meter {
                 self.bytes += length;
                 self.bytes_since_usage += length;
             }
+            Event::BlockDelta {
+                delta: Delta::MediaData(data),
+                ..
+            } => self.media_bytes += data.len() as u64,
             Event::ResponseEnd => self.ended = true,
             _ => {}
         }
@@ -213,6 +222,10 @@ impl Pump {
         match &mut self.mode {
             Mode::Relay { .. } => {}
             Mode::Encode(encoder) => encoder.encode(&event, &mut self.held),
+            Mode::Collect(_) if self.meter.bytes + self.meter.media_bytes > COLLECT_BYTES => {
+                let message = "the provider's answer is too large to be collected";
+                return Err(Failure::upstream(FailureKind::InvalidResponse, message).into());
+            }
             Mode::Collect(collector) => {
                 // Errors were taken out above.
                 let _ = collector.push(event);

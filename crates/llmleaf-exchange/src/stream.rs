@@ -17,6 +17,9 @@ use std::time::Duration;
 /// Most bytes gathered for the consumer in one go.
 const GATHER_BYTES: usize = 64 * 1024;
 
+/// Most chunks read before other exchanges of the thread get their turn.
+const CHUNKS_PER_TURN: u32 = 256;
+
 /// How long the end of the consumer's body waits for the end of the upstream's, once all of the answer is delivered:
 /// a connection whose body was read to its end can be used again.
 const LINGER: Duration = Duration::from_millis(100);
@@ -96,7 +99,14 @@ fn turn(
 ) -> Poll<Turn> {
     let mut read = false;
     let mut turn = None;
+    let mut budget = CHUNKS_PER_TURN;
     while turn.is_none() && run.out.pending() < GATHER_BYTES {
+        if budget == 0 {
+            // An upstream that always has more must not keep this thread from its other exchanges.
+            cx.waker().wake_by_ref();
+            break;
+        }
+        budget -= 1;
         match body.poll_chunk(cx) {
             Poll::Ready(Some(Ok(chunk))) => {
                 read = true;
@@ -115,7 +125,7 @@ fn turn(
     if let Some(turn) = turn {
         return Poll::Ready(turn);
     }
-    if run.out.pending() > 0 {
+    if run.out.pending() > 0 && !watch.is_over(run.node.shared.now()) {
         return Poll::Ready(Turn::Deliver);
     }
     run.poll_alarm(watch, cx).map(Turn::Expired)

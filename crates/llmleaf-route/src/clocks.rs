@@ -111,6 +111,11 @@ impl Watch {
         own.min_by_time(total)
     }
 
+    /// The exchange as a whole is out of time, however busy it is.
+    pub fn is_over(&self, now: Millis) -> bool {
+        now >= self.ends
+    }
+
     /// The clock that has run out, if one has.
     pub fn expired(&self, now: Millis) -> Option<Clock> {
         let (at, clock) = self.deadline();

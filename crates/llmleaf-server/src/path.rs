@@ -10,7 +10,6 @@ use std::borrow::Cow;
 const PREFIXES: &[(&str, Option<Dialect>)] = &[
     ("/openai", Some(Dialect::ChatCompletions)),
     ("/anthropic", Some(Dialect::Messages)),
-    ("/openrouter", Some(Dialect::ChatCompletions)),
     ("/api", None),
 ];
 
@@ -97,7 +96,7 @@ pub fn hint(path: &str) -> &'static str {
         }
         p if p.contains("embeddings") => "embeddings are not served by this version",
         p if p.contains("completions") => "did you mean /v1/chat/completions?",
-        p if p.contains("generateContent") => "the Gemini dialect is not served by this version",
+        p if p.contains("generateContent") => "this dialect is not served by this version",
         _ => "GET /v1/openapi.json lists every endpoint",
     }
 }

@@ -120,13 +120,13 @@ pub static ENDPOINTS: &[Endpoint] = &[
         "/v1/chat/completions",
         CHAT,
         Dialect::ChatCompletions,
-        "Chat in the OpenAI dialect, with OpenRouter's extensions.",
+        "Chat completions, whole or streamed, with routing extensions.",
     ),
     post(
         "/v1/messages",
         CHAT,
         Dialect::Messages,
-        "Chat in the Anthropic dialect.",
+        "Messages, whole or streamed.",
     ),
     post(
         "/v1/messages/count_tokens",
