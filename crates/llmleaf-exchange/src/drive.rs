@@ -276,12 +276,12 @@ impl Run {
                 return Poll::Ready(clock);
             }
             let mut deadline = watch.deadline().0;
-            if let Some(pulse) = &mut self.pulse {
-                if now >= pulse.due(self.out.head_sent()) {
-                    pulse.sent(now);
-                    self.stream_head();
-                    self.out.write(self.job.dialect.keep_alive());
-                }
+            if let Some(pulse) = &mut self.pulse
+                && now >= pulse.due(self.out.head_sent())
+            {
+                pulse.sent(now);
+                self.stream_head();
+                self.out.write(self.job.dialect.keep_alive());
             }
             if let Some(pulse) = &self.pulse {
                 deadline = deadline.min(pulse.due(self.out.head_sent()));
