@@ -1,22 +1,337 @@
-//! The description of the API, made from the registry.
+//! The description of the API: OpenAPI 3.1, made from the registry.
+//!
+//! A new row of the registry is described without a word here; a new [`Operation`] has to say what it takes and gives.
+//! Bodies of the vendors' own operations are described as open objects with what this gateway needs of them and a link
+//! to the vendor's reference: the rest goes through, so a copy of the vendor's schema would forbid more than we do.
+//!
+//! OpenAPI has no path parameter that spans slashes. A model's name with slashes can be given percent-encoded, as
+//! generated clients do, or as it is.
 
-use crate::registry::ENDPOINTS;
+mod schemas;
+#[cfg(test)]
+mod tests;
+
+use crate::discovery::query::KINDS;
+use crate::registry::{AuthClass, ENDPOINTS, Endpoint, Operation};
+use llmleaf_dialects::Dialect;
 use serde_json::{Map, Value, json};
+
+/// Where a vendor documents an operation: page, and the body's required fields.
+struct Vendor {
+    reference: &'static str,
+    required: &'static [&'static str],
+}
 
 /// The document, as JSON text.
 pub fn document() -> String {
-    let mut paths = Map::new();
+    let mut paths: Map<String, Value> = Map::new();
     for endpoint in ENDPOINTS {
         let methods = paths.entry(endpoint.path).or_insert_with(|| json!({}));
         if let Value::Object(methods) = methods {
-            let operation = json!({"summary": endpoint.summary, "responses": {"default": {"description": "see summary"}}});
-            methods.insert(endpoint.method.as_str().to_ascii_lowercase(), operation);
+            let method = endpoint.method.as_str().to_ascii_lowercase();
+            methods.insert(method, operation(endpoint));
         }
     }
     json!({
         "openapi": "3.1.0",
-        "info": {"title": "llmleaf", "version": env!("CARGO_PKG_VERSION")},
+        "info": {
+            "title": "llmleaf",
+            "summary": "One endpoint in front of every LLM provider.",
+            "description": "Vendor-shaped prefixes (/openai, /anthropic, /openrouter, /api) reach the same paths, and \
+                paths below /v1 are also found without it. A request body is read as JSON whatever its Content-Type.",
+            "version": env!("CARGO_PKG_VERSION"),
+            "license": {"name": "LGPL-3.0-or-later", "identifier": "LGPL-3.0-or-later"},
+        },
+        "servers": [{"url": "/"}],
+        "tags": [
+            {"name": "chat", "description": "Operations that a provider serves."},
+            {"name": "models", "description": "What can be asked for."},
+            {"name": "service", "description": "The gateway itself."},
+            {"name": "admin", "description": "Read-only; 404 where no admin token is configured."},
+        ],
         "paths": paths,
+        "components": {
+            "schemas": schemas::all(),
+            "securitySchemes": security_schemes(),
+            "headers": {
+                "RequestId": {
+                    "description": "Names the request in logs and usage records.",
+                    "schema": {"type": "string"},
+                },
+            },
+        },
     })
     .to_string()
+}
+
+fn operation(endpoint: &Endpoint) -> Value {
+    let mut operation = json!({
+        "operationId": operation_id(endpoint),
+        "summary": endpoint.summary,
+        "tags": [tag(endpoint.operation)],
+        "security": security(endpoint.auth),
+        "responses": responses(endpoint),
+    });
+    let parameters = parameters(endpoint);
+    if let Value::Object(fields) = &mut operation {
+        if !parameters.is_empty() {
+            fields.insert("parameters".into(), parameters.into());
+        }
+        if let Some(vendor) = vendor(endpoint) {
+            let page = json!({"url": vendor.reference});
+            fields.insert("externalDocs".into(), page);
+            fields.insert("requestBody".into(), request_body(&vendor));
+        }
+    }
+    operation
+}
+
+/// `getV1Models` for `GET /v1/models`: unique because method and path are.
+fn operation_id(endpoint: &Endpoint) -> String {
+    let mut id = endpoint.method.as_str().to_ascii_lowercase();
+    let words = endpoint
+        .path
+        .split(|c: char| !c.is_ascii_alphanumeric())
+        .filter(|word| !word.is_empty());
+    for word in words {
+        let (first, rest) = word.split_at(1);
+        id.push_str(&first.to_ascii_uppercase());
+        id.push_str(rest);
+    }
+    id
+}
+
+fn tag(operation: Operation) -> &'static str {
+    match operation {
+        Operation::Exchange(_) => "chat",
+        Operation::Models | Operation::Model => "models",
+        Operation::OpenApi | Operation::Alive | Operation::Ready | Operation::Probe => "service",
+        Operation::AdminRoutes | Operation::AdminHealth | Operation::AdminKeys => "admin",
+    }
+}
+
+fn vendor(endpoint: &Endpoint) -> Option<Vendor> {
+    use llmleaf_exchange::Operation::{Chat, CountTokens};
+    let Operation::Exchange(operation) = endpoint.operation else {
+        return None;
+    };
+    Some(match (endpoint.dialect, operation) {
+        (Dialect::ChatCompletions, Chat | CountTokens) => Vendor {
+            reference: "https://platform.openai.com/docs/api-reference/chat/create",
+            required: &["model", "messages"],
+        },
+        // The vendor also wants `max_tokens`; where it is left out, the target's own default stands.
+        (Dialect::Messages, Chat) => Vendor {
+            reference: "https://docs.claude.com/en/api/messages",
+            required: &["model", "messages"],
+        },
+        (Dialect::Messages, CountTokens) => Vendor {
+            reference: "https://docs.claude.com/en/api/messages-count-tokens",
+            required: &["model", "messages"],
+        },
+    })
+}
+
+fn request_body(vendor: &Vendor) -> Value {
+    let schema = json!({
+        "type": "object",
+        "required": vendor.required,
+        "properties": {
+            "model": {"type": "string", "minLength": 1, "description": "A name from GET /v1/models."},
+            "messages": {"type": "array", "items": {"type": "object"}},
+            "stream": {"type": ["boolean", "null"]},
+        },
+        "additionalProperties": true,
+        "externalDocs": {"url": vendor.reference},
+    });
+    json!({"required": true, "content": {"application/json": {"schema": schema}}})
+}
+
+fn parameters(endpoint: &Endpoint) -> Vec<Value> {
+    let query = |name: &str, description: &str, schema: Value| json!({"name": name, "in": "query", "description": description, "schema": schema});
+    let text = || json!({"type": "string"});
+    let kinds: Vec<&str> = KINDS.iter().map(|(name, _)| *name).collect();
+    let admin = json!({
+        "name": "x-admin-token",
+        "in": "header",
+        "description": "With the right token, entries also say where they lead (`endpoints`), and wildcards and \
+            prefixes are listed. A wrong one changes nothing.",
+        "schema": {"type": "string"},
+    });
+    match endpoint.operation {
+        Operation::Models => vec![
+            query(
+                "limit",
+                "Entries per page; without it the list is whole.",
+                json!({"type": "integer", "minimum": 1, "maximum": 1000}),
+            ),
+            query(
+                "after_id",
+                "Only names behind this one. Not with before_id.",
+                text(),
+            ),
+            query(
+                "before_id",
+                "The last names before this one. Not with after_id.",
+                text(),
+            ),
+            query(
+                "offset",
+                "Entries to pass over.",
+                json!({"type": "integer", "minimum": 0}),
+            ),
+            query(
+                "type",
+                "What the model does.",
+                json!({"type": "string", "enum": kinds}),
+            ),
+            query("search", "Part of the name, in any case.", text()),
+            admin,
+        ],
+        Operation::Model => vec![
+            json!({
+                "name": "id",
+                "in": "path",
+                "required": true,
+                "description": "The model's name; slashes may be percent-encoded.",
+                "schema": {"type": "string", "minLength": 1},
+            }),
+            admin,
+        ],
+        _ => Vec::new(),
+    }
+}
+
+/// Statuses that a consumer endpoint may answer beside its success.
+const FAILURES: &[(&str, &str)] = &[
+    (
+        "400",
+        "The request cannot be meant, or a provider refused it.",
+    ),
+    ("401", "No credential, or one that is not accepted."),
+    ("404", "No such model."),
+];
+
+/// Statuses that come only with a body or from a provider.
+const EXCHANGE_FAILURES: &[(&str, &str)] = &[
+    ("402", "The provider's account has no credit left."),
+    ("403", "The key may not use this model."),
+    ("413", "The body is larger than `server.max_body_bytes`."),
+    ("415", "The body's Content-Encoding is not supported."),
+    ("429", "Too many requests; see Retry-After."),
+    ("500", "A fault of the gateway."),
+    ("502", "The provider failed, or could not be reached."),
+    ("503", "The gateway or the provider is overloaded."),
+    ("504", "The provider took too long."),
+];
+
+fn responses(endpoint: &Endpoint) -> Value {
+    let mut all = Map::new();
+    all.insert("200".into(), with_request_id(success(endpoint)));
+    let failure = |description: &str| {
+        let schema = error_schema(endpoint);
+        with_request_id(json!({
+            "description": description,
+            "content": {"application/json": {"schema": schema}},
+        }))
+    };
+    let mut add = |list: &[(&str, &str)]| {
+        for (status, description) in list {
+            all.insert((*status).into(), failure(description));
+        }
+    };
+    match endpoint.auth {
+        AuthClass::Consumer => add(FAILURES),
+        AuthClass::Admin => add(&[
+            ("401", "No admin token, or a wrong one."),
+            ("404", "No admin token is configured."),
+        ]),
+        AuthClass::Public => {}
+    }
+    if let Operation::Exchange(_) = endpoint.operation {
+        add(EXCHANGE_FAILURES);
+    }
+    if endpoint.operation == Operation::Ready {
+        let draining = json!({"description": "The node drains.", "content": plain()});
+        all.insert("503".into(), with_request_id(draining));
+    }
+    all.insert("default".into(), failure("Any other failure."));
+    all.into()
+}
+
+fn with_request_id(mut response: Value) -> Value {
+    if let Value::Object(fields) = &mut response {
+        let headers = json!({"x-request-id": {"$ref": "#/components/headers/RequestId"}});
+        fields.insert("headers".into(), headers);
+    }
+    response
+}
+
+fn success(endpoint: &Endpoint) -> Value {
+    let of = |name: &str| json!({"application/json": {"schema": schemas::reference(name)}});
+    let open = || json!({"application/json": {"schema": {"type": "object"}}});
+    let (description, content) = match endpoint.operation {
+        Operation::Exchange(llmleaf_exchange::Operation::Chat) => (
+            "The answer, as the vendor documents it; events where `stream` is true.",
+            json!({
+                "application/json": {"schema": {"type": "object"}},
+                "text/event-stream": {"schema": {"type": "string"}},
+            }),
+        ),
+        Operation::Exchange(llmleaf_exchange::Operation::CountTokens) => {
+            ("The count.", of("TokenCount"))
+        }
+        Operation::Models => ("The models.", of("ModelList")),
+        Operation::Model => ("The model.", of("Model")),
+        Operation::OpenApi => ("This document.", open()),
+        Operation::Alive | Operation::Ready => ("It does.", plain()),
+        Operation::Probe => ("Somebody is there.", json!({})),
+        Operation::AdminRoutes => ("Routes and prefixes.", of("AdminRoutes")),
+        Operation::AdminHealth => ("Health and usage records.", of("AdminHealth")),
+        Operation::AdminKeys => ("The keys.", of("AdminKeys")),
+    };
+    json!({"description": description, "content": content})
+}
+
+fn plain() -> Value {
+    json!({"text/plain": {"schema": {"type": "string"}}})
+}
+
+/// Errors of discovery come in the caller's dialect, those of all else in the endpoint's.
+fn error_schema(endpoint: &Endpoint) -> Value {
+    let (openai, anthropic) = (
+        schemas::reference("OpenAiError"),
+        schemas::reference("AnthropicError"),
+    );
+    match (endpoint.operation, endpoint.dialect) {
+        (Operation::Models | Operation::Model, _) => json!({"anyOf": [openai, anthropic]}),
+        (_, Dialect::ChatCompletions) => openai,
+        (_, Dialect::Messages) => anthropic,
+    }
+}
+
+fn security(auth: AuthClass) -> Value {
+    match auth {
+        AuthClass::Public => json!([]),
+        AuthClass::Consumer => json!([
+            {"bearer": []}, {"basic": []}, {"xApiKey": []}, {"apiKey": []}, {"xGoogApiKey": []},
+        ]),
+        AuthClass::Admin => json!([{"adminToken": []}]),
+    }
+}
+
+fn security_schemes() -> Value {
+    let header = |name: &str, description: &str| json!({"type": "apiKey", "in": "header", "name": name, "description": description});
+    json!({
+        "bearer": {
+            "type": "http",
+            "scheme": "bearer",
+            "description": "A key as `llmleaf key new` prints it, or base64 of `id:password`.",
+        },
+        "basic": {"type": "http", "scheme": "basic", "description": "The key's id and password."},
+        "xApiKey": header("x-api-key", "The bearer's value, as Anthropic's clients send it."),
+        "apiKey": header("api-key", "The bearer's value, as Azure's clients send it."),
+        "xGoogApiKey": header("x-goog-api-key", "The bearer's value, as Google's clients send it."),
+        "adminToken": header("x-admin-token", "`server.admin_token`."),
+    })
 }

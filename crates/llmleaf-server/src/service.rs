@@ -44,7 +44,7 @@ pub async fn serve(worker: Rc<Worker>, request: Request<Incoming>) -> Reply {
     let id = worker.ids.of(request.headers(), millis);
     let uri_path = request.uri().path().to_owned();
     let canonical = path::canonical(&uri_path);
-    let dialect = canonical.dialect;
+    let dialect = discovery::dialect(&canonical.path, canonical.dialect, request.headers());
     let call = Call {
         worker,
         id: Arc::clone(&id),
@@ -89,8 +89,7 @@ impl Call {
                     authenticate::principal(&app.authenticator, &app.hashing, request.headers())
                         .await
                         .map_err(|error| reply::unauthorised(&error))?;
-                self.consumer(endpoint, rest, dialect, principal, request)
-                    .await
+                self.consumer(endpoint, rest, principal, request).await
             }
         }
     }
@@ -116,14 +115,10 @@ impl Call {
         path: &str,
     ) -> Result<Reply, Failure> {
         let app = &self.worker.app;
-        let Some(token) = &app.admin_token else {
+        if app.admin_token.is_none() {
             return Err(unknown(path));
-        };
-        let given = headers
-            .get("x-admin-token")
-            .map(HeaderValue::as_bytes)
-            .unwrap_or_default();
-        if !token.ct_eq(given) {
+        }
+        if !admin::admitted(app, headers) {
             let message = "the admin surface wants its token in `x-admin-token`";
             return Err(Failure::new(
                 Origin::Consumer,
@@ -142,7 +137,6 @@ impl Call {
         self,
         endpoint: &Endpoint,
         rest: Option<&str>,
-        dialect: Dialect,
         principal: Principal,
         request: Request<Incoming>,
     ) -> Result<Reply, Failure> {
@@ -157,7 +151,12 @@ impl Call {
                 rest.unwrap_or_default(),
                 request.headers(),
             ),
-            _ => discovery::models(&self.worker.app, &principal, request.uri().query(), dialect),
+            _ => discovery::models(
+                &self.worker.app,
+                &principal,
+                request.uri().query(),
+                request.headers(),
+            ),
         }
     }
 

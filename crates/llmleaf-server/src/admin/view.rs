@@ -1,0 +1,65 @@
+//! Values of other crates as the admin surface shows them. Units stand last in names.
+
+use llmleaf_exchange::{LossPolicy, UsageRecord};
+use llmleaf_route::Clocks;
+use serde_json::{Value, json};
+use std::time::Duration;
+
+/// The five clocks, as config keys name them.
+pub fn clocks(clocks: &Clocks) -> Value {
+    json!({
+        "connect_ms": millis(clocks.connect),
+        "headers_ms": millis(clocks.headers),
+        "first_content_ms": millis(clocks.first_content),
+        "idle_ms": millis(clocks.idle),
+        "total_ms": millis(clocks.total),
+    })
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// A loss policy, as config writes it.
+pub fn loss_policy(policy: LossPolicy) -> &'static str {
+    match policy {
+        LossPolicy::Report => "report",
+        LossPolicy::Error => "error",
+        LossPolicy::Reroute => "reroute",
+    }
+}
+
+/// A usage record, named as in the log.
+pub fn record(record: &UsageRecord) -> Value {
+    let usage = &record.usage;
+    json!({
+        "request_id": &*record.request_id,
+        "attempt": record.attempt,
+        "key": &*record.key,
+        "dialect": record.dialect,
+        "model": &*record.model,
+        "provider": &*record.provider,
+        "upstream_model": &*record.upstream_model,
+        "stream": record.stream,
+        "outcome": record.outcome.as_str(),
+        "failure": record.failure,
+        "status": record.status,
+        "grade": record.grade.as_str(),
+        "usage": {
+            "input": usage.input,
+            "input_cache_read": usage.input_cache_read,
+            "input_cache_write": usage.input_cache_write,
+            "input_cache_write_1h": usage.input_cache_write_1h,
+            "input_audio": usage.input_audio,
+            "output": usage.output,
+            "output_reasoning": usage.output_reasoning,
+            "output_audio": usage.output_audio,
+            "server_tool_calls": usage.server_tool_calls,
+        },
+        "cost_nano_usd": usage.cost_nano_usd,
+        "possibly_billed": record.possibly_billed,
+        "losses": record.losses,
+        "first_content_ms": record.first_content_ms,
+        "total_ms": record.total_ms,
+    })
+}

@@ -1,0 +1,163 @@
+//! A model as clients of three families read it.
+//!
+//! What a family calls unknown: Anthropic's API documents an epoch value for an unknown release date and null for
+//! limits and capabilities (its specification, read 2026-11). OpenRouter's prices are strings, never null, and its own
+//! catalogue writes `"-1"` for a price that is not fixed (`openrouter/auto`); `"0"` would say that the model is free.
+
+use llmleaf_dialects::{ChatWire, Dialect};
+use llmleaf_exchange::Upstream;
+use serde::Serialize;
+
+/// No price is known.
+const NO_PRICE: &str = "-1";
+
+/// One model.
+#[derive(Debug, Serialize)]
+pub struct Entry<'a> {
+    /// The name to ask for.
+    pub id: &'a str,
+    object: &'static str,
+    r#type: &'static str,
+    created: u64,
+    created_at: &'static str,
+    owned_by: &'static str,
+    display_name: &'a str,
+    name: &'a str,
+    canonical_slug: &'a str,
+    description: &'static str,
+    capabilities: Option<()>,
+    max_input_tokens: Option<u64>,
+    max_tokens: Option<u64>,
+    context_length: Option<u64>,
+    architecture: Architecture,
+    pricing: Pricing,
+    top_provider: TopProvider,
+    per_request_limits: Option<()>,
+    supported_parameters: Vec<&'static str>,
+    default_parameters: Option<()>,
+    supported_voices: Option<()>,
+    links: Links,
+    /// Where it leads, for the admin view.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub endpoints: Option<Vec<Endpoint<'a>>>,
+}
+
+#[derive(Debug, Serialize)]
+struct Architecture {
+    input_modalities: &'static [&'static str],
+    output_modalities: &'static [&'static str],
+    modality: &'static str,
+    tokenizer: &'static str,
+    instruct_type: Option<()>,
+}
+
+#[derive(Debug, Serialize)]
+struct Pricing {
+    prompt: &'static str,
+    completion: &'static str,
+}
+
+#[derive(Debug, Serialize)]
+struct TopProvider {
+    context_length: Option<u64>,
+    max_completion_tokens: Option<u64>,
+    is_moderated: bool,
+}
+
+#[derive(Debug, Serialize)]
+struct Links {
+    details: String,
+}
+
+/// A target, for the admin view.
+#[derive(Debug, Serialize)]
+pub struct Endpoint<'a> {
+    /// Configured name of the provider.
+    pub provider: &'a str,
+    /// The model's name there; `None` for whatever was asked for.
+    pub model: Option<&'a str>,
+    /// It is passed over at the moment.
+    pub down: bool,
+    /// `route` or `prefix`.
+    pub source: &'static str,
+}
+
+impl<'a> Entry<'a> {
+    /// A model of this name, led to these providers.
+    pub fn new<'u>(id: &'a str, upstreams: impl Iterator<Item = &'u Upstream> + Clone) -> Self {
+        Self {
+            id,
+            object: "model",
+            r#type: "model",
+            created: 0,
+            created_at: "1970-01-01T00:00:00Z",
+            owned_by: "llmleaf",
+            display_name: id,
+            name: id,
+            canonical_slug: id,
+            description: "",
+            capabilities: None,
+            max_input_tokens: None,
+            max_tokens: None,
+            context_length: None,
+            // Every operation of this version is chat, and chat takes and gives text; what else a model
+            // takes is not known.
+            architecture: Architecture {
+                input_modalities: &["text"],
+                output_modalities: &["text"],
+                modality: "text->text",
+                tokenizer: "Other",
+                instruct_type: None,
+            },
+            pricing: Pricing {
+                prompt: NO_PRICE,
+                completion: NO_PRICE,
+            },
+            top_provider: TopProvider {
+                context_length: None,
+                max_completion_tokens: None,
+                is_moderated: false,
+            },
+            per_request_limits: None,
+            supported_parameters: PARAMETERS
+                .iter()
+                .copied()
+                .filter(|name| upstreams.clone().all(|upstream| takes(upstream, name)))
+                .collect(),
+            default_parameters: None,
+            supported_voices: None,
+            links: Links {
+                details: format!("/v1/models/{}", super::query::encode(id)),
+            },
+            endpoints: None,
+        }
+    }
+}
+
+/// Parameters of chat that are worth telling, by their OpenAI names.
+const PARAMETERS: &[&str] = &[
+    "max_tokens",
+    "temperature",
+    "top_p",
+    "stop",
+    "frequency_penalty",
+    "presence_penalty",
+    "tools",
+    "tool_choice",
+];
+
+/// Those of [`PARAMETERS`] that the Anthropic wire has no field for.
+const NOT_IN_MESSAGES: &[&str] = &["frequency_penalty", "presence_penalty"];
+
+/// Whether a provider's wire has the parameter. A model may still refuse it.
+fn takes(upstream: &Upstream, parameter: &str) -> bool {
+    match upstream.wire(Dialect::ChatCompletions) {
+        Some((ChatWire::Completions(quirks), _)) => {
+            let refused = &quirks.request.unsupported;
+            !refused.iter().any(|name| name == parameter)
+        }
+        Some((ChatWire::Messages(_), _)) => !NOT_IN_MESSAGES.contains(&parameter),
+        // Answered here: everything is read.
+        None => true,
+    }
+}
