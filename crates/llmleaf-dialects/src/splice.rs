@@ -38,7 +38,8 @@ impl<'a> Splices<'a> {
     /// The edited text. Edits out of bounds or off character borders are passed over (`debug_assert`ed).
     pub fn apply(mut self, text: &str) -> Vec<u8> {
         // An insertion comes before an edit that starts at the same place.
-        self.edits.sort_by_key(|(range, _)| (range.start, range.end));
+        self.edits
+            .sort_by_key(|(range, _)| (range.start, range.end));
         let grown: usize = self.edits.iter().map(|(_, with)| with.len()).sum();
         let mut out = Vec::with_capacity(text.len() + grown);
         let mut at = 0;

@@ -38,7 +38,7 @@ pub(super) struct Chunk<'a> {
     pub provider: Raw<'a>,
     /// An envelope in which one service reports errors at status 200.
     #[serde(borrow)]
-    pub base_resp: Maybe<BaseResp<'a>>,
+    pub base_resp: Maybe<Box<BaseResp<'a>>>,
     /// Addresses of sources, for the answer as a whole.
     #[serde(borrow)]
     pub citations: Raw<'a>,
@@ -61,8 +61,9 @@ pub(super) struct WireChoice<'a> {
     pub index: Integer,
     #[serde(borrow)]
     pub delta: Maybe<WireMessage<'a>>,
+    /// Boxed, like all that few chunks have: a chunk is moved about while it is read.
     #[serde(borrow)]
-    pub message: Maybe<WireMessage<'a>>,
+    pub message: Maybe<Box<WireMessage<'a>>>,
     #[serde(borrow)]
     pub finish_reason: Text<'a>,
     #[serde(borrow)]
@@ -90,11 +91,11 @@ pub(super) struct WireMessage<'a> {
     #[serde(borrow)]
     pub tool_calls: List<WireToolCall<'a>>,
     #[serde(borrow)]
-    pub function_call: Maybe<WireFunction<'a>>,
+    pub function_call: Maybe<Box<WireFunction<'a>>>,
     #[serde(borrow)]
     pub annotations: Raw<'a>,
     #[serde(borrow)]
-    pub audio: Maybe<WireAudio<'a>>,
+    pub audio: Maybe<Box<WireAudio<'a>>>,
     #[serde(borrow)]
     pub images: List<WireImage<'a>>,
 }

@@ -12,8 +12,6 @@ use llmleaf_model::{Event, Failure, FailureKind};
 pub(super) struct ChunkDecoder {
     end: EndMarker,
     reading: Reading,
-    /// Something that is part of a response was seen.
-    seen: bool,
     ended: bool,
 }
 
@@ -22,7 +20,6 @@ impl ChunkDecoder {
         Self {
             end: quirks.stream.end,
             reading: Reading::default(),
-            seen: false,
             ended: false,
         }
     }
@@ -59,7 +56,6 @@ impl ChunkDecoder {
             });
             return;
         }
-        self.seen = true;
         self.reading.take(&chunk, out);
     }
 }
@@ -73,10 +69,11 @@ impl Decoder for ChunkDecoder {
             return self.fail(corrupt("not UTF-8"), out);
         };
         if text == "[DONE]" {
-            if self.seen {
-                self.complete(out);
-            } else {
+            // As in a whole response, an answer has at least one choice: a report alone is none.
+            if self.reading.assembly.is_empty() {
                 self.fail(corrupt("a stream that says nothing"), out);
+            } else {
+                self.complete(out);
             }
         } else if frame.event.as_deref() == Some(b"error") {
             self.fail(errors::in_band(text), out);

@@ -90,7 +90,7 @@ impl Reading {
         };
         self.assembly.touch(index);
         // Beside a delta, a whole message repeats what the deltas said.
-        if let Some(message) = wire.delta.0.as_ref().or(wire.message.0.as_ref()) {
+        if let Some(message) = wire.delta.0.as_ref().or(wire.message.0.as_deref()) {
             self.message(index, message, out);
         }
         if let Some(raw) = wire.logprobs.0

@@ -185,8 +185,14 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for List<T> {
             expecting!("a list");
             fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<List<T>, A::Error> {
                 let mut items = Vec::new();
-                while let Some(item) = seq.next_element::<Maybe<T>>()? {
-                    items.extend(item.0);
+                while let Some(Maybe(item)) = seq.next_element::<Maybe<T>>()? {
+                    if let Some(item) = item {
+                        // One is what there is, nearly always.
+                        if items.is_empty() {
+                            items.reserve_exact(1);
+                        }
+                        items.push(item);
+                    }
                 }
                 Ok(List(items))
             }
