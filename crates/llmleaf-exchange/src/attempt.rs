@@ -257,7 +257,7 @@ pub(crate) async fn send(
         ));
     };
     let clocks = clocks(run, candidate);
-    let mut watch = Watch::new(clocks, run.began, run.node.shared.now());
+    let mut watch = Watch::new(clocks, run.node.shared.now());
     let mut call = pin!(pool.call(origin, request, clocks.connect));
     attempt.sent = true;
     let response = match run.wait(&watch, call.as_mut()).await {
@@ -394,7 +394,7 @@ async fn echo(run: &mut Run, attempt: &mut Attempt) -> Result<(), Failure> {
     let steps = llmleaf_providers::echo::answer(&request);
     let candidate = run.job.resolved.chain.first().cloned();
     let clocks = candidate.map_or(FALLBACK_CLOCKS, |c| clocks(run, &c));
-    let mut watch = Watch::new(clocks, run.began, run.node.shared.now());
+    let mut watch = Watch::new(clocks, run.node.shared.now());
     watch.headers(run.node.shared.now());
     let mode = stream::mode_across(run);
     stream::script(

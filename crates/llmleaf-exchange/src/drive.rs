@@ -10,7 +10,7 @@ use http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use llmleaf_dialects::ReplyContext;
 use llmleaf_model::{ChatRequest, Failure, FailureKind, Loss, Origin};
-use llmleaf_route::{Candidate, Clock, Millis, Plan, Step, Watch};
+use llmleaf_route::{Candidate, Clock, Plan, Step, Watch};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
@@ -21,7 +21,6 @@ pub(crate) struct Run {
     pub node: Rc<Node>,
     pub job: Job,
     pub out: Outlet,
-    pub began: Millis,
     /// The request parsed whole; made when a target first needs it.
     pub canonical: Option<Rc<ChatRequest>>,
     /// What the current attempt could not express.
@@ -48,7 +47,6 @@ pub(crate) async fn run(node: Rc<Node>, job: Job, out: Outlet) {
         node,
         job,
         out,
-        began,
         canonical: None,
         losses: Vec::new(),
         attempts: 0,

@@ -40,10 +40,6 @@ pub(crate) fn timeout(clock: Clock, clocks: &Clocks) -> Failure {
     let mut failure = Failure::upstream(FailureKind::Timeout, message);
     failure.code = Some(format!("{}_timeout", clock.as_str()));
     failure.possibly_billed = true;
-    if clock == Clock::Total {
-        // The whole exchange is out of time: no other target has any.
-        failure.retry = llmleaf_model::Retry::Never;
-    }
     failure
 }
 

@@ -3,7 +3,7 @@
 use crate::Millis;
 use std::time::Duration;
 
-/// The five limits of an exchange.
+/// The five limits of an attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Clocks {
     /// Name resolution, TCP and TLS of one attempt.
@@ -14,7 +14,7 @@ pub struct Clocks {
     pub first_content: Duration,
     /// Longest silence between upstream bytes.
     pub idle: Duration,
-    /// The exchange as a whole, all attempts together.
+    /// The attempt as a whole. Each attempt of an exchange has its own, so that a fallback is left some time.
     pub total: Duration,
 }
 
@@ -64,12 +64,12 @@ enum Phase {
 }
 
 impl Watch {
-    /// An attempt begins. `exchange_began` is when the exchange did.
-    pub fn new(clocks: Clocks, exchange_began: Millis, now: Millis) -> Self {
+    /// An attempt begins.
+    pub fn new(clocks: Clocks, now: Millis) -> Self {
         Self {
             clocks,
             began: now,
-            ends: exchange_began.after(clocks.total),
+            ends: now.after(clocks.total),
             last_bytes: now,
             phase: Phase::Headers,
         }
@@ -111,7 +111,7 @@ impl Watch {
         own.min_by_time(total)
     }
 
-    /// The exchange as a whole is out of time, however busy it is.
+    /// The attempt as a whole is out of time, however busy it is.
     pub fn is_over(&self, now: Millis) -> bool {
         now >= self.ends
     }
@@ -147,7 +147,7 @@ mod tests {
 
     #[test]
     fn each_phase_has_its_clock() {
-        let mut watch = Watch::new(CLOCKS, Millis(0), Millis(0));
+        let mut watch = Watch::new(CLOCKS, Millis(0));
         assert_eq!(watch.expired(Millis(99)), None);
         assert_eq!(watch.expired(Millis(100)), Some(Clock::Headers));
         watch.headers(Millis(90));
@@ -167,8 +167,13 @@ mod tests {
     }
 
     #[test]
-    fn the_total_spans_all_attempts() {
-        let watch = Watch::new(CLOCKS, Millis(0), Millis(950));
+    fn the_total_counts_before_any_longer_clock() {
+        let short = Clocks {
+            total: Duration::from_millis(50),
+            ..CLOCKS
+        };
+        let watch = Watch::new(short, Millis(950));
         assert_eq!(watch.deadline(), (Millis(1000), Clock::Total));
+        assert!(!watch.is_over(Millis(999)) && watch.is_over(Millis(1000)));
     }
 }
