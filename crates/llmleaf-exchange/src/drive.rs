@@ -10,7 +10,7 @@ use http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use llmleaf_dialects::ReplyContext;
 use llmleaf_model::{ChatRequest, Failure, FailureKind, Loss, Origin};
-use llmleaf_route::{Candidate, Clock, Plan, Step, Watch};
+use llmleaf_route::{Candidate, Clock, Millis, Plan, Step, Watch};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
@@ -72,7 +72,7 @@ async fn walk(run: &mut Run) -> Result<(), Failure> {
         u64::try_from(left.as_millis()).unwrap_or(u64::MAX)
     });
     let mut plan = Plan::new(cooling, shared.tuning.attempts);
-    let mut waits: Option<Duration> = None;
+    let mut soonest: Option<Millis> = None;
     let mut last = Failure::gateway(FailureKind::Internal, "the route has no target");
     while let Step::Try(index) = plan.step() {
         let Some(candidate) = chain.get(index) else {
@@ -86,10 +86,8 @@ async fn walk(run: &mut Run) -> Result<(), Failure> {
                 if let Some(health) = shared.health(candidate) {
                     health.failure(&failure, shared.now(), shared.tuning.cooldown);
                 }
-                waits = match (waits, failure.retry_after) {
-                    (Some(a), Some(b)) => Some(a.min(b)),
-                    (a, b) => a.or(b),
-                };
+                let asked = failure.retry_after.map(|wait| shared.now().after(wait));
+                soonest = soonest.into_iter().chain(asked).min();
                 tracing::debug!(
                     request_id = &*run.job.request_id,
                     attempt = run.attempts,
@@ -105,8 +103,9 @@ async fn walk(run: &mut Run) -> Result<(), Failure> {
             }
         }
     }
-    // Of several targets that ask to wait, the soonest one is worth waiting for.
-    last.retry_after = waits;
+    // Of several targets that ask to wait, the soonest one is worth waiting for: as long as still remains.
+    let remains = |at: Millis| Duration::from_millis(at.0.saturating_sub(shared.now().0));
+    last.retry_after = soonest.map(remains);
     Err(last)
 }
 
