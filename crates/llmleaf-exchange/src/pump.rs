@@ -99,6 +99,12 @@ impl From<Failure> for Broken {
     }
 }
 
+/// Whether a frame that ends a stream tells the consumer of it by itself: an error as the provider words it. Not a frame
+/// that nobody can read, and not words about the operator's account.
+fn passes(failure: &Failure) -> bool {
+    failure.body.is_some() && !matches!(failure.kind, FailureKind::Credential | FailureKind::Quota)
+}
+
 /// The way from frames to the consumer's bytes.
 pub(crate) struct Pump {
     decoder: Box<dyn Decoder>,
@@ -172,7 +178,9 @@ impl Pump {
         if let Mode::Relay { wire, usage_added } = &self.mode {
             let relayed = wire.relay(frame, *usage_added);
             let seen = self.events(out);
-            if seen.is_err() && !self.meter.committed {
+            if let Err(broken) = &seen
+                && !(self.meter.committed && passes(&broken.failure))
+            {
                 return seen;
             }
             match &relayed {
@@ -181,7 +189,7 @@ impl Pump {
                 Relayed::Hidden => {}
             }
             return seen.map_err(|broken| Broken {
-                told: broken.failure.body.is_some(),
+                told: true,
                 ..broken
             });
         }
