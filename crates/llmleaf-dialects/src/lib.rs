@@ -14,6 +14,7 @@
 
 pub mod assembly;
 pub mod chat_completions;
+pub mod envelope;
 pub mod head;
 pub mod messages;
 pub mod object;

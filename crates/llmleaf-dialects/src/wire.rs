@@ -1,5 +1,6 @@
 //! The two tables in which a new dialect is one row each: consumer end and provider end.
 
+use crate::envelope::Enveloped;
 use crate::{
     Decoder, Encoder, Frame, Head, Relayed, Rendered, Reply, ReplyContext, Target,
     chat_completions, messages,
@@ -178,8 +179,26 @@ impl ChatWire {
     /// A decoder for one stream.
     pub fn decoder(&self) -> Box<dyn Decoder> {
         match self {
-            Self::Completions(quirks) => Box::new(chat_completions::events::decoder(quirks)),
-            Self::Messages(quirks) => Box::new(messages::events::decoder(quirks)),
+            Self::Completions(quirks) => {
+                let keys = &[
+                    "\"content\":\"",
+                    "\"content\": \"",
+                    "\"reasoning_content\":\"",
+                ];
+                Box::new(Enveloped::new(
+                    chat_completions::events::decoder(quirks),
+                    keys,
+                ))
+            }
+            Self::Messages(quirks) => {
+                let keys = &[
+                    "\"text\":\"",
+                    "\"text\": \"",
+                    "\"thinking\":\"",
+                    "\"thinking\": \"",
+                ];
+                Box::new(Enveloped::new(messages::events::decoder(quirks), keys))
+            }
         }
     }
 
