@@ -164,8 +164,25 @@ pub fn invalid_json(error: &serde_json::Error) -> Failure {
     )
 }
 
+/// A body as text that was checked by [`text`] before.
+///
+/// # Errors
+/// Not UTF-8.
+pub fn checked(body: &[u8]) -> Result<&str, Failure> {
+    let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
+    std::str::from_utf8(body).map_err(|_| Failure::invalid("the body is not UTF-8", None))
+}
+
 fn depth_exceeds(text: &str, limit: usize) -> bool {
     let bytes = text.as_bytes();
+    // Most bodies open fewer brackets in all than may be open at once.
+    if memchr::memchr2_iter(b'{', b'[', bytes)
+        .take(limit + 1)
+        .count()
+        <= limit
+    {
+        return false;
+    }
     let mut depth = 0usize;
     let mut at = 0;
     // Only quotes and brackets matter; between them memchr skips. Malformed text may fool the count,

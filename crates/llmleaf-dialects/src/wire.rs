@@ -6,7 +6,7 @@ use crate::{
     chat_completions, messages,
 };
 use bytes::Bytes;
-use llmleaf_model::{ChatRequest, DialectName, Event, Failure, FailureKind, Response};
+use llmleaf_model::{ChatRequest, DialectName, Event, Failure, FailureKind, Response, Usage};
 use serde::Deserialize;
 
 /// A dialect that consumers may speak to us.
@@ -216,6 +216,15 @@ impl ChatWire {
         match self {
             Self::Completions(quirks) => chat_completions::response::parse_response(body, quirks),
             Self::Messages(quirks) => messages::response::parse_response(body, quirks),
+        }
+    }
+
+    /// The usage of an answer that is forwarded as it is, where it can be read without reading the rest; `None` says that
+    /// [`Self::parse_response`] must be asked.
+    pub fn outline(&self, body: &[u8]) -> Option<Usage> {
+        match self {
+            Self::Completions(_) => chat_completions::response::outline(body),
+            Self::Messages(_) => None,
         }
     }
 

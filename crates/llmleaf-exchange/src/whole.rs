@@ -31,6 +31,13 @@ pub(crate) async fn http(
         Ok(Err(error)) => return Err(failure::transport(&error, true)),
         Ok(Ok(body)) => body,
     };
+    if answer.same
+        && !run.job.head.stream
+        && let Some(usage) = answer.wire.outline(&body)
+    {
+        let events = vec![Event::UsageReport(usage), Event::ResponseEnd];
+        return forward(run, attempt, events, body);
+    }
     let events = answer.wire.parse_response(&body);
     if run.job.head.stream {
         let pump = Pump::new(Box::new(crate::attempt::NoFrames), stream::mode_across(run));

@@ -142,8 +142,8 @@ impl Call {
     ) -> Result<Reply, Failure> {
         match endpoint.operation {
             Operation::Exchange(operation) => {
-                self.exchange(operation, endpoint.dialect, principal, request)
-                    .await
+                // Boxed: every other request would carry this one's size about.
+                Box::pin(self.exchange(operation, endpoint.dialect, principal, request)).await
             }
             Operation::Model => discovery::model(
                 &self.worker.app,

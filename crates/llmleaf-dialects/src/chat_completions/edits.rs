@@ -27,7 +27,7 @@ pub fn edit_request(
 ) -> Result<Rendered, Failure> {
     let mut edits = Edits {
         head,
-        text: head::text(body)?,
+        text: head::checked(body)?,
         splices: Splices::new(),
         losses: Vec::new(),
         inserted: String::new(),

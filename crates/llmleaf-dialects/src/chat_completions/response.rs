@@ -7,10 +7,11 @@ use super::events::Reading;
 use super::json::{ObjectWriter, push_list};
 use super::wire::Chunk;
 use super::{Quirks, errors, json_text, usage};
+use crate::object::Object;
 use crate::{Reply, ReplyContext};
 use llmleaf_model::{
     ArtefactKind, Block, BlockKind, Choice, Delta, Event, Failure, FailureKind, Loss, MediaKind,
-    MediaSource, Response, ToolFlavour,
+    MediaSource, Response, ToolFlavour, Usage,
 };
 
 /// Reads a whole response as events, terminal included.
@@ -22,6 +23,23 @@ pub fn parse_response(body: &[u8], _quirks: &Quirks) -> Vec<Event> {
     };
     events.push(terminal);
     events
+}
+
+/// The usage of an answer that is forwarded as it is, read without reading the rest; `None` where the answer must be read
+/// whole: it reports no usage, may hold an error, or is not the shape that this wire has.
+pub fn outline(body: &[u8]) -> Option<Usage> {
+    let text = json_text(body)?;
+    // Quotes inside strings are escaped, so that this finds a key or a whole string and no part of a text.
+    let may_fail = |mark: &str| memchr::memmem::find(text.as_bytes(), mark.as_bytes()).is_some();
+    if may_fail("\"error\"") || may_fail("\"base_resp\"") {
+        return None;
+    }
+    let object = Object::parse(text).ok()?;
+    let choices = object.get("choices")?.get().strip_prefix('[')?;
+    if !choices.trim_start().starts_with('{') {
+        return None;
+    }
+    usage::parse(object.get("usage")?)
 }
 
 fn read(body: &[u8], events: &mut Vec<Event>) -> Result<(), Failure> {

@@ -21,7 +21,7 @@ pub fn edit_request(
     target: Target<'_>,
     quirks: &Quirks,
 ) -> Result<Rendered, Failure> {
-    let text = head::text(body)?;
+    let text = head::checked(body)?;
     let mut splices = Splices::new();
     let mut losses = Vec::new();
     if head.model != target.model {

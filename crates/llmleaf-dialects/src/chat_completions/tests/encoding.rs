@@ -344,3 +344,24 @@ fn a_body_that_is_no_answer_is_an_error() {
     }
     assert!(frame("[DONE]").has_data);
 }
+
+#[test]
+fn the_outline_of_an_answer_is_what_the_whole_reading_says() {
+    use crate::chat_completions::response::outline;
+    let mut outlined = 0;
+    for recording in recorded::all() {
+        let Some(body) = recording.body else { continue };
+        let Some(usage) = outline(body.as_bytes()) else {
+            continue;
+        };
+        outlined += 1;
+        let events = parse_response(body.as_bytes(), &Quirks::REFERENCE);
+        let told = events.iter().rev().find_map(|event| match event {
+            Event::UsageReport(usage) => Some(usage),
+            _ => None,
+        });
+        assert_eq!(told, Some(&usage), "{}", recording.id);
+        assert_eq!(events.last(), Some(&Event::ResponseEnd), "{}", recording.id);
+    }
+    assert!(outlined == 0 || outlined > 200, "{outlined}");
+}
