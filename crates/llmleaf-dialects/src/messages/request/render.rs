@@ -18,7 +18,7 @@ const COUNTED: [&str; 3] = ["context_management", "mcp_servers", "speed"];
 /// Renders a request for a provider.
 ///
 /// # Errors
-/// The request continues a response that only another provider holds.
+/// The request continues a response that only another provider holds, or nothing of its messages is left on this wire.
 pub fn render_request(
     request: &ChatRequest,
     target: Target<'_>,
@@ -34,7 +34,7 @@ pub fn render_request(
         &mut render.losses,
     );
     body.string("model", target.model).number("max_tokens", cap);
-    render.conversation(&mut body);
+    render.conversation(&mut body)?;
     render.sampling(&mut body);
     render.metadata(&mut body);
     if target.stream || request.stream {
@@ -56,10 +56,18 @@ pub(in crate::messages) fn render_count(
     let mut out = Vec::with_capacity(1024);
     let mut body = ObjectWriter::new(&mut out);
     body.string("model", model);
-    render.conversation(&mut body);
+    render.conversation(&mut body)?;
     render.rest(&mut body, |name| COUNTED.contains(&name));
     body.end();
     Ok(render.done(out))
+}
+
+/// What this wire cannot say at all: another target may.
+fn unsupported(param: &str, why: &str) -> Failure {
+    let mut failure = Failure::gateway(FailureKind::Unsupported, why);
+    failure.param = Some(param.to_owned());
+    failure.retry = Retry::NextTarget;
+    failure
 }
 
 struct Render<'a> {
@@ -73,13 +81,10 @@ struct Render<'a> {
 impl<'a> Render<'a> {
     fn new(request: &'a ChatRequest, quirks: &'a Quirks) -> Result<Self, Failure> {
         if request.previous_response_id.is_some() {
-            let mut failure = Failure::gateway(
-                FailureKind::Unsupported,
+            return Err(unsupported(
+                "previous_response_id",
                 "the target holds no earlier responses",
-            );
-            failure.param = Some("previous_response_id".to_owned());
-            failure.retry = Retry::NextTarget;
-            return Err(failure);
+            ));
         }
         let mut losses = Vec::new();
         Ok(Self {
@@ -100,13 +105,22 @@ impl<'a> Render<'a> {
     }
 
     /// What counts as input.
-    fn conversation(&mut self, body: &mut ObjectWriter<'_>) {
-        turns::converse(self.request, self.quirks, &mut self.losses).write(body);
+    fn conversation(&mut self, body: &mut ObjectWriter<'_>) -> Result<(), Failure> {
+        let talk = turns::converse(self.request, self.quirks, &mut self.losses);
+        if talk.is_empty() {
+            // Empty texts, or media that this wire lacks: the wire refuses a request without a turn.
+            return Err(unsupported(
+                "messages",
+                "nothing in the messages can be sent to the target",
+            ));
+        }
+        talk.write(body);
         tools::render(body, self.request, &mut self.losses);
         tools::render_choice(body, self.request, &mut self.losses);
         self.thinking.write(body);
         self.output_config(body);
         write_cache(body, self.request.cache.as_ref());
+        Ok(())
     }
 
     fn output_config(&mut self, body: &mut ObjectWriter<'_>) {

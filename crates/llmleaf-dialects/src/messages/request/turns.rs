@@ -183,6 +183,11 @@ impl Conversation {
         }
     }
 
+    /// True where there is no turn to send.
+    pub fn is_empty(&self) -> bool {
+        self.turns.is_empty()
+    }
+
     /// Writes `system` and `messages`.
     pub fn write(&self, body: &mut ObjectWriter<'_>) {
         if let Some(system) = &self.system {

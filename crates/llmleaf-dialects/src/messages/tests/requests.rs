@@ -570,6 +570,9 @@ fn what_this_wire_lacks_is_named() {
     request.previous_response_id = Some("resp_1".into());
     let failure = render_request(&request, target("m"), &Quirks::REFERENCE).unwrap_err();
     assert_eq!(failure.kind, FailureKind::Unsupported);
+    let silent = foreign(vec![Message::text(Role::User, " ")]);
+    let failure = render_request(&silent, target("m"), &Quirks::REFERENCE).unwrap_err();
+    assert_eq!(failure.param.as_deref(), Some("messages"));
 }
 
 fn block() -> impl Strategy<Value = Value> {
