@@ -129,7 +129,17 @@ impl Writer<'_, '_> {
 
     fn sampling(&mut self, sampling: &Sampling) {
         let cap = self.rendering.quirks.request.output_cap.field();
-        self.value(cap, sampling.max_output_tokens.as_ref());
+        if sampling.max_output_tokens == Some(0) {
+            // Another wire fills its prompt cache so; here the least is 1.
+            self.rendering.approximated(
+                "max_tokens",
+                "this wire asks for an answer of at least one token",
+            );
+        }
+        self.value(
+            cap,
+            sampling.max_output_tokens.map(|most| most.max(1)).as_ref(),
+        );
         self.value("temperature", sampling.temperature.as_ref());
         self.value("top_p", sampling.top_p.as_ref());
         self.extended("top_k", sampling.top_k.as_ref());

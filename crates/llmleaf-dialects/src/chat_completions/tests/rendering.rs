@@ -315,3 +315,12 @@ fn a_chain_that_only_another_wire_can_name_is_not_offered_here() {
         (FailureKind::Unsupported, Retry::NextTarget)
     );
 }
+
+#[test]
+fn a_request_without_an_answer_asks_for_the_shortest() {
+    let mut request = foreign(vec![Message::text(Role::User, "hi")]);
+    request.sampling.max_output_tokens = Some(0);
+    let (body, losses) = render(&request, &Quirks::REFERENCE);
+    assert_eq!(body["max_completion_tokens"], 1);
+    assert_eq!(losses, ["approximated max_tokens"]);
+}
