@@ -41,11 +41,16 @@ pub(super) fn parse_config(
     let path = root.key("thinking");
     if let Some(raw) = fields.raw("thinking") {
         let mut object = Fields::read(raw, &path)?;
-        config.mode = match object.string_if("type").as_deref() {
+        let kind = object.string_if("type");
+        config.mode = match kind.as_deref() {
             Some("enabled") => Some(ReasoningMode::Enabled),
             Some("disabled") => Some(ReasoningMode::Disabled),
             Some("adaptive" | "auto") => Some(ReasoningMode::Adaptive),
-            _ => config.mode,
+            Some(other) => {
+                object.put_back("type", other);
+                config.mode
+            }
+            None => config.mode,
         };
         config.budget_tokens = object
             .integer("budget_tokens", 0, u64::MAX)?

@@ -6,7 +6,7 @@ use super::super::quirks::{ReasoningEcho, ReasoningRequest};
 use super::super::rendering::{Rendering, join};
 use llmleaf_model::{
     Artefact, ArtefactKind, Effort, Part, PartKind, Reasoning, ReasoningConfig, ReasoningForm,
-    ReasoningMode,
+    ReasoningMode, Rest,
 };
 
 /// Writes how much reasoning is wanted: (field, value) pairs of the request's top level.
@@ -98,7 +98,8 @@ fn object(rendering: &mut Rendering<'_>, config: &ReasoningConfig) -> Vec<u8> {
         object.boolean("exclude", hidden);
     }
     object.string_if("summary", config.summary.as_deref());
-    rendering.rest(&mut object, &config.rest, None, "reasoning");
+    let written = ["enabled", "effort", "max_tokens", "exclude", "summary"];
+    config_rest(rendering, &mut object, config, &written, "reasoning");
     object.end();
     out
 }
@@ -120,11 +121,16 @@ fn thinking(
     };
     let mut out = Vec::new();
     let mut object = ObjectWriter::begin(&mut out);
-    object.string("type", kind);
+    let mut written = vec!["budget_tokens"];
+    // A type that the reading does not know lies in the rest.
+    if config.mode.is_some() || config.rest.get("type").is_none() || !rendering.own() {
+        object.string("type", kind);
+        written.push("type");
+    }
     if let Some(budget) = config.budget_tokens.filter(|_| kind != "disabled") {
         object.integer("budget_tokens", budget);
     }
-    rendering.rest(&mut object, &config.rest, None, "thinking");
+    config_rest(rendering, &mut object, config, &written, "thinking");
     object.end();
     let mut fields = vec![("thinking", out)];
     // A rung goes beside the switch, where one is stated; the row of a service that refuses it says so.
@@ -135,6 +141,28 @@ fn thinking(
         fields.push(("reasoning_effort", word(effort)));
     }
     fields
+}
+
+/// The rest of two spellings goes into the object of one: what stands there already is lost.
+fn config_rest(
+    rendering: &mut Rendering<'_>,
+    object: &mut ObjectWriter<'_>,
+    config: &ReasoningConfig,
+    written: &[&str],
+    path: &str,
+) {
+    let mut rest = Rest::default();
+    for (key, value) in config.rest.iter() {
+        if written.contains(&key) || rest.get(key).is_some() {
+            rendering.dropped(
+                &join(path, key),
+                "another spelling of it says something else",
+            );
+        } else {
+            rest.push(key, value.clone());
+        }
+    }
+    rendering.rest(object, &rest, None, path);
 }
 
 fn lose_display(rendering: &mut Rendering<'_>, config: &ReasoningConfig) {

@@ -203,6 +203,26 @@ fn every_place_of_a_request_is_read_and_kept() {
 }
 
 #[test]
+fn a_kind_of_thinking_that_is_not_known_stays() {
+    let user = json!([{"role": "user", "content": "q"}]);
+    let body =
+        json!({"model": "m", "messages": user, "thinking": {"type": "novel", "budget_tokens": 9}});
+    let quirks = generous(ReasoningRequest::Thinking, ReasoningEcho::Details);
+    let request = parse(&body);
+    let (second, losses, text) = again(&request, &quirks);
+    assert_eq!((&second, losses.len()), (&request, 0));
+    assert!(text.contains(r#""type":"novel""#), "{text}");
+    // Two spellings with one object to go to: no field stands there twice.
+    let both = json!({"model": "m", "messages": user, "reasoning": {"type": 1, "x": 1}, "thinking": {"type": "enabled", "x": 2}});
+    let (_, losses, text) = again(&parse(&both), &quirks);
+    assert_eq!(losses.len(), 2);
+    assert!(
+        text.contains(r#""thinking":{"type":"enabled","x":1}"#),
+        "{text}"
+    );
+}
+
+#[test]
 fn legacy_functions_become_tools() {
     let request = parse(&json!({
         "model": "m",
