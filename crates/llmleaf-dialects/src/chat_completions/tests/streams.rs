@@ -232,6 +232,11 @@ fn errors_inside_a_stream_end_it_with_their_kind() {
         failure_kind(&run(&["[DONE]"])),
         Some(FailureKind::InvalidResponse)
     );
+    let report = r#"{"choices":[],"usage":{"prompt_tokens":1,"completion_tokens":0}}"#;
+    assert_eq!(
+        failure_kind(&run(&[report, "[DONE]"])),
+        Some(FailureKind::InvalidResponse)
+    );
     assert_eq!(failure_kind(&run(&[start])), Some(FailureKind::Truncated));
     assert_eq!(failure_kind(&run(&[])), Some(FailureKind::Truncated));
 }
