@@ -125,6 +125,8 @@ impl<D: Decoder> Decoder for Enveloped<D> {
     }
 
     fn finish(&mut self, out: &mut Vec<Event>) {
+        // Nothing is read after the end, by the decoder inside or without it.
+        self.envelope = None;
         self.inner.finish(out);
     }
 }
