@@ -37,7 +37,7 @@ pub fn document() -> String {
         "info": {
             "title": "llmleaf",
             "summary": "One endpoint in front of every LLM provider.",
-            "description": "Vendor-shaped prefixes (/openai, /anthropic, /openrouter, /api) reach the same paths, and \
+            "description": "Vendor-shaped prefixes (/openai, /anthropic, /api) reach the same paths, and \
                 paths below /v1 are also found without it. A request body is read as JSON whatever its Content-Type.",
             "version": env!("CARGO_PKG_VERSION"),
             "license": {"name": "LGPL-3.0-or-later", "identifier": "LGPL-3.0-or-later"},

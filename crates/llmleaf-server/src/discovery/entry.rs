@@ -3,6 +3,8 @@
 //! What a family calls unknown: Anthropic's API documents an epoch value for an unknown release date and null for
 //! limits and capabilities (its specification, read 2026-11). OpenRouter's prices are strings, never null, and its own
 //! catalogue writes `"-1"` for a price that is not fixed (`openrouter/auto`); `"0"` would say that the model is free.
+//! `lifecycle` has no word for unknown (anthropic 2.14 on PyPI, read 2026-11); `active` is this gateway's own word for a
+//! name that it routes.
 
 use llmleaf_dialects::{ChatWire, Dialect};
 use llmleaf_exchange::Upstream;
@@ -25,6 +27,10 @@ pub struct Entry<'a> {
     name: &'a str,
     canonical_slug: &'a str,
     description: &'static str,
+    lifecycle: &'static str,
+    deprecated_at: Option<()>,
+    retires_at: Option<()>,
+    line: Option<()>,
     capabilities: Option<()>,
     max_input_tokens: Option<u64>,
     max_tokens: Option<u64>,
@@ -96,6 +102,10 @@ impl<'a> Entry<'a> {
             name: id,
             canonical_slug: id,
             description: "",
+            lifecycle: "active",
+            deprecated_at: None,
+            retires_at: None,
+            line: None,
             capabilities: None,
             max_input_tokens: None,
             max_tokens: None,
