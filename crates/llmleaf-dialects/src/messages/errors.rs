@@ -7,4 +7,5 @@ mod render;
 
 pub use parse::parse_error;
 pub(super) use parse::stream_failure;
+pub(super) use render::THREAD_UNSUPPORTED;
 pub use render::{render_error, render_stream_error};

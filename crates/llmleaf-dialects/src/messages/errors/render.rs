@@ -8,6 +8,12 @@ use crate::messages::wire::{ObjectWriter, event, one_line, string};
 use crate::object::Object;
 use llmleaf_model::{Failure, FailureKind, Origin};
 
+/// The wire's code for a `thread` that cannot be had.
+pub const THREAD_UNSUPPORTED: &str = "thread_unsupported_request";
+
+/// Codes of this wire that its clients act upon. No other code goes out: it would be some other wire's.
+const CODES: &[&str] = &[THREAD_UNSUPPORTED];
+
 /// Renders a failure as a whole reply.
 pub fn render_error(failure: &Failure, request_id: &str) -> Reply {
     let (status, _) = row(failure.kind);
@@ -81,6 +87,12 @@ fn error(out: &mut Vec<u8>, failure: &Failure) {
     let mut object = ObjectWriter::new(out);
     object.string("type", kind);
     string(object.key("message"), &message(failure));
+    let code = failure.code.as_deref().filter(|c| CODES.contains(c));
+    if let Some(code) = code {
+        object.object("details", |details| {
+            details.string("error_code", code);
+        });
+    }
     object.end();
 }
 

@@ -3,6 +3,7 @@
 use super::blocks;
 use super::level::{Level, wrong};
 use super::{thinking, tools};
+use crate::messages::errors::THREAD_UNSUPPORTED;
 use crate::messages::wire::json_object;
 use crate::object::string;
 use llmleaf_model::{ChatRequest, DialectName, Failure, Json, Message, ResponseFormat, Role};
@@ -29,6 +30,9 @@ pub(in crate::messages) fn parse_count(body: &str) -> Result<ChatRequest, Failur
 }
 
 fn read(mut top: Level<'_>) -> Result<ChatRequest, Failure> {
+    if top.raw("thread").is_some() {
+        return Err(threaded());
+    }
     let model = top.required("model")?;
     if model.is_empty() {
         return Err(wrong("model", "a non-empty string"));
@@ -70,6 +74,18 @@ fn read(mut top: Level<'_>) -> Result<ChatRequest, Failure> {
     request.cache = blocks::cache(&mut top)?;
     request.rest.0.extend(top.into_rest().0);
     Ok(request)
+}
+
+/// The consumer wants the conversation held by the service that answers, and will send only what is new to it. Nobody
+/// holds it who does not speak this wire, so this is refused rather than dropped, in the words on which official
+/// clients send the whole conversation instead (their tool runners ask for threads by themselves; source: the types
+/// and thread helpers of Anthropic's SDKs, Python 2.14 and TypeScript 1.14, 2026-11).
+fn threaded() -> Failure {
+    let message =
+        "the target of this model holds no conversations: send all of it, without `thread`";
+    let mut failure = Failure::invalid(message, Some("thread"));
+    failure.code = Some(THREAD_UNSUPPORTED.to_owned());
+    failure
 }
 
 fn system(raw: &RawValue) -> Result<Message, Failure> {

@@ -3,6 +3,7 @@
 use super::recordings;
 use super::*;
 use crate::messages::errors::{parse_error, render_error};
+use crate::messages::request::parse_request;
 use llmleaf_model::{FailureKind, Origin, Retry};
 use std::time::Duration;
 
@@ -149,4 +150,34 @@ fn each_kind_has_a_status_and_a_type() {
             .unwrap()
             .starts_with("prompt is too long")
     );
+}
+
+/// Official clients ask for a thread by themselves, and go on without one when refused with this code.
+#[test]
+fn a_thread_is_refused_with_the_code_that_clients_act_upon() {
+    let body = |thread: &str| {
+        format!(
+            r#"{{"model":"m","max_tokens":9,"messages":[{{"role":"user","content":"x"}}],"thread":{thread}}}"#
+        )
+    };
+    for thread in [
+        r#"{"type":"create"}"#,
+        r#"{"type":"continue","previous_message_id":"msg_1"}"#,
+    ] {
+        let failure = parse_request(&body(thread)).unwrap_err();
+        let reply = render_error(&failure, "req_1");
+        let said: serde_json::Value = serde_json::from_slice(&reply.body).unwrap();
+        assert_eq!(reply.status, 400);
+        assert_eq!(said["error"]["type"], "invalid_request_error");
+        assert_eq!(
+            said["error"]["details"]["error_code"],
+            "thread_unsupported_request"
+        );
+    }
+    assert!(parse_request(&body("null")).is_ok());
+    let mut other = Failure::invalid("no", None);
+    other.code = Some("invalid_value".to_owned());
+    let reply = render_error(&other, "req_1");
+    let said: serde_json::Value = serde_json::from_slice(&reply.body).unwrap();
+    assert!(said["error"].get("details").is_none());
 }
