@@ -1,0 +1,173 @@
+"""Starts the scripted providers and the gateway, runs every suite against them, and adds up.
+
+    python3 drive.py LLMLEAF ENVIRONMENTS      SUITE=name runs one suite, SDK_CASES=text the cases whose names hold it
+"""
+
+import os
+import pathlib
+import re
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+
+HERE = pathlib.Path(__file__).resolve().parent
+# Seconds that one suite may take.
+SUITE_TIMEOUT = 120
+# Nothing else of the caller's environment reaches a process: no real key, no proxy, no SDK setting.
+CLEAN = {"PATH": os.environ.get("PATH", "/usr/bin:/bin"), "LC_ALL": "C.UTF-8", "PYTHONDONTWRITEBYTECODE": "1"}
+
+# Name, and how to run it: the environment's Python or the machine's Node, then arguments.
+SUITES = {
+    "openai-python": ("openai", ["python/openai_sdk.py"]),
+    "anthropic-python-1": ("anthropic-1", ["python/anthropic_sdk.py"]),
+    "anthropic-python-2": ("anthropic-2", ["python/anthropic_sdk.py"]),
+    "node": (None, ["--test-reporter=./node/lines.mjs", "--test", "node/openai.test.mjs", "node/anthropic.test.mjs"]),
+}
+
+CONFIG = """
+[server]
+listen = "127.0.0.1:0"
+workers = 2
+
+[[providers]]
+name = "fake-openai"
+kind = "openai"
+endpoint = "{upstream}/v1"
+credential = "env:FAKE_OPENAI_KEY"
+prefix = "oai"
+
+[[providers]]
+name = "fake-anthropic"
+kind = "anthropic"
+endpoint = "{upstream}"
+credential = "env:FAKE_ANTHROPIC_KEY"
+prefix = "ant"
+
+[[providers]]
+name = "nobody"
+kind = "openai-compatible"
+endpoint = "http://127.0.0.1:{closed}/v1"
+
+[[providers]]
+name = "echo"
+kind = "echo"
+
+[[routes]]
+model = "demo"
+targets = [{{ provider = "echo" }}]
+
+[[routes]]
+model = "nowhere"
+targets = [{{ provider = "nobody" }}]
+
+# Both failures are new in every exchange: no target is passed over for having failed a moment ago.
+[[routes]]
+model = "backed-up"
+targets = [
+    {{ provider = "nobody" }},
+    {{ provider = "fake-anthropic", model = "refuse-503--fallback" }},
+    {{ provider = "fake-openai", model = "text--fallback" }},
+]
+
+[[keys]]
+id = "sdk"
+pw_hash = "{hash}"
+
+[[keys]]
+id = "narrow"
+pw_hash = "{hash}"
+allowed_models = ["demo"]
+"""
+# bcrypt of `s3cret`.
+HASH = "$2y$04$IcVq6nhz5Tf85lBpWclgKeDjWxWMHlIXLE696.T7m9Eg12HekWFJO"
+
+
+class Started:
+    """A child process that ends with this program."""
+
+    def __init__(self, arguments, **options):
+        self.process = subprocess.Popen(arguments, **options)
+
+    def __enter__(self):
+        return self.process
+
+    def __exit__(self, *_):
+        self.process.kill()
+        self.process.wait()
+
+
+def closed_port():
+    """A port on which nobody listens."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        return taken.getsockname()[1]
+
+
+def command(environments, environment, arguments):
+    if environment:
+        return [str(environments / environment / "bin" / "python"), "-B", *arguments]
+    return ["node", *arguments]
+
+
+def run_suite(name, environments, urls):
+    """The numbers of its last line; a suite without one has failed."""
+    environment, arguments = SUITES[name]
+    log = subprocess.run(
+        command(environments, environment, arguments),
+        cwd=HERE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=SUITE_TIMEOUT, check=False,
+        env={
+            **CLEAN, **urls, "SUITE": name, "HOME": str(environments), "SDK_CASES": os.environ.get("SDK_CASES", ""),
+            "SDK_NODE_MODULES": str(environments / "node" / "node_modules"),
+        },
+    ).stdout.decode(errors="replace")
+    sums = re.findall(r"^(\d+) passed, (\d+) failed$", log, re.MULTILINE)
+    print(re.sub(r"^\d+ passed, \d+ failed\n", "", log, flags=re.MULTILINE), end="")
+    if not sums:
+        print(f"FAILED {name}: it ended without a sum")
+        return 0, 1
+    return int(sums[-1][0]), int(sums[-1][1])
+
+
+def main():
+    binary, environments = sys.argv[1], pathlib.Path(sys.argv[2]).resolve()
+    passed = failed = 0
+    with tempfile.TemporaryDirectory() as scratch, Started(
+        [sys.executable, "-B", str(HERE / "upstream.py")], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=CLEAN
+    ) as upstream:
+        upstream_url = upstream.stdout.readline().decode().strip()
+        config = pathlib.Path(scratch, "llmleaf.toml")
+        config.write_text(CONFIG.format(upstream=upstream_url, closed=closed_port(), hash=HASH), encoding="utf-8")
+        log = pathlib.Path(scratch, "llmleaf.log")
+        keys = {"FAKE_OPENAI_KEY": "upstream-openai-key", "FAKE_ANTHROPIC_KEY": "upstream-anthropic-key"}
+        with log.open("wb") as sink, Started(
+            [binary, str(config)], stdin=subprocess.DEVNULL, stdout=sink, stderr=sink, cwd=scratch, env={**CLEAN, **keys}
+        ) as gateway:
+            urls = {"LLMLEAF_URL": wait_url(log, gateway), "UPSTREAM_URL": upstream_url}
+            for name in SUITES:
+                if os.environ.get("SUITE", name) == name:
+                    start = time.monotonic()
+                    good, bad = run_suite(name, environments, urls)
+                    print(f"-- {name}: {good} ok, {bad} not, {time.monotonic() - start:.1f} s")
+                    passed, failed = passed + good, failed + bad
+        if failed and os.environ.get("SDK_LOG"):
+            print(log.read_text(encoding="utf-8", errors="replace"))
+    print(f"{passed} passed, {failed} failed")
+    sys.exit(bool(failed))
+
+
+def wait_url(log, gateway):
+    """Where the gateway listens, as its log says."""
+    until = time.monotonic() + 20
+    while time.monotonic() < until and gateway.poll() is None:
+        for line in log.read_text(encoding="utf-8", errors="replace").splitlines():
+            found = re.search(r"127\.0\.0\.1:[1-9][0-9]*", line)
+            if "listening" in line and found:
+                return f"http://{found[0]}"
+        time.sleep(0.02)
+    raise SystemExit(f"llmleaf does not listen; it wrote:\n{log.read_text(encoding='utf-8', errors='replace')}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""The two providers that upstream.py plays."""

@@ -1,0 +1,183 @@
+// OpenAI's SDK for Node through the gateway: to a provider of its own wire, of the other wire, and to echo.
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import {
+  BEGINNING, GATEWAY, KEY, NARROW_KEY, OSLO, PARIS, PDF, PDF_BYTES, PNG, PNG_BYTES, ROUTES, TEXT, WEATHER,
+  arrived, assertHungUp, load, model, rejection, seen,
+} from './case.mjs';
+
+const OpenAI = load('openai').default;
+const { zodResponseFormat } = load('openai/helpers/zod');
+const { z } = load('zod');
+
+const HI = [{ role: 'user', content: 'Say hello.' }];
+const TOOLS = [{ type: 'function', function: { name: 'get_weather', description: 'Weather.', parameters: WEATHER } }];
+const Person = z.object({ name: z.string(), age: z.number() });
+
+const client = (more = {}) => new OpenAI({ baseURL: `${GATEWAY}/v1`, apiKey: KEY, maxRetries: 0, timeout: 20_000, ...more });
+const chat = client().chat.completions;
+const callsOf = (message) => message.tool_calls.map((call) => [call.function.name, JSON.parse(call.function.arguments)]);
+
+async function texts(stream) {
+  let text = '';
+  for await (const chunk of stream) text += chunk.choices[0]?.delta.content ?? '';
+  return text;
+}
+
+for (const [name, provider] of ROUTES('oai', 'ant')) {
+  describe(`openai.${name}`, () => {
+    const ask = (scenario, more = {}, options = {}) =>
+      chat.create({ model: model(provider, scenario), messages: HI, ...more }, options);
+
+    it('unary', async () => {
+      const answer = await ask('text');
+      assert.equal(answer.choices[0].message.content, TEXT);
+      assert.equal(answer.choices[0].finish_reason, 'stop');
+      assert.equal(answer.usage.total_tokens, 18);
+      assert.ok(answer._request_id);
+    });
+
+    it('stream', async () => {
+      assert.equal(await texts(await ask('text', { stream: true })), TEXT);
+    });
+
+    it('stream helper with usage', async () => {
+      const stream = chat.stream({ model: model(provider, 'text'), messages: HI, stream_options: { include_usage: true } });
+      const final = await stream.finalChatCompletion();
+      assert.equal(final.choices[0].message.content, TEXT);
+      assert.equal((await stream.totalUsage()).total_tokens, 18);
+    });
+
+    for (const scenario of ['parallel', 'interleaved']) {
+      it(`streamed calls ${scenario}`, async () => {
+        const stream = chat.stream({ model: model(provider, scenario), messages: HI, tools: TOOLS });
+        const final = await stream.finalChatCompletion();
+        assert.equal(final.choices[0].finish_reason, 'tool_calls');
+        assert.deepEqual(callsOf(final.choices[0].message), [PARIS, OSLO]);
+      });
+    }
+
+    for (const stream of [false, true]) {
+      it(`tool loop of the SDK ${stream ? 'streamed' : 'whole'}`, async () => {
+        const cities = [];
+        const play = ({ city }) => {
+          cities.push(city);
+          return `${city}: 21`;
+        };
+        const tools = [{ type: 'function', function: { ...TOOLS[0].function, function: play, parse: JSON.parse } }];
+        const runner = chat.runTools({ model: model(provider, 'parallel'), messages: HI, tools, stream });
+        assert.equal(await runner.finalContent(), 'The tools said: Paris: 21, Oslo: 21.');
+        assert.deepEqual(cities, ['Paris', 'Oslo']);
+      });
+    }
+
+    it('parse helper', async () => {
+      const response_format = zodResponseFormat(Person, 'person');
+      const answer = await chat.parse({ model: model(provider, 'json'), messages: HI, response_format });
+      assert.deepEqual(answer.choices[0].message.parsed, { name: 'Ada', age: 36 });
+    });
+
+    it('images and a PDF', async () => {
+      const content = [
+        { type: 'text', text: 'What is this?' },
+        { type: 'image_url', image_url: { url: `data:image/png;base64,${PNG}` } },
+        { type: 'file', file: { filename: 'paper.pdf', file_data: `data:application/pdf;base64,${PDF}` } },
+      ];
+      const answer = await ask('media', { messages: [{ role: 'user', content }] });
+      const wanted = `I see: image/png of ${PNG_BYTES} bytes; application/pdf of ${PDF_BYTES} bytes`;
+      assert.equal(answer.choices[0].message.content, wanted);
+    });
+
+    it('rate limit', async () => {
+      const error = await rejection(ask('refuse-429', { stream: true }), OpenAI.RateLimitError);
+      assert.equal(error.headers.get('retry-after'), '7');
+      assert.equal(error.code, 'rate_limit_exceeded');
+      assert.ok(error.requestID);
+    });
+
+    it('rate limit, then an answer', async () => {
+      const name = model(provider, 'flaky');
+      const answer = await client({ maxRetries: 2 }).chat.completions.create({ model: name, messages: HI });
+      assert.equal(answer.choices[0].message.content, TEXT);
+      assert.equal((await seen(name)).length, 2);
+    });
+
+    it('bad request', async () => {
+      const error = await rejection(ask('refuse-400'), OpenAI.BadRequestError);
+      assert.equal(error.type, 'invalid_request_error');
+    });
+
+    it('model unknown upstream', async () => {
+      await rejection(ask('no-such-scenario'), OpenAI.NotFoundError);
+    });
+
+    for (const scenario of ['refuse-401', 'refuse-500', 'refuse-503', 'cut']) {
+      it(`server error ${scenario}`, async () => {
+        const error = await rejection(ask(scenario), OpenAI.InternalServerError);
+        assert.ok(error.status >= 500);
+      });
+    }
+
+    for (const scenario of ['mid-error', 'truncate', 'cut']) {
+      it(`broken stream ${scenario}`, async () => {
+        let text = '';
+        const read = async () => {
+          for await (const chunk of await ask(scenario, { stream: true })) {
+            assert.equal(chunk.choices[0].finish_reason, null);
+            text += chunk.choices[0].delta.content ?? '';
+          }
+        };
+        const error = await rejection(read(), OpenAI.APIError);
+        assert.ok(!(error instanceof OpenAI.APIConnectionError), error.message);
+        assert.equal(text, BEGINNING);
+      });
+    }
+
+    it('early break hangs up', async () => {
+      const name = model(provider, 'endless');
+      for await (const chunk of await chat.create({ model: name, messages: HI, stream: true })) {
+        if (chunk.choices[0].delta.content) break;
+      }
+      await assertHungUp(name);
+    });
+
+    it('abort before the answer hangs up', async () => {
+      const name = model(provider, 'silent');
+      const abort = new AbortController();
+      const call = chat.create({ model: name, messages: HI }, { signal: abort.signal });
+      const refused = rejection(call, OpenAI.APIUserAbortError);
+      await arrived(name);
+      abort.abort();
+      await refused;
+      await assertHungUp(name);
+    });
+  });
+}
+
+describe('openai.Surface', () => {
+  it('echo', async () => {
+    assert.equal(await texts(await chat.create({ model: 'demo', messages: HI, stream: true })), 'Say hello.');
+  });
+
+  it('wrong key', async () => {
+    const error = await rejection(client({ apiKey: 'sdk:wrong' }).models.list(), OpenAI.AuthenticationError);
+    assert.equal(error.code, 'invalid_api_key');
+  });
+
+  it('model not allowed', async () => {
+    const narrow = client({ apiKey: NARROW_KEY }).chat.completions;
+    await rejection(narrow.create({ model: 'oai/text--never', messages: HI }), OpenAI.PermissionDeniedError);
+  });
+
+  it('unknown model', async () => {
+    const error = await rejection(chat.create({ model: 'demmo', messages: HI }), OpenAI.NotFoundError);
+    assert.equal(error.code, 'model_not_found');
+  });
+
+  it('models', async () => {
+    const names = [];
+    for await (const found of client({ apiKey: NARROW_KEY }).models.list()) names.push(found.id);
+    assert.deepEqual(names, ['demo']);
+    assert.equal((await client().models.retrieve('demo')).id, 'demo');
+  });
+});

@@ -1,0 +1,207 @@
+"""Two scripted providers on one loopback port: OpenAI Chat Completions and Anthropic Messages.
+
+The model's name chooses the script (`fake/scripts.py`). A request that the real service would refuse is refused. What came
+and how each exchange ended is told on `/-/seen?model=NAME`; `/-/ended?model=NAME` waits for the end first.
+
+    python3 upstream.py      prints its address as the first line, ends with its standard input
+"""
+
+import http.server
+import json
+import os
+import select
+import sys
+import threading
+import time
+import urllib.parse
+
+from fake import completions, messages
+from fake.rules import Rejected
+from fake.scripts import Refusal, play
+
+OPENAI_KEY = "upstream-openai-key"
+ANTHROPIC_KEY = "upstream-anthropic-key"
+# How long an exchange waits for its caller to hang up, or a question for an exchange's end, in seconds.
+PATIENCE = 10
+# Between two pieces of an endless stream, in seconds.
+PACE = 0.01
+
+
+class Log:
+    """Exchanges by model, and a way to wait for their ends."""
+
+    def __init__(self):
+        self.changed = threading.Condition()
+        self.entries = {}
+
+    def add(self, model, entry):
+        with self.changed:
+            self.entries.setdefault(model, []).append(entry)
+            return len(self.entries[model])
+
+    def end(self, entry, how):
+        with self.changed:
+            entry["ended"] = how
+            entry["ended_at"] = time.time()
+            self.changed.notify_all()
+
+    def seen(self, model, wait):
+        with self.changed:
+            if wait:
+                self.changed.wait_for(lambda: self.all_ended(model), PATIENCE)
+            return [dict(entry) for entry in self.entries.get(model, [])]
+
+    def all_ended(self, model):
+        entries = self.entries.get(model, [])
+        return bool(entries) and all("ended" in entry for entry in entries)
+
+
+LOG = Log()
+THREADS = messages.Threads()
+
+
+class Provider(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    # Each write leaves as it is.
+    disable_nagle_algorithm = True
+
+    def log_message(self, *_):
+        pass
+
+    def do_GET(self):
+        where = urllib.parse.urlsplit(self.path)
+        model = dict(urllib.parse.parse_qsl(where.query)).get("model", "")
+        self.reply(200, LOG.seen(model, wait=where.path == "/-/ended"))
+
+    def do_POST(self):
+        raw = self.rfile.read(int(self.headers.get("content-length", 0)))
+        wire = messages if self.path.startswith("/v1/messages") else completions
+        try:
+            body = json.loads(raw)
+        except ValueError:
+            return self.reply(400, wire.error(400, "We could not parse the JSON body of your request."))
+        model = str(body.get("model"))
+        headers = {name.lower(): value for name, value in self.headers.items()}
+        entry = {"path": self.path, "headers": headers, "body": body, "text": raw.decode()}
+        number = LOG.add(model, entry)
+        try:
+            how = self.answer(wire, body, model, number, headers)
+        except Rejected as problem:
+            entry["rejected"] = problem.message
+            self.reply(400, wire.error(400, problem.message))
+            how = "rejected"
+        except (BrokenPipeError, ConnectionResetError):
+            self.close_connection = True
+            how = "hung up"
+        LOG.end(entry, how)
+
+    def answer(self, wire, body, model, number, headers):
+        if not authorised(wire, headers):
+            return self.reply(401, wire.error(401, "the credential is wrong"))
+        if wire is messages:
+            messages.check_headers(headers)
+        if self.path == "/v1/messages/count_tokens":
+            messages.check(body, counting=True)
+            return self.reply(200, {"input_tokens": 1234})
+        if self.path not in ("/v1/messages", "/v1/chat/completions"):
+            return self.reply(404, wire.error(404, "no such path"))
+        held = False
+        if wire is messages:
+            body, held = THREADS.resume(body, headers)
+        question = wire.check(body)
+        question.number = number
+        script = play(model, question)
+        if script is None:
+            return self.reply(404, wire.error(404, f"The model `{model}` does not exist"))
+        if isinstance(script, Refusal):
+            text = wire.error(script.status, f"refused with {script.status} as asked")
+            return self.reply(script.status, text, script.headers)
+        if script.silent:
+            return self.hold()
+        identity = wire.new_id()
+        if held:
+            THREADS.hold(body, wire.unary(identity, model, script))
+        if body.get("stream"):
+            return self.stream(wire.stream(identity, model, script, body), script)
+        if script.ending in ("cut", "truncate"):
+            return self.half(json.dumps(wire.unary(identity, model, script)).encode())
+        if script.ending == "error" or script.stillborn:
+            return self.reply(503, wire.error(503, "The server is overloaded"))
+        return self.reply(200, wire.unary(identity, model, script))
+
+    def reply(self, status, value, headers=None):
+        data = json.dumps(value, ensure_ascii=False).encode()
+        self.send_response(status)
+        self.send_header("content-type", "application/json")
+        self.send_header("content-length", str(len(data)))
+        self.send_header("request-id", "req_fake_01")
+        for name, text in (headers or {}).items():
+            self.send_header(name, text)
+        self.end_headers()
+        self.wfile.write(data)
+        return "answered"
+
+    def half(self, data):
+        self.send_response(200)
+        self.send_header("content-type", "application/json")
+        self.send_header("content-length", str(len(data)))
+        self.end_headers()
+        self.wfile.write(data[: len(data) // 2])
+        self.close_connection = True
+        return "cut"
+
+    def stream(self, frames, script):
+        self.send_response(200)
+        self.send_header("content-type", "text/event-stream; charset=utf-8")
+        self.send_header("transfer-encoding", "chunked")
+        self.end_headers()
+        until = time.monotonic() + PATIENCE
+        for frame in frames:
+            data = frame.encode()
+            self.wfile.write(b"%x\r\n%s\r\n" % (len(data), data))
+            if script.endless and self.gone(PACE):
+                return "hung up"
+            if time.monotonic() > until:
+                self.close_connection = True
+                return "nobody hung up"
+        if script.ending == "cut":
+            self.close_connection = True
+            return "cut"
+        self.wfile.write(b"0\r\n\r\n")
+        return "answered"
+
+    def hold(self):
+        """Says nothing until the caller is gone."""
+        self.close_connection = True
+        return "hung up" if self.gone(PATIENCE) else "nobody hung up"
+
+    def gone(self, seconds):
+        """True if the caller closes within this time. A caller that waits for an answer sends nothing more."""
+        readable, _, _ = select.select([self.connection], [], [], seconds)
+        if not readable:
+            return False
+        self.close_connection = True
+        return True
+
+
+def authorised(wire, headers):
+    if wire is messages:
+        return headers.get("x-api-key") == ANTHROPIC_KEY
+    return headers.get("authorization") == f"Bearer {OPENAI_KEY}"
+
+
+def end_with_stdin():
+    sys.stdin.read()
+    os._exit(0)
+
+
+def main():
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Provider)
+    server.daemon_threads = True
+    threading.Thread(target=end_with_stdin, daemon=True).start()
+    print(f"http://127.0.0.1:{server.server_address[1]}", flush=True)
+    server.serve_forever()
+
+
+if __name__ == "__main__":
+    main()
