@@ -120,10 +120,9 @@ fn vendor(endpoint: &Endpoint) -> Option<Vendor> {
             reference: "https://platform.openai.com/docs/api-reference/chat/create",
             required: &["model", "messages"],
         },
-        // The vendor also wants `max_tokens`; where it is left out, the target's own default stands.
         (Dialect::Messages, Chat) => Vendor {
             reference: "https://docs.claude.com/en/api/messages",
-            required: &["model", "messages"],
+            required: &["model", "messages", "max_tokens"],
         },
         (Dialect::Messages, CountTokens) => Vendor {
             reference: "https://docs.claude.com/en/api/messages-count-tokens",
@@ -138,7 +137,8 @@ fn request_body(vendor: &Vendor) -> Value {
         "required": vendor.required,
         "properties": {
             "model": {"type": "string", "minLength": 1, "description": "A name from GET /v1/models."},
-            "messages": {"type": "array", "items": {"type": "object"}},
+            "messages": {"type": "array", "minItems": 1, "items": {"type": "object"}},
+            "max_tokens": {"type": ["integer", "null"], "minimum": 1},
             "stream": {"type": ["boolean", "null"]},
         },
         "additionalProperties": true,

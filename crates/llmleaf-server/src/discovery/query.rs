@@ -104,10 +104,10 @@ impl Query {
     }
 }
 
-/// Digits only: a sign or a blank is nothing that a client would send.
+/// Digits only: a sign or a blank is nothing that a client would send. What is too large to count is the largest.
 fn number(text: &str) -> Option<usize> {
     let digits = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
-    text.parse().ok().filter(|_| digits)
+    digits.then(|| text.parse().unwrap_or(usize::MAX))
 }
 
 /// Undoes percent-encoding, once. `None` where the result is no UTF-8 or an escape is cut short or no hexadecimal.
@@ -169,6 +169,8 @@ mod tests {
         }
         let twice = Query::parse("limit=1&limit=x&offset=3").unwrap();
         assert_eq!((twice.limit, twice.offset), (Some(1), 3));
+        let far = Query::parse("offset=99999999999999999999").unwrap();
+        assert_eq!(far.offset, usize::MAX);
     }
 
     #[test]
