@@ -137,7 +137,11 @@ fn request_body(vendor: &Vendor) -> Value {
         "required": vendor.required,
         "properties": {
             "model": {"type": "string", "minLength": 1, "description": "A name from GET /v1/models."},
-            "messages": {"type": "array", "minItems": 1, "items": {"type": "object"}},
+            "messages": {
+                "type": "array",
+                "minItems": 1,
+                "items": {"type": "object", "required": ["role"], "properties": {"role": {"type": "string"}}},
+            },
             "max_tokens": {"type": ["integer", "null"], "minimum": 1},
             "stream": {"type": ["boolean", "null"]},
         },
