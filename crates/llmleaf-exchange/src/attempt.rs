@@ -164,6 +164,10 @@ pub(crate) async fn run(run: &mut Run, candidate: &Candidate) -> Result<(), Fail
             Err(failure)
         }
     };
+    let result = result.map_err(|mut failure| {
+        upstream.scrub(&mut failure);
+        failure
+    });
     match &result {
         Ok(()) if attempt.completed => {
             if let Some(health) = shared.health(candidate) {

@@ -248,6 +248,15 @@ impl Run {
         self.out.abort();
     }
 
+    /// Takes the current target's credential out of what it said.
+    pub fn scrub(&self, failure: &mut Failure) {
+        let current = self.current.as_ref();
+        let upstream = current.and_then(|c| self.node.shared.upstreams.get(c.provider));
+        if let Some(upstream) = upstream {
+            upstream.scrub(failure);
+        }
+    }
+
     /// The current attempt's stream broke after content: its target's health takes note.
     pub fn broken(&self, failure: &Failure) {
         let shared = &self.node.shared;

@@ -164,7 +164,8 @@ async fn settle(
             Ok(())
         }
         Err(broken) if !attempt.meter.committed => Err(broken.failure),
-        Err(broken) => {
+        Err(mut broken) => {
+            run.scrub(&mut broken.failure);
             attempt.end(Outcome::Broken, Some(&broken.failure), losses);
             run.broken(&broken.failure);
             run.stream_head();

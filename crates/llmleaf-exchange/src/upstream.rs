@@ -3,10 +3,14 @@
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, USER_AGENT};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request};
 use llmleaf_dialects::{ChatWire, Dialect};
+use llmleaf_model::Failure;
 use llmleaf_providers::{Auth, Chat, Path, Provider};
 use llmleaf_transport::{Origin, OriginError};
 use std::sync::Arc;
 use thiserror::Error;
+
+/// Credentials below this many bytes are placeholders of local services, and common words.
+const SHORTEST_SECRET: usize = 8;
 
 /// Whether the upstream call streams.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -158,6 +162,30 @@ impl Upstream {
         }
         *request.headers_mut() = headers;
         Ok(request)
+    }
+
+    /// Takes this provider's credential out of what it said: error replies quote it, and end in logs.
+    pub(crate) fn scrub(&self, failure: &mut Failure) {
+        let sent = self.headers.values().filter(|value| value.is_sensitive());
+        let secrets = sent
+            .filter_map(|value| value.to_str().ok())
+            .map(|text| text.strip_prefix("Bearer ").unwrap_or(text))
+            .filter(|secret| secret.len() >= SHORTEST_SECRET);
+        for secret in secrets {
+            let words = [
+                &mut failure.code,
+                &mut failure.wire_type,
+                &mut failure.param,
+            ];
+            let words = words.into_iter().flatten();
+            for text in words.chain([&mut failure.message]) {
+                if text.contains(secret) {
+                    *text = text.replace(secret, "[credential]");
+                }
+            }
+            let quotes = |body: &[u8]| String::from_utf8_lossy(body).contains(secret);
+            failure.body = failure.body.take().filter(|body| !quotes(body));
+        }
     }
 
     /// The URL that a chat request for a model would go to, for people.
