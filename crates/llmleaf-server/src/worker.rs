@@ -153,12 +153,17 @@ async fn accept(worker: Rc<Worker>, listener: TcpListener, mut orders: watch::Re
 async fn connection(
     worker: Rc<Worker>,
     stream: TcpStream,
-    orders: watch::Receiver<Order>,
+    mut orders: watch::Receiver<Order>,
     _counted: Counted,
 ) {
-    let speaks_h2 = match tokio::time::timeout(HEAD_TIMEOUT, preface(&stream)).await {
-        Ok(Ok(speaks_h2)) => speaks_h2,
-        _ => return,
+    let speaks_h2 = tokio::select! {
+        biased;
+        speaks = tokio::time::timeout(HEAD_TIMEOUT, preface(&stream)) => match speaks {
+            Ok(Ok(speaks_h2)) => speaks_h2,
+            _ => return,
+        },
+        // Who has asked for nothing yet keeps no worker from ending.
+        _ = orders.wait_for(|order| *order != Order::Run) => return,
     };
     let service = service_fn(move |request| {
         let worker = Rc::clone(&worker);
