@@ -58,6 +58,7 @@ pub fn run(config: Config, ready: impl FnOnce(SocketAddr)) -> Result<(), RunErro
         .first()
         .and_then(|l| l.local_addr().ok())
         .unwrap_or(listen);
+    warm_up(&app)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -98,6 +99,21 @@ pub fn run(config: Config, ready: impl FnOnce(SocketAddr)) -> Result<(), RunErro
         }
     }
     Ok(())
+}
+
+/// Makes TLS ready beside the start, so that no worker stands still at its first handshake.
+fn warm_up(app: &App) -> Result<(), RunError> {
+    let mut origins = app.shared.upstreams.iter().filter_map(|u| u.origin());
+    let Some(tls) = app.trusts.first().filter(|_| origins.any(|o| o.is_tls())) else {
+        return Ok(());
+    };
+    let tls = tls.clone();
+    let thread = std::thread::Builder::new().name("warm-up".to_owned());
+    // It ends by itself; nobody waits for it.
+    thread
+        .spawn(move || tls.warm_up())
+        .map(drop)
+        .map_err(RunError::Start)
 }
 
 /// Waits until every worker is done.

@@ -69,6 +69,18 @@ impl TlsConfig {
         })
     }
 
+    /// Draws a first random number. The cryptography library then gathers entropy, once per process, for about a tenth
+    /// of a second (aws-lc's jitter source, measured 2026-11); better on a thread of its own at the start than on
+    /// one that serves, at the first handshake.
+    pub fn warm_up(&self) {
+        // A source that fails now fails the handshakes too, and is reported there.
+        let _ = self
+            .client
+            .crypto_provider()
+            .secure_random
+            .fill(&mut [0; 32]);
+    }
+
     pub(crate) fn client(&self) -> Arc<ClientConfig> {
         Arc::clone(&self.client)
     }
