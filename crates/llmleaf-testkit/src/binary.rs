@@ -55,14 +55,14 @@ impl Llmleaf {
     /// Prepares the program at `exe` (in an integration test `env!("CARGO_BIN_EXE_llmleaf")`) with a config file of this
     /// text, which should say `listen = "127.0.0.1:0"`.
     ///
-    /// It is run as `llmleaf --config FILE`, with `LLMLEAF_CONFIG` set to the same file, in a folder of its own.
+    /// It is run as `llmleaf FILE`, with `LLMLEAF_CONFIG` set to the same file, in a folder of its own.
     #[must_use]
     pub fn with_config(exe: impl AsRef<Path>, config: &str) -> Setup {
         Setup {
             exe: exe.as_ref().to_owned(),
             config: config.to_owned(),
             files: Vec::new(),
-            args: vec!["--config".into(), "{config}".into()],
+            args: vec!["{config}".into()],
             envs: Vec::new(),
             timeout: START_TIMEOUT,
         }

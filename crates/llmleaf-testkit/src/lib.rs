@@ -6,7 +6,8 @@
 //!
 //! Reading order: [`recordings`] (real traffic), [`json`] and [`sse`] (naive readers), [`digest`]
 //! (what a response says, whatever its dialect), [`jsondiff`] (what was changed on the way),
-//! [`replay`] (a fake provider with faults), [`http`] (a raw consumer), [`binary`] (the real program).
+//! [`replay`] (a fake provider with faults), [`http`] (a raw consumer), [`binary`] (the real program), [`samples`] (small
+//! answers to cut), [`stage`] (the real program in front of two fake providers).
 //!
 //! A test never sleeps: it waits for a [`replay::Gate`], a request, a closed connection or a log line,
 //! each with a deadline.
@@ -25,6 +26,8 @@ pub mod json;
 pub mod jsondiff;
 pub mod recordings;
 pub mod replay;
+pub mod samples;
 pub mod sse;
+pub mod stage;
 
 mod wire;

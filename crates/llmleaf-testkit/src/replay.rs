@@ -193,6 +193,13 @@ impl Replay {
         self.shared.read(|state| state.requests.clone())
     }
 
+    /// Every request since the last call, for tests with many: [`Replay::requests`] and its kin forget them.
+    #[must_use]
+    pub fn take_requests(&self) -> Vec<Request> {
+        self.shared
+            .update(|state| std::mem::take(&mut state.requests))
+    }
+
     /// Every connection so far, in the order they were accepted; their position is their number.
     #[must_use]
     pub fn connections(&self) -> Vec<Connection> {
@@ -231,6 +238,23 @@ impl Replay {
                 .then_some(())
         };
         self.shared.wait(timeout, all).is_some()
+    }
+
+    /// Waits until that many connections were accepted; `None` after the timeout.
+    #[must_use]
+    pub fn wait_accepted(&self, count: usize, timeout: Duration) -> Option<()> {
+        let accepted = |state: &State| (state.connections.len() >= count).then_some(());
+        self.shared.wait(timeout, accepted)
+    }
+
+    /// Waits until so many writes on a connection were taken whole; `false` after the timeout.
+    #[must_use]
+    pub fn wait_writes(&self, connection: usize, count: usize, timeout: Duration) -> bool {
+        let written = |state: &State| {
+            let connection = state.connections.get(connection)?;
+            (connection.writes.len() >= count).then_some(())
+        };
+        self.shared.wait(timeout, written).is_some()
     }
 
     /// Acts on a connection while it is idle; a command that comes during an answer waits until it is done.

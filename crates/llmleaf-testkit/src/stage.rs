@@ -1,0 +1,247 @@
+//! The real program in front of two fake providers, in both dialects: where fault tests are played.
+//!
+//! Models, by the dialect that the providers behind them speak (`chat`, `messages`): `chat` is a chain of both providers,
+//! `chat-first` and `chat-second` are one of them alone. The first one's chain is the same target as in the longer chain,
+//! so it shares its health.
+
+use std::path::PathBuf;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use crate::binary::Llmleaf;
+use crate::http::{self, Connection, Response};
+use crate::json::{self, Value};
+use crate::replay::Replay;
+use crate::samples::Wire;
+
+/// How long a test waits for what must come.
+pub const LONG: Duration = Duration::from_secs(30);
+
+/// The credentials of the providers; they may appear nowhere but in requests to them.
+pub const CREDENTIALS: [&str; 2] = ["sk-canary-Zx81first", "sk-canary-Qv47second"];
+
+/// The id of the consumer's key.
+pub const KEY_ID: &str = "stage";
+
+/// A stage about to be set.
+pub struct Setup {
+    exe: PathBuf,
+    server: String,
+    provider: [String; 2],
+    route: String,
+    endpoint: Option<String>,
+    envs: Vec<(String, String)>,
+}
+
+/// The running program, its providers, and a key to it.
+pub struct Stage {
+    /// The program.
+    pub leaf: Llmleaf,
+    /// The provider that every chain tries first.
+    pub first: Replay,
+    /// The one behind it.
+    pub second: Replay,
+    /// The consumer's credential.
+    pub key: String,
+    asked: AtomicU64,
+}
+
+/// A request under way.
+pub struct Asked {
+    /// Its request id.
+    pub id: String,
+    /// Its connection.
+    pub connection: Connection,
+}
+
+impl Stage {
+    /// A stage for the program at `exe` (in an integration test `env!("CARGO_BIN_EXE_llmleaf")`).
+    #[must_use]
+    pub fn with(exe: &str) -> Setup {
+        Setup {
+            exe: exe.into(),
+            server: "workers = 1\nfallback_cooldown_secs = 0\n".to_owned(),
+            provider: [String::new(), String::new()],
+            route: String::new(),
+            endpoint: None,
+            envs: Vec::new(),
+        }
+    }
+
+    /// A model name: the chain of providers that speak this dialect.
+    #[must_use]
+    pub fn chain(wire: Wire) -> String {
+        wire.name().to_owned()
+    }
+
+    /// A model name: the first provider alone.
+    #[must_use]
+    pub fn alone(wire: Wire) -> String {
+        format!("{wire}-first")
+    }
+
+    /// Sends a request of a consumer's dialect and reads nothing yet.
+    #[must_use]
+    pub fn ask(&self, consumer: Wire, model: &str, stream: bool) -> Asked {
+        self.ask_with(consumer, &consumer.request(model, stream))
+    }
+
+    /// The same with a body of one's own.
+    #[must_use]
+    pub fn ask_with(&self, consumer: Wire, body: &str) -> Asked {
+        let number = self.asked.fetch_add(1, Ordering::Relaxed);
+        let id = format!("ask-{number}");
+        let mut connection = Connection::open(self.leaf.addr);
+        let bearer = self.bearer();
+        let headers = [
+            ("content-type", "application/json"),
+            ("authorization", bearer.as_str()),
+            ("x-request-id", id.as_str()),
+        ];
+        let bytes = http::request("POST", consumer.path(), &headers, body.as_bytes());
+        connection.send(&bytes);
+        Asked { id, connection }
+    }
+
+    /// Sends a request and reads the whole response; its request id comes with it.
+    #[must_use]
+    pub fn post(&self, consumer: Wire, model: &str, stream: bool) -> (String, Response) {
+        let mut asked = self.ask(consumer, model, stream);
+        (asked.id, asked.connection.response())
+    }
+
+    /// The value of the `authorization` header.
+    #[must_use]
+    pub fn bearer(&self) -> String {
+        format!("Bearer {}", self.key)
+    }
+
+    /// Waits for the usage records of a request and returns them in order.
+    ///
+    /// # Panics
+    /// When there are fewer after a long wait, or more.
+    #[must_use]
+    pub fn usage(&self, id: &str, count: usize) -> Vec<Value> {
+        let id = format!("\"request_id\":\"{id}\"");
+        let is_usage =
+            |line: &str| line.contains("\"target\":\"llmleaf::usage\"") && line.contains(&id);
+        let found = self.leaf.wait_lines(count, LONG, is_usage);
+        let lines = found.unwrap_or_else(|| panic!("fewer than {count} usage records with {id}"));
+        assert_eq!(lines.len(), count, "usage records: {lines:#?}");
+        let parsed = lines.iter().map(|line| json::parse(line));
+        parsed
+            .collect::<Result<_, _>>()
+            .expect("a usage record is JSON")
+    }
+}
+
+impl Setup {
+    /// More lines of `[server]`.
+    #[must_use]
+    pub fn server(mut self, lines: &str) -> Self {
+        self.server.push_str(lines);
+        self.server.push('\n');
+        self
+    }
+
+    /// Replaces a line of `[server]` that a stage has by itself: `workers`, `fallback_cooldown_secs`.
+    #[must_use]
+    pub fn instead(mut self, key: &str, value: &str) -> Self {
+        let kept: Vec<&str> = self
+            .server
+            .lines()
+            .filter(|l| !l.starts_with(key))
+            .collect();
+        self.server = format!("{}\n{key} = {value}\n", kept.join("\n"));
+        self
+    }
+
+    /// More lines of the first provider, such as `timeouts = { headers_ms = 100 }`.
+    #[must_use]
+    pub fn first(mut self, lines: &str) -> Self {
+        self.provider[0].push_str(lines);
+        self
+    }
+
+    /// More lines of every chain.
+    #[must_use]
+    pub fn route(mut self, lines: &str) -> Self {
+        self.route.push_str(lines);
+        self
+    }
+
+    /// Another address for the first provider, without a path.
+    #[must_use]
+    pub fn first_at(mut self, url: &str) -> Self {
+        self.endpoint = Some(url.to_owned());
+        self
+    }
+
+    /// One more environment variable of the program.
+    #[must_use]
+    pub fn env(mut self, name: &str, value: &str) -> Self {
+        self.envs.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// Starts the providers and the program.
+    #[must_use]
+    pub fn start(self) -> Stage {
+        let (first, second) = (Replay::start(), Replay::start());
+        let (key, table) = key(&self.exe);
+        let endpoints = [
+            self.endpoint.clone().unwrap_or_else(|| first.url()),
+            second.url(),
+        ];
+        let config = self.config(&endpoints) + &table;
+        let mut setup = Llmleaf::with_config(&self.exe, &config);
+        for (name, value) in &self.envs {
+            setup = setup.env(name, value);
+        }
+        Stage {
+            leaf: setup.start(),
+            first,
+            second,
+            key,
+            asked: AtomicU64::new(0),
+        }
+    }
+
+    fn config(&self, endpoints: &[String; 2]) -> String {
+        let mut text = format!("[server]\nlisten = \"127.0.0.1:0\"\n{}\n", self.server);
+        for (wire, kind, base) in [
+            (Wire::Chat, "openai", "/v1"),
+            (Wire::Messages, "anthropic", ""),
+        ] {
+            for (index, place) in ["first", "second"].into_iter().enumerate() {
+                text.push_str(&format!(
+                    "[[providers]]\nname = \"{wire}-{place}\"\nkind = \"{kind}\"\nendpoint = \"{}{base}\"\n\
+                     credential = \"{}\"\n{}\n\
+                     [[routes]]\nmodel = \"{wire}-{place}\"\n\
+                     targets = [{{ provider = \"{wire}-{place}\", model = \"m-1\" }}]\n",
+                    endpoints[index], CREDENTIALS[index], self.provider[index],
+                ));
+            }
+            text.push_str(&format!(
+                "[[routes]]\nmodel = \"{wire}\"\n{}\ntargets = [{{ provider = \"{wire}-first\", model = \"m-1\" }}, \
+                 {{ provider = \"{wire}-second\", model = \"m-1\" }}]\n",
+                self.route
+            ));
+        }
+        text
+    }
+}
+
+/// A credential and its table, from the program itself; one for all stages of a test binary.
+fn key(exe: &PathBuf) -> (String, String) {
+    static MADE: OnceLock<(String, String)> = OnceLock::new();
+    MADE.get_or_init(|| {
+        let args = ["key", "new", "--id", KEY_ID];
+        let (status, out, err) = Llmleaf::with_config(exe, "").args(&args).run();
+        assert!(status.success(), "key new: {err}");
+        let credential = out.split("Bearer ").nth(1).map(str::trim);
+        (credential.expect("a credential").to_owned(), out.clone())
+    })
+    .clone()
+}

@@ -1,0 +1,309 @@
+//! Faults that come before the first content.
+
+use llmleaf_testkit::replay::{Framing, OnAccept, RefusedPort, Script};
+use llmleaf_testkit::samples::Wire;
+
+use super::{stage, survives};
+
+/// A fault's name, the script that plays it, and the failure it is recorded as.
+type Fault = (&'static str, Script, &'static str);
+
+/// Refusals by status; the words are the provider's own.
+fn refusals(provider: Wire) -> Vec<Fault> {
+    let reply = |status, kind| Script::json(status, provider.error(kind, "no"));
+    let html = |status| Script::body(status, "text/html", "<html>bad gateway</html>");
+    vec![
+        ("500", reply(500, "api_error"), "upstream_error"),
+        ("502", html(502), "upstream_error"),
+        ("503", reply(503, "overloaded_error"), "overloaded"),
+        ("504", html(504), "upstream_timeout"),
+        ("520", html(520), "upstream_error"),
+        ("529", reply(529, "overloaded_error"), "overloaded"),
+        ("429", reply(429, "rate_limit_error"), "rate_limit_exceeded"),
+        (
+            "401",
+            reply(401, "authentication_error"),
+            "upstream_credential",
+        ),
+        ("403", reply(403, "permission_error"), "upstream_credential"),
+        (
+            "a 500 that is cut",
+            reply(500, "api_error").close_at(9),
+            "upstream_error",
+        ),
+    ]
+}
+
+/// Answers that are none.
+fn nonsense() -> Vec<Fault> {
+    let bare = |text: &'static str| Script::raw(text);
+    vec![
+        ("closed without a byte", bare(""), "upstream_unreachable"),
+        (
+            "half a head",
+            bare("HTTP/1.1 200 OK\r\ncontent-"),
+            "upstream_unreachable",
+        ),
+        (
+            "not HTTP",
+            bare("SSH-2.0-OpenSSH_9.6\r\n\r\n"),
+            "upstream_invalid",
+        ),
+        (
+            "two lengths",
+            bare("HTTP/1.1 200 OK\r\ncontent-length: 2\r\ntransfer-encoding: chunked\r\n\r\n{}"),
+            "upstream_invalid",
+        ),
+        (
+            "a protocol nobody asked for",
+            bare("HTTP/1.1 101 Switching Protocols\r\nupgrade: x\r\nconnection: upgrade\r\n\r\n"),
+            "upstream_invalid",
+        ),
+        (
+            "a head without end",
+            Script::raw(format!("HTTP/1.1 200 OK\r\nx: {}", "y".repeat(1 << 20))),
+            "upstream_invalid",
+        ),
+        (
+            "an HTML page",
+            Script::body(200, "text/html", "<html></html>"),
+            "upstream_invalid",
+        ),
+        (
+            "an empty object",
+            Script::json(200, "{}"),
+            "upstream_invalid",
+        ),
+        ("an empty body", Script::json(200, ""), "upstream_invalid"),
+        (
+            "an encoding nobody asked for",
+            Script::json(200, &b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff"[..])
+                .header("content-encoding", "gzip"),
+            "upstream_invalid",
+        ),
+    ]
+}
+
+/// A good status, and a stream that breaks before its first content.
+fn broken_streams(provider: Wire) -> Vec<Fault> {
+    let stream = provider.stream("first answer");
+    let (body, head) = (stream.body(), stream.head().len());
+    let sse = |text: String| Script::sse(text);
+    let overloaded = provider.error_event("overloaded_error", "Overloaded");
+    let limited = provider.error_event("rate_limit_error", "slow down");
+    let lifecycle = stream.head();
+    let cut = "upstream_truncated";
+    vec![
+        (
+            "the first event is an error",
+            sse(overloaded.clone()),
+            "overloaded",
+        ),
+        (
+            "the first event is a rate limit",
+            sse(limited),
+            "rate_limit_exceeded",
+        ),
+        (
+            "an error after lifecycle events",
+            sse(format!("{lifecycle}{overloaded}")),
+            "overloaded",
+        ),
+        (
+            "nothing after the head, FIN",
+            sse(body.clone()).close_at(0),
+            cut,
+        ),
+        (
+            "nothing after the head, RST",
+            sse(body.clone()).reset_at(0),
+            cut,
+        ),
+        (
+            "nothing after the head, an end",
+            sse(body.clone()).end_at(0),
+            cut,
+        ),
+        (
+            "FIN after lifecycle events",
+            sse(body.clone()).close_at(head),
+            cut,
+        ),
+        (
+            "RST after lifecycle events",
+            sse(body.clone()).reset_at(head),
+            cut,
+        ),
+        (
+            "an end after lifecycle events",
+            sse(body.clone()).end_at(head),
+            cut,
+        ),
+        (
+            "FIN within the first content",
+            sse(body.clone()).close_at(head + 9),
+            cut,
+        ),
+        (
+            "an end at the close of the connection",
+            sse(lifecycle.clone()).framing(Framing::UntilClose),
+            cut,
+        ),
+        (
+            "an event that is no JSON",
+            sse(format!("{lifecycle}data: {{nope\n\n")),
+            "upstream_invalid",
+        ),
+        (
+            "an event without end",
+            sse(format!("data: {}", "x".repeat(9 << 20))).write_at_once(),
+            "upstream_invalid",
+        ),
+    ]
+}
+
+/// A whole answer that breaks.
+fn broken_bodies(provider: Wire) -> Vec<Fault> {
+    let whole = || Script::json(200, provider.whole("first answer"));
+    let error = provider.error("overloaded_error", "Overloaded");
+    vec![
+        (
+            "an error of good status",
+            Script::json(200, error),
+            "overloaded",
+        ),
+        (
+            "FIN within the body",
+            whole().close_at(40),
+            "upstream_truncated",
+        ),
+        (
+            "RST within the body",
+            whole().reset_at(40),
+            "upstream_truncated",
+        ),
+        (
+            "half the JSON, well framed",
+            whole().framing(Framing::Chunked).end_at(40),
+            "upstream_invalid",
+        ),
+    ]
+}
+
+#[test]
+fn a_chain_outlives_refusals_and_nonsense() {
+    let stage = stage().start();
+    for pair in Wire::PAIRS {
+        for stream in [true, false] {
+            for (case, script, failure) in refusals(pair.1).into_iter().chain(nonsense()) {
+                stage.first.push(script);
+                survives(&stage, pair, stream, failure, case);
+            }
+        }
+    }
+    assert_eq!(stage.first.unscripted() + stage.second.unscripted(), 0);
+}
+
+#[test]
+fn a_chain_outlives_streams_that_break_before_content() {
+    let stage = stage().start();
+    for pair in Wire::PAIRS {
+        for (case, script, failure) in broken_streams(pair.1) {
+            stage.first.push(script);
+            survives(&stage, pair, true, failure, case);
+        }
+    }
+}
+
+#[test]
+fn a_chain_outlives_comments_without_end() {
+    let stage = stage()
+        .first("timeouts = { first_content_ms = 2000 }")
+        .start();
+    for pair in Wire::PAIRS {
+        let comments = format!(": {}\n\n", "x".repeat(1021)).repeat(2048);
+        stage
+            .first
+            .push(Script::sse(comments).write_at_once().stall_at(usize::MAX));
+        // The same dialect would pass them on, so it holds them back, up to a limit; another has no use for them.
+        let same = pair.0 == pair.1;
+        let failure = if same {
+            "upstream_invalid"
+        } else {
+            "upstream_timeout"
+        };
+        survives(&stage, pair, true, failure, "comments");
+    }
+}
+
+#[test]
+fn a_chain_outlives_whole_answers_that_break() {
+    let stage = stage().start();
+    for pair in Wire::PAIRS {
+        for (case, script, failure) in broken_bodies(pair.1) {
+            stage.first.push(script);
+            survives(&stage, pair, false, failure, case);
+        }
+    }
+}
+
+#[test]
+fn a_chain_outlives_a_provider_that_cannot_be_reached() {
+    let refused = RefusedPort::reserve();
+    let stage = stage()
+        .first_at(&format!("http://{}", refused.addr))
+        .start();
+    for pair in Wire::PAIRS {
+        for stream in [true, false] {
+            survives(&stage, pair, stream, "upstream_unreachable", "refused");
+        }
+    }
+}
+
+#[test]
+fn a_chain_outlives_a_host_without_an_address() {
+    // RFC 6761 keeps `.invalid` without addresses.
+    let stage = stage().first_at("http://provider.invalid").start();
+    survives(
+        &stage,
+        (Wire::Chat, Wire::Chat),
+        true,
+        "upstream_unreachable",
+        "no address",
+    );
+}
+
+#[test]
+fn a_chain_outlives_connections_that_end_at_once() {
+    let stage = stage().start();
+    for pair in Wire::PAIRS {
+        for (case, action) in [
+            ("FIN at once", OnAccept::Close),
+            ("RST at once", OnAccept::Reset),
+        ] {
+            stage.first.push_accept(action);
+            survives(&stage, pair, true, "upstream_unreachable", case);
+        }
+    }
+}
+
+#[test]
+fn a_redirect_is_never_followed() {
+    let stage = stage().start();
+    let elsewhere = format!("{}/elsewhere", stage.second.url());
+    for pair in Wire::PAIRS {
+        for status in [301, 302, 303, 307, 308] {
+            stage
+                .first
+                .push(Script::json(status, "{}").header("location", &elsewhere));
+            survives(&stage, pair, true, "upstream_invalid", "redirect");
+        }
+    }
+    let paths: Vec<String> = stage
+        .second
+        .requests()
+        .into_iter()
+        .map(|r| r.path)
+        .collect();
+    assert!(!paths.iter().any(|path| path == "/elsewhere"), "{paths:?}");
+}

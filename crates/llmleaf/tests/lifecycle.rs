@@ -1,0 +1,23 @@
+//! The program and its connections: stopping, two workers, pipelining, half-closed connections, HTTP/2.
+
+#![expect(clippy::expect_used, reason = "a test that cannot go on has failed")]
+
+#[path = "lifecycle/connections.rs"]
+mod connections;
+#[path = "lifecycle/http2.rs"]
+mod http2;
+#[path = "lifecycle/stopping.rs"]
+mod stopping;
+
+use llmleaf_testkit::replay::Script;
+use llmleaf_testkit::samples::Wire;
+use llmleaf_testkit::stage::{Setup, Stage};
+
+fn stage() -> Setup {
+    Stage::with(env!("CARGO_BIN_EXE_llmleaf"))
+}
+
+/// A streamed answer of good words.
+fn answer(wire: Wire, text: &str) -> Script {
+    Script::sse(wire.stream(text).body())
+}
