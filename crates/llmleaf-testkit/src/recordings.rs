@@ -89,6 +89,25 @@ impl Recording {
     }
 }
 
+/// The positions in a stream's text behind each blank line: where an event, or a comment, is whole.
+#[must_use]
+pub fn boundaries(stream: &str) -> Vec<usize> {
+    let bytes = stream.as_bytes();
+    let mut found = Vec::new();
+    let mut at = 0;
+    while at < bytes.len() {
+        let ends = ["\r\n\r\n", "\n\n", "\r\r"];
+        let end = ends
+            .iter()
+            .find(|end| bytes[at..].starts_with(end.as_bytes()));
+        at += end.map_or(1, |end| end.len());
+        if end.is_some() {
+            found.push(at);
+        }
+    }
+    found
+}
+
 impl Body {
     /// The bytes to replay; `None` for binary bodies.
     #[must_use]

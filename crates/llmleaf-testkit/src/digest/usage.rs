@@ -26,7 +26,10 @@ pub(super) fn openai(usage: &Value) -> UsageClasses {
         &["completion_tokens_details", "reasoning_tokens"],
         &["reasoning_tokens"],
     ]);
-    let input_total = usage.u64_at(&["prompt_tokens"]);
+    let input = usage.u64_at(&["prompt_tokens"]);
+    let total = usage.u64_at(&["total_tokens"]);
+    let audio = usage.u64_at(&["prompt_tokens_details", "audio_tokens"]);
+    let input_total = input_total(input, audio, completion, total);
     UsageClasses {
         input_total,
         cache_read: first(&[
@@ -40,13 +43,25 @@ pub(super) fn openai(usage: &Value) -> UsageClasses {
             &["prompt_tokens_details", "cache_write_tokens"],
             &["cache_creation_input_tokens"],
         ]),
-        output_total: output_total(
-            completion,
-            reasoning,
-            input_total,
-            usage.u64_at(&["total_tokens"]),
-        ),
+        output_total: output_total(completion, reasoning, input_total, total),
         reasoning,
+    }
+}
+
+/// Mistral counts audio beside `prompt_tokens`, not within: its total is the sum of all three (recorded: prompt 11, completion
+/// 15, audio 375, total 401).
+fn input_total(
+    input: Option<u64>,
+    audio: Option<u64>,
+    completion: Option<u64>,
+    total: Option<u64>,
+) -> Option<u64> {
+    let beside = input?.checked_add(audio.unwrap_or(0))?;
+    match (completion, total) {
+        (Some(completion), Some(total)) if beside.checked_add(completion) == Some(total) => {
+            Some(beside)
+        }
+        _ => input,
     }
 }
 
