@@ -6,8 +6,8 @@
 //!
 //! Reading order: [`recordings`] (real traffic), [`json`] and [`sse`] (naive readers), [`digest`]
 //! (what a response says, whatever its dialect), [`jsondiff`] (what was changed on the way),
-//! [`replay`] (a fake provider with faults), [`http`] (a raw consumer), [`binary`] (the real program), [`stand`] and [`tally`]
-//! (all of it together, and what it proved).
+//! [`replay`] (a fake provider with faults), [`http`] (a raw consumer), [`binary`] (the real program), [`samples`] (small
+//! answers to cut), [`stage`] (the real program in front of two fake providers).
 //!
 //! A test never sleeps: it waits for a [`replay::Gate`], a request, a closed connection or a log line,
 //! each with a deadline.
@@ -26,7 +26,9 @@ pub mod json;
 pub mod jsondiff;
 pub mod recordings;
 pub mod replay;
+pub mod samples;
 pub mod sse;
+pub mod stage;
 pub mod stand;
 pub mod tally;
 
