@@ -84,6 +84,7 @@ impl Turn<'_> {
         }
         // A turn may not be empty; a removal of everything leaves one space of text.
         if kept_before.is_none()
+            && !blocks.is_empty()
             && let Some(at) = self.range(content).map(|r| r.end.saturating_sub(1))
         {
             splices.insert(at, "{\"type\":\"text\",\"text\":\"(no text)\"}");

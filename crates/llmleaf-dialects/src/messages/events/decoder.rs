@@ -251,7 +251,10 @@ impl MessagesDecoder {
             .ok_or_else(|| Broken(format!("block {index} is not open").into()))?;
         let delta: WireDelta<'_> = serde_json::from_str(raw.get())
             .map_err(|e| Broken(format!("a delta is not what it should be: {e}").into()))?;
-        let kind = delta.kind.as_deref().unwrap_or("");
+        let kind = delta
+            .kind
+            .as_deref()
+            .ok_or(Broken("a delta has no type".into()))?;
         let delta = match (open.class, kind) {
             (Class::Text, "text_delta") => Delta::Text(owned(delta.text)),
             (Class::Thinking, "thinking_delta") => Delta::Text(owned(delta.thinking)),

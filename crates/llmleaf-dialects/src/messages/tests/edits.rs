@@ -79,6 +79,11 @@ fn foreign_sealed_reasoning_does_not_reach_a_provider() {
         );
         assert_eq!(rendered.losses.len(), lost);
     }
+    // An empty turn beside an envelope is the consumer's own.
+    let beside =
+        format!(r#"{{"model":"m","user":"{seal}","messages":[{{"role":"user","content":[]}}]}}"#);
+    let (_, rendered) = edited(&beside, "m", false);
+    assert_eq!(rendered.body, beside);
 }
 
 #[test]

@@ -118,6 +118,7 @@ fn a_broken_order_is_the_providers_fault() {
             "{START}{OPEN}{}",
             delta(7, "{\"type\":\"text_delta\",\"text\":1}")
         ),
+        format!("{START}{OPEN}{}", delta(7, "{\"text\":\"a\"}")),
         "data: {\"type\":\"message_stop\"}\n\n".to_owned(),
     ] {
         let events = decode(&frames(&broken, usize::MAX));
