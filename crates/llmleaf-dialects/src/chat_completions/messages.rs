@@ -51,10 +51,11 @@ fn parse_message(
             tool_result(fields, call_id, path, calls)
         }
         "function" => {
-            // The legacy form: the result of the one call before it.
-            let call_id = calls
-                .legacy
-                .take()
+            // The legacy form: the result of the one call before it. Some send the id of the newer form with it.
+            let legacy = calls.legacy.take();
+            let call_id = fields
+                .string("tool_call_id")?
+                .or(legacy)
                 .unwrap_or_else(|| format!("call_legacy_{at}"));
             tool_result(fields, call_id, path, calls)
         }

@@ -21,7 +21,8 @@ pub fn parse_request(body: &str) -> Result<ChatRequest, Failure> {
 /// Renders a request for a provider.
 ///
 /// # Errors
-/// The request continues a response that only another wire can name (kind `Unsupported`).
+/// The request continues a response that only another wire can name, or nothing of its messages is left on this wire
+/// (kind `Unsupported`).
 pub fn render_request(
     request: &ChatRequest,
     target: Target<'_>,

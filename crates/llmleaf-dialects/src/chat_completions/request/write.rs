@@ -31,13 +31,10 @@ pub(super) fn render(
     quirks: &Quirks,
 ) -> Result<Rendered, Failure> {
     if request.previous_response_id.is_some() {
-        let mut failure = Failure::gateway(
-            FailureKind::Unsupported,
+        return Err(unsupported(
+            "previous_response_id",
             "`previous_response_id` names a response that this target's wire cannot continue",
-        );
-        failure.param = Some("previous_response_id".to_owned());
-        failure.retry = Retry::NextTarget;
-        return Err(failure);
+        ));
     }
     let mut body = Vec::with_capacity(1024);
     let mut writer = Writer {
@@ -48,6 +45,13 @@ pub(super) fn render(
     writer.field("model", |out| push_string(out, target.model));
     let mut list = Vec::new();
     messages::write_all(&mut writer.rendering, &request.messages, &mut list);
+    if list == b"[]" {
+        // All of it was of another dialect: the wire refuses a request without a message.
+        return Err(unsupported(
+            "messages",
+            "nothing in the messages can be sent to the target",
+        ));
+    }
     writer.raw("messages", &list);
     writer.sampling(&request.sampling);
     writer.tools(request);
@@ -70,6 +74,14 @@ pub(super) fn render(
         losses: rendering.losses,
         usage_added,
     })
+}
+
+/// What this wire cannot say at all: another target may.
+fn unsupported(param: &str, why: &str) -> Failure {
+    let mut failure = Failure::gateway(FailureKind::Unsupported, why);
+    failure.param = Some(param.to_owned());
+    failure.retry = Retry::NextTarget;
+    failure
 }
 
 struct Writer<'o, 'q> {

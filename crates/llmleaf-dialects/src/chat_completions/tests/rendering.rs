@@ -324,3 +324,20 @@ fn a_request_without_an_answer_asks_for_the_shortest() {
     assert_eq!(body["max_completion_tokens"], 1);
     assert_eq!(losses, ["approximated max_tokens"]);
 }
+
+#[test]
+fn a_request_of_which_nothing_is_left_is_not_offered_here() {
+    let opaque = PartKind::Opaque {
+        dialect: DialectName::Messages,
+        kind: "novel".into(),
+        json: Json::from_value("x"),
+    };
+    let request = foreign(vec![Message::new(Role::User, vec![part(opaque)])]);
+    let target = Target {
+        model: "there",
+        stream: false,
+    };
+    let failure = render_request(&request, target, &Quirks::REFERENCE).unwrap_err();
+    assert_eq!(failure.kind, FailureKind::Unsupported);
+    assert_eq!(failure.param.as_deref(), Some("messages"));
+}

@@ -246,6 +246,9 @@ fn legacy_functions_become_tools() {
     assert_eq!(request.messages[2].role, Role::Tool);
     let (second, losses, _) = again(&request, &Quirks::REFERENCE);
     assert_eq!((&second, losses.len()), (&request, 0));
+    let mixed = json!([{"role": "function", "name": "f", "tool_call_id": "a", "content": "r"}]);
+    let (_, _, text) = again(&parse(&with_messages(&mixed)), &Quirks::REFERENCE);
+    assert_eq!(text.matches("tool_call_id\":\"a\"").count(), 1, "{text}");
 }
 
 fn assert_named(cases: impl IntoIterator<Item = (Value, &'static str)>) {
