@@ -76,15 +76,16 @@ fn compressed_bodies_are_read() {
 fn bombs_are_too_large() {
     let stage = stage().server("max_body_bytes = 1048576").start();
     let before = stage.leaf.resident_kib();
-    let spaces = vec![b' '; 64 << 20];
+    let spaces = vec![b' '; 24 << 20];
+    let bombs = [
+        ("gzip", gzip(&spaces)),
+        ("deflate", deflate(&spaces)),
+        ("zstd", zstd_bomb(512)),
+    ];
     for wire in Wire::BOTH {
-        for (coding, body) in [
-            ("gzip", gzip(&spaces)),
-            ("deflate", deflate(&spaces)),
-            ("zstd", zstd_bomb(512)),
-        ] {
+        for (coding, body) in &bombs {
             assert!(body.len() < 1 << 20, "{coding}: {}", body.len());
-            let response = post(&stage, wire, &[("content-encoding", coding)], &body);
+            let response = post(&stage, wire, &[("content-encoding", coding)], body);
             expect_refused(wire, &response, 413, coding);
         }
     }
