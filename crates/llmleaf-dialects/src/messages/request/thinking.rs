@@ -6,7 +6,8 @@ use crate::messages::quirks::{EffortForm, Quirks};
 use crate::messages::wire::ObjectWriter;
 use crate::object::string;
 use llmleaf_model::{
-    ChatRequest, DialectName, Effort, Failure, Loss, ReasoningConfig, ReasoningMode,
+    ChatRequest, DialectName, Effort, Failure, Loss, Message, Part, PartKind, ReasoningConfig,
+    ReasoningMode, Role,
 };
 
 /// Least budget that the wire takes.
@@ -107,6 +108,13 @@ impl Thinking {
             plan.effort = config.effort.map(|effort| lowest_rung(effort, losses));
             return plan;
         }
+        if answers_unsigned_calls(request, quirks) {
+            losses.push(Loss::dropped(
+                "reasoning",
+                "the calls that are answered came back without the signed reasoning that the wire wants before them",
+            ));
+            return Self::default();
+        }
         plan.kind = Some("enabled");
         plan.budget = Some(budget(config, losses));
         plan
@@ -172,6 +180,44 @@ impl Thinking {
                 .rest(&self.rest);
         });
     }
+}
+
+/// True where the conversation ends with results of calls whose turn does not begin with reasoning that the target can
+/// verify. With a budget the wire refuses such a turn, a client that keeps no reasoning would be stuck in its own tool
+/// loop, and the calls cannot be made anew (reference of extended thinking, "Preserving thinking blocks", 2026-10; with
+/// adaptive thinking nothing is demanded).
+fn answers_unsigned_calls(request: &ChatRequest, quirks: &Quirks) -> bool {
+    let verified = |part: &Part| match &part.kind {
+        PartKind::Reasoning(reasoning) => reasoning
+            .artefact
+            .as_ref()
+            .is_some_and(|artefact| quirks.can_verify(&artefact.provenance)),
+        _ => false,
+    };
+    // Reasoning that cannot be verified is not sent, so it is not in the way.
+    let sent = |part: &&Part| !matches!(part.kind, PartKind::Reasoning(_)) || verified(part);
+    begin_of_turn(&request.messages)
+        .is_some_and(|message| !message.parts.iter().find(sent).is_some_and(verified))
+}
+
+/// The first message of the turn whose calls are answered at the end of the conversation, if there is one. A turn is all
+/// that the assistant said since the user last spoke without answering a call.
+fn begin_of_turn(messages: &[Message]) -> Option<&Message> {
+    let is_result = |part: &Part| matches!(part.kind, PartKind::ToolResult(_));
+    let (mut first, mut answers, mut passed) = (None, false, false);
+    for message in messages.iter().rev() {
+        match message.role {
+            Role::System | Role::Developer => {}
+            Role::Assistant if !answers => break,
+            Role::Assistant => (first, passed) = (Some(message), true),
+            // Neighbours become one message on this wire, and one result makes it an answer.
+            Role::User | Role::Tool => {
+                answers = message.parts.iter().any(is_result) || answers && !passed;
+                passed = false;
+            }
+        }
+    }
+    first
 }
 
 /// Tokens for a rung.

@@ -528,6 +528,63 @@ fn effort_becomes_a_budget_with_room_for_an_answer() {
     assert!(value(&rendered).get("thinking").is_none() && lost(&rendered).contains(&"reasoning"));
 }
 
+/// A message for a word: `user`, `result`, or an assistant's parts, each a letter: its `o`wn or a `f`oreign thought,
+/// a `c`all, a `t`ext.
+fn spoken(word: &str) -> Message {
+    let thought = |family: &'static str| {
+        part(PartKind::Reasoning(Reasoning {
+            artefact: Some(Artefact {
+                provenance: Provenance(family.into()),
+                kind: ArtefactKind::Signature,
+                data: "D".into(),
+            }),
+            ..Default::default()
+        }))
+    };
+    let said = |letter| match letter {
+        'o' => thought("anthropic-claude-v1"),
+        'f' => thought("openai-responses-v1"),
+        'c' => part(PartKind::ToolCall(llmleaf_model::ToolCall {
+            id: "c".into(),
+            name: "f".into(),
+            ..Default::default()
+        })),
+        _ => Part::text("a"),
+    };
+    match word {
+        "user" => Message::text(Role::User, "hi"),
+        "result" => result("c"),
+        letters => Message::new(Role::Assistant, letters.chars().map(said).collect()),
+    }
+}
+
+/// A client that keeps no reasoning must get out of its tool loop.
+#[test]
+fn a_budget_needs_the_reasoning_before_the_calls_that_are_answered() {
+    for (talk, budget) in [
+        ("user oc result", true),
+        ("user c result", false),
+        ("user fc result", false),
+        ("user foc result", true),
+        // Only the first message of the turn counts.
+        ("user oc result c result", true),
+        ("user c result oc result", false),
+        // Once the user asks something new, the turn is over; a word beside the result is part of the answer.
+        ("user c result t user", true),
+        ("user c result user", false),
+        ("user oc result user", true),
+    ] {
+        let mut request = foreign(talk.split(' ').map(spoken).collect());
+        request.reasoning = Some(llmleaf_model::ReasoningConfig {
+            effort: Some(llmleaf_model::Effort::Low),
+            ..Default::default()
+        });
+        let rendered = render(&request);
+        assert_eq!(value(&rendered).get("thinking").is_some(), budget, "{talk}");
+        assert_eq!(lost(&rendered).contains(&"reasoning"), !budget, "{talk}");
+    }
+}
+
 #[test]
 fn what_this_wire_lacks_is_named() {
     let mut request = foreign(vec![Message::text(Role::User, "hi")]);
