@@ -3,6 +3,7 @@
     python3 drive.py LLMLEAF ENVIRONMENTS      SUITE=name runs one suite, SDK_CASES=text the cases whose names hold it
 """
 
+import concurrent.futures
 import os
 import pathlib
 import re
@@ -112,8 +113,9 @@ def command(environments, environment, arguments):
 
 
 def run_suite(name, environments, urls):
-    """The numbers of its last line; a suite without one has failed."""
+    """The numbers of its last line and what it printed; a suite without that line has failed."""
     environment, arguments = SUITES[name]
+    start = time.monotonic()
     log = subprocess.run(
         command(environments, environment, arguments),
         cwd=HERE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=SUITE_TIMEOUT, check=False,
@@ -123,11 +125,12 @@ def run_suite(name, environments, urls):
         },
     ).stdout.decode(errors="replace")
     sums = re.findall(r"^(\d+) passed, (\d+) failed$", log, re.MULTILINE)
-    print(re.sub(r"^\d+ passed, \d+ failed\n", "", log, flags=re.MULTILINE), end="")
-    if not sums:
-        print(f"FAILED {name}: it ended without a sum")
-        return 0, 1
-    return int(sums[-1][0]), int(sums[-1][1])
+    # The runner's own sum must stay the only one.
+    text = re.sub(r"^\d+ passed, \d+ failed\n", "", log, flags=re.MULTILINE)
+    passed, failed = map(int, sums[-1]) if sums else (0, 1)
+    took = time.monotonic() - start
+    ended = "" if sums else ", it ended without a sum"
+    return passed, failed, f"{text}-- {name}: {passed} ok, {failed} not, {took:.1f} s{ended}\n"
 
 
 def main():
@@ -145,11 +148,11 @@ def main():
             [binary, str(config)], stdin=subprocess.DEVNULL, stdout=sink, stderr=sink, cwd=scratch, env={**CLEAN, **keys}
         ) as gateway:
             urls = {"LLMLEAF_URL": wait_url(log, gateway), "UPSTREAM_URL": upstream_url}
-            for name in SUITES:
-                if os.environ.get("SUITE", name) == name:
-                    start = time.monotonic()
-                    good, bad = run_suite(name, environments, urls)
-                    print(f"-- {name}: {good} ok, {bad} not, {time.monotonic() - start:.1f} s")
+            names = [name for name in SUITES if os.environ.get("SUITE", name) == name]
+            # Side by side: they mostly wait. No case shares a model's name with another, so none sees another's requests.
+            with concurrent.futures.ThreadPoolExecutor() as pool:
+                for good, bad, text in pool.map(lambda name: run_suite(name, environments, urls), names):
+                    print(text, end="", flush=True)
                     passed, failed = passed + good, failed + bad
         if failed and os.environ.get("SDK_LOG"):
             print(log.read_text(encoding="utf-8", errors="replace"))

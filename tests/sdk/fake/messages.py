@@ -155,7 +155,26 @@ def check_turns(body):
         else:
             open_calls = assistant_turn(blocks, question, body, place, index == len(turns) - 1)
     need(not open_calls, unanswered(len(turns) - 1, open_calls))
+    if question.results and body.get("thinking", {}).get("type") == "enabled":
+        check_loop(turns)
     return question
+
+
+def check_loop(turns):
+    """With a budget for thinking, the turn whose calls are being answered must begin with its thinking.
+
+    A turn is all that was said since the user last asked something; with adaptive thinking nothing is demanded (reference of
+    extended and of adaptive thinking, 2026-10)."""
+    asked = [index for index, turn in enumerate(turns) if turn["role"] == "user" and not answers(turn)]
+    begin = asked[-1] + 1
+    first = as_blocks(turns[begin]["content"], f"messages.{begin}")[0]["type"]
+    need(first in ("thinking", "redacted_thinking"), f"messages.{begin}.content.0.type: Expected `thinking` or "
+         f"`redacted_thinking`, but found `{first}`. When `thinking` is enabled, a final `assistant` message must "
+         "start with a thinking block.")
+
+
+def answers(turn):
+    return any(block.get("type") == "tool_result" for block in as_blocks(turn["content"], ""))
 
 
 def as_blocks(content, place):
@@ -215,11 +234,6 @@ def assistant_turn(blocks, question, body, place, last):
             calls.append(block["id"])
         if kind == "thinking":
             need(block.get("signature") == SIGNATURE, f"{at}: Invalid `signature` in `thinking` block")
-    if body.get("thinking", {}).get("type") == "enabled" and calls:
-        first = blocks[0].get("type")
-        need(first in ("thinking", "redacted_thinking"), f"{place}.content.0.type: Expected `thinking` or "
-             f"`redacted_thinking`, but found `{first}`. When `thinking` is enabled, a final `assistant` message must "
-             "start with a thinking block.")
     if last and blocks[-1].get("type") == "text":
         trimmed = blocks[-1]["text"] == blocks[-1]["text"].rstrip()
         need(trimmed, "messages: final assistant content cannot end with trailing whitespace")
