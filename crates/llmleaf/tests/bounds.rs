@@ -1,11 +1,7 @@
 //! What comes in is bounded, refused in the consumer's dialect, and costs no provider anything; what is secret comes
 //! out nowhere.
 
-#![expect(
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    reason = "a test that cannot go on has failed"
-)]
+#![expect(clippy::expect_used, reason = "a test that cannot go on has failed")]
 
 #[path = "bounds/bodies.rs"]
 mod bodies;

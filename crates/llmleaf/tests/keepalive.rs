@@ -1,12 +1,6 @@
 //! Signs of life: headers are held for the first content, then silence is broken by what the consumer's dialect has for
 //! it. Neither splits an event, commits to a provider, or moves a clock of the upstream's.
 
-#![expect(
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    reason = "a test that cannot go on has failed"
-)]
-
 use std::time::Duration;
 
 use llmleaf_testkit::http::{End, Response};

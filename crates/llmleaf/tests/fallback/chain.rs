@@ -87,7 +87,6 @@ fn nonsense() -> Vec<Fault> {
 /// A good status, and a stream that breaks before its first content.
 fn broken_streams(provider: Wire) -> Vec<Fault> {
     let stream = provider.stream("first answer");
-    let (body, head) = (stream.body(), stream.head().len());
     let sse = |text: String| Script::sse(text);
     let overloaded = provider.error_event("overloaded_error", "Overloaded");
     let limited = provider.error_event("rate_limit_error", "slow down");
@@ -110,41 +109,6 @@ fn broken_streams(provider: Wire) -> Vec<Fault> {
             "overloaded",
         ),
         (
-            "nothing after the head, FIN",
-            sse(body.clone()).close_at(0),
-            cut,
-        ),
-        (
-            "nothing after the head, RST",
-            sse(body.clone()).reset_at(0),
-            cut,
-        ),
-        (
-            "nothing after the head, an end",
-            sse(body.clone()).end_at(0),
-            cut,
-        ),
-        (
-            "FIN after lifecycle events",
-            sse(body.clone()).close_at(head),
-            cut,
-        ),
-        (
-            "RST after lifecycle events",
-            sse(body.clone()).reset_at(head),
-            cut,
-        ),
-        (
-            "an end after lifecycle events",
-            sse(body.clone()).end_at(head),
-            cut,
-        ),
-        (
-            "FIN within the first content",
-            sse(body.clone()).close_at(head + 9),
-            cut,
-        ),
-        (
             "an end at the close of the connection",
             sse(lifecycle.clone()).framing(Framing::UntilClose),
             cut,
@@ -160,6 +124,26 @@ fn broken_streams(provider: Wire) -> Vec<Fault> {
             "upstream_invalid",
         ),
     ]
+}
+
+/// A stream that is cut before its first content is whole.
+fn cut_streams(provider: Wire) -> Vec<Fault> {
+    let stream = provider.stream("first answer");
+    let head = stream.head().len();
+    let sse = || Script::sse(stream.body());
+    let cuts = [
+        ("nothing after the head, FIN", sse().close_at(0)),
+        ("nothing after the head, RST", sse().reset_at(0)),
+        ("nothing after the head, an end", sse().end_at(0)),
+        ("FIN after lifecycle events", sse().close_at(head)),
+        ("RST after lifecycle events", sse().reset_at(head)),
+        ("an end after lifecycle events", sse().end_at(head)),
+        ("FIN within the first content", sse().close_at(head + 9)),
+    ];
+    let named = cuts.into_iter();
+    named
+        .map(|(case, script)| (case, script, "upstream_truncated"))
+        .collect()
 }
 
 /// A whole answer that breaks.
@@ -208,7 +192,10 @@ fn a_chain_outlives_refusals_and_nonsense() {
 fn a_chain_outlives_streams_that_break_before_content() {
     let stage = stage().start();
     for pair in Wire::PAIRS {
-        for (case, script, failure) in broken_streams(pair.1) {
+        for (case, script, failure) in broken_streams(pair.1)
+            .into_iter()
+            .chain(cut_streams(pair.1))
+        {
             stage.first.push(script);
             survives(&stage, pair, true, failure, case);
         }

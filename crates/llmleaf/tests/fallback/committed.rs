@@ -152,14 +152,15 @@ fn a_stream_cut_at_any_of_its_events_never_ends_well() {
         let stream = pair.1.stream("first answer");
         let (body, words) = (stream.body(), stream.lifecycle.len());
         let ends = stream.boundaries();
-        for index in words..ends.len() - 1 {
+        let cuts = ends.iter().enumerate();
+        for (index, end) in cuts.take(ends.len() - 1).skip(words) {
             let text = if index == words {
                 "first "
             } else {
                 "first answer"
             };
             // Messages has its terminal last; the chat wire has its usage and a mark behind the finish.
-            let script = Script::sse(body.clone()).end_at(ends[index]);
+            let script = Script::sse(body.clone()).end_at(*end);
             stage.first.push(script);
             let (_, response) = stage.post(pair.0, &Stage::chain(pair.1), true);
             let case = format!("{} to {}, cut after event {index}", pair.0, pair.1);
