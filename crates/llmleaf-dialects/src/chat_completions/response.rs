@@ -55,7 +55,7 @@ fn read(body: &[u8], events: &mut Vec<Event>) -> Result<(), Failure> {
     if chunk.choices.0.is_empty() {
         return Err(corrupt("it has no choices"));
     }
-    let mut reading = Reading::default();
+    let mut reading = Reading::of_whole();
     reading.take(&chunk, events);
     reading.end(events);
     Ok(())

@@ -27,6 +27,9 @@ pub(super) struct Chunk<'a> {
     pub choices: List<WireChoice<'a>>,
     #[serde(borrow)]
     pub usage: Raw<'a>,
+    /// Where one service reports usage that was not asked for (Groq, recorded 2024-04 and 2024-08).
+    #[serde(borrow)]
+    pub x_groq: Maybe<Box<Beside<'a>>>,
     #[serde(borrow)]
     pub error: Raw<'a>,
     #[serde(borrow)]
@@ -45,6 +48,14 @@ pub(super) struct Chunk<'a> {
     /// The same with titles.
     #[serde(borrow)]
     pub search_results: Raw<'a>,
+}
+
+/// What a service says beside the documented fields.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Beside<'a> {
+    #[serde(borrow)]
+    pub usage: Raw<'a>,
 }
 
 #[derive(Debug, Default, Deserialize)]

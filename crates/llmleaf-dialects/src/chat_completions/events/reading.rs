@@ -23,9 +23,19 @@ pub(in super::super) struct Reading {
     usage: Option<Box<str>>,
     /// Sources of the answer as a whole, as last written.
     sources: Option<Json>,
+    /// The one chunk is a whole response.
+    whole: bool,
 }
 
 impl Reading {
+    /// For a whole response, which is taken as one chunk.
+    pub(in super::super) fn of_whole() -> Self {
+        Self {
+            whole: true,
+            ..Self::default()
+        }
+    }
+
     /// Takes a chunk. Errors in it are the caller's business.
     pub(in super::super) fn take(&mut self, chunk: &Chunk<'_>, out: &mut Vec<Event>) {
         self.start(chunk, out);
@@ -35,7 +45,8 @@ impl Reading {
         for sources in [chunk.search_results, chunk.citations] {
             self.note_sources(sources);
         }
-        if let Some(raw) = chunk.usage.0
+        let beside = chunk.x_groq.0.as_ref().and_then(|beside| beside.usage.0);
+        if let Some(raw) = chunk.usage.0.or(beside)
             && self.usage.as_deref() != Some(raw.get())
             && let Some(usage) = usage::parse(raw)
         {
@@ -89,9 +100,16 @@ impl Reading {
             None => u32::try_from(at).unwrap_or(u32::MAX),
         };
         self.assembly.touch(index);
-        // Beside a delta, a whole message repeats what the deltas said.
-        if let Some(message) = wire.delta.0.as_ref().or(wire.message.0.as_deref()) {
-            self.message(index, message, out);
+        let (delta, message) = (wire.delta.0.as_ref(), wire.message.0.as_deref());
+        // In a stream, a whole message beside a delta repeats what the deltas said; in a whole response, a delta beside the
+        // message is an empty leftover (Perplexity, every recorded response, 2026).
+        let said = if self.whole {
+            message.or(delta)
+        } else {
+            delta.or(message)
+        };
+        if let Some(said) = said {
+            self.message(index, said, out);
         }
         if let Some(raw) = wire.logprobs.0
             && raw.get().contains("\"token\"")

@@ -272,6 +272,25 @@ fn odd_types_cost_nothing_but_themselves() {
 }
 
 #[test]
+fn usage_beside_the_documented_place_counts() {
+    let events = run(&[
+        r#"{"id":"a","choices":[{"index":0,"delta":{"content":"a"},"finish_reason":"stop"}],"x_groq":{"id":"r","usage":{"prompt_tokens":12,"completion_tokens":24,"total_tokens":36}}}"#,
+        "[DONE]",
+    ]);
+    let usage = collect(&events).usage.unwrap_or_default();
+    assert_eq!((usage.input_total(), usage.output_total()), (12, 24));
+}
+
+#[test]
+fn a_message_counts_in_a_whole_answer_and_a_delta_in_a_stream() {
+    let both = r#"{"id":"a","choices":[{"index":0,"message":{"role":"assistant","content":"all of it"},"delta":{"role":"assistant","content":""},"finish_reason":"stop"}]}"#;
+    let whole =
+        crate::chat_completions::response::parse_response(both.as_bytes(), &Quirks::REFERENCE);
+    assert_eq!(text_of(&collect(&whole), 0, is_text), "all of it");
+    assert_eq!(text_of(&collect(&run(&[both, "[DONE]"])), 0, is_text), "");
+}
+
+#[test]
 fn reasoning_told_twice_is_read_once_and_artefacts_stay() {
     let events = run(&[
         r#"{"id":"a","choices":[{"delta":{"reasoning":"th","reasoning_details":[{"type":"reasoning.text","text":"th","index":0,"format":"anthropic-claude-v1"}]}}]}"#,
