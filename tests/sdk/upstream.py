@@ -184,6 +184,15 @@ class Provider(http.server.BaseHTTPRequestHandler):
         return True
 
 
+class Server(http.server.ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, request, client_address):
+        """A caller that hangs up is what some cases are about; anything else is a fault of this file and is shown."""
+        if not isinstance(sys.exc_info()[1], ConnectionError):
+            super().handle_error(request, client_address)
+
+
 def authorised(wire, headers):
     if wire is messages:
         return headers.get("x-api-key") == ANTHROPIC_KEY
@@ -196,8 +205,7 @@ def end_with_stdin():
 
 
 def main():
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Provider)
-    server.daemon_threads = True
+    server = Server(("127.0.0.1", 0), Provider)
     threading.Thread(target=end_with_stdin, daemon=True).start()
     print(f"http://127.0.0.1:{server.server_address[1]}", flush=True)
     server.serve_forever()
