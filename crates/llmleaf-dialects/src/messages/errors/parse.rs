@@ -35,7 +35,8 @@ fn classified(status: Option<u16>, body: &Bytes) -> Failure {
     let said = Said::read(body);
     let kind = kind(status, &said);
     let mut failure = Failure::new(kind.upstream_origin(), kind, message(status, kind, &said));
-    if failure.origin == Origin::Upstream {
+    // A model that one provider does not know may be known to the next; if not, the 404 is the consumer's.
+    if failure.origin == Origin::Upstream || kind == FailureKind::NotFound {
         failure.retry = Retry::NextTarget;
     }
     failure.status = status;
@@ -112,6 +113,8 @@ fn text(object: &mut Object<'_>, name: &str) -> Option<String> {
 /// The wire's types decide, then the status. A consumer's error is looked at more closely.
 fn kind(status: Option<u16>, said: &Said) -> FailureKind {
     let kind = match said.kind.as_deref() {
+        // Whatever the body calls it: this gateway was not let in, and a consumer must not be told that it was not.
+        _ if matches!(status, Some(401 | 403)) => FailureKind::Credential,
         Some("invalid_request_error") => by_status(status).unwrap_or(FailureKind::InvalidRequest),
         Some("authentication_error" | "permission_error") => FailureKind::Credential,
         Some("billing_error") => FailureKind::Quota,
