@@ -12,12 +12,15 @@ use bytes::Bytes;
 use http::HeaderMap;
 use http::header::CONTENT_TYPE;
 use llmleaf_dialects::{ChatWire, Rendered, Target};
-use llmleaf_model::{Failure, FailureKind, Origin, Retry};
+use llmleaf_model::{Failure, FailureKind, Loss, Origin, Retry};
 use llmleaf_providers::{Chat, Path};
 use llmleaf_route::{Candidate, Clocks, Millis, Watch};
 use llmleaf_transport::{Body, Response};
 use std::pin::pin;
 use std::sync::Arc;
+
+/// Most losses that a record names.
+const LOSSES: usize = 32;
 
 /// Most bytes read of an error reply.
 const ERROR_BYTES: usize = 1024 * 1024;
@@ -53,7 +56,7 @@ impl Attempt {
             grade: Grade::None,
             usage: llmleaf_model::Usage::default(),
             possibly_billed: false,
-            losses: 0,
+            losses: Vec::new(),
             first_content_ms: None,
             total_ms: 0,
         };
@@ -85,14 +88,18 @@ impl Attempt {
     }
 
     /// The attempt ended, and how.
-    pub fn end(&mut self, outcome: Outcome, failure: Option<&Failure>, losses: usize) {
+    pub fn end(&mut self, outcome: Outcome, failure: Option<&Failure>, losses: &[Loss]) {
         let Some(mut record) = self.record.take() else {
             return;
         };
         self.completed = outcome == Outcome::Completed;
         record.outcome = outcome;
         record.failure = failure.map(|f| f.kind.as_str());
-        record.losses = losses;
+        record.losses = losses
+            .iter()
+            .take(LOSSES)
+            .map(ToString::to_string)
+            .collect();
         self.write(record, failure.is_some_and(|f| f.possibly_billed));
     }
 
@@ -176,7 +183,7 @@ pub(crate) async fn run(run: &mut Run, candidate: &Candidate) -> Result<(), Fail
         }
         // It broke after content: the consumer and the target's health were told where it happened.
         Ok(()) => {}
-        Err(failure) => attempt.end(Outcome::Failed, Some(failure), run.losses.len()),
+        Err(failure) => attempt.end(Outcome::Failed, Some(failure), &run.losses),
     }
     result
 }

@@ -29,7 +29,7 @@ pub(crate) async fn run(
         let text = llmleaf_dialects::head::text(&run.job.body)?;
         let tokens = estimate(&run.job.dialect.parse_count(text)?);
         run.estimated = true;
-        attempt.end(Outcome::Completed, None, 0);
+        attempt.end(Outcome::Completed, None, &[]);
         run.whole(
             StatusCode::OK,
             Bytes::from(run.job.dialect.render_count(tokens)),
@@ -58,7 +58,7 @@ pub(crate) async fn run(
         Ok(Ok(body)) => body,
     };
     wire.parse_count(&body)?;
-    attempt.end(Outcome::Completed, None, run.losses.len());
+    attempt.end(Outcome::Completed, None, &run.losses);
     run.whole(StatusCode::OK, body);
     Ok(())
 }

@@ -86,8 +86,8 @@ pub struct UsageRecord {
     pub usage: Usage,
     /// The upstream may have done the work although nothing says so.
     pub possibly_billed: bool,
-    /// How many things were lost in translation.
-    pub losses: usize,
+    /// What was lost in translation, the first few by name.
+    pub losses: Vec<String>,
     /// Milliseconds from the attempt's begin to its first content.
     pub first_content_ms: Option<u64>,
     /// Milliseconds from the attempt's begin to its end.
@@ -126,6 +126,7 @@ impl Ledger {
 }
 
 fn log(record: &UsageRecord) {
+    let lost = (!record.losses.is_empty()).then(|| record.losses.join("; "));
     tracing::info!(
         target: "llmleaf::usage",
         request_id = &*record.request_id,
@@ -150,7 +151,8 @@ fn log(record: &UsageRecord) {
         output_audio = record.usage.output_audio,
         cost_nano_usd = record.usage.cost_nano_usd,
         possibly_billed = record.possibly_billed,
-        losses = record.losses,
+        losses = record.losses.len(),
+        lost = lost.as_deref(),
         first_content_ms = record.first_content_ms,
         total_ms = record.total_ms,
         "usage"

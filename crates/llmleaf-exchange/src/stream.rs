@@ -155,18 +155,20 @@ async fn settle(
     pump: &mut Pump,
     result: Result<(), Broken>,
 ) -> Result<(), Failure> {
-    let losses = run.losses.len() + pump.take_losses().len();
+    // What is lost of a stream is known when its head is long gone: the record names it.
+    let mut losses = run.losses.clone();
+    losses.extend(pump.take_losses());
     match result {
         Ok(()) => {
             run.stream_head();
-            attempt.end(Outcome::Completed, None, losses);
+            attempt.end(Outcome::Completed, None, &losses);
             run.out.taken().await;
             Ok(())
         }
         Err(broken) if !attempt.meter.committed => Err(broken.failure),
         Err(mut broken) => {
             run.scrub(&mut broken.failure);
-            attempt.end(Outcome::Broken, Some(&broken.failure), losses);
+            attempt.end(Outcome::Broken, Some(&broken.failure), &losses);
             run.broken(&broken.failure);
             run.stream_head();
             if !broken.told {

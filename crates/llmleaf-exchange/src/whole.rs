@@ -82,7 +82,7 @@ fn forward(
         ));
     }
     attempt.first_content(run.node.shared.now());
-    attempt.end(Outcome::Completed, None, run.losses.len());
+    attempt.end(Outcome::Completed, None, &run.losses);
     run.whole(StatusCode::OK, body);
     Ok(())
 }
@@ -108,7 +108,7 @@ pub(crate) fn collected(
         .render_response(&response, &run.reply_context());
     run.losses.extend(reply.losses);
     attempt.first_content(run.node.shared.now());
-    attempt.end(Outcome::Completed, None, run.losses.len());
+    attempt.end(Outcome::Completed, None, &run.losses);
     let status = StatusCode::from_u16(reply.status).unwrap_or(StatusCode::OK);
     run.whole(status, Bytes::from(reply.body));
     Ok(())

@@ -5,7 +5,7 @@
 //! differs, and the usage flag, which is removed again from the frames on the way back ([`relay`]).
 
 use super::Quirks;
-use super::quirks::{InstructionRole, StreamUsage};
+use super::quirks::{InstructionRole, OutputCap, StreamUsage};
 use crate::head::{self, Field};
 use crate::object::{self, Object};
 use crate::splice::{Splices, quote};
@@ -123,6 +123,10 @@ impl<'a> Edits<'a> {
 
     fn rename_cap(&mut self, quirks: &Quirks) {
         let cap = quirks.request.output_cap;
+        if cap == OutputCap::MaxCompletionTokens {
+            // Services that know the newer name take the older one too; what their models think of it they say themselves.
+            return;
+        }
         if self.field(cap.field()).is_none() && self.field(cap.other()).is_some() {
             self.rename(cap.other(), cap.field());
         }

@@ -6,7 +6,7 @@ use llmleaf_testkit::sse::SseEvent;
 
 use super::reading::Spoken;
 
-/// Services whose cap on output is `max_tokens`; all others know it as `max_completion_tokens`.
+/// Services whose cap on output is `max_tokens`; all others take both names.
 const OLD_CAP: &[&str] = &[
     "deepseek",
     "mistral",
@@ -90,11 +90,9 @@ fn rules(spoken: Spoken, kind: &str, asked: &Value, before: &str) -> Vec<&'stati
     } else if streams {
         rules.push("stream_options.include_usage");
     }
-    rules.push(if OLD_CAP.contains(&kind) {
-        "max_completion_tokens→max_tokens"
-    } else {
-        "max_tokens→max_completion_tokens"
-    });
+    if OLD_CAP.contains(&kind) {
+        rules.push("max_completion_tokens→max_tokens");
+    }
     if SYSTEM_ONLY.contains(&kind) {
         rules.push("messages[*].role");
     }

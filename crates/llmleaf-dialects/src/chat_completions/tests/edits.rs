@@ -89,7 +89,7 @@ fn the_named_edits_and_nothing_else() {
             r#"{"model":"a","max_tokens":5}"#,
             true,
             reference,
-            r#"{"stream_options":{"include_usage":true},"stream":true,"model":"b","max_completion_tokens":5}"#,
+            r#"{"stream_options":{"include_usage":true},"stream":true,"model":"b","max_tokens":5}"#,
         ),
         (
             r#"{"n":1,"user":"u","model":"a","max_completion_tokens":5,"seed":18446744073709551617,"logit_bias":{}}"#,

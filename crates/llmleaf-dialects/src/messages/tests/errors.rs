@@ -58,7 +58,8 @@ fn statuses_and_types_have_their_kinds() {
             "{status} {body}"
         );
         assert_eq!(failure.status, Some(status));
-        let retry = if origin == Origin::Upstream {
+        // A model that one provider does not know may be known to the next.
+        let retry = if origin == Origin::Upstream || kind == FailureKind::NotFound {
             Retry::NextTarget
         } else {
             Retry::Never
