@@ -2,6 +2,12 @@
 //!
 //! A quirk that changes nothing is either untrue or unused, and a row of untrue quirks removes consumers' fields.
 
+#![expect(
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test that cannot go on has failed"
+)]
+
 #[path = "alive/resets.rs"]
 mod resets;
 #[path = "alive/samples.rs"]

@@ -12,78 +12,32 @@ pub fn of(wire: &ChatWire) -> Vec<(String, ChatWire)> {
     }
 }
 
-/// Undoes a plain field where it differs.
+/// Undoes each plain field that differs.
 macro_rules! undo {
-    ($out:ident, $wire:path, $quirks:ident, $reference:expr, $($field:ident).+) => {
-        if $quirks.$($field).+ != $reference.$($field).+ {
+    ($out:ident, $wire:path, $quirks:ident, $reference:ident: $($($field:ident).+),+ $(,)?) => {
+        $(if $quirks.$($field).+ != $reference.$($field).+ {
             let mut reset = $quirks.clone();
             reset.$($field).+ = $reference.$($field).+.clone();
             $out.push((stringify!($($field).+).to_owned(), $wire(reset)));
-        }
+        })+
     };
 }
 
 fn completions_resets(quirks: &completions::Quirks) -> Vec<(String, ChatWire)> {
     let reference = completions::Quirks::REFERENCE;
     let mut out = Vec::new();
-    undo!(
-        out,
-        ChatWire::Completions,
-        quirks,
-        reference,
-        request.output_cap
-    );
-    undo!(
-        out,
-        ChatWire::Completions,
-        quirks,
-        reference,
-        request.instructions
-    );
-    undo!(
-        out,
-        ChatWire::Completions,
-        quirks,
-        reference,
-        request.schema
-    );
-    undo!(
-        out,
-        ChatWire::Completions,
-        quirks,
-        reference,
-        request.tool_choice_required
-    );
-    undo!(
-        out,
-        ChatWire::Completions,
-        quirks,
-        reference,
-        request.extended
-    );
-    undo!(
-        out,
-        ChatWire::Completions,
-        quirks,
-        reference,
-        request.cache_control
-    );
-    undo!(out, ChatWire::Completions, quirks, reference, request.files);
-    undo!(out, ChatWire::Completions, quirks, reference, stream.end);
-    undo!(out, ChatWire::Completions, quirks, reference, stream.usage);
-    undo!(
-        out,
-        ChatWire::Completions,
-        quirks,
-        reference,
-        reasoning.request
-    );
-    undo!(
-        out,
-        ChatWire::Completions,
-        quirks,
-        reference,
-        reasoning.echo
+    undo!(out, ChatWire::Completions, quirks, reference:
+        request.output_cap,
+        request.instructions,
+        request.schema,
+        request.tool_choice_required,
+        request.extended,
+        request.cache_control,
+        request.files,
+        stream.end,
+        stream.usage,
+        reasoning.request,
+        reasoning.echo,
     );
     for (at, name) in quirks.request.unsupported.iter().enumerate() {
         let mut reset = quirks.clone();
@@ -115,23 +69,13 @@ fn completions_resets(quirks: &completions::Quirks) -> Vec<(String, ChatWire)> {
 fn messages_resets(quirks: &messages::Quirks) -> Vec<(String, ChatWire)> {
     let reference = messages::Quirks::REFERENCE;
     let mut out = Vec::new();
-    undo!(
-        out,
-        ChatWire::Messages,
-        quirks,
-        reference,
-        default_max_tokens
+    undo!(out, ChatWire::Messages, quirks, reference:
+        default_max_tokens,
+        verifies,
+        later_instructions,
+        sampling,
+        effort,
     );
-    undo!(out, ChatWire::Messages, quirks, reference, verifies);
-    undo!(
-        out,
-        ChatWire::Messages,
-        quirks,
-        reference,
-        later_instructions
-    );
-    undo!(out, ChatWire::Messages, quirks, reference, sampling);
-    undo!(out, ChatWire::Messages, quirks, reference, effort);
     out
 }
 
