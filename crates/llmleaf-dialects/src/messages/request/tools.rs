@@ -28,7 +28,8 @@ pub(super) fn parse(raw: &RawValue, path: String) -> Result<Tool, Failure> {
     }
     let name = level.required("name")?;
     let description = level.string("description")?;
-    let parameters = level.raw("input_schema").map(Json::from);
+    let schema = level.peek("input_schema");
+    let parameters = level.object("input_schema")?.and(schema).map(Json::from);
     let strict = level.bool("strict")?;
     let cache = blocks::cache(&mut level)?;
     Ok(Tool {

@@ -225,6 +225,10 @@ fn wrong_types_are_named() {
             "tools[0].name",
         ),
         (
+            r#"{"model":"m","max_tokens":1,"messages":[{"role":"user","content":""}],"tools":[{"name":"f","input_schema":0}]}"#,
+            "tools[0].input_schema",
+        ),
+        (
             r#"{"model":"m","max_tokens":1,"messages":[{"role":"user","content":""}],"thinking":1}"#,
             "thinking",
         ),
