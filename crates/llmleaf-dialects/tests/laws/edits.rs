@@ -1,0 +1,132 @@
+//! Any bytes, edited for a provider of the same wire: only what is named changes, and a second edit changes nothing.
+
+use crate::{json, wires};
+use bytes::Bytes;
+use llmleaf_dialects::{ChatWire, Dialect, Head, Target, head};
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+/// All laws of edits.
+pub fn hold(dialect: Dialect, choice: u8, body: &[u8]) {
+    let wire = wires::pick(dialect, choice);
+    let body = Bytes::copy_from_slice(body);
+    let Ok(head) = Head::read(&body) else { return };
+    let target = Target {
+        model: if choice & 0x20 == 0 {
+            "q\"\\"
+        } else {
+            &head.model
+        },
+        stream: choice & 0x10 != 0,
+    };
+    let Ok(edited) = wire.edit_request(&head, &body, target) else {
+        return;
+    };
+    changed_as_named(&wire, target, &body, &edited.body);
+
+    let text = head::text(&body).unwrap();
+    let after = head::text(&edited.body).unwrap();
+    if dialect.parse_request(text).is_ok() {
+        let parsed = dialect.parse_request(after);
+        assert!(parsed.is_ok(), "{parsed:?}: {text}\nbecame {after}");
+    }
+
+    let head = Head::read(&edited.body).unwrap();
+    assert_eq!(
+        (head.model.as_str(), head.stream),
+        (target.model, target.stream)
+    );
+    let second = wire.edit_request(&head, &edited.body, target).unwrap();
+    assert_eq!(
+        String::from_utf8_lossy(&second.body),
+        after,
+        "a second edit of {text}"
+    );
+    assert!(second.losses.is_empty() && !second.usage_added);
+
+    if let Ok(counted) = wire.edit_count(&head, &edited.body, "m") {
+        json::fields(head::text(&counted.body).unwrap().as_bytes());
+    }
+}
+
+/// Fields that an edit may touch; the others keep every byte and their order.
+const NAMED: &[&str] = &[
+    "model",
+    "stream",
+    "stream_options",
+    "messages",
+    "max_tokens",
+    "max_completion_tokens",
+    "seed",
+    "logprobs",
+    "stop",
+    "parallel_tool_calls",
+    "user",
+    "safety_identifier",
+];
+
+fn changed_as_named(wire: &ChatWire, target: Target<'_>, before: &[u8], after: &[u8]) {
+    let before = json::fields(head::text(before).unwrap().as_bytes());
+    let after = json::fields(head::text(after).unwrap().as_bytes());
+    let unnamed = |fields: &[(String, &RawValue)]| -> Vec<(String, String)> {
+        let fields = fields.iter().filter(|(n, _)| !NAMED.contains(&n.as_str()));
+        fields
+            .map(|(n, v)| (n.clone(), v.get().to_owned()))
+            .collect()
+    };
+    assert_eq!(
+        unnamed(&after),
+        unnamed(&before),
+        "an unnamed field changed"
+    );
+    let mut names: Vec<_> = after.iter().map(|(name, _)| name.as_str()).collect();
+    names.sort_unstable();
+    names.dedup();
+    assert_eq!(names.len(), after.len(), "a field was doubled");
+
+    let get = |fields: &[(String, &RawValue)], name: &str| {
+        let found = fields.iter().find(|(n, _)| n == name);
+        found.map(|(_, value)| value.get().to_owned())
+    };
+    let model: String = serde_json::from_str(&get(&after, "model").unwrap()).unwrap();
+    assert_eq!(model, target.model);
+    let stream = get(&after, "stream").unwrap_or_default();
+    assert_eq!(stream == "true", target.stream);
+
+    let messages = |fields: &[(String, &RawValue)]| -> Option<Value> {
+        serde_json::from_str(&get(fields, "messages")?).ok()
+    };
+    // Doubled names inside mean different things to different readers.
+    if get(&before, "messages").is_none_or(|m| json::has_doubles(m.as_bytes())) {
+        return;
+    }
+    if let (Some(mut was), Some(is)) = (messages(&before), messages(&after)) {
+        match wire {
+            ChatWire::Completions(quirks) => {
+                if quirks.request.instructions
+                    == llmleaf_dialects::chat_completions::quirks::InstructionRole::SystemOnly
+                {
+                    rename_developers(&mut was);
+                }
+                assert_eq!(is, was, "the messages changed");
+            }
+            // Sealed blocks leave; what else stands in the turns stays.
+            ChatWire::Messages(_) if !was.to_string().contains("llmleaf") => {
+                assert_eq!(is, was, "the messages changed");
+            }
+            ChatWire::Messages(_) => assert_eq!(
+                is.as_array().map(Vec::len),
+                was.as_array().map(Vec::len),
+                "a turn is gone"
+            ),
+        }
+    }
+}
+
+fn rename_developers(messages: &mut Value) {
+    for message in messages.as_array_mut().into_iter().flatten() {
+        if message.get("role").is_some_and(|r| r == "developer") {
+            message["role"] = "system".into();
+        }
+    }
+}

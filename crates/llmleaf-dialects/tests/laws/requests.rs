@@ -1,0 +1,142 @@
+//! Any bytes, read as a consumer's request, and what was read, rendered for providers of both wires.
+
+use crate::{json, wires};
+use llmleaf_dialects::chat_completions::quirks::{ReasoningEcho, ReasoningRequest};
+use llmleaf_dialects::{ChatWire, Dialect, Head, Target, head, messages};
+use llmleaf_model::{ChatRequest, FailureKind, ReasoningMode};
+
+/// All laws of a request.
+pub fn hold(dialect: Dialect, choice: u8, body: &[u8]) {
+    let Ok(text) = head::text(body) else {
+        assert!(Head::read(body).is_err(), "a head of what is no text");
+        return;
+    };
+    let head = Head::read(body);
+    // White space is ours to choose: frames and requests are written in one line.
+    let text = &text.replace(['\n', '\r'], " ");
+    let doubles = json::has_doubles(text.as_bytes());
+    if let Ok(request) = dialect.parse_request(text) {
+        if let Ok(head) = &head {
+            assert_eq!(
+                (&head.model, head.stream),
+                (&request.model, request.stream),
+                "head and body differ"
+            );
+        }
+        same(dialect, text, &request);
+        for to in wires::DIALECTS {
+            across(
+                &wires::pick(to, choice),
+                &request,
+                choice & 0x10 != 0,
+                doubles,
+            );
+        }
+    }
+    if let Ok(request) = dialect.parse_count(text) {
+        counted(&request, choice, doubles);
+    }
+}
+
+/// Read, rendered for a service that takes everything, and read again, a request is the same.
+fn same(dialect: Dialect, text: &str, request: &ChatRequest) {
+    let wire = fitting(dialect, text);
+    let target = Target {
+        model: &request.model,
+        stream: request.stream,
+    };
+    let rendered = match wire.render_request(request, target) {
+        Ok(rendered) => rendered,
+        Err(failure) => return assert_eq!(failure.kind, FailureKind::Unsupported),
+    };
+    if !rendered.losses.is_empty() {
+        return;
+    }
+    let written = std::str::from_utf8(&rendered.body).unwrap();
+    let mut again = match dialect.parse_request(written) {
+        Ok(again) => again,
+        Err(failure) => panic!("{failure:?} in {written}"),
+    };
+    // The usage flag is the one thing that is added, and means nothing where nothing streams.
+    assert!(!rendered.usage_added || request.stream && !request.stream_usage);
+    if rendered.usage_added || !request.stream {
+        again.stream_usage = request.stream_usage;
+    }
+    let mut request = request.clone();
+    if dialect == Dialect::ChatCompletions && !request.stream {
+        // Refused by services where nothing streams.
+        request.rest.take("stream_options");
+    }
+    // To ask for reasoning in any words is to switch it on, where the service has a switch.
+    if let (Some(asked), Some(read)) = (&mut request.reasoning, &again.reasoning)
+        && asked.mode.is_none()
+        && read.mode == Some(ReasoningMode::Enabled)
+    {
+        asked.mode = read.mode;
+    }
+    assert_eq!(again, request, "{written}");
+}
+
+/// A service of the dialect that takes what this request says.
+fn fitting(dialect: Dialect, text: &str) -> ChatWire {
+    if dialect == Dialect::Messages {
+        return wires::reference(dialect);
+    }
+    let fields = json::fields(text.as_bytes());
+    let has = |name: &str| fields.iter().any(|(n, v)| n == name && v.get() != "null");
+    let request = if has("thinking") {
+        ReasoningRequest::Thinking
+    } else if has("reasoning") || has("include_reasoning") {
+        ReasoningRequest::Object
+    } else {
+        ReasoningRequest::Effort
+    };
+    let parts = text.contains("\"thinking\"") && !has("thinking");
+    let echo = if parts {
+        ReasoningEcho::ContentParts
+    } else {
+        ReasoningEcho::Details
+    };
+    wires::generous(request, echo)
+}
+
+/// Names under which something comes from outside as it is.
+const PASSED: &[&str] = &["input", "input_schema", "parameters", "schema", "metadata"];
+
+/// A rendered request is one that its own wire reads.
+fn across(wire: &ChatWire, request: &ChatRequest, stream: bool, doubles: bool) {
+    let target = Target {
+        model: "other \"model\"",
+        stream,
+    };
+    let rendered = match wire.render_request(request, target) {
+        Ok(rendered) => rendered,
+        Err(failure) => return assert_eq!(failure.kind, FailureKind::Unsupported, "{failure:?}"),
+    };
+    if !doubles {
+        json::assert_strict(&rendered.body, PASSED);
+    }
+    let head = Head::read(&rendered.body).unwrap();
+    assert_eq!((head.model.as_str(), head.stream), (target.model, stream));
+    let written = std::str::from_utf8(&rendered.body).unwrap();
+    if let Err(failure) = wire.dialect().parse_request(written) {
+        panic!("{failure:?} in {written}\nfrom {request:?}");
+    }
+}
+
+fn counted(request: &ChatRequest, choice: u8, doubles: bool) {
+    let ChatWire::Messages(quirks) = wires::pick(Dialect::Messages, choice) else {
+        return;
+    };
+    let rendered = match messages::count::render_request(request, "m", &quirks) {
+        Ok(rendered) => rendered,
+        Err(failure) => return assert_eq!(failure.kind, FailureKind::Unsupported, "{failure:?}"),
+    };
+    if !doubles {
+        json::assert_strict(&rendered.body, PASSED);
+    }
+    let written = std::str::from_utf8(&rendered.body).unwrap();
+    if let Err(failure) = messages::count::parse_request(written) {
+        panic!("{failure:?} in {written}\nfrom {request:?}");
+    }
+}

@@ -1,0 +1,152 @@
+//! The laws over recorded traffic and over mutations of it, the same ones on every run.
+
+use crate::mutate::{Random, mutate};
+use crate::{answers, edits, errors, requests, streams};
+use llmleaf_dialects::Dialect;
+use llmleaf_testkit::recordings::{self, Body};
+
+/// Longest text that is mutated; a longer one only costs more for the same.
+const MAX_SEED: usize = 3000;
+/// Longest text that is read as it is: the dialects' own tests read all of the long ones.
+const MAX_WHOLE: usize = 6000;
+/// Mutations of each kind of text.
+const ROUNDS: u64 = 1500;
+
+/// Texts of one kind: of both dialects mixed, since a service may say anything.
+struct Seeds(Vec<Vec<u8>>);
+
+impl Seeds {
+    /// Recorded texts of the given wires behind a few of our own, so that there is something without recordings too.
+    fn new(own: &[&str], pick: impl Fn(&recordings::Recording) -> Option<String>) -> Self {
+        let wires = ["openai-chat", "anthropic-messages", "vertex-anthropic"];
+        let recorded = recordings::load_where("laws", |r| wires.contains(&r.wire.as_str()));
+        let recorded = recorded.unwrap_or_default();
+        let texts = recorded.iter().filter_map(pick).map(String::into_bytes);
+        Self(
+            own.iter()
+                .map(|s| s.as_bytes().to_vec())
+                .chain(texts)
+                .collect(),
+        )
+    }
+
+    /// Calls the law with every seed as it is, then with mutations of the short ones.
+    fn hold(&self, law: impl Fn(&mut Random, &[u8])) {
+        let mut random = Random::new(1);
+        for seed in self.0.iter().filter(|s| s.len() <= MAX_WHOLE) {
+            let _shown = Shown(seed);
+            law(&mut random, seed);
+        }
+        let short: Vec<_> = self.0.iter().filter(|s| s.len() <= MAX_SEED).collect();
+        for round in 0..ROUNDS {
+            let mut random = Random::new(round);
+            let mut bytes = mutate(short[random.below(short.len())], &mut random);
+            for _ in 0..random.below(3) {
+                bytes = mutate(&bytes, &mut random);
+            }
+            let _shown = Shown(&bytes);
+            law(&mut random, &bytes);
+        }
+    }
+}
+
+/// Shows the text that a law was broken by.
+struct Shown<'a>(&'a [u8]);
+
+impl Drop for Shown<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("broken by: {}", String::from_utf8_lossy(self.0));
+        }
+    }
+}
+
+fn byte(random: &mut Random) -> u8 {
+    random.next().to_le_bytes()[1]
+}
+
+fn dialects() -> [Dialect; 2] {
+    crate::wires::DIALECTS
+}
+
+const CHAT_STREAM: &str = concat!(
+    "data: {\"id\":\"c\",\"model\":\"m\",\"choices\":[{\"index\":0,\"delta\":{\"role\":\"assistant\",\"content\":\"a\"}}]}\n\n",
+    "data: {\"id\":\"c\",\"choices\":[{\"index\":0,\"delta\":{\"reasoning_content\":\"b\"}},{\"index\":1,\"delta\":{\"content\":\"c\"}}]}\n\n",
+    "data: {\"id\":\"c\",\"choices\":[{\"index\":0,\"delta\":{\"tool_calls\":[{\"index\":0,\"id\":\"t\",\"function\":{\"name\":\"f\",\"arguments\":\"{\"}}]}}]}\n\n",
+    "data: {\"id\":\"c\",\"choices\":[{\"index\":0,\"delta\":{\"tool_calls\":[{\"index\":0,\"function\":{\"arguments\":\"}\"}}]},\"finish_reason\":\"tool_calls\"}],\"usage\":null}\n\n",
+    "data: {\"id\":\"c\",\"choices\":[],\"usage\":{\"prompt_tokens\":3,\"completion_tokens\":2,\"cost\":0.1}}\n\ndata: [DONE]\n\n",
+);
+
+const MESSAGES_STREAM: &str = concat!(
+    "event: message_start\ndata: {\"type\":\"message_start\",\"message\":{\"id\":\"m\",\"model\":\"x\",\"usage\":{\"input_tokens\":3,\"output_tokens\":1}}}\n\n",
+    "data: {\"type\":\"content_block_start\",\"index\":0,\"content_block\":{\"type\":\"thinking\",\"thinking\":\"\",\"signature\":\"\"}}\n\n",
+    "data: {\"type\":\"content_block_delta\",\"index\":0,\"delta\":{\"type\":\"thinking_delta\",\"thinking\":\"t\"}}\n\n",
+    "data: {\"type\":\"content_block_delta\",\"index\":0,\"delta\":{\"type\":\"signature_delta\",\"signature\":\"s\"}}\n\n",
+    "data: {\"type\":\"content_block_stop\",\"index\":0}\n\n",
+    "data: {\"type\":\"content_block_start\",\"index\":1,\"content_block\":{\"type\":\"tool_use\",\"id\":\"t\",\"name\":\"f\",\"input\":{}}}\n\n",
+    "data: {\"type\":\"content_block_delta\",\"index\":1,\"delta\":{\"type\":\"input_json_delta\",\"partial_json\":\"{}\"}}\n\n",
+    "data: {\"type\":\"content_block_stop\",\"index\":1}\n\n",
+    "data: {\"type\":\"message_delta\",\"delta\":{\"stop_reason\":\"tool_use\"},\"usage\":{\"output_tokens\":20}}\n\n",
+    "data: {\"type\":\"message_stop\"}\n\n",
+);
+
+const CHAT_REQUEST: &str = r#"{"model":"m","messages":[{"role":"developer","content":"d"},{"role":"user","content":[{"type":"text","text":"t"},{"type":"image_url","image_url":{"url":"data:image/png;base64,AA=="}}]},{"role":"assistant","content":null,"reasoning_details":[{"type":"reasoning.text","text":"r","signature":"s","format":"anthropic-claude-v1"}],"tool_calls":[{"id":"c","type":"function","function":{"name":"f","arguments":"{}"}}]},{"role":"tool","tool_call_id":"c","content":"r"}],"tools":[{"type":"function","function":{"name":"f","parameters":{}}}],"max_tokens":5,"stop":"x","user":"u","seed":1}"#;
+
+const MESSAGES_REQUEST: &str = r#"{"model":"m","max_tokens":9,"system":"s","messages":[{"role":"user","content":[{"type":"image","source":{"type":"base64","media_type":"image/png","data":"AA=="}},{"type":"text","text":"t"}]},{"role":"assistant","content":[{"type":"thinking","thinking":"t","signature":"llmleaf.v1.google-gemini-v1.signature.QQ"},{"type":"tool_use","id":"t","name":"f","input":{"a":1}}]},{"role":"user","content":[{"type":"tool_result","tool_use_id":"t","content":"r"}]}],"thinking":{"type":"enabled","budget_tokens":1024},"tools":[{"name":"f","input_schema":{"type":"object"}}],"metadata":{"user_id":"u"}}"#;
+
+#[test]
+fn streams_keep_their_laws() {
+    let sse = |r: &recordings::Recording| match &r.body {
+        Body::Sse(text) => Some(text.clone()),
+        _ => None,
+    };
+    Seeds::new(&[CHAT_STREAM, MESSAGES_STREAM], sse).hold(|random, bytes| {
+        let lengths = [1 + random.below(9), 1 + random.below(200)];
+        for dialect in dialects() {
+            streams::hold(dialect, byte(random), &lengths, bytes);
+        }
+    });
+}
+
+#[test]
+fn requests_keep_their_laws() {
+    Seeds::new(&[CHAT_REQUEST, MESSAGES_REQUEST], |r| {
+        r.request_body.clone()
+    })
+    .hold(|random, bytes| {
+        for dialect in dialects() {
+            requests::hold(dialect, byte(random), bytes);
+            edits::hold(dialect, byte(random), bytes);
+        }
+    });
+}
+
+#[test]
+fn answers_and_errors_keep_their_laws() {
+    let own = [
+        r#"{"id":"c","choices":[{"index":0,"message":{"content":"a","tool_calls":[{"id":"t","function":{"name":"f","arguments":"{}"}}]},"finish_reason":"stop"}],"usage":{"prompt_tokens":1}}"#,
+        r#"{"type":"message","id":"m","content":[{"type":"text","text":"a"},{"type":"tool_use","id":"t","name":"f","input":{}}],"stop_reason":"tool_use","usage":{"input_tokens":1,"output_tokens":2}}"#,
+        r#"{"type":"error","error":{"type":"invalid_request_error","message":"prompt is too long"}}"#,
+        r#"{"error":{"message":"m","type":"t","param":"p","code":429}}"#,
+    ];
+    let whole = |r: &recordings::Recording| match &r.body {
+        Body::Json(text) | Body::Text(text) => Some(text.clone()),
+        _ => None,
+    };
+    Seeds::new(&own, whole).hold(|random, bytes| {
+        let status = 300 + u16::try_from(random.below(300)).unwrap();
+        let header = [
+            "1",
+            "0.5",
+            "-1",
+            "1e400",
+            "Fri, 31 Dec 1999 23:59:59 GMT",
+            "6m0s",
+        ];
+        let header = header.get(random.below(header.len() + 1)).copied();
+        for dialect in dialects() {
+            answers::hold(dialect, byte(random), bytes);
+            errors::hold(dialect, byte(random), status, header, bytes);
+        }
+    });
+}

@@ -1,0 +1,126 @@
+//! What the laws run under: variations of each wire, and the contexts of a reply.
+
+use llmleaf_dialects::chat_completions::quirks as chat;
+use llmleaf_dialects::messages::quirks as messages;
+use llmleaf_dialects::{ChatWire, Decoder, Dialect, ReplyContext};
+use std::borrow::Cow;
+
+/// Both consumer ends.
+pub const DIALECTS: [Dialect; 2] = [Dialect::ChatCompletions, Dialect::Messages];
+
+const FAMILIES: &[Cow<'static, str>] = &[
+    Cow::Borrowed("anthropic-claude-v1"),
+    Cow::Borrowed("unknown"),
+    Cow::Borrowed("google-gemini-v1"),
+    Cow::Borrowed("openai-responses-v1"),
+    Cow::Borrowed("xai-responses-v1"),
+];
+
+/// The wire of a dialect as its reference documents it.
+pub fn reference(dialect: Dialect) -> ChatWire {
+    match dialect {
+        Dialect::ChatCompletions => ChatWire::Completions(chat::Quirks::REFERENCE),
+        Dialect::Messages => ChatWire::Messages(messages::Quirks::REFERENCE),
+    }
+}
+
+/// The decoder of a wire that reads every frame whole.
+pub fn whole_decoder(wire: &ChatWire) -> Box<dyn Decoder> {
+    match wire {
+        ChatWire::Completions(quirks) => {
+            Box::new(llmleaf_dialects::chat_completions::events::decoder(quirks))
+        }
+        ChatWire::Messages(quirks) => Box::new(llmleaf_dialects::messages::events::decoder(quirks)),
+    }
+}
+
+/// One of a dialect's variations.
+pub fn pick(dialect: Dialect, choice: u8) -> ChatWire {
+    match (dialect, choice % 4) {
+        (Dialect::ChatCompletions, 1) => ChatWire::Completions(strict()),
+        (Dialect::ChatCompletions, 2) => {
+            generous(chat::ReasoningRequest::Object, chat::ReasoningEcho::Details)
+        }
+        (Dialect::ChatCompletions, 3) => generous(
+            chat::ReasoningRequest::Thinking,
+            chat::ReasoningEcho::ContentParts,
+        ),
+        (Dialect::Messages, 1) => ChatWire::Messages(messages::Quirks {
+            default_max_tokens: 1,
+            later_instructions: messages::LaterInstructions::InPlace,
+            sampling: messages::SamplingSupport::Removed,
+            effort: messages::EffortForm::Adaptive,
+            ..messages::Quirks::REFERENCE
+        }),
+        (Dialect::Messages, 2) => ChatWire::Messages(messages::Quirks {
+            verifies: Cow::Borrowed(FAMILIES),
+            ..messages::Quirks::REFERENCE
+        }),
+        (Dialect::Messages, 3) => ChatWire::Messages(messages::Quirks {
+            verifies: Cow::Borrowed(&[]),
+            later_instructions: messages::LaterInstructions::InPlace,
+            ..messages::Quirks::REFERENCE
+        }),
+        (dialect, _) => reference(dialect),
+    }
+}
+
+/// A service that takes everything that a request of its wire can say.
+pub fn generous(request: chat::ReasoningRequest, echo: chat::ReasoningEcho) -> ChatWire {
+    ChatWire::Completions(chat::Quirks {
+        request: chat::RequestQuirks {
+            extended: true,
+            cache_control: true,
+            ..chat::RequestQuirks::REFERENCE
+        },
+        reasoning: chat::ReasoningQuirks {
+            request,
+            echo,
+            verifies: Cow::Borrowed(FAMILIES),
+        },
+        ..chat::Quirks::REFERENCE
+    })
+}
+
+/// A service that takes as little as one can.
+fn strict() -> chat::Quirks {
+    chat::Quirks {
+        request: chat::RequestQuirks {
+            output_cap: chat::OutputCap::MaxTokens,
+            instructions: chat::InstructionRole::SystemOnly,
+            unsupported: Cow::Borrowed(&[
+                Cow::Borrowed("seed"),
+                Cow::Borrowed("logprobs"),
+                Cow::Borrowed("stop"),
+                Cow::Borrowed("parallel_tool_calls"),
+            ]),
+            renamed: Cow::Borrowed(&[(Cow::Borrowed("user"), Cow::Borrowed("safety_identifier"))]),
+            schema: chat::SchemaSupport::JsonObject,
+            tool_choice_required: Cow::Borrowed("any"),
+            extended: false,
+            cache_control: false,
+            files: false,
+        },
+        stream: chat::StreamQuirks {
+            end: chat::EndMarker::Finish,
+            usage: chat::StreamUsage::Always,
+        },
+        reasoning: chat::ReasoningQuirks {
+            request: chat::ReasoningRequest::Unsupported,
+            echo: chat::ReasoningEcho::ReasoningContent,
+            verifies: Cow::Borrowed(&[]),
+        },
+    }
+}
+
+/// A context of a reply; some bits of `choice` say what the consumer wants.
+pub fn context(choice: u8) -> ReplyContext {
+    ReplyContext {
+        fallback_id: "f".into(),
+        request_id: "r".into(),
+        model: "asked".into(),
+        created: 7,
+        stream_usage: choice & 0x10 != 0,
+        hide_reasoning: choice & 0x20 != 0,
+    }
+}
