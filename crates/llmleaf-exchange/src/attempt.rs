@@ -7,11 +7,11 @@ use crate::ledger::{Grade, Outcome, UsageRecord};
 use crate::node::{LossPolicy, Shared};
 use crate::pump::{Meter, Pump};
 use crate::upstream::{Upstream, UpstreamStreaming};
-use crate::{count, stream, whole};
+use crate::{count, settlement, stream, whole};
 use bytes::Bytes;
 use http::HeaderMap;
 use http::header::CONTENT_TYPE;
-use llmleaf_dialects::{ChatWire, Rendered, Target};
+use llmleaf_dialects::{ChatWire, Dialect, Rendered, Target};
 use llmleaf_model::{Failure, FailureKind, Loss, Origin, Retry};
 use llmleaf_providers::{Chat, Path};
 use llmleaf_route::{Candidate, Clocks, Millis, Watch};
@@ -30,6 +30,9 @@ pub(crate) struct Attempt {
     shared: Arc<Shared>,
     record: Option<UsageRecord>,
     began: Millis,
+    /// The consumer's request, for an estimate of its tokens where nobody counts them.
+    body: Bytes,
+    dialect: Dialect,
     /// What was seen of the answer; kept here so that a dropped attempt still counts.
     pub meter: Meter,
     /// A request went out.
@@ -42,6 +45,7 @@ impl Attempt {
     fn begin(run: &Run, candidate: &Candidate, upstream: &Upstream) -> Self {
         let shared = Arc::clone(&run.node.shared);
         let record = UsageRecord {
+            id: format!("{}-{}", run.job.id, run.attempts),
             request_id: Arc::clone(&run.job.request_id),
             attempt: run.attempts,
             key: Arc::clone(&run.job.key),
@@ -65,6 +69,8 @@ impl Attempt {
             shared,
             record: Some(record),
             began,
+            body: run.job.body.clone(),
+            dialect: run.job.dialect,
             meter: Meter::default(),
             sent: false,
             completed: false,
@@ -104,24 +110,8 @@ impl Attempt {
     }
 
     fn write(&self, mut record: UsageRecord, possibly_billed: bool) {
-        let meter = &self.meter;
-        record.usage = meter.usage.clone().unwrap_or_default();
-        record.grade = match (&meter.usage, record.outcome) {
-            (Some(_), Outcome::Completed) => Grade::Reported,
-            (Some(usage), _) if meter.bytes_since_usage == 0 || usage.output_total() > 0 => {
-                Grade::Partial
-            }
-            (_, Outcome::Failed) if meter.bytes == 0 => Grade::None,
-            _ if meter.bytes == 0 => Grade::None,
-            _ => Grade::Estimated,
-        };
-        if record.grade == Grade::Estimated {
-            // Four bytes a token is the rule of thumb for English text; better than nothing, and marked as such.
-            record.usage.output = record
-                .usage
-                .output
-                .saturating_add(meter.bytes_since_usage.div_ceil(4));
-        }
+        let input = || count::of_body(self.dialect, &self.body);
+        (record.usage, record.grade) = settlement::settle(&self.meter, record.outcome, input);
         record.possibly_billed =
             possibly_billed || (self.sent && record.outcome == Outcome::Cancelled);
         record.total_ms = self.shared.now().0.saturating_sub(self.began.0);

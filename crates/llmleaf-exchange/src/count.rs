@@ -7,6 +7,7 @@ use crate::ledger::Outcome;
 use crate::upstream::Upstream;
 use bytes::Bytes;
 use http::StatusCode;
+use llmleaf_dialects::Dialect;
 use llmleaf_model::{ChatRequest, Failure, Media, MediaSource, Part, PartKind, ToolKind};
 use llmleaf_providers::Path;
 use llmleaf_route::Candidate;
@@ -72,6 +73,12 @@ const OVERHEAD: u64 = 8;
 const IMAGE_TOKENS: u64 = 1600;
 /// Bytes of an encoded document per token. A page of PDF takes some 3000 tokens and seldom less than 48 KiB.
 const DOCUMENT_BYTES_PER_TOKEN: u64 = 16;
+
+/// An estimate for a body that is to be billed and was not counted: by its parts where it parses, else by its length.
+pub(crate) fn of_body(dialect: Dialect, body: &[u8]) -> u64 {
+    let parsed = llmleaf_dialects::head::text(body).and_then(|text| dialect.parse_count(text));
+    parsed.map_or(text(body.len()), |request| estimate(&request))
+}
 
 fn estimate(request: &ChatRequest) -> u64 {
     let messages = request

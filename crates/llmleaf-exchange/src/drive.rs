@@ -25,6 +25,8 @@ pub(crate) struct Run {
     pub canonical: Option<Rc<ChatRequest>>,
     /// What the current attempt could not express.
     pub losses: Vec<Loss>,
+    /// What the head of the stream said was lost.
+    told: Vec<Loss>,
     /// Attempts so far.
     pub attempts: u32,
     /// The target of the current attempt.
@@ -49,6 +51,7 @@ pub(crate) async fn run(node: Rc<Node>, job: Job, out: Outlet) {
         out,
         canonical: None,
         losses: Vec::new(),
+        told: Vec::new(),
         attempts: 0,
         current: None,
         estimated: false,
@@ -105,7 +108,11 @@ async fn walk(run: &mut Run) -> Result<(), Failure> {
     }
     // Of several targets that ask to wait, the soonest one is worth waiting for: as long as still remains.
     let remains = |at: Millis| Duration::from_millis(at.0.saturating_sub(shared.now().0));
-    last.retry_after = soonest.map(remains);
+    last.retry_after = if last.origin == Origin::Upstream {
+        soonest.map(remains)
+    } else {
+        None
+    };
     Err(last)
 }
 
@@ -137,11 +144,26 @@ impl Run {
         Ok(request)
     }
 
+    /// Names what was lost after the head had gone, in a comment that no client takes for an event.
+    pub fn late_losses(&self, losses: &[Loss]) {
+        let late: Vec<Loss> = losses
+            .iter()
+            .filter(|loss| !self.told.contains(loss))
+            .cloned()
+            .collect();
+        if let Some(value) = loss_header(&late) {
+            self.out.write(b": x-llmleaf-loss: ");
+            self.out.write(value.as_bytes());
+            self.out.write(b"\n\n");
+        }
+    }
+
     /// Sends the head of a stream, if it is not gone yet.
-    pub fn stream_head(&self) {
+    pub fn stream_head(&mut self) {
         if self.out.head_sent() {
             return;
         }
+        self.told.clone_from(&self.losses);
         let mut headers = self.headers();
         headers.insert(
             CONTENT_TYPE,
@@ -207,7 +229,9 @@ impl Run {
         // A consumer's own fault, told by a provider of its own dialect: the reply goes through as it came.
         let reply = match own {
             Some((status, body))
-                if failure.origin == Origin::Consumer && self.same_dialect_failed() =>
+                if failure.origin == Origin::Consumer
+                    && self.same_dialect_failed()
+                    && is_object(body) =>
             {
                 (status, body.clone())
             }
@@ -282,10 +306,12 @@ impl Run {
                 return Poll::Ready(clock);
             }
             let mut deadline = watch.deadline().0;
-            if let Some(pulse) = &mut self.pulse
-                && now >= pulse.due(self.out.head_sent())
-            {
-                pulse.sent(now);
+            let due = self
+                .pulse
+                .as_ref()
+                .map(|pulse| pulse.due(self.out.head_sent()));
+            if due.is_some_and(|due| now >= due) {
+                self.sent();
                 self.stream_head();
                 self.out.write(self.job.dialect.keep_alive());
             }
@@ -316,6 +342,13 @@ impl Run {
         })
         .await
     }
+}
+
+/// Whether a body is a JSON object, as a client of an API expects of an error. A proxy in front of a provider may answer with a
+/// page for people instead, which says nothing to a program and much about the provider's insides.
+fn is_object(body: &[u8]) -> bool {
+    std::str::from_utf8(body)
+        .is_ok_and(|text| llmleaf_dialects::object::Object::parse(text).is_ok())
 }
 
 /// A failure as consumers may see it: what an upstream said of the operator's account stays with the operator.

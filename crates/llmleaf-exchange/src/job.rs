@@ -26,6 +26,8 @@ pub struct Job {
     pub head: Head,
     /// The body as the consumer sent it, inflated.
     pub body: Bytes,
+    /// Id of the exchange, made here and unique whatever the consumer calls its request. Records are known by it.
+    pub id: Arc<str>,
     /// Id of the request, in replies, logs and records.
     pub request_id: Arc<str>,
     /// Who asks: display name of the key.

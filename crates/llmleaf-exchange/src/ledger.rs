@@ -58,7 +58,9 @@ impl Grade {
 /// What one attempt was, did and used.
 #[derive(Clone, Debug)]
 pub struct UsageRecord {
-    /// Id of the request; all attempts of an exchange share it.
+    /// Id of this record, unique: of the exchange as this node made it, and the attempt's number.
+    pub id: String,
+    /// Id of the request, as the consumer may have chosen it; all attempts of an exchange share it.
     pub request_id: Arc<str>,
     /// Number of the attempt in its exchange, from 1.
     pub attempt: u32,
@@ -129,6 +131,7 @@ fn log(record: &UsageRecord) {
     let lost = (!record.losses.is_empty()).then(|| record.losses.join("; "));
     tracing::info!(
         target: "llmleaf::usage",
+        id = record.id,
         request_id = &*record.request_id,
         attempt = record.attempt,
         key = &*record.key,

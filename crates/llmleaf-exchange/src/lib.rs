@@ -19,6 +19,7 @@ pub mod node;
 mod outlet;
 mod pulse;
 mod pump;
+mod settlement;
 mod stream;
 pub mod upstream;
 mod whole;

@@ -4,7 +4,7 @@ use crate::failure;
 use crate::outlet::Outlet;
 use llmleaf_dialects::{ChatWire, Decoder, Dialect, Encoder, Frame, Relayed};
 use llmleaf_framing::{SseFramer, SseLimits};
-use llmleaf_model::{Collector, Delta, Event, Failure, FailureKind, Grammar, Usage};
+use llmleaf_model::{Collector, Delta, Event, Failure, FailureKind, Grammar, Origin, Usage};
 
 /// Most bytes held back before the first content.
 const HOLD_BYTES: usize = 1024 * 1024;
@@ -30,6 +30,8 @@ pub(crate) enum Mode {
 pub(crate) struct Meter {
     /// The provider's last report.
     pub usage: Option<Usage>,
+    /// How many reports came.
+    reports: u64,
     /// Bytes of text, reasoning and arguments since that report.
     pub bytes_since_usage: u64,
     /// Bytes of text, reasoning and arguments in all.
@@ -45,10 +47,9 @@ pub(crate) struct Meter {
 impl Meter {
     /// Brings a copy up to date with what a running stream has seen, without the cost of a whole copy per turn.
     pub fn glance(&mut self, running: &Self) {
-        if running.usage.is_some()
-            && (self.usage.is_none() || running.bytes_since_usage < self.bytes_since_usage)
-        {
+        if running.reports != self.reports {
             self.usage.clone_from(&running.usage);
+            self.reports = running.reports;
         }
         self.bytes = running.bytes;
         self.bytes_since_usage = running.bytes_since_usage;
@@ -56,14 +57,18 @@ impl Meter {
         self.ended = running.ended;
     }
 
+    fn report(&mut self, usage: &Usage) {
+        self.usage = Some(usage.clone());
+        self.reports += 1;
+        self.bytes_since_usage = 0;
+    }
+
     /// Takes note of an event.
     pub fn see(&mut self, event: &Event) {
         match event {
-            Event::ResponseStart(start) => self.usage.clone_from(&start.usage),
-            Event::UsageReport(usage) => {
-                self.usage = Some(usage.clone());
-                self.bytes_since_usage = 0;
-            }
+            // A start that reports nothing takes no report back that came before it.
+            Event::ResponseStart(start) => start.usage.iter().for_each(|usage| self.report(usage)),
+            Event::UsageReport(usage) => self.report(usage),
             Event::BlockDelta {
                 delta: Delta::Text(text) | Delta::Arguments(text),
                 ..
@@ -99,10 +104,10 @@ impl From<Failure> for Broken {
     }
 }
 
-/// Whether a frame that ends a stream tells the consumer of it by itself: an error as the provider words it. Not a frame
-/// that nobody can read, and not words about the operator's account.
+/// Whether a frame that ends a stream tells the consumer of it by itself: an error of the consumer's own, as the provider
+/// words it. Not a frame that nobody can read, and not words about the operator's account, hosts or limits.
 fn passes(failure: &Failure) -> bool {
-    failure.body.is_some() && !matches!(failure.kind, FailureKind::Credential | FailureKind::Quota)
+    failure.body.is_some() && failure.origin == Origin::Consumer
 }
 
 /// The way from frames to the consumer's bytes.
@@ -204,9 +209,19 @@ impl Pump {
 
     fn events(&mut self, out: &Outlet) -> Result<(), Broken> {
         let mut events = std::mem::take(&mut self.events);
+        let committed = self.meter.committed;
         let result = events.drain(..).try_for_each(|event| self.take(event));
         self.events = events;
-        result?;
+        if let Err(broken) = result {
+            if committed {
+                out.write(&self.held);
+                self.held.clear();
+            } else {
+                // Content that came with the error reached nobody: another target may still answer.
+                self.meter.committed = false;
+            }
+            return Err(broken);
+        }
         if self.held.len() > HOLD_BYTES && !self.meter.committed {
             let message = "the provider sent too much before the first content";
             return Err(Failure::upstream(FailureKind::InvalidResponse, message).into());

@@ -161,6 +161,7 @@ async fn settle(
     match result {
         Ok(()) => {
             run.stream_head();
+            run.late_losses(&losses);
             attempt.end(Outcome::Completed, None, &losses);
             run.out.taken().await;
             Ok(())

@@ -183,7 +183,10 @@ impl Upstream {
                     *text = text.replace(secret, "[credential]");
                 }
             }
-            let quotes = |body: &[u8]| String::from_utf8_lossy(body).contains(secret);
+            let quotes = |body: &[u8]| {
+                let text = String::from_utf8_lossy(body);
+                text.contains(secret) || unescaped(&text).contains(secret)
+            };
             failure.body = failure.body.take().filter(|body| !quotes(body));
         }
     }
@@ -205,6 +208,32 @@ impl Upstream {
             Chat::Echo => None,
         }
     }
+}
+
+/// A text with those JSON escapes resolved that could spell a credential: `\\/`, and `\\u00XX` of visible ASCII.
+fn unescaped(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, escape)) = rest.split_once('\\') {
+        out.push_str(before);
+        let code = escape.strip_prefix('u').and_then(|hex| hex.get(..4));
+        let plain = code
+            .and_then(|hex| u8::from_str_radix(hex, 16).ok())
+            .filter(u8::is_ascii_graphic);
+        rest = match (plain, escape.strip_prefix('/')) {
+            (Some(byte), _) => {
+                out.push(char::from(byte));
+                escape.get(5..).unwrap_or_default()
+            }
+            (None, Some(after)) => {
+                out.push('/');
+                after
+            }
+            (None, None) => escape,
+        };
+    }
+    out.push_str(rest);
+    out
 }
 
 fn headers(spec: &UpstreamSpec<'_>) -> Result<HeaderMap, UpstreamError> {
@@ -242,4 +271,22 @@ fn headers(spec: &UpstreamSpec<'_>) -> Result<HeaderMap, UpstreamError> {
         headers.insert(name, value);
     }
     Ok(headers)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::unescaped;
+
+    #[test]
+    fn a_credential_is_found_however_json_spells_it() {
+        for (written, read) in [
+            (r"sk-SECRET\u0053ECRET", "sk-SECRETSECRET"),
+            (r"a\/b\u002Fc", "a/b/c"),
+            (r"no such thing as \u00e4\n", r"no such thing as u00e4n"),
+            (r"\u00", "u00"),
+            ("plain", "plain"),
+        ] {
+            assert_eq!(unescaped(written), read);
+        }
+    }
 }

@@ -6,11 +6,11 @@ use crate::failure;
 use crate::ledger::Outcome;
 use crate::pump::Pump;
 use crate::stream;
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http::StatusCode;
 use llmleaf_model::{Event, Failure, FailureKind};
 use llmleaf_providers::echo::Step;
-use llmleaf_route::Watch;
+use llmleaf_route::{Clocks, Watch};
 use llmleaf_transport::Body;
 use std::pin::pin;
 use std::time::Duration;
@@ -22,15 +22,11 @@ const ANSWER_BYTES: usize = 128 * 1024 * 1024;
 pub(crate) async fn http(
     run: &mut Run,
     attempt: &mut Attempt,
-    watch: Watch,
+    mut watch: Watch,
     answer: Answer,
     body: Body,
 ) -> Result<(), Failure> {
-    let body = match run.wait(&watch, pin!(body.collect(ANSWER_BYTES))).await {
-        Err(clock) => return Err(failure::timeout(clock, &answer.clocks)),
-        Ok(Err(error)) => return Err(failure::transport(&error, true)),
-        Ok(Ok(body)) => body,
-    };
+    let body = gather(run, &mut watch, &answer.clocks, body).await?;
     if answer.same
         && !run.job.head.stream
         && let Some(usage) = answer.wire.outline(&body)
@@ -60,6 +56,40 @@ pub(crate) async fn http(
         .map_err(|b| b.failure);
     attempt.meter = std::mem::take(&mut pump.meter);
     collected(run, attempt, pump, result)
+}
+
+/// Reads a body to its end. Each piece is a sign of life: services send white space while a model thinks.
+async fn gather(
+    run: &mut Run,
+    watch: &mut Watch,
+    clocks: &Clocks,
+    mut body: Body,
+) -> Result<Bytes, Failure> {
+    let mut first = Bytes::new();
+    let mut all = BytesMut::new();
+    loop {
+        let piece = match run.wait(watch, pin!(body.chunk())).await {
+            Err(clock) => return Err(failure::timeout(clock, clocks)),
+            Ok(Some(Err(error))) => return Err(failure::transport(&error, true)),
+            Ok(Some(Ok(piece))) => piece,
+            // A body of one piece is never copied.
+            Ok(None) if all.is_empty() => return Ok(first),
+            Ok(None) => return Ok(all.freeze()),
+        };
+        watch.bytes(run.node.shared.now());
+        if all.is_empty() && first.is_empty() {
+            first = piece;
+            continue;
+        }
+        if all.is_empty() {
+            all.extend_from_slice(&std::mem::take(&mut first));
+        }
+        if all.len() + piece.len() > ANSWER_BYTES {
+            let message = "the provider's answer is too large";
+            return Err(Failure::upstream(FailureKind::InvalidResponse, message));
+        }
+        all.extend_from_slice(&piece);
+    }
 }
 
 /// Same dialect: the bytes go through, the reading beside them is for the record.

@@ -38,7 +38,8 @@ impl Ids {
         own.map_or_else(|| self.fresh(unix_millis), Into::into)
     }
 
-    fn fresh(&self, unix_millis: u64) -> Arc<str> {
+    /// An id that nobody chose.
+    pub fn fresh(&self, unix_millis: u64) -> Arc<str> {
         let (a, b) = (self.next().to_le_bytes(), self.next().to_le_bytes());
         let mut random = [0; 10];
         random

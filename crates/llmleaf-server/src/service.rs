@@ -190,6 +190,7 @@ impl Call {
             dialect,
             head,
             body,
+            id: self.worker.ids.fresh(self.created.saturating_mul(1000)),
             request_id: Arc::clone(&self.id),
             key: Arc::clone(grant.principal().display()),
             resolved,

@@ -332,9 +332,10 @@ fn a_hundred_consumers_go_at_once() {
     );
     let is_usage = |line: &str| line.contains("llmleaf::usage") && line.contains("cancelled");
     assert!(stage.leaf.wait_lines(100, LONG, is_usage).is_some());
-    // The consumers' own sockets go last.
+    // The consumers' own sockets go last. The program may still have been opening its own when it was first counted (each
+    // worker has a few); what must not be left is any number near that of the consumers.
     let deadline = Instant::now() + LONG;
-    while stage.leaf.open_files() > base.map(|files| files + 4) {
+    while stage.leaf.open_files() > base.map(|files| files + 16) {
         assert!(Instant::now() < deadline, "descriptors are left open");
         std::thread::yield_now();
     }
