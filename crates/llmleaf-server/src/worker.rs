@@ -33,6 +33,8 @@ const HEADERS: usize = 100;
 const H2_STREAMS: u32 = 100;
 /// How often idle upstream connections are looked after.
 const SWEEP: Duration = Duration::from_secs(5);
+/// Pause between two looks at a connection that has sent a part of the HTTP/2 preface and no more.
+const PREFACE_PAUSE: Duration = Duration::from_millis(20);
 /// How long accepting pauses when the system has no descriptors left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
@@ -226,7 +228,7 @@ async fn preface(stream: &TcpStream) -> std::io::Result<bool> {
             return Ok(false);
         }
         // Part of the preface: the rest is on its way, and peeking again at once would spin.
-        tokio::time::sleep(Duration::from_millis(1)).await;
+        tokio::time::sleep(PREFACE_PAUSE).await;
     }
 }
 

@@ -228,3 +228,52 @@ fn an_error_follows_a_long_answer() {
         assert!(!digest.terminal);
     }
 }
+
+#[test]
+fn what_a_provider_says_of_its_operator_stays_out_of_the_stream() {
+    let stage = stage().start();
+    for pair in Wire::PAIRS {
+        let stream = pair.1.stream("first answer");
+        for kind in ["api_error", "rate_limit_error", "overloaded_error"] {
+            let told = "failure at host internal-7.corp in organization org-abc123";
+            let error = pair.1.error_event(kind, told);
+            stage
+                .first
+                .push(Script::sse(format!("{}{error}", stream.until(1))));
+            let (_, response) = stage.post(pair.0, &Stage::chain(pair.1), true);
+            let case = format!("{} to {}: {kind}", pair.0, pair.1);
+            expect_broken(pair.0, &response, "first ", &case);
+            let body = response.text();
+            assert!(
+                !body.contains("internal-7") && !body.contains("org-abc123"),
+                "{case}: {body}"
+            );
+        }
+    }
+}
+
+#[test]
+fn content_that_comes_with_an_error_commits_nothing() {
+    let stage = stage().start();
+    let both = concat!(
+        r#"data: {"id":"c","choices":[{"index":0,"delta":{"role":"assistant","content":""}}]}"#,
+        "\n\n",
+        r#"data: {"id":"c","choices":[{"index":0,"delta":{"content":"partial text"}}],"error":{"message":"boom","code":502}}"#,
+        "\n\n",
+    );
+    for consumer in [Wire::Chat, Wire::Messages] {
+        stage.first.push(Script::sse(both.to_owned()));
+        let good = Wire::Chat.stream("second answer");
+        stage.second.push(Script::sse(good.body()));
+        let (id, response) = stage.post(consumer, &Stage::chain(Wire::Chat), true);
+        assert_eq!(response.status, 200, "{consumer}: {}", response.text());
+        let digest = consumer.read(&response);
+        assert_eq!(digest.text(), "second answer", "{consumer}");
+        assert!(digest.error.is_none() && digest.terminal, "{consumer}");
+        assert_eq!(
+            stage.usage(&id, 2)[0].text_at(&["outcome"]),
+            "failed",
+            "{consumer}"
+        );
+    }
+}
