@@ -20,6 +20,8 @@ pub(crate) fn install() -> Option<String> {
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
+        // Whoever read the log may be gone; complaining of it on the same descriptor would panic.
+        .log_internal_errors(false)
         .with_ansi(out::colour());
     // A second subscriber can only mean that one is there already, which is as good.
     let _ = if out::stderr_is_terminal() {

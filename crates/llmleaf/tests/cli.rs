@@ -204,7 +204,6 @@ fn field<'e>(event: &'e serde_json::Value, name: &str) -> &'e str {
 
 /// The request of the banner, given to a shell as it is printed. Needs `curl`.
 #[test]
-#[ignore = "chat completions are not answered yet, and two workers cannot share a port yet"]
 fn the_printed_request_works_as_printed() {
     let (_running, ready) = serve("127.0.0.1:0", "2");
     let ran = Command::new("sh")
