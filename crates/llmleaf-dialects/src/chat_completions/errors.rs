@@ -105,6 +105,10 @@ fn message(said: &Said, status: Option<u16>, kind: FailureKind) -> String {
             None => "the provider refused this gateway's credential".to_owned(),
         };
     }
+    if kind == FailureKind::Quota && matches!(status, Some(401 | 403)) {
+        // Said of this gateway's account, by the name of the account at times.
+        return "the provider says that this gateway's account is used up".to_owned();
+    }
     let message = said.message.trim();
     if !message.is_empty() {
         return message.chars().take(MAX_MESSAGE_CHARS).collect();

@@ -105,18 +105,26 @@ pub(super) fn classify(said: &Said, status: Option<u16>, text: &str) -> FailureK
             .iter()
             .find_map(|slug| table.iter().find(|(s, _)| s == slug).map(|(_, kind)| *kind))
     };
-    if let Some(kind) = by(SLUGS) {
-        // Several services use one slug for every request error of a class; the status of a credential wins.
-        return if status == Some(401) && kind != FailureKind::Quota {
-            FailureKind::Credential
-        } else {
-            kind
-        };
+    let told = by(SLUGS).or_else(|| by_words(said, status, text));
+    if matches!(status, Some(401 | 403)) {
+        // Whatever the body calls it: this gateway was not let in, and its words may name an organisation, a project or a
+        // key ("Project `proj_…` does not have access to model `…`", code `model_not_found`, in OpenAI's forum since 2024).
+        return told
+            .filter(|kind| speaks_of_more(*kind))
+            .unwrap_or(FailureKind::Credential);
     }
-    by_words(said, status, text)
-        .or_else(|| status.map(by_status))
+    told.or_else(|| status.map(by_status))
         .or_else(|| by(VAGUE))
         .unwrap_or(FailureKind::Server)
+}
+
+/// What a service may say under the status of a refused credential although the credential is good: two that are about
+/// the request, and an empty account.
+fn speaks_of_more(kind: FailureKind) -> bool {
+    matches!(
+        kind,
+        FailureKind::ContextLength | FailureKind::ContentPolicy | FailureKind::Quota
+    )
 }
 
 /// What the words say, for the statuses under which services put several things.

@@ -188,6 +188,35 @@ fn a_refused_credential_tells_nothing() {
 }
 
 #[test]
+fn whatever_a_refusal_of_access_is_called_nothing_of_it_is_told() {
+    for status in [401, 403] {
+        for code in ["model_not_found", "not_found_error", "rate_limit_error"] {
+            let body = format!(
+                r#"{{"error":{{"message":"Project `proj_1` of org-2 does not have access to model `m`","type":"invalid_request_error","code":"{code}"}}}}"#
+            );
+            let failure = read(status, &body);
+            assert_eq!(
+                (failure.kind, failure.origin, failure.retry),
+                (FailureKind::Credential, Origin::Upstream, Retry::NextTarget)
+            );
+            let text = String::from_utf8(render_error(&failure, "r").body).unwrap();
+            assert!(!text.contains("proj_1") && !text.contains(code), "{text}");
+        }
+    }
+    let empty = read(
+        403,
+        r#"{"error":{"message":"org-2 is out of credits","code":"x"}}"#,
+    );
+    assert_eq!(empty.kind, FailureKind::Quota);
+    let text = String::from_utf8(render_error(&empty, "r").body).unwrap();
+    assert!(!text.contains("org-2"), "{text}");
+    let refused = r#"{"error":{"message":"SAFETY_CHECK_TYPE_BIO","code":"x"}}"#;
+    assert_eq!(read(403, refused).kind, FailureKind::ContentPolicy);
+    let long = r#"{"error":{"message":"m","code":"context_length_exceeded"}}"#;
+    assert_eq!(read(403, long).kind, FailureKind::ContextLength);
+}
+
+#[test]
 fn replies_have_the_shape_and_the_status() {
     let mut too_long = Failure::upstream(FailureKind::ContextLength, "a \"quoted\" word");
     too_long.origin = Origin::Consumer;
