@@ -19,6 +19,7 @@ pub mod head;
 pub mod messages;
 pub mod object;
 pub mod splice;
+mod surrogates;
 mod wire;
 
 pub use head::Head;

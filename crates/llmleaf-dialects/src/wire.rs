@@ -1,6 +1,7 @@
 //! The two tables in which a new dialect is one row each: consumer end and provider end.
 
 use crate::envelope::Enveloped;
+use crate::surrogates::Paired;
 use crate::{
     Decoder, Encoder, Frame, Head, Relayed, Rendered, Reply, ReplyContext, Target,
     chat_completions, messages,
@@ -186,7 +187,7 @@ impl ChatWire {
                     "\"reasoning_content\":\"",
                 ];
                 Box::new(Enveloped::new(
-                    chat_completions::events::decoder(quirks),
+                    Paired::new(chat_completions::events::decoder(quirks)),
                     keys,
                 ))
             }
@@ -197,7 +198,10 @@ impl ChatWire {
                     "\"thinking\":\"",
                     "\"thinking\": \"",
                 ];
-                Box::new(Enveloped::new(messages::events::decoder(quirks), keys))
+                Box::new(Enveloped::new(
+                    Paired::new(messages::events::decoder(quirks)),
+                    keys,
+                ))
             }
         }
     }

@@ -47,6 +47,7 @@ fn read(body: &[u8], events: &mut Vec<Event>) -> Result<(), Failure> {
     if !text.starts_with('{') {
         return Err(corrupt("it is not a JSON object"));
     }
+    let text = &*crate::surrogates::mended(text);
     let chunk: Chunk<'_> =
         serde_json::from_str(text).map_err(|error| corrupt(&error.to_string()))?;
     if let Some(failure) = errors::in_chunk(&chunk, text) {

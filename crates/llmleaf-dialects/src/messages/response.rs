@@ -15,10 +15,8 @@ use llmleaf_model::{Event, Failure, FailureKind, Response};
 /// Reads a whole response as events.
 pub fn parse_response(body: &[u8], quirks: &Quirks) -> Vec<Event> {
     let mut out = Vec::new();
-    match std::str::from_utf8(body)
-        .ok()
-        .and_then(|text| Object::parse(text).ok())
-    {
+    let text = std::str::from_utf8(body).map(crate::surrogates::mended);
+    match text.as_ref().ok().and_then(|text| Object::parse(text).ok()) {
         Some(object) if object.get("type").map(|t| t.get()) == Some("\"error\"") => {
             let failure = errors::stream_failure(&Bytes::copy_from_slice(body));
             out.push(Event::Error(Box::new(failure)));
