@@ -29,6 +29,10 @@ pub use wire::{ChatWire, Dialect};
 use bytes::Bytes;
 use llmleaf_model::{Event, Loss};
 
+/// The largest count that is believed: up to here every JSON reader reads the same number. More tokens than this no answer
+/// has, and nobody is billed for them.
+const LARGEST_COUNT: u64 = 1 << 53;
+
 /// What a provider is asked for, beside the request itself.
 #[derive(Clone, Copy, Debug)]
 pub struct Target<'a> {

@@ -4,26 +4,37 @@ use super::json::ObjectWriter;
 use super::wire::{Integer, Maybe, Raw};
 use llmleaf_model::usage::nano_usd;
 use llmleaf_model::{DialectName, Json, Usage};
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
+
+/// A count of tokens or of calls, where it is one: see [`crate::LARGEST_COUNT`].
+#[derive(Debug, Default, Clone, Copy)]
+struct Count(Option<u64>);
+
+impl<'de> Deserialize<'de> for Count {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let Integer(read) = Integer::deserialize(deserializer)?;
+        Ok(Self(read.filter(|count| *count <= crate::LARGEST_COUNT)))
+    }
+}
 
 /// The report, with the places that different services use for the same count.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct WireUsage<'a> {
-    prompt_tokens: Integer,
-    completion_tokens: Integer,
-    total_tokens: Integer,
+    prompt_tokens: Count,
+    completion_tokens: Count,
+    total_tokens: Count,
     prompt_tokens_details: Maybe<InputDetails>,
     completion_tokens_details: Maybe<OutputDetails>,
     /// Reasoning beside the details.
-    reasoning_tokens: Integer,
+    reasoning_tokens: Count,
     /// Cache reads beside the details, by their several names.
-    cached_tokens: Integer,
-    prompt_cache_hit_tokens: Integer,
-    cache_read_input_tokens: Integer,
+    cached_tokens: Count,
+    prompt_cache_hit_tokens: Count,
+    cache_read_input_tokens: Count,
     /// Cache writes beside the details.
-    cache_creation_input_tokens: Integer,
+    cache_creation_input_tokens: Count,
     cache_creation: Maybe<CacheCreation>,
     server_tool_use_details: Maybe<ServerTools>,
     /// Dollars: a number, or an object with a `total_cost`.
@@ -36,28 +47,28 @@ struct WireUsage<'a> {
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct InputDetails {
-    cached_tokens: Integer,
-    cache_write_tokens: Integer,
-    audio_tokens: Integer,
+    cached_tokens: Count,
+    cache_write_tokens: Count,
+    audio_tokens: Count,
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct OutputDetails {
-    reasoning_tokens: Integer,
-    audio_tokens: Integer,
+    reasoning_tokens: Count,
+    audio_tokens: Count,
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct CacheCreation {
-    ephemeral_1h_input_tokens: Integer,
+    ephemeral_1h_input_tokens: Count,
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct ServerTools {
-    web_search_requests: Integer,
+    web_search_requests: Count,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -68,7 +79,7 @@ struct CostObject<'a> {
 }
 
 /// Reads a usage report. `None` where it states neither an input nor an output count that makes sense
-/// (negative, fractional and textual counts do not).
+/// (negative, fractional, textual and huge counts do not).
 pub(super) fn parse(raw: &RawValue) -> Option<Usage> {
     if !raw.get().starts_with('{') {
         return None;
@@ -81,7 +92,7 @@ pub(super) fn parse(raw: &RawValue) -> Option<Usage> {
     let output = wire.completion_tokens.0.unwrap_or(0);
     let ins = wire.prompt_tokens_details.0.unwrap_or_default();
     let outs = wire.completion_tokens_details.0.unwrap_or_default();
-    let first = |counts: &[Integer]| counts.iter().find_map(|c| c.0).unwrap_or(0);
+    let first = |counts: &[Count]| counts.iter().find_map(|c| c.0).unwrap_or(0);
     let audio_in = first(&[ins.audio_tokens]);
     let reasoning = first(&[outs.reasoning_tokens, wire.reasoning_tokens]);
     // Some services count reasoning, or input audio, beside the documented totals and not inside them. Only the
@@ -216,10 +227,13 @@ mod tests {
             r#"{}"#,
             "[1]",
             r#"{"prompt_tokens":18446744073709551616}"#,
+            r#"{"prompt_tokens":9007199254740993,"completion_tokens":18446744073709551615}"#,
         ] {
             assert_eq!(read(text), None, "{text}");
         }
         assert_eq!(read(r#"{"prompt_tokens":3.0}"#).unwrap().input, 3);
+        let most = read(r#"{"prompt_tokens":9007199254740992}"#).unwrap();
+        assert_eq!(most.input, 1 << 53);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Counting the input tokens of a request: `POST /v1/messages/count_tokens`.
 
-use super::{Quirks, edits, request};
+use super::{Quirks, edits, request, usage};
 use crate::object::Object;
 use crate::{Head, Rendered, Target};
 use bytes::Bytes;
@@ -48,7 +48,7 @@ pub fn parse_reply(body: &[u8]) -> Result<u64, Failure> {
     std::str::from_utf8(body)
         .ok()
         .and_then(|text| Object::parse(text).ok())
-        .and_then(|object| object.get("input_tokens")?.get().parse().ok())
+        .and_then(|object| object.get("input_tokens").and_then(usage::count))
         .ok_or_else(|| {
             Failure::upstream(
                 FailureKind::InvalidResponse,

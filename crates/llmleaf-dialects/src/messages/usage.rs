@@ -53,7 +53,7 @@ impl Counts {
         // The total is what is billed; the breakdown may be missing, or be older than the total.
         let total = self
             .get("cache_creation_input_tokens")
-            .and_then(count)
+            .and_then(|json| count(json.raw()))
             .unwrap_or_else(|| long.saturating_add(short));
         usage.input_cache_write_1h = long.min(total);
         usage.input_cache_write = total - usage.input_cache_write_1h;
@@ -67,13 +67,15 @@ impl Counts {
     }
 
     fn count(&self, key: &str) -> u64 {
-        self.get(key).and_then(count).unwrap_or(0)
+        self.get(key)
+            .and_then(|json| count(json.raw()))
+            .unwrap_or(0)
     }
 
     fn inner(&self, key: &str, name: &str) -> u64 {
         self.get(key)
             .and_then(|json| Object::from_raw(json.raw()))
-            .and_then(|object| object.get(name).and_then(|raw| raw.get().parse().ok()))
+            .and_then(|object| object.get(name).and_then(count))
             .unwrap_or(0)
     }
 
@@ -84,15 +86,16 @@ impl Counts {
                 object
                     .fields
                     .iter()
-                    .filter_map(|(_, raw)| raw.get().parse::<u64>().ok())
+                    .filter_map(|(_, raw)| count(raw))
                     .fold(0, u64::saturating_add)
             })
     }
 }
 
 /// A count; negative, fractional, huge and quoted ones are none.
-fn count(json: &Json) -> Option<u64> {
-    json.as_str().parse().ok()
+pub(super) fn count(raw: &RawValue) -> Option<u64> {
+    let count = raw.get().parse().ok();
+    count.filter(|count| *count <= crate::LARGEST_COUNT)
 }
 
 /// Writes the counts as this wire has them; `None` writes zeros, for consumers that demand the fields.
@@ -127,4 +130,28 @@ pub(super) fn render(out: &mut Vec<u8>, usage: Option<&Usage>) {
         super::wire::dollars(object.key("cost_usd"), nano);
     }
     object.end();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_that_make_no_sense_are_none() {
+        for (text, read) in [
+            ("7", Some(7)),
+            ("9007199254740992", Some(1 << 53)),
+            ("9007199254740993", None),
+            ("18446744073709551615", None),
+            ("-1", None),
+            ("1.5", None),
+            ("\"7\"", None),
+        ] {
+            assert_eq!(count(Json::parse(text).unwrap().raw()), read, "{text}");
+        }
+        let mut counts = Counts::default();
+        let report = r#"{"input_tokens":18446744073709551615,"output_tokens":3,"cache_creation":{"ephemeral_1h_input_tokens":9007199254740993}}"#;
+        counts.merge(Json::parse(report).unwrap().raw());
+        assert_eq!(counts.usage().unwrap().total(), 3);
+    }
 }
