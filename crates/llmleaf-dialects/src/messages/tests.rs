@@ -4,6 +4,7 @@
 
 mod edits;
 mod errors;
+mod losses;
 mod recordings;
 mod requests;
 mod streams;

@@ -33,6 +33,12 @@ pub fn render_request(
         render.own,
         &mut render.losses,
     );
+    if request.sampling.max_output_tokens.is_none() {
+        render.losses.push(Loss::approximated(
+            "max_tokens",
+            format!("this wire demands an output cap; {cap} was sent"),
+        ));
+    }
     body.string("model", target.model).number("max_tokens", cap);
     render.conversation(&mut body)?;
     render.sampling(&mut body);
