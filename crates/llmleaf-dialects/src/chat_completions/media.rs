@@ -2,7 +2,7 @@
 
 mod write;
 
-pub(super) use write::write_media;
+pub(super) use write::{lose_beside, write_media};
 
 use super::fields::{Fields, Path};
 use llmleaf_model::{Failure, Json, Media, MediaKind, MediaSource};

@@ -28,6 +28,17 @@ pub(in super::super) fn write_media(
         );
         return false;
     }
+    lose_beside(rendering, media, path);
+    out.append(&mut one);
+    true
+}
+
+/// Tells what a document says beside its content and this wire has no place for.
+pub(in super::super) fn lose_beside(rendering: &mut Rendering<'_>, media: &Media, path: &str) {
+    let as_text = matches!(media.source, MediaSource::Text(_) | MediaSource::Parts(_));
+    if as_text && media.name.as_deref().is_some_and(|name| !name.is_empty()) {
+        rendering.dropped(&join(path, "title"), "text has no title");
+    }
     if media.context.is_some() {
         rendering.dropped(&join(path, "context"), "the wire has no place for it");
     }
@@ -37,8 +48,6 @@ pub(in super::super) fn write_media(
             "the wire has no citations into documents",
         );
     }
-    out.append(&mut one);
-    true
 }
 
 /// The address of a medium, inline data as a data URL.

@@ -38,6 +38,16 @@ impl Writer<'_, '_> {
     fn message(&mut self, message: &Message, path: &str) {
         // Results stand in messages of their own, before whatever else their turn says.
         let mut others = 0;
+        let is_result = |part: &Part| matches!(part.kind, PartKind::ToolResult(_));
+        let last = message.parts.iter().rposition(is_result).unwrap_or(0);
+        if let Some(early) = message.parts.iter().position(|part| !is_result(part))
+            && early < last
+        {
+            self.rendering.approximated(
+                &format!("{path}.content[{early}]"),
+                "it goes behind the tool results, which must follow their calls",
+            );
+        }
         for (at, part) in message.parts.iter().enumerate() {
             match &part.kind {
                 PartKind::ToolResult(result) => {
@@ -172,6 +182,7 @@ impl Writer<'_, '_> {
         };
         self.rendering
             .approximated(path, "a document of parts goes as its parts");
+        media::lose_beside(self.rendering, medium, path);
         let mut list = Vec::new();
         self.parts(inner, path, &mut list);
         for (at, one) in list.iter().enumerate() {

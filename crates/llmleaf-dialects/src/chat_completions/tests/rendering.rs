@@ -341,3 +341,35 @@ fn a_request_of_which_nothing_is_left_is_not_offered_here() {
     assert_eq!(failure.kind, FailureKind::Unsupported);
     assert_eq!(failure.param.as_deref(), Some("messages"));
 }
+
+#[test]
+fn what_a_document_is_called_and_words_that_move_are_told() {
+    let document = |source| {
+        part(PartKind::Media(Media {
+            name: Some("Report".into()),
+            ..Media::new(MediaKind::Document, source)
+        }))
+    };
+    let request = foreign(vec![Message::new(
+        Role::User,
+        vec![
+            Part::text("first"),
+            result("a", vec![Part::text("one")]),
+            document(MediaSource::Text("words".into())),
+            document(MediaSource::Parts(vec![Part::text("inner")])),
+        ],
+    )]);
+    let (body, losses) = render(&request, &Quirks::REFERENCE);
+    assert_eq!(body["messages"][0]["role"], "tool");
+    assert_eq!(body["messages"][1]["content"][0]["text"], "first");
+    assert_eq!(
+        losses,
+        [
+            "approximated messages[0].content[0]",
+            "approximated messages[0].content[2]",
+            "dropped messages[0].content[2].title",
+            "approximated messages[0].content[3]",
+            "dropped messages[0].content[3].title"
+        ]
+    );
+}

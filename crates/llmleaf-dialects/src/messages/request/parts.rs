@@ -11,6 +11,16 @@ use llmleaf_model::{
 };
 use std::borrow::Cow;
 
+/// Keys of other dialects whose object is read, and keeps under its own name what was not.
+const INNER: [&str; 6] = [
+    "image_url",
+    "video_url",
+    "input_audio",
+    "file",
+    "function",
+    "custom",
+];
+
 /// Writes parts as blocks, and notes what does not fit.
 pub(super) struct PartWriter<'a> {
     /// The request was read from this wire.
@@ -81,6 +91,8 @@ impl PartWriter<'_> {
                 }
             }
             PartKind::Refusal(text) => {
+                let why = "this wire has no refusals: it goes as text";
+                self.losses.push(Loss::approximated(path, why));
                 object.string("type", "text").string("text", text);
             }
             PartKind::Media(media) => self.media(object, media, path)?,
@@ -282,10 +294,17 @@ pub(super) fn write_rest(
         object.rest(rest);
         return;
     }
-    for (name, _) in rest.iter() {
-        losses.push(Loss::dropped(
-            format!("{path}.{name}"),
-            "a field of another dialect",
-        ));
+    let mut lose = |field| losses.push(Loss::dropped(field, "a field of another dialect"));
+    for (name, value) in rest.iter() {
+        // What is left of an inner object stands under its key; the object itself was sent.
+        let inner = INNER.contains(&name).then(|| Object::from_raw(value.raw()));
+        match inner.flatten() {
+            Some(inner) => {
+                for (key, _) in &inner.fields {
+                    lose(format!("{path}.{name}.{key}"));
+                }
+            }
+            None => lose(format!("{path}.{name}")),
+        }
     }
 }

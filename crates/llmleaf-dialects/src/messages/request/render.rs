@@ -169,11 +169,14 @@ impl<'a> Render<'a> {
                 None
             }
             ResponseFormat::JsonSchema {
+                name,
                 description,
                 schema,
                 strict,
-                ..
             } => {
+                if name.is_some() {
+                    self.lose("response_format.json_schema.name");
+                }
                 if description.is_some() {
                     self.lose("response_format.json_schema.description");
                 }

@@ -20,6 +20,14 @@ fn across(body: &str) -> (Value, Vec<Loss>) {
     )
 }
 
+fn told(body: &str) -> Vec<String> {
+    let (_, losses) = across(body);
+    losses
+        .iter()
+        .map(|loss| format!("{} {}", loss.kind.as_str(), loss.field))
+        .collect()
+}
+
 #[test]
 fn an_output_cap_that_nobody_asked_for_is_told() {
     let (body, losses) = across(r#"{"model":"m","messages":[{"role":"user","content":"x"}]}"#);
@@ -36,4 +44,41 @@ fn an_output_cap_that_nobody_asked_for_is_told() {
     let asked =
         r#"{"model":"m","max_completion_tokens":9,"messages":[{"role":"user","content":"x"}]}"#;
     assert_eq!(across(asked).1, []);
+}
+
+#[test]
+fn the_name_of_a_schema_and_a_refusal_are_told() {
+    let body = r#"{"model":"m","max_tokens":9,"messages":[
+        {"role":"user","content":"x"},
+        {"role":"assistant","content":null,"refusal":"no"},
+        {"role":"user","content":"why"}],
+        "response_format":{"type":"json_schema","json_schema":{"name":"n","schema":{}}}}"#;
+    assert_eq!(
+        told(body),
+        [
+            "approximated messages[1].content[0]",
+            "dropped response_format.json_schema.name"
+        ]
+    );
+}
+
+#[test]
+fn an_unknown_field_of_an_inner_object_is_told_by_its_own_name() {
+    let body = r#"{"model":"m","max_tokens":9,"messages":[{"role":"user","content":[
+        {"type":"image_url","odd":1,"image_url":{"url":"https://a/b.png","inner":1}}]}],
+        "tools":[{"type":"function","function":{"name":"f","parameters":{"type":"object"},"more":{"x":1}}}]}"#;
+    let (sent, _) = across(body);
+    assert_eq!(
+        sent["messages"][0]["content"][0]["source"]["url"],
+        "https://a/b.png"
+    );
+    assert_eq!(sent["tools"][0]["name"], "f");
+    assert_eq!(
+        told(body),
+        [
+            "dropped messages[0].content[0].odd",
+            "dropped messages[0].content[0].image_url.inner",
+            "dropped tools[0].function.more"
+        ]
+    );
 }
