@@ -28,8 +28,14 @@ pub(super) fn parse(raw: &RawValue, path: String) -> Result<Tool, Failure> {
     }
     let name = level.required("name")?;
     let description = level.string("description")?;
-    let schema = level.peek("input_schema");
-    let parameters = level.object("input_schema")?.and(schema).map(Json::from);
+    let schema = level.raw("input_schema");
+    // Its names are the consumer's: only the shape is looked at.
+    if schema.is_some_and(|raw| !raw.get().starts_with('{')) {
+        let path = level.at("input_schema");
+        let why = format!("`{path}` must be an object");
+        return Err(Failure::invalid(why, Some(&path)));
+    }
+    let parameters = schema.map(Json::from);
     let strict = level.bool("strict")?;
     let cache = blocks::cache(&mut level)?;
     Ok(Tool {
