@@ -47,7 +47,7 @@ fn shown(diagnostics: &Diagnostics, text: &str) {
     }
     for colour in [false, true] {
         let rendered = diagnostics.render(colour);
-        assert_eq!(rendered.is_empty(), diagnostics.is_empty());
+        assert!(diagnostics.is_empty() || !rendered.is_empty());
         assert!(
             !rendered.contains("sesame-"),
             "a secret is shown: {rendered}"
