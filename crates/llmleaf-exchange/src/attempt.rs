@@ -12,7 +12,7 @@ use bytes::Bytes;
 use http::HeaderMap;
 use http::header::CONTENT_TYPE;
 use llmleaf_dialects::{ChatWire, Dialect, Rendered, Target};
-use llmleaf_model::{Failure, FailureKind, Loss, Origin, Retry};
+use llmleaf_model::{Failure, FailureKind, Loss, LossKind, Origin, Retry};
 use llmleaf_providers::{Chat, Path};
 use llmleaf_route::{Candidate, Clocks, Millis, Watch};
 use llmleaf_transport::{Body, Response};
@@ -325,16 +325,16 @@ fn prepare(
         wire.render_request(&request, target)?
     };
     run.losses.clone_from(&rendered.losses);
-    if rendered.losses.is_empty() {
-        return Ok(Prepared { rendered, same });
-    }
+    // An approximation says what was asked in the target's own way: it is reported, and no reason to refuse.
+    let lost = |loss: &&Loss| loss.kind != LossKind::Approximated;
+    let lost: Vec<&Loss> = rendered.losses.iter().filter(lost).collect();
     let policy = run.node.shared.settings(run.job.resolved.route).loss_policy;
-    if policy == LossPolicy::Report {
+    let Some(first) = lost.first().filter(|_| policy != LossPolicy::Report) else {
         return Ok(Prepared { rendered, same });
-    }
-    let list: Vec<String> = rendered.losses.iter().map(ToString::to_string).collect();
+    };
+    let list: Vec<String> = lost.iter().map(ToString::to_string).collect();
     let message = format!("the target cannot express the request: {}", list.join("; "));
-    let mut failure = Failure::invalid(message, rendered.losses.first().map(|l| l.field.as_str()));
+    let mut failure = Failure::invalid(message, Some(&first.field));
     if policy == LossPolicy::Reroute {
         failure.kind = FailureKind::Unsupported;
         failure.retry = Retry::NextTarget;

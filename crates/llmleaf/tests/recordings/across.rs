@@ -68,9 +68,11 @@ fn service(recording: &Recording) -> Service {
 fn question(spoken: Spoken, model: &str, stream: bool) -> String {
     let model = serde_json::Value::from(format!("{PREFIX}{model}"));
     let rest = match (spoken, stream) {
-        (Spoken::Chat, false) => String::new(),
+        // With a cap, so that no loss is reported but those of the answer.
+        (Spoken::Chat, false) => ",\"max_tokens\":1024".to_owned(),
         (Spoken::Chat, true) => {
-            ",\"stream\":true,\"stream_options\":{\"include_usage\":true}".to_owned()
+            ",\"max_tokens\":1024,\"stream\":true,\"stream_options\":{\"include_usage\":true}"
+                .to_owned()
         }
         (Spoken::Messages, _) => format!(",\"max_tokens\":1024,\"stream\":{stream}"),
     };

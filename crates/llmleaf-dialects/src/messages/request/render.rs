@@ -175,7 +175,10 @@ impl<'a> Render<'a> {
                 strict,
             } => {
                 if name.is_some() {
-                    self.lose("response_format.json_schema.name");
+                    self.losses.push(Loss::approximated(
+                        "response_format.json_schema.name",
+                        "this wire's schemas have no name",
+                    ));
                 }
                 if description.is_some() {
                     self.lose("response_format.json_schema.description");

@@ -57,7 +57,7 @@ fn the_name_of_a_schema_and_a_refusal_are_told() {
         told(body),
         [
             "approximated messages[1].content[0]",
-            "dropped response_format.json_schema.name"
+            "approximated response_format.json_schema.name"
         ]
     );
 }
