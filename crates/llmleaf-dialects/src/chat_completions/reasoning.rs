@@ -125,12 +125,7 @@ fn detail(
         kind.as_str(),
         "reasoning.text" | "reasoning.summary" | "reasoning.encrypted"
     ) {
-        let opaque = PartKind::Opaque {
-            dialect: llmleaf_model::DialectName::ChatCompletions,
-            kind: ["reasoning_details:", &kind].concat(),
-            json: raw.into(),
-        };
-        parts.push((None, opaque.into()));
+        parts.push((None, opaque(&kind, raw)));
         return Ok(());
     }
     let index = fields.integer("index", 0, u64::MAX)?;
@@ -155,6 +150,17 @@ fn detail(
         data,
     });
     let rest = fields.rest();
+    if text.is_none() && artefact.is_none() {
+        // An entry without text or proof says nothing, unless in fields that only its service knows.
+        if id.is_some()
+            || rest
+                .iter()
+                .any(|(key, value)| key != "format" && !value.is_null())
+        {
+            parts.push((None, opaque(&kind, raw)));
+        }
+        return Ok(());
+    }
     let next = Reasoning {
         id,
         texts: text
@@ -179,6 +185,16 @@ fn detail(
         },
     ));
     Ok(())
+}
+
+/// An entry as it is.
+fn opaque(kind: &str, raw: &RawValue) -> Part {
+    let opaque = PartKind::Opaque {
+        dialect: llmleaf_model::DialectName::ChatCompletions,
+        kind: ["reasoning_details:", kind].concat(),
+        json: raw.into(),
+    };
+    opaque.into()
 }
 
 fn merge(part: &mut Part, next: &Reasoning, rest: &Rest) -> bool {

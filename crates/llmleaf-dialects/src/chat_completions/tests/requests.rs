@@ -223,6 +223,21 @@ fn a_kind_of_thinking_that_is_not_known_stays() {
 }
 
 #[test]
+fn reasoning_that_only_its_service_can_read_stays() {
+    let details = json!([
+        {"type": "reasoning.text", "format": "anthropic-claude-v1", "novel": "x"},
+        {"type": "reasoning.text", "text": null, "format": "unknown"}
+    ]);
+    let turn = json!([{"role": "assistant", "content": "a", "reasoning_details": details}]);
+    let request = parse(&with_messages(&turn));
+    assert_eq!(request.messages[0].parts.len(), 2);
+    let quirks = generous(ReasoningRequest::Effort, ReasoningEcho::Details);
+    let (second, losses, text) = again(&request, &quirks);
+    assert_eq!((&second, losses.len()), (&request, 0));
+    assert!(text.contains(r#""novel":"x""#), "{text}");
+}
+
+#[test]
 fn legacy_functions_become_tools() {
     let request = parse(&json!({
         "model": "m",
