@@ -7,12 +7,13 @@ use super::events::Reading;
 use super::json::{ObjectWriter, push_list};
 use super::wire::Chunk;
 use super::{Quirks, errors, json_text, usage};
-use crate::object::Object;
 use crate::{Reply, ReplyContext};
 use llmleaf_model::{
     ArtefactKind, Block, BlockKind, Choice, Delta, Event, Failure, FailureKind, Loss, MediaKind,
     MediaSource, Response, ToolFlavour, Usage,
 };
+use memchr::memmem;
+use serde_json::value::RawValue;
 
 /// Reads a whole response as events, terminal included.
 pub fn parse_response(body: &[u8], _quirks: &Quirks) -> Vec<Event> {
@@ -25,21 +26,37 @@ pub fn parse_response(body: &[u8], _quirks: &Quirks) -> Vec<Event> {
     events
 }
 
-/// The usage of an answer that is forwarded as it is, read without reading the rest; `None` where the answer must be read
-/// whole: it reports no usage, may hold an error, or is not the shape that this wire has.
+/// The usage of an answer that is forwarded as it is, found without reading the rest; `None` where the answer must be read
+/// whole: it reports no usage or several, may hold an error, or is not the shape that this wire has.
+///
+/// Quotes inside strings are escaped, so that `"usage"` is found as a key or as a whole string, and never in a text.
 pub fn outline(body: &[u8]) -> Option<Usage> {
-    let text = json_text(body)?;
-    // Quotes inside strings are escaped, so that this finds a key or a whole string and no part of a text.
-    let may_fail = |mark: &str| memchr::memmem::find(text.as_bytes(), mark.as_bytes()).is_some();
-    if may_fail("\"error\"") || may_fail("\"base_resp\"") {
+    let text = json_text(body)?.trim_ascii();
+    let has = |mark: &str| memmem::find(text.as_bytes(), mark.as_bytes()).is_some();
+    if !text.starts_with('{') || !text.ends_with('}') || has("\"error\"") || has("\"base_resp\"") {
         return None;
     }
-    let object = Object::parse(text).ok()?;
-    let choices = object.get("choices")?.get().strip_prefix('[')?;
-    if !choices.trim_start().starts_with('{') {
+    after_key(text, "\"choices\"")?
+        .strip_prefix('[')?
+        .trim_ascii_start()
+        .strip_prefix('{')?;
+    let report = after_key(text, "\"usage\"").filter(|report| report.starts_with('{'))?;
+    let mut values = serde_json::Deserializer::from_str(report).into_iter::<&RawValue>();
+    usage::parse(values.next()?.ok()?)
+}
+
+/// What stands behind the only key of that name; `None` where there is none, or more than one.
+fn after_key<'t>(text: &'t str, key: &str) -> Option<&'t str> {
+    let at = memmem::find(text.as_bytes(), key.as_bytes())? + key.len();
+    let rest = text.get(at..)?;
+    if memmem::find(rest.as_bytes(), key.as_bytes()).is_some() {
         return None;
     }
-    usage::parse(object.get("usage")?)
+    Some(
+        rest.trim_ascii_start()
+            .strip_prefix(':')?
+            .trim_ascii_start(),
+    )
 }
 
 fn read(body: &[u8], events: &mut Vec<Event>) -> Result<(), Failure> {
