@@ -13,6 +13,7 @@ use llmleaf_model::{
     MediaSource, Response, ToolFlavour, Usage,
 };
 use memchr::memmem;
+use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 
 /// Reads a whole response as events, terminal included.
@@ -26,7 +27,7 @@ pub fn parse_response(body: &[u8], _quirks: &Quirks) -> Vec<Event> {
     events
 }
 
-/// The usage of an answer that is forwarded as it is, found without reading the rest; `None` where the answer must be read
+/// The usage of an answer that is forwarded as it is, found without reading the rest beyond that it is JSON; `None` where the answer must be read
 /// whole: it reports no usage or several, may hold an error, or is not the shape that this wire has.
 ///
 /// Quotes inside strings are escaped, so that `"usage"` is found as a key or as a whole string, and never in a text.
@@ -42,7 +43,8 @@ pub fn outline(body: &[u8]) -> Option<Usage> {
         .strip_prefix('{')?;
     let report = after_key(text, "\"usage\"").filter(|report| report.starts_with('{'))?;
     let mut values = serde_json::Deserializer::from_str(report).into_iter::<&RawValue>();
-    usage::parse(values.next()?.ok()?)
+    let usage = usage::parse(values.next()?.ok()?)?;
+    serde_json::from_str::<IgnoredAny>(text).ok().map(|_| usage)
 }
 
 /// What stands behind the only key of that name; `None` where there is none, or more than one.
