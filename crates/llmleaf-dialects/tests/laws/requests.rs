@@ -95,7 +95,8 @@ fn fitting(dialect: Dialect, text: &str) -> ChatWire {
     } else {
         ReasoningRequest::Effort
     };
-    let parts = text.contains("\"thinking\"") && !has("thinking");
+    let parts = ["\"type\":\"thinking\"", "\"type\": \"thinking\""];
+    let parts = parts.iter().any(|part| text.contains(part)) && !has("thinking");
     let echo = if parts {
         ReasoningEcho::ContentParts
     } else {
