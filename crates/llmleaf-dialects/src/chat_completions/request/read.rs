@@ -10,7 +10,7 @@ use llmleaf_model::{ChatRequest, DialectName, Failure, Json, Output, ResponseFor
 const MAX_CHOICES: u64 = 128;
 
 pub(super) fn parse(body: &str) -> Result<ChatRequest, Failure> {
-    let object = Object::parse(body.trim()).map_err(|error| head::invalid_json(&error))?;
+    let object = Object::parse(body).map_err(|error| head::invalid_json(&error))?;
     let root = Path::ROOT;
     let mut fields = Fields::of(object, &root);
     let model = fields.needed_string("model")?;

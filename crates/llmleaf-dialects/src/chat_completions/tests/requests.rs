@@ -363,6 +363,8 @@ fn wrong_fields_are_named() {
         r#"{"model":"m","messages":[{"role":"user","role":"system","content":"x"}]}"#,
         "[]",
         "",
+        // White space of other alphabets is none in JSON.
+        "{\"model\":\"m\",\"messages\":[{\"role\":\"user\",\"content\":\"x\"}]}\u{c}",
     ] {
         assert!(parse_request(text).is_err(), "{text}");
     }
