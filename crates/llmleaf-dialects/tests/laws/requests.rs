@@ -23,9 +23,16 @@ pub fn hold(dialect: Dialect, choice: u8, body: &[u8]) {
                 "head and body differ"
             );
         }
-        // A number of more digits than a float holds is read as the nearest.
+        // A number of as many digits as a float holds, or far from 1, is read as a near one: within one unit of the last
+        // place, and that only here, where the dialects are different.
         let long = |piece: &[u8]| piece.iter().all(u8::is_ascii_digit);
-        if !text.as_bytes().windows(16).any(long) {
+        let far = |piece: &[u8]| {
+            piece[0].is_ascii_digit()
+                && piece[1].eq_ignore_ascii_case(&b'e')
+                && matches!(piece[2], b'+' | b'-' | b'0'..=b'9')
+        };
+        let near = text.as_bytes().windows(14).any(long) || text.as_bytes().windows(3).any(far);
+        if !near {
             same(dialect, text, &request);
         }
         for to in wires::DIALECTS {
