@@ -22,7 +22,7 @@
 //!
 //! Verified by hand, 2026-11-25, with each client's own `models.list()`, `models.retrieve()`, paging and error classes
 //! against a running node: openai 3.57 (entries also pass its types in strict mode), anthropic 0.125, 1.17 and 2.14,
-//! openrouter 1.3.84 (which validates every field), all from PyPI; and the list against OpenRouter's and Anthropic's
+//! openrouter 1.3.84 (list and paging; it validates every field), all from PyPI; and the list against OpenRouter's and Anthropic's
 //! published schemas.
 //!
 //! Not served: Codex's own `{"models": […]}`. Its entries want prompts and tool settings that nobody told us, and
