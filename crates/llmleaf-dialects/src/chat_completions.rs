@@ -14,6 +14,7 @@ mod fields;
 mod json;
 mod media;
 mod messages;
+pub mod outline;
 pub mod quirks;
 mod reasoning;
 mod rendering;

@@ -227,7 +227,7 @@ impl ChatWire {
     /// [`Self::parse_response`] must be asked.
     pub fn outline(&self, body: &[u8]) -> Option<Usage> {
         match self {
-            Self::Completions(_) => chat_completions::response::outline(body),
+            Self::Completions(_) => chat_completions::outline::outline(body),
             Self::Messages(_) => None,
         }
     }

@@ -25,9 +25,10 @@ pub fn edit_request(
     target: Target<'_>,
     quirks: &Quirks,
 ) -> Result<Rendered, Failure> {
+    let text = head::checked(body)?;
     let mut edits = Edits {
         head,
-        text: head::checked(body)?,
+        text,
         splices: Splices::new(),
         losses: Vec::new(),
         inserted: String::new(),
@@ -49,7 +50,10 @@ pub fn edit_request(
     let usage_added = edits.usage_flag(target, quirks)?;
     let rendered = edits.apply();
     Ok(Rendered {
-        body: rendered.0.unwrap_or_else(|| body.clone()),
+        // A byte order mark in front stays behind (RFC 8259, section 8.1).
+        body: rendered
+            .0
+            .unwrap_or_else(|| body.slice_ref(text.as_bytes())),
         losses: rendered.1,
         usage_added,
     })

@@ -10,10 +10,8 @@ use super::{Quirks, errors, json_text, usage};
 use crate::{Reply, ReplyContext};
 use llmleaf_model::{
     ArtefactKind, Block, BlockKind, Choice, Delta, Event, Failure, FailureKind, Loss, MediaKind,
-    MediaSource, Response, ToolFlavour, Usage,
+    MediaSource, Response, ToolFlavour,
 };
-use memchr::memmem;
-use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 
 /// Reads a whole response as events, terminal included.
@@ -25,40 +23,6 @@ pub fn parse_response(body: &[u8], _quirks: &Quirks) -> Vec<Event> {
     };
     events.push(terminal);
     events
-}
-
-/// The usage of an answer that is forwarded as it is, found without reading the rest beyond that it is JSON; `None` where the answer must be read
-/// whole: it reports no usage or several, may hold an error, or is not the shape that this wire has.
-///
-/// Quotes inside strings are escaped, so that `"usage"` is found as a key or as a whole string, and never in a text.
-pub fn outline(body: &[u8]) -> Option<Usage> {
-    let text = json_text(body)?.trim_ascii();
-    let has = |mark: &str| memmem::find(text.as_bytes(), mark.as_bytes()).is_some();
-    if !text.starts_with('{') || !text.ends_with('}') || has("\"error\"") || has("\"base_resp\"") {
-        return None;
-    }
-    after_key(text, "\"choices\"")?
-        .strip_prefix('[')?
-        .trim_ascii_start()
-        .strip_prefix('{')?;
-    let report = after_key(text, "\"usage\"").filter(|report| report.starts_with('{'))?;
-    let mut values = serde_json::Deserializer::from_str(report).into_iter::<&RawValue>();
-    let usage = usage::parse(values.next()?.ok()?)?;
-    serde_json::from_str::<IgnoredAny>(text).ok().map(|_| usage)
-}
-
-/// What stands behind the only key of that name; `None` where there is none, or more than one.
-fn after_key<'t>(text: &'t str, key: &str) -> Option<&'t str> {
-    let at = memmem::find(text.as_bytes(), key.as_bytes())? + key.len();
-    let rest = text.get(at..)?;
-    if memmem::find(rest.as_bytes(), key.as_bytes()).is_some() {
-        return None;
-    }
-    Some(
-        rest.trim_ascii_start()
-            .strip_prefix(':')?
-            .trim_ascii_start(),
-    )
 }
 
 fn read(body: &[u8], events: &mut Vec<Event>) -> Result<(), Failure> {

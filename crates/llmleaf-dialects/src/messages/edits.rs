@@ -49,7 +49,8 @@ fn stream(head: &Head, text: &str, wanted: bool, splices: &mut Splices<'_>) {
     }
 }
 
-/// Applies the edits; without any the body is handed on as it is, not copied.
+/// Applies the edits; without any the body is handed on as it is, not copied. A byte order mark in
+/// front stays behind (RFC 8259, section 8.1).
 pub(super) fn rendered(
     text: &str,
     body: &Bytes,
@@ -57,7 +58,7 @@ pub(super) fn rendered(
     losses: Vec<Loss>,
 ) -> Rendered {
     let body = if splices.is_empty() {
-        body.clone()
+        body.slice_ref(text.as_bytes())
     } else {
         splices.apply(text).into()
     };

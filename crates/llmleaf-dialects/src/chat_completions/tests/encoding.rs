@@ -347,7 +347,7 @@ fn a_body_that_is_no_answer_is_an_error() {
 
 #[test]
 fn the_outline_of_an_answer_is_what_the_whole_reading_says() {
-    use crate::chat_completions::response::outline;
+    use crate::chat_completions::outline::outline;
     let mut outlined = 0;
     for recording in recorded::all() {
         let Some(body) = recording.body else { continue };
@@ -364,4 +364,24 @@ fn the_outline_of_an_answer_is_what_the_whole_reading_says() {
         assert_eq!(events.last(), Some(&Event::ResponseEnd), "{}", recording.id);
     }
     assert!(outlined == 0 || outlined > 200, "{outlined}");
+}
+
+#[test]
+fn no_outline_where_the_answer_must_be_read_whole() {
+    use crate::chat_completions::outline::outline;
+    let usage = r#""usage":{"prompt_tokens":1,"completion_tokens":2,"total_tokens":3}"#;
+    let answer = format!(r#"{{"choices":[{{"index":0}}],{usage}}}"#);
+    assert!(outline(answer.as_bytes()).is_some());
+    for body in [
+        answer.replace("{\"index\":0}", ""),
+        answer.replace("{\"index\":0}", "7"),
+        answer.replace("{\"index\":0}", "{\"finish_reason\":\"error\"}"),
+        answer.replace("\"usage\"", "\"error\":{},\"usage\""),
+        format!(r#"{{"x":{answer}}}"#),
+        format!(r#"{{"choices":[{{}}],{usage},{usage}}}"#),
+        format!("{answer}x"),
+        format!("[{answer}]"),
+    ] {
+        assert_eq!(outline(body.as_bytes()), None, "{body}");
+    }
 }
