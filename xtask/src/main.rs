@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 mod check;
+mod faults;
 mod tidy;
 
 /// One chore: what is typed, what it is for, what it runs.
@@ -27,6 +28,11 @@ const CHORES: &[Chore] = &[
         name: "tidy",
         about: "the house rules that rustfmt and clippy cannot see; lists every violation",
         run: tidy::run,
+    },
+    Chore {
+        name: "faults",
+        about: "which row of docs/faults.md has no test of its name and no reason for that",
+        run: faults::run,
     },
     Chore {
         name: "help",

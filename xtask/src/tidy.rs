@@ -17,7 +17,8 @@ mod tests;
 mod tree;
 mod vendors;
 
-use tree::Tree;
+pub use source::numbered;
+pub use tree::Tree;
 
 /// Where a rule is broken, and what to do about it.
 #[derive(Debug, PartialEq, Eq)]

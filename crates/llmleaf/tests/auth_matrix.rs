@@ -241,7 +241,7 @@ fn without_a_token_there_is_no_admin_surface() {
 }
 
 #[test]
-fn paths_that_walk_reach_nothing_else() {
+fn d8_paths_that_walk_reach_nothing_else() {
     let leaf = start(true);
     let bearer = ("authorization", "Bearer bG9jYWwtZGV2OnMzY3JldA==");
     for (path, status) in [

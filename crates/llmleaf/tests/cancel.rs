@@ -139,7 +139,7 @@ fn written(writes: usize) -> impl Fn(&Stage, &mut Asked, usize) {
 }
 
 #[test]
-fn while_waiting_for_headers() {
+fn a2_while_waiting_for_headers() {
     for stream in [true, false] {
         Phase {
             name: if stream {
@@ -158,7 +158,7 @@ fn while_waiting_for_headers() {
 }
 
 #[test]
-fn before_the_first_content() {
+fn a2_before_the_first_content() {
     Phase {
         name: "a head and nothing more",
         stream: true,
@@ -183,7 +183,7 @@ fn before_the_first_content() {
 }
 
 #[test]
-fn in_the_middle_of_a_stream() {
+fn a1_in_the_middle_of_a_stream() {
     Phase {
         name: "mid-stream",
         stream: true,
@@ -201,7 +201,7 @@ fn in_the_middle_of_a_stream() {
 }
 
 #[test]
-fn in_the_middle_of_a_whole_answer() {
+fn a3_in_the_middle_of_a_whole_answer() {
     Phase {
         name: "within a whole body",
         stream: false,
@@ -342,7 +342,7 @@ fn a_hundred_consumers_go_at_once() {
 }
 
 #[test]
-fn a_cancelled_connection_is_never_used_again() {
+fn b19_a_cancelled_connection_is_never_used_again() {
     let stage = stage().start();
     let gate = Gate::new();
     for number in 0..8 {

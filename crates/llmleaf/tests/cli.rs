@@ -216,7 +216,7 @@ fn the_printed_request_works_as_printed() {
 }
 
 #[test]
-fn a_taken_port_is_told_as_such() {
+fn i12_a_taken_port_is_told_as_such() {
     let (_running, ready) = serve("127.0.0.1:0", "1");
     let ran = Command::new(env!("CARGO_BIN_EXE_llmleaf"))
         .env_clear()

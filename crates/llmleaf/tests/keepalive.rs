@@ -162,7 +162,7 @@ fn a_consumers_fault_after_a_keep_alive_is_in_band_too() {
 }
 
 #[test]
-fn silence_in_a_stream_is_broken_between_events() {
+fn b8_silence_in_a_stream_is_broken_between_events() {
     let stage = stage().server("keepalive_secs = 1").start();
     for pair in Wire::PAIRS {
         let gate = Gate::new();
@@ -211,7 +211,7 @@ fn a_keep_alive_moves_no_clock_of_the_upstream() {
 }
 
 #[test]
-fn an_upstreams_comments_are_signs_of_its_life() {
+fn c5_an_upstreams_comments_are_signs_of_its_life() {
     let stage = stage().first("timeouts = { idle_ms = 300 }").start();
     for pair in Wire::PAIRS {
         let stream = pair.1.stream("first answer");

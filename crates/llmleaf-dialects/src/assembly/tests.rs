@@ -179,7 +179,7 @@ fn piece() -> impl Strategy<Value = (u32, Option<u64>, String, String, String)> 
 
 proptest! {
     #[test]
-    fn any_fragments_keep_the_grammar_and_all_arguments(pieces in prop::collection::vec(piece(), 0..40), texts in prop::collection::vec(0u32..3, 0..5)) {
+    fn c9_any_fragments_keep_the_grammar_and_all_arguments(pieces in prop::collection::vec(piece(), 0..40), texts in prop::collection::vec(0u32..3, 0..5)) {
         let mut assembly = Assembly::new();
         let mut out = Vec::new();
         let mut sent = 0;

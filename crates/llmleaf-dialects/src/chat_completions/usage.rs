@@ -220,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn counts_that_make_no_sense_are_unknown() {
+    fn c12_counts_that_make_no_sense_are_unknown() {
         for text in [
             r#"{"prompt_tokens":-1,"completion_tokens":"7"}"#,
             r#"{"prompt_tokens":1.5}"#,

@@ -137,7 +137,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn counts_that_make_no_sense_are_none() {
+    fn c12_counts_that_make_no_sense_are_none() {
         for (text, read) in [
             ("7", Some(7)),
             ("9007199254740992", Some(1 << 53)),

@@ -140,7 +140,7 @@ fn an_idle_framer_is_small() {
 
 /// Quadratic work on any of these would take many minutes: that the test ends is what counts most.
 #[test]
-fn a_long_event_in_single_bytes_takes_linear_time() {
+fn c18_a_long_event_in_single_bytes_takes_linear_time() {
     const LENGTH: usize = 500_000;
     let one_line = [b"data: ", &vec![b'x'; LENGTH][..], b"\n\n"].concat();
     let many_lines = [&b"data: x\n".repeat(LENGTH / 8)[..], b"\n"].concat();

@@ -131,7 +131,7 @@ fn event_streams_read_as_the_reference_reads_them() {
 }
 
 #[test]
-fn event_streams_read_the_same_however_they_are_cut() {
+fn c1_event_streams_read_the_same_however_they_are_cut() {
     for body in bodies("sse") {
         cut_body(|| sse(LIMIT), body);
     }

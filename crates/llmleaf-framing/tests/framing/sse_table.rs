@@ -221,7 +221,7 @@ fn show(event: &reference::Event) -> String {
 }
 
 #[test]
-fn every_rule_holds_for_every_cut() {
+fn c3_every_rule_holds_for_every_cut() {
     for (name, input, events, tail) in CASES {
         let whole = collect(sse(1000), [*input]);
         let seen: Vec<String> = whole.events.iter().map(show).collect();
@@ -239,7 +239,7 @@ fn every_rule_holds_for_every_cut() {
 }
 
 #[test]
-fn a_wrong_byte_is_an_error_at_its_place() {
+fn c8_a_wrong_byte_is_an_error_at_its_place() {
     let cases: &[(&[u8], u64)] = &[
         (b"data: \xFF\n\n", 6),
         (b"data: ok\n\ndata: ab\xC3(\n\n", 18),
@@ -260,7 +260,7 @@ fn a_wrong_byte_is_an_error_at_its_place() {
 }
 
 #[test]
-fn a_character_cut_by_chunks_is_whole() {
+fn c1_a_character_cut_by_chunks_is_whole() {
     let input = "data: é€😀\n\n".as_bytes();
     for at in 0..input.len() {
         let (left, right) = input.split_at(at);
@@ -311,7 +311,7 @@ fn frames_are_out_with_the_byte_that_ends_them() {
 }
 
 #[test]
-fn a_crlf_that_came_whole_stays_whole() {
+fn c2_a_crlf_that_came_whole_stays_whole() {
     let seen = frames_per_chunk(&["data: 1", "\r\n\r\ndata: 2\r", "\n\r\n"]);
     let expected: [&[&str]; 3] = [&[], &["data: 1\r\n\r\n"], &["data: 2\r\n\r\n"]];
     assert_eq!(seen, expected);

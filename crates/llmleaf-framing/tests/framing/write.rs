@@ -60,7 +60,7 @@ proptest! {
     }
 
     #[test]
-    fn a_name_forges_nothing(name in TEXT, data in TEXT) {
+    fn c17_a_name_forges_nothing(name in TEXT, data in TEXT) {
         let out = written(Some(&name), &data);
         let events = collect(sse(10_000), [out.as_bytes()]).events;
         prop_assert_eq!(events.len(), 1);

@@ -56,7 +56,7 @@ async fn full_listener() -> (socket2::Socket, SocketAddr, Vec<TcpStream>) {
 }
 
 #[tokio::test]
-async fn connecting_has_a_limit() {
+async fn b2_connecting_has_a_limit() {
     let (_listener, address, _fillers) = full_listener().await;
     // Paused time jumps to the next timer whenever nothing else is ready.
     tokio::time::pause();

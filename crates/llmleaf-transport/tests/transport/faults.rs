@@ -11,13 +11,13 @@ const CUT_SHORT: TransportError = TransportError::Closed {
 };
 
 #[tokio::test]
-async fn a_body_shorter_than_declared_is_an_error() {
+async fn b21_a_body_shorter_than_declared_is_an_error() {
     let answer = "HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nabc";
     assert_eq!(fetch(answer).await, Err(CUT_SHORT));
 }
 
 #[tokio::test]
-async fn chunks_without_a_terminator_are_an_error() {
+async fn b21_chunks_without_a_terminator_are_an_error() {
     for end in ["", "3\r\nabc\r\n", "3\r\nab", "3\r\nabc\r\n0\r\n", "0"] {
         let answer = format!("{CHUNKED}{end}");
         assert_eq!(fetch(&answer).await, Err(CUT_SHORT), "{end:?}");
@@ -113,7 +113,7 @@ async fn what_is_not_http_is_an_error() {
 }
 
 #[tokio::test]
-async fn oversized_heads_are_an_error() {
+async fn b22_oversized_heads_are_an_error() {
     let with = |headers: &str| format!("HTTP/1.1 200 OK\r\n{headers}content-length: 0\r\n\r\n");
     let hundred = "a: b\r\n".repeat(99);
     assert_eq!(fetch(&with(&hundred)).await.as_deref(), Ok(&b""[..]));
@@ -141,7 +141,7 @@ async fn a_head_limit_is_kept() {
 }
 
 #[tokio::test]
-async fn interim_responses_without_end_are_an_error() {
+async fn b20_interim_responses_without_end_are_an_error() {
     let (server, pool) = (Server::start().await, pool());
     let (response, ()) = tokio::join!(call(&pool, &server), async {
         let mut peer = server.accept().await;

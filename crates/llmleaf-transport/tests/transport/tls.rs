@@ -99,7 +99,7 @@ async fn a_certificate_of_the_extra_ca_is_accepted_and_the_connection_reused() {
 }
 
 #[tokio::test]
-async fn a_certificate_of_an_unknown_ca_is_refused() {
+async fn b3_a_certificate_of_an_unknown_ca_is_refused() {
     let server = TlsServer::start("127.0.0.1").await;
     let pool = Pool::new(Limits::default(), TlsConfig::new().expect("TLS"));
     let (result, _) = tokio::join!(call(&pool, &server), server.accept());
@@ -109,7 +109,7 @@ async fn a_certificate_of_an_unknown_ca_is_refused() {
 }
 
 #[tokio::test]
-async fn a_certificate_for_another_host_is_refused() {
+async fn b3_a_certificate_for_another_host_is_refused() {
     let server = TlsServer::start("other.example").await;
     let pool = server.trusting_pool();
     let (result, _) = tokio::join!(call(&pool, &server), server.accept());

@@ -51,7 +51,7 @@ fn zstd_bomb(mib: usize) -> Vec<u8> {
 }
 
 #[test]
-fn compressed_bodies_are_read() {
+fn d13_compressed_bodies_are_read() {
     let stage = stage().start();
     for pair in Wire::PAIRS {
         let plain = pair.0.request(pair.1.name(), true);
@@ -73,7 +73,7 @@ fn compressed_bodies_are_read() {
 }
 
 #[test]
-fn bombs_are_too_large() {
+fn d13_bombs_are_too_large() {
     let stage = stage().server("max_body_bytes = 1048576").start();
     let before = stage.leaf.resident_kib();
     let spaces = vec![b' '; 24 << 20];
@@ -123,7 +123,7 @@ fn other_codings_and_broken_ones_are_refused() {
 }
 
 #[test]
-fn a_body_over_the_limit_is_refused_before_it_is_read() {
+fn d11_a_body_over_the_limit_is_refused_before_it_is_read() {
     let stage = stage().server("max_body_bytes = 65536").start();
     for wire in Wire::BOTH {
         let head = |length: &str| {
@@ -158,7 +158,7 @@ fn a_body_over_the_limit_is_refused_before_it_is_read() {
 }
 
 #[test]
-fn what_is_no_request_is_a_400() {
+fn e1_what_is_no_request_is_a_400() {
     let stage = stage().start();
     let deep = |open: &str, close: &str, depth: usize| {
         format!(
@@ -222,7 +222,7 @@ fn what_is_no_request_is_a_400() {
 }
 
 #[test]
-fn a_body_is_read_as_json_whatever_it_is_called() {
+fn e13_a_body_is_read_as_json_whatever_it_is_called() {
     let stage = stage().start();
     for kind in [
         "application/x-www-form-urlencoded",

@@ -10,7 +10,7 @@ use llmleaf_testkit::stage::{Asked, LONG, Stage};
 use super::{answer, stage};
 
 #[test]
-fn slow_readers_do_not_grow_memory() {
+fn a7_slow_readers_do_not_grow_memory() {
     const READERS: usize = 24;
     let stage = stage().start();
     stage.first.push(answer(Wire::Chat, true));
@@ -77,7 +77,7 @@ fn slow_readers_do_not_grow_memory() {
 }
 
 #[test]
-fn a_stream_without_line_ends_is_cut_at_a_limit() {
+fn b23_a_stream_without_line_ends_is_cut_at_a_limit() {
     let stage = stage().start();
     stage.first.push(answer(Wire::Chat, true));
     let _ = stage.post(Wire::Chat, &Stage::chain(Wire::Chat), true);

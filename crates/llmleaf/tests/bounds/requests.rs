@@ -35,7 +35,7 @@ fn a_wrong_method_is_a_405_that_names_the_right_one() {
 }
 
 #[test]
-fn a_model_that_is_not_there_is_a_404() {
+fn e10_a_model_that_is_not_there_is_a_404() {
     let stage = stage().start();
     for wire in Wire::BOTH {
         for model in [
@@ -53,7 +53,7 @@ fn a_model_that_is_not_there_is_a_404() {
 }
 
 #[test]
-fn heads_are_bounded() {
+fn d9_heads_are_bounded() {
     let stage = stage().start();
     let long = "x".repeat(200 << 10);
     let many: String = (0..200)
@@ -96,7 +96,7 @@ fn heads_are_bounded() {
 }
 
 #[test]
-fn ambiguous_framing_is_refused_and_smuggles_nothing() {
+fn d1_ambiguous_framing_is_refused_and_smuggles_nothing() {
     let stage = stage().start();
     let inner = "GET /v1/models HTTP/1.1\r\nhost: x\r\n\r\n";
     for framing in [

@@ -175,7 +175,7 @@ fn broken_bodies(provider: Wire) -> Vec<Fault> {
 }
 
 #[test]
-fn a_chain_outlives_refusals_and_nonsense() {
+fn b16_a_chain_outlives_refusals_and_nonsense() {
     let stage = stage().start();
     for pair in Wire::PAIRS {
         for stream in [true, false] {
@@ -189,7 +189,7 @@ fn a_chain_outlives_refusals_and_nonsense() {
 }
 
 #[test]
-fn a_chain_outlives_streams_that_break_before_content() {
+fn b11_a_chain_outlives_streams_that_break_before_content() {
     let stage = stage().start();
     for pair in Wire::PAIRS {
         for (case, script, failure) in broken_streams(pair.1)
@@ -203,7 +203,7 @@ fn a_chain_outlives_streams_that_break_before_content() {
 }
 
 #[test]
-fn a_chain_outlives_comments_without_end() {
+fn b23_a_chain_outlives_comments_without_end() {
     let stage = stage()
         .first("timeouts = { first_content_ms = 2000 }")
         .start();
@@ -235,7 +235,7 @@ fn a_chain_outlives_whole_answers_that_break() {
 }
 
 #[test]
-fn a_chain_outlives_a_provider_that_cannot_be_reached() {
+fn b1_a_chain_outlives_a_provider_that_cannot_be_reached() {
     let refused = RefusedPort::reserve();
     let stage = stage()
         .first_at(&format!("http://{}", refused.addr))
@@ -248,7 +248,7 @@ fn a_chain_outlives_a_provider_that_cannot_be_reached() {
 }
 
 #[test]
-fn a_chain_outlives_a_host_without_an_address() {
+fn b4_a_chain_outlives_a_host_without_an_address() {
     // RFC 6761 keeps `.invalid` without addresses.
     let stage = stage().first_at("http://provider.invalid").start();
     survives(
@@ -275,7 +275,7 @@ fn a_chain_outlives_connections_that_end_at_once() {
 }
 
 #[test]
-fn a_redirect_is_never_followed() {
+fn b27_a_redirect_is_never_followed() {
     let stage = stage().start();
     let elsewhere = format!("{}/elsewhere", stage.second.url());
     for pair in Wire::PAIRS {

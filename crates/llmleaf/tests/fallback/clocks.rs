@@ -22,7 +22,7 @@ fn the_connect_clock_covers_the_handshake() {
 }
 
 #[test]
-fn the_headers_clock() {
+fn b5_the_headers_clock() {
     let stage = stage().first("timeouts = { headers_ms = 150 }").start();
     for pair in Wire::PAIRS {
         for stream in [true, false] {
@@ -33,7 +33,7 @@ fn the_headers_clock() {
 }
 
 #[test]
-fn the_first_content_clock_is_not_moved_by_lifecycle_events() {
+fn b6_the_first_content_clock_is_not_moved_by_lifecycle_events() {
     let stage = stage()
         .first("timeouts = { first_content_ms = 150 }")
         .start();

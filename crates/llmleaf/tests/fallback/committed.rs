@@ -74,7 +74,7 @@ fn breaks(
 }
 
 #[test]
-fn every_fault_after_content_is_told_in_band() {
+fn b9_every_fault_after_content_is_told_in_band() {
     let stage = stage().start();
     for pair in Wire::PAIRS {
         let stream = pair.1.stream("first answer");
@@ -126,7 +126,7 @@ fn every_fault_after_content_is_told_in_band() {
 }
 
 #[test]
-fn a_reset_after_content_is_told_in_band() {
+fn b9_a_reset_after_content_is_told_in_band() {
     let stage = stage().start();
     for pair in Wire::PAIRS {
         let stream = pair.1.stream("first answer");
@@ -146,7 +146,7 @@ fn a_reset_after_content_is_told_in_band() {
 }
 
 #[test]
-fn a_stream_cut_at_any_of_its_events_never_ends_well() {
+fn b10_a_stream_cut_at_any_of_its_events_never_ends_well() {
     let stage = stage().start();
     for pair in Wire::PAIRS {
         let stream = pair.1.stream("first answer");
@@ -197,7 +197,7 @@ fn a_stream_cut_at_any_byte_is_a_prefix_and_an_error() {
 }
 
 #[test]
-fn the_idle_and_total_clocks_after_content() {
+fn b7_the_idle_and_total_clocks_after_content() {
     for clock in ["idle_ms", "total_ms"] {
         let stage = stage()
             .first(&format!("timeouts = {{ {clock} = 400 }}"))
@@ -230,7 +230,7 @@ fn an_error_follows_a_long_answer() {
 }
 
 #[test]
-fn what_a_provider_says_of_its_operator_stays_out_of_the_stream() {
+fn b12_what_a_provider_says_of_its_operator_stays_out_of_the_stream() {
     let stage = stage().start();
     for pair in Wire::PAIRS {
         let stream = pair.1.stream("first answer");

@@ -44,7 +44,7 @@ fn expect_error(consumer: Wire, response: &Response, status: u16, class: ErrorCl
 }
 
 #[test]
-fn all_providers_down_is_a_502_or_what_the_last_one_said() {
+fn b26_all_providers_down_is_a_502_or_what_the_last_one_said() {
     let stage = stage().start();
     let overloaded = |wire: Wire| if wire == Wire::Messages { 529 } else { 503 };
     for pair in Wire::PAIRS {
@@ -86,7 +86,7 @@ fn all_providers_down_is_a_502_or_what_the_last_one_said() {
 }
 
 #[test]
-fn the_smallest_wait_is_handed_on() {
+fn b13_the_smallest_wait_is_handed_on() {
     let none: &[(&str, &str)] = &[];
     for pair in &Wire::PAIRS[1..3] {
         for (first, second, wait) in [
@@ -121,7 +121,7 @@ fn the_smallest_wait_is_handed_on() {
 }
 
 #[test]
-fn a_wait_is_what_remains_of_it() {
+fn b13_a_wait_is_what_remains_of_it() {
     let stage = stage().start();
     let gate = llmleaf_testkit::replay::Gate::new();
     let limited = || Script::json(429, Wire::Chat.error("rate_limit_error", "no"));
@@ -159,7 +159,7 @@ fn a_single_provider_s_failure_may_be_tried_again() {
 }
 
 #[test]
-fn a_refused_credential_is_the_gateways_own_affair() {
+fn b14_a_refused_credential_is_the_gateways_own_affair() {
     let stage = stage().start();
     let words = format!("Incorrect API key provided: {}", CREDENTIALS[0]);
     for pair in Wire::PAIRS {
@@ -200,7 +200,7 @@ fn a_redirect_of_the_only_provider_is_a_502() {
 }
 
 #[test]
-fn a_consumers_own_fault_is_told_once_and_harms_nobody() {
+fn b15_a_consumers_own_fault_is_told_once_and_harms_nobody() {
     let stage = stage().instead("fallback_cooldown_secs", "3600").start();
     for pair in Wire::PAIRS {
         for stream in [true, false] {
@@ -253,7 +253,7 @@ fn a_refusal_of_the_same_dialect_goes_through_as_it_came() {
 }
 
 #[test]
-fn an_answer_may_come_while_the_body_still_goes_up() {
+fn b18_an_answer_may_come_while_the_body_still_goes_up() {
     let stage = stage().start();
     stage.first.answer_early(true);
     for pair in Wire::PAIRS {

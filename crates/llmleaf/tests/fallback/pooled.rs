@@ -31,7 +31,7 @@ fn a_connection_is_used_again() {
 }
 
 #[test]
-fn an_idle_connection_may_close_or_speak_out_of_turn() {
+fn b20_an_idle_connection_may_close_or_speak_out_of_turn() {
     let stage = stage().start();
     let unasked = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}";
     for pair in Wire::PAIRS {
@@ -59,7 +59,7 @@ fn an_idle_connection_may_close_or_speak_out_of_turn() {
 }
 
 #[test]
-fn a_connection_that_closes_as_the_request_comes_is_replaced() {
+fn b17_a_connection_that_closes_as_the_request_comes_is_replaced() {
     let stage = stage().start();
     for pair in Wire::PAIRS {
         stage.first.push(answer(pair.1, true, "first answer"));

@@ -19,7 +19,7 @@ fn post(stage: &Stage, wire: Wire, stream: bool) -> Vec<u8> {
 }
 
 #[test]
-fn pipelined_requests_are_answered_in_order_and_one_at_a_time() {
+fn a9_pipelined_requests_are_answered_in_order_and_one_at_a_time() {
     let stage = stage().start();
     let gate = Gate::new();
     let stream = Wire::Chat.stream("first answer");
@@ -96,7 +96,7 @@ fn two_workers_share_the_port() {
 }
 
 #[test]
-fn who_closes_its_sending_side_is_taken_to_have_gone() {
+fn a4_who_closes_its_sending_side_is_taken_to_have_gone() {
     // A FIN is all that is ever seen of a consumer that went, so it must count as going, also where the other side
     // could still read; nginx does the same.
     let stage = stage().start();
@@ -116,7 +116,7 @@ fn who_closes_its_sending_side_is_taken_to_have_gone() {
 }
 
 #[test]
-fn a_body_is_asked_for_only_after_its_sender_is_known() {
+fn a12_a_body_is_asked_for_only_after_its_sender_is_known() {
     let stage = stage().start();
     let body = Wire::Chat.request("chat", true);
     let head = |bearer: &str| {

@@ -104,7 +104,7 @@ fn both_dialects_are_answered_side_by_side() {
 }
 
 #[test]
-fn one_stream_that_goes_harms_no_other() {
+fn a10_one_stream_that_goes_harms_no_other() {
     let stage = stage().start();
     run(async {
         let mut sender = connect(stage.leaf.addr).await;

@@ -24,7 +24,7 @@ fn told_to_stop(stage: &Stage) {
 }
 
 #[test]
-fn running_streams_finish_and_then_it_ends() {
+fn i8_running_streams_finish_and_then_it_ends() {
     for workers in ["1", "2"] {
         let mut stage = stage().instead("workers", workers).start();
         assert_eq!(get(stage.leaf.addr, "/readyz", &[]).status, 200);
@@ -80,7 +80,7 @@ fn readiness_flips_for_connections_that_are_there() {
 }
 
 #[test]
-fn a_second_signal_ends_it_at_once() {
+fn i8_a_second_signal_ends_it_at_once() {
     let mut stage = stage().server("drain_secs = 600").start();
     let stream = Wire::Messages.stream("first answer");
     stage
@@ -101,7 +101,7 @@ fn a_second_signal_ends_it_at_once() {
 }
 
 #[test]
-fn the_time_to_finish_is_bounded() {
+fn i8_the_time_to_finish_is_bounded() {
     let mut stage = stage().server("drain_secs = 1").start();
     stage.first.push(Script::silent());
     let mut asked = stage.ask(Wire::Chat, "chat", true);

@@ -260,7 +260,7 @@ fn done_without_a_finish_is_unstated_and_a_start_waits_for_a_name() {
 }
 
 #[test]
-fn odd_types_cost_nothing_but_themselves() {
+fn c13_odd_types_cost_nothing_but_themselves() {
     let events = run(&[
         r#"{"id":5,"model":["x"],"created":"now","choices":[{"index":"0","delta":{"content":"a","tool_calls":{},"reasoning":7,"audio":[]},"logprobs":4}],"usage":"much"}"#,
         r#"{"id":"a","choices":[7,null,{"delta":"x"},{"index":0,"delta":{"content":{"x":1}},"finish_reason":"stop"}]}"#,
