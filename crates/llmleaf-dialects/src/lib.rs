@@ -16,11 +16,14 @@ pub mod assembly;
 pub mod chat_completions;
 pub mod envelope;
 pub mod head;
+mod level;
 pub mod messages;
 pub mod object;
+mod sealed;
 pub mod splice;
 mod surrogates;
 mod wire;
+mod writer;
 
 pub use head::Head;
 pub use llmleaf_framing::Frame;

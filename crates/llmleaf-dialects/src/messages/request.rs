@@ -1,11 +1,10 @@
 //! Requests, both ends.
 //!
-//! Reading order: `request/level.rs` (typed fields of one JSON level), `request/parse.rs`, `request/blocks.rs` and
+//! Reading order: `level.rs` of the crate (typed fields of one JSON level), `request/parse.rs`, `request/blocks.rs` and
 //! `request/media.rs` (content from the wire), `request/tools.rs` and `request/thinking.rs` (both ways),
 //! `request/render.rs`, `request/turns.rs` and `request/parts.rs` (the conversation to the wire).
 
 mod blocks;
-mod level;
 mod media;
 mod parse;
 mod parts;

@@ -1,7 +1,7 @@
 //! Content blocks of a request.
 
-use super::level::{Level, wrong};
 use super::media;
+use crate::level::{Level, wrong};
 use crate::messages::content::citation;
 use crate::messages::reasoning;
 use crate::messages::wire::{is_server_tool_result, is_server_tool_use};

@@ -1,7 +1,7 @@
 //! Images and documents, both ways.
 
 use super::blocks;
-use super::level::Level;
+use crate::level::Level;
 use crate::messages::wire::ObjectWriter;
 use crate::object::string;
 use base64::Engine as _;

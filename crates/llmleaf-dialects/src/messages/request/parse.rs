@@ -1,8 +1,8 @@
 //! A consumer's request to the model.
 
 use super::blocks;
-use super::level::{Level, wrong};
 use super::{thinking, tools};
+use crate::level::{Level, wrong};
 use crate::messages::errors::THREAD_UNSUPPORTED;
 use crate::messages::wire::json_object;
 use crate::object::string;

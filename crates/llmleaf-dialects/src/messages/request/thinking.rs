@@ -1,7 +1,7 @@
 //! How much reasoning, both ways.
 
-use super::level::Level;
 use super::tools;
+use crate::level::Level;
 use crate::messages::quirks::{EffortForm, Quirks};
 use crate::messages::wire::ObjectWriter;
 use crate::object::string;

@@ -1,8 +1,8 @@
 //! Tools and the choice among them, both ways.
 
 use super::blocks;
-use super::level::Level;
 use super::parts::{write_cache, write_rest};
+use crate::level::Level;
 use crate::messages::answer::FREE_TEXT;
 use crate::messages::wire::{ObjectWriter, array, one_line};
 use llmleaf_model::{

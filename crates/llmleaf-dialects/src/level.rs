@@ -7,7 +7,7 @@ use serde_json::Number;
 use serde_json::value::RawValue;
 
 /// An object and where it stands.
-pub(super) struct Level<'a> {
+pub(crate) struct Level<'a> {
     object: Object<'a>,
     path: String,
 }
@@ -121,6 +121,6 @@ impl<'a> Level<'a> {
 }
 
 /// The failure for a value of the wrong type.
-pub(super) fn wrong(path: &str, what: &str) -> Failure {
+pub(crate) fn wrong(path: &str, what: &str) -> Failure {
     Failure::invalid(format!("`{path}` must be {what}"), Some(path))
 }

@@ -1,0 +1,149 @@
+//! The writer of JSON by hand: fields in the order of the calls, raw pieces as they were written.
+
+use llmleaf_model::{Json, Rest};
+use memchr::memchr2;
+use std::io::Write as _;
+
+/// Writes one JSON object field by field. Keys are written in the order of the calls.
+pub(crate) struct ObjectWriter<'o> {
+    out: &'o mut Vec<u8>,
+    empty: bool,
+}
+
+impl<'o> ObjectWriter<'o> {
+    /// Opens the object.
+    pub fn new(out: &'o mut Vec<u8>) -> Self {
+        out.push(b'{');
+        Self { out, empty: true }
+    }
+
+    /// Writes a key; the caller writes the value into what is returned.
+    pub fn key(&mut self, key: &str) -> &mut Vec<u8> {
+        if self.empty {
+            self.empty = false;
+        } else {
+            self.out.push(b',');
+        }
+        string(self.out, key);
+        self.out.push(b':');
+        self.out
+    }
+
+    /// A string field.
+    pub fn string(&mut self, key: &str, value: &str) -> &mut Self {
+        string(self.key(key), value);
+        self
+    }
+
+    /// A string field, where there is one.
+    pub fn string_if(&mut self, key: &str, value: Option<&str>) -> &mut Self {
+        if let Some(value) = value {
+            self.string(key, value);
+        }
+        self
+    }
+
+    /// A field whose value is JSON already.
+    pub fn raw(&mut self, key: &str, json: &str) -> &mut Self {
+        one_line(self.key(key), json);
+        self
+    }
+
+    /// An integer field.
+    pub fn number(&mut self, key: &str, value: u64) -> &mut Self {
+        number(self.key(key), value);
+        self
+    }
+
+    /// A boolean field.
+    pub fn bool(&mut self, key: &str, value: bool) -> &mut Self {
+        self.raw(key, if value { "true" } else { "false" })
+    }
+
+    /// A boolean field, where there is one.
+    pub fn bool_if(&mut self, key: &str, value: Option<bool>) -> &mut Self {
+        if let Some(value) = value {
+            self.bool(key, value);
+        }
+        self
+    }
+
+    /// Fields that were kept as they were written.
+    pub fn rest(&mut self, rest: &Rest) -> &mut Self {
+        for (key, value) in rest.iter() {
+            self.raw(key, value.as_str());
+        }
+        self
+    }
+
+    /// A field that is an object.
+    pub fn object(&mut self, key: &str, fill: impl FnOnce(&mut ObjectWriter<'_>)) -> &mut Self {
+        let mut inner = ObjectWriter::new(self.key(key));
+        fill(&mut inner);
+        inner.end();
+        self
+    }
+
+    /// Closes the object.
+    pub fn end(self) {
+        self.out.push(b'}');
+    }
+}
+
+/// Writes a comma-separated JSON array.
+pub(crate) fn array<T>(
+    out: &mut Vec<u8>,
+    items: impl IntoIterator<Item = T>,
+    mut write: impl FnMut(&mut Vec<u8>, T),
+) {
+    out.push(b'[');
+    for (at, item) in items.into_iter().enumerate() {
+        if at > 0 {
+            out.push(b',');
+        }
+        write(out, item);
+    }
+    out.push(b']');
+}
+
+/// Writes a JSON string.
+pub(crate) fn string(out: &mut Vec<u8>, text: &str) {
+    // Writing to memory does not fail, and a str is always a JSON string.
+    let _ = serde_json::to_writer(out, text);
+}
+
+/// Writes an integer.
+pub(crate) fn number(out: &mut Vec<u8>, value: u64) {
+    out.extend_from_slice(itoa::Buffer::new().format(value).as_bytes());
+}
+
+/// Writes JSON text on one line: a bare line break is white space between tokens, and would end a line of an
+/// event stream.
+pub(crate) fn one_line(out: &mut Vec<u8>, json: &str) {
+    let start = out.len();
+    out.extend_from_slice(json.as_bytes());
+    if memchr2(b'\n', b'\r', json.as_bytes()).is_some() {
+        for byte in out.iter_mut().skip(start) {
+            if matches!(*byte, b'\n' | b'\r') {
+                *byte = b' ';
+            }
+        }
+    }
+}
+
+/// Writes an amount of nano-dollars as a decimal number of dollars.
+pub(crate) fn dollars(out: &mut Vec<u8>, nano: u64) {
+    let _ = write!(out, "{}.{:09}", nano / 1_000_000_000, nano % 1_000_000_000);
+}
+
+/// Builds a JSON object as a value of the model.
+pub(crate) fn json_object(fill: impl FnOnce(&mut ObjectWriter<'_>)) -> Json {
+    let mut out = Vec::new();
+    let mut object = ObjectWriter::new(&mut out);
+    fill(&mut object);
+    object.end();
+    std::str::from_utf8(&out)
+        .ok()
+        .and_then(|text| Json::parse(text).ok())
+        .unwrap_or_else(|| Json::from_value(&()))
+}
