@@ -100,7 +100,7 @@ impl Attempt {
         };
         self.completed = outcome == Outcome::Completed;
         record.outcome = outcome;
-        record.failure = failure.map(|f| f.kind.as_str());
+        record.failure = failure.map(failure::slug);
         record.losses = losses
             .iter()
             .take(LOSSES)
@@ -112,8 +112,7 @@ impl Attempt {
     fn write(&self, mut record: UsageRecord, possibly_billed: bool) {
         let input = || count::of_body(self.dialect, &self.body);
         (record.usage, record.grade) = settlement::settle(&self.meter, record.outcome, input);
-        record.possibly_billed =
-            possibly_billed || (self.sent && record.outcome == Outcome::Cancelled);
+        record.possibly_billed = possibly_billed || (self.sent && record.outcome.is_open());
         record.total_ms = self.shared.now().0.saturating_sub(self.began.0);
         self.shared.ledger.record(record);
     }
@@ -121,7 +120,11 @@ impl Attempt {
 
 impl Drop for Attempt {
     fn drop(&mut self) {
-        if let Some(record) = self.record.take() {
+        if let Some(mut record) = self.record.take() {
+            if std::thread::panicking() {
+                record.outcome = Outcome::ProxyError;
+                record.failure = Some(FailureKind::Internal.as_str());
+            }
             self.write(record, false);
         }
     }

@@ -1,18 +1,21 @@
 //! The walk along the chain: attempts until one is committed or nothing is left.
 
 use crate::attempt;
+use crate::failure;
 use crate::job::Job;
 use crate::node::Node;
 use crate::outlet::{Outlet, ReplyHead};
-use crate::pulse::{Pulse, Timer};
+use crate::panics;
+use crate::pulse::{Alarm, Pulse, Timer};
 use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use llmleaf_dialects::ReplyContext;
 use llmleaf_model::{ChatRequest, Failure, FailureKind, Loss, Origin};
-use llmleaf_route::{Candidate, Clock, Millis, Plan, Step, Watch};
+use llmleaf_route::{Candidate, Millis, Plan, Step, Watch};
 use std::pin::Pin;
 use std::rc::Rc;
+use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -75,6 +78,7 @@ async fn walk(run: &mut Run) -> Result<(), Failure> {
         u64::try_from(left.as_millis()).unwrap_or(u64::MAX)
     });
     let mut plan = Plan::new(cooling, shared.tuning.attempts);
+    panics::inject("exchange", &run.job.request_id);
     let mut soonest: Option<Millis> = None;
     let mut last = Failure::gateway(FailureKind::Internal, "the route has no target");
     while let Step::Try(index) = plan.step() {
@@ -298,12 +302,20 @@ impl Run {
         }
     }
 
-    /// Ready when a clock of the attempt has run out. Keeps the consumer's stream alive meanwhile.
-    pub fn poll_alarm(&mut self, watch: &Watch, cx: &mut Context<'_>) -> Poll<Clock> {
+    /// Whether the node's time to finish is over. Whoever says so polls every exchange once more.
+    pub fn closing(&self) -> bool {
+        self.node.closing.load(Ordering::Relaxed)
+    }
+
+    /// Ready when a clock of the attempt has run out, or the node closes. Keeps the consumer's stream alive meanwhile.
+    pub fn poll_alarm(&mut self, watch: &Watch, cx: &mut Context<'_>) -> Poll<Alarm> {
+        if self.closing() {
+            return Poll::Ready(Alarm::Closing);
+        }
         loop {
             let now = self.node.shared.now();
             if let Some(clock) = watch.expired(now) {
-                return Poll::Ready(clock);
+                return Poll::Ready(Alarm::Clock(clock));
             }
             let mut deadline = watch.deadline().0;
             let due = self
@@ -333,7 +345,7 @@ impl Run {
         &mut self,
         watch: &Watch,
         mut future: Pin<&mut F>,
-    ) -> Result<F::Output, Clock> {
+    ) -> Result<F::Output, Alarm> {
         std::future::poll_fn(|cx| {
             if let Poll::Ready(value) = future.as_mut().poll(cx) {
                 return Poll::Ready(Ok(value));
@@ -425,7 +437,13 @@ fn retry_headers(headers: &mut HeaderMap, failure: &Failure, status: StatusCode,
             HeaderValue::from(millis),
         );
     }
+    let shutdown = failure.code.as_deref() == Some(failure::SHUTDOWN);
+    if shutdown {
+        headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
+    }
     let retry = match failure.kind {
+        // Whatever was tried here: another node answers, or this one when it is back.
+        _ if shutdown => "true",
         FailureKind::Quota => "false",
         // The chain was walked: a client that walks it again three times multiplies the load on what is down already.
         _ if attempts > 1 => "false",

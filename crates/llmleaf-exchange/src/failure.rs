@@ -1,5 +1,6 @@
 //! Failures that no wire reported: the way to the upstream, and clocks.
 
+use crate::pulse::Alarm;
 use llmleaf_framing::FramingError;
 use llmleaf_model::{Failure, FailureKind};
 use llmleaf_route::{Clock, Clocks};
@@ -23,8 +24,31 @@ pub(crate) fn transport(error: &TransportError, started: bool) -> Failure {
     failure
 }
 
-/// A clock ran out.
-pub(crate) fn timeout(clock: Clock, clocks: &Clocks) -> Failure {
+/// The code of an exchange that the end of the drain time cut.
+pub(crate) const SHUTDOWN: &str = "server_shutdown";
+
+/// The node's time to finish is over.
+pub(crate) fn shutdown() -> Failure {
+    let message = "this gateway is shutting down; the request can be sent again";
+    let mut failure = Failure::gateway(FailureKind::Overloaded, message);
+    failure.code = Some(SHUTDOWN.to_owned());
+    failure.possibly_billed = true;
+    failure
+}
+
+/// What records call a failure: its kind, but for the end of the node itself, which is no kind of a failing target.
+pub(crate) fn slug(failure: &Failure) -> &'static str {
+    match failure.code.as_deref() {
+        Some(SHUTDOWN) => SHUTDOWN,
+        _ => failure.kind.as_str(),
+    }
+}
+
+/// A wait was ended: a clock ran out, or the node is closing.
+pub(crate) fn timeout(alarm: Alarm, clocks: &Clocks) -> Failure {
+    let Alarm::Clock(clock) = alarm else {
+        return shutdown();
+    };
     let limit = match clock {
         Clock::Connect => clocks.connect,
         Clock::Headers => clocks.headers,

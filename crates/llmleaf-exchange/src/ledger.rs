@@ -1,5 +1,6 @@
 //! One usage record per attempt.
 
+use crate::panics;
 use llmleaf_model::Usage;
 use parking_lot::Mutex;
 use std::collections::VecDeque;
@@ -16,6 +17,8 @@ pub enum Outcome {
     Failed,
     /// It failed after the consumer had some of it.
     Broken,
+    /// A fault of this program ended it.
+    ProxyError,
 }
 
 impl Outcome {
@@ -26,7 +29,13 @@ impl Outcome {
             Self::Cancelled => "cancelled",
             Self::Failed => "failed",
             Self::Broken => "broken",
+            Self::ProxyError => "proxy_error",
         }
+    }
+
+    /// Whether the upstream may have gone on working: nobody heard how it ended.
+    pub(crate) fn is_open(self) -> bool {
+        matches!(self, Self::Cancelled | Self::ProxyError)
     }
 }
 
@@ -115,6 +124,7 @@ impl Ledger {
     pub fn record(&self, record: UsageRecord) {
         log(&record);
         let mut recent = self.recent.lock();
+        panics::inject("ledger", &record.request_id);
         if recent.len() >= KEPT {
             recent.pop_front();
         }

@@ -7,7 +7,7 @@
 //! What this crate does not know: wires (only `llmleaf-dialects` does), providers' names, sockets, HTTP servers.
 //!
 //! Reading order: [`node`] (what all exchanges of a worker share), [`job`], `drive` (the walk along the chain), `attempt`
-//! (one target), `stream` and `whole` (its answer), `pump` (events and frames on their way), `outlet`, [`ledger`].
+//! (one target), `stream` and `whole` (its answer), `pump` (events and frames on their way), `outlet`, [`ledger`], [`panics`].
 
 mod attempt;
 mod count;
@@ -17,6 +17,7 @@ pub mod job;
 pub mod ledger;
 pub mod node;
 mod outlet;
+pub mod panics;
 mod pulse;
 mod pump;
 mod settlement;

@@ -6,6 +6,7 @@ use llmleaf_route::{Candidate, Clocks, Health, Millis, RouteTable};
 use llmleaf_transport::Pool;
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -137,4 +138,6 @@ pub struct Node {
     pub shared: Arc<Shared>,
     /// Connections, per upstream; upstreams with the same trust share a pool.
     pub pools: Vec<Pool>,
+    /// The node's time to finish is over: exchanges end with an error when they are polled next.
+    pub closing: Arc<AtomicBool>,
 }

@@ -3,12 +3,15 @@
 use crate::drive;
 use crate::job::Job;
 use crate::node::Node;
+use crate::panics;
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, StatusCode};
+use llmleaf_dialects::Dialect;
 use std::cell::RefCell;
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 /// Status and headers of a reply.
@@ -86,6 +89,8 @@ impl Outlet {
 pub struct Exchange {
     driver: Option<Pin<Box<dyn Future<Output = ()>>>>,
     slot: Rc<RefCell<Slot>>,
+    dialect: Dialect,
+    request_id: Arc<str>,
 }
 
 impl Exchange {
@@ -94,6 +99,8 @@ impl Exchange {
         let slot = Rc::new(RefCell::new(Slot::default()));
         let outlet = Outlet(Rc::clone(&slot));
         Self {
+            dialect: job.dialect,
+            request_id: Arc::clone(&job.request_id),
             driver: Some(Box::pin(drive::run(node, job, outlet))),
             slot,
         }
@@ -139,13 +146,20 @@ impl Exchange {
 
     fn poll_driver(&mut self, cx: &mut Context<'_>) -> bool {
         match &mut self.driver {
-            Some(driver) => {
-                if driver.as_mut().poll(cx).is_ready() {
+            Some(driver) => match panics::contain(|| driver.as_mut().poll(cx)) {
+                Ok(Poll::Pending) => false,
+                Ok(Poll::Ready(())) => {
                     self.driver = None;
-                    return true;
+                    true
                 }
-                false
-            }
+                Err(panics::Panicked) => {
+                    let outlet = Outlet(Rc::clone(&self.slot));
+                    let told = panics::told(outlet, self.dialect, Arc::clone(&self.request_id));
+                    // What is left of the driver is dropped here; its record was written while it unwound.
+                    self.driver = Some(Box::pin(told));
+                    self.poll_driver(cx)
+                }
+            },
             None => true,
         }
     }

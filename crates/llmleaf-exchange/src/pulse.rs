@@ -1,10 +1,19 @@
-//! Waiting: one timer for an attempt's clocks and the consumer's keep-alive.
+//! Waiting: what ends a wait, and one timer for an attempt's clocks and the consumer's keep-alive.
 
-use llmleaf_route::Millis;
+use llmleaf_route::{Clock, Millis};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::time::{Instant, Sleep, sleep_until};
+
+/// Why a wait ended before what was waited for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Alarm {
+    /// A clock of the attempt ran out.
+    Clock(Clock),
+    /// The node's time to finish is over.
+    Closing,
+}
 
 /// A timer whose deadline mostly moves later: it is re-armed when it fires, not each time bytes come.
 #[derive(Default)]

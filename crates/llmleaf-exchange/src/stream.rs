@@ -4,11 +4,13 @@ use crate::attempt::{Answer, Attempt};
 use crate::drive::Run;
 use crate::failure;
 use crate::ledger::Outcome;
+use crate::panics;
+use crate::pulse::Alarm;
 use crate::pump::{Broken, Mode, Pump};
 use crate::whole;
 use llmleaf_model::{Collector, Failure};
 use llmleaf_providers::echo::Step;
-use llmleaf_route::{Clock, Clocks, Watch};
+use llmleaf_route::{Clocks, Watch};
 use llmleaf_transport::{Body, TransportError};
 use std::pin::pin;
 use std::task::{Context, Poll};
@@ -41,8 +43,8 @@ enum Turn {
     End,
     /// The upstream's body broke.
     Broke(TransportError),
-    /// A clock ran out.
-    Expired(Clock),
+    /// A clock ran out, or the node closes.
+    Expired(Alarm),
     /// What came is no answer.
     Refused(Broken),
 }
@@ -72,6 +74,7 @@ pub(crate) async fn http(
             Turn::Deliver => {
                 run.stream_head();
                 run.out.taken().await;
+                panics::inject("stream", &run.job.request_id);
             }
             Turn::End => break pump.end(&run.out),
             Turn::Refused(broken) => break Err(broken),
@@ -97,6 +100,9 @@ fn turn(
     body: &mut Body,
     cx: &mut Context<'_>,
 ) -> Poll<Turn> {
+    if run.closing() && !pump.meter.ended {
+        return Poll::Ready(Turn::Expired(Alarm::Closing));
+    }
     let mut read = false;
     let mut turn = None;
     let mut budget = CHUNKS_PER_TURN;

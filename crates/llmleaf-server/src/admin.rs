@@ -131,6 +131,7 @@ pub fn health(app: &App) -> Reply {
         "providers": providers.collect::<Vec<_>>(),
         "recent": recent.collect::<Vec<_>>(),
         "draining": app.draining.load(Ordering::Relaxed),
+        "panics": llmleaf_exchange::panics::caught(),
         "started": app.started,
     });
     reply::json(StatusCode::OK, &body)

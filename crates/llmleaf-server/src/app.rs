@@ -38,6 +38,8 @@ pub struct App {
     pub max_body_bytes: usize,
     /// The node takes no more work.
     pub draining: AtomicBool,
+    /// Its time to finish is over.
+    pub closing: Arc<AtomicBool>,
     /// Consumer headers that some upstream lets through.
     pub forwarded: Vec<HeaderName>,
     /// The description of the API.
@@ -115,6 +117,7 @@ impl App {
             hashing: Hashing::new(std::thread::available_parallelism().map_or(1, usize::from)),
             max_body_bytes: config.server.max_body_bytes,
             draining: AtomicBool::new(false),
+            closing: Arc::new(AtomicBool::new(false)),
             forwarded,
             openapi: crate::openapi::document().into(),
             trusts,

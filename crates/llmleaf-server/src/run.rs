@@ -17,6 +17,9 @@ const BACKLOG: i32 = 4096;
 /// Stack of a worker thread.
 const STACK_BYTES: usize = 2 * 1024 * 1024;
 
+/// How long streams that are cut at the end of the drain time have to tell their consumers.
+const LAST_WORDS: Duration = Duration::from_secs(2);
+
 /// Why the server did not run, or ended badly.
 #[derive(Debug, Error)]
 pub enum RunError {
@@ -87,7 +90,16 @@ pub fn run(config: Config, ready: impl FnOnce(SocketAddr)) -> Result<(), RunErro
         orders.send_replace(Order::Drain);
         tokio::select! {
             () = signals.any() => tracing::info!("stopping at once"),
-            () = tokio::time::sleep(drain) => tracing::info!("drain time is over"),
+            () = tokio::time::sleep(drain) => {
+                tracing::info!("drain time is over");
+                app.closing.store(true, Ordering::Relaxed);
+                orders.send_replace(Order::Close);
+                tokio::select! {
+                    () = signals.any() => tracing::info!("stopping at once"),
+                    () = tokio::time::sleep(LAST_WORDS) => {}
+                    () = finished(&threads) => {}
+                }
+            }
             () = finished(&threads) => {}
         }
         orders.send_replace(Order::Stop);

@@ -10,11 +10,14 @@ use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use llmleaf_auth::Principal;
 use llmleaf_dialects::{Dialect, Head};
-use llmleaf_exchange::{Exchange, Job, Node};
+use llmleaf_exchange::{Exchange, Job, Node, panics};
 use llmleaf_model::{Failure, FailureKind, Origin};
+use std::future::{Future, poll_fn};
+use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::task::Poll;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// Longest path, in bytes; what follows the query mark does not count.
@@ -50,7 +53,13 @@ pub async fn serve(worker: Rc<Worker>, request: Request<Incoming>) -> Reply {
         id: Arc::clone(&id),
         created: now.as_secs(),
     };
-    let reply = match call.answer(request, &canonical.path, dialect).await {
+    let mut answer = pin!(call.answer(request, &canonical.path, dialect));
+    let answered = poll_fn(|cx| match panics::contain(|| answer.as_mut().poll(cx)) {
+        Ok(polled) => polled,
+        // It is not polled again.
+        Err(panics::Panicked) => Poll::Ready(Err(panics::failure())),
+    });
+    let reply = match answered.await {
         Ok(reply) => reply,
         Err(failure) => reply::failed(dialect, &failure, &id),
     };
@@ -70,6 +79,7 @@ impl Call {
         path: &str,
         dialect: Dialect,
     ) -> Result<Reply, Failure> {
+        panics::inject("service", &self.id);
         if path.len() > LONGEST_PATH {
             let mut failure = Failure::invalid("the path is too long", None);
             failure.status = Some(StatusCode::URI_TOO_LONG.as_u16());

@@ -45,6 +45,8 @@ pub enum Order {
     Run,
     /// Take no new connections, finish what runs.
     Drain,
+    /// The time to finish is over: whatever still runs tells its consumer so, and ends. `App::closing` is set before this.
+    Close,
     /// End now.
     Stop,
 }
@@ -70,6 +72,7 @@ pub fn run(
         let node = Rc::new(Node {
             shared: Arc::clone(&app.shared),
             pools: pools.clone(),
+            closing: Arc::clone(&app.closing),
         });
         let worker = Rc::new(Worker {
             app,
@@ -173,7 +176,7 @@ async fn connection(
     });
     let io = TokioIo::new(stream);
     let result = if speaks_h2 {
-        let mut builder = http2::Builder::new(Local);
+        let mut builder = http2::Builder::new(Local(orders.clone()));
         builder
             .timer(TokioTimer::new())
             .max_concurrent_streams(H2_STREAMS)
@@ -212,7 +215,21 @@ async fn graceful<C: Future<Output = hyper::Result<()>>>(
         _ = orders.wait_for(|order| *order != Order::Run) => {}
     }
     shut(connection.as_mut());
-    connection.await
+    nudged(connection, orders).await
+}
+
+/// Runs a future, and polls it once more at every order: an exchange looks at the node's state when it is polled.
+async fn nudged<F: Future>(future: F, mut orders: watch::Receiver<Order>) -> F::Output {
+    let mut future = pin!(future);
+    loop {
+        tokio::select! {
+            biased;
+            output = future.as_mut() => return output,
+            changed = orders.changed() => if changed.is_err() {
+                return future.await;
+            }
+        }
+    }
 }
 
 /// Whether the connection opens as HTTP/2; looks at the first bytes and leaves them where they are.
@@ -233,13 +250,14 @@ async fn preface(stream: &TcpStream) -> std::io::Result<bool> {
 }
 
 /// Runs the tasks of HTTP/2 on this thread.
-#[derive(Clone, Copy)]
-struct Local;
+#[derive(Clone)]
+struct Local(watch::Receiver<Order>);
 
 impl<F: Future + 'static> Executor<F> for Local {
     fn execute(&self, future: F) {
+        let orders = self.0.clone();
         tokio::task::spawn_local(async move {
-            future.await;
+            nudged(future, orders).await;
         });
     }
 }

@@ -91,7 +91,13 @@ impl Stage {
     #[must_use]
     pub fn ask_with(&self, consumer: Wire, body: &str) -> Asked {
         let number = self.asked.fetch_add(1, Ordering::Relaxed);
-        let id = format!("ask-{number}");
+        self.ask_as(consumer, &format!("ask-{number}"), body)
+    }
+
+    /// The same under a request id of one's own.
+    #[must_use]
+    pub fn ask_as(&self, consumer: Wire, id: &str, body: &str) -> Asked {
+        let id = id.to_owned();
         let mut connection = Connection::open(self.leaf.addr);
         let bearer = self.bearer();
         let headers = [

@@ -1,4 +1,4 @@
-//! The program and its connections: stopping, two workers, pipelining, half-closed connections, HTTP/2.
+//! The program and its connections: stopping, panics, two workers, pipelining, half-closed connections, HTTP/2.
 
 #![expect(clippy::expect_used, reason = "a test that cannot go on has failed")]
 
@@ -6,6 +6,8 @@
 mod connections;
 #[path = "lifecycle/http2.rs"]
 mod http2;
+#[path = "lifecycle/panics.rs"]
+mod panics;
 #[path = "lifecycle/stopping.rs"]
 mod stopping;
 
