@@ -31,5 +31,5 @@ pub use quirks::Quirks;
 
 /// Bytes as trimmed text, where they are UTF-8.
 fn json_text(bytes: &[u8]) -> Option<&str> {
-    std::str::from_utf8(bytes).ok().map(str::trim)
+    simdutf8::basic::from_utf8(bytes).ok().map(str::trim)
 }

@@ -52,7 +52,7 @@ impl<D: Decoder> Enveloped<D> {
         else {
             return;
         };
-        let Ok(data) = std::str::from_utf8(&frame.data) else {
+        let Ok(data) = simdutf8::basic::from_utf8(&frame.data) else {
             return;
         };
         if text.is_empty() || data.len() - text.len().min(data.len()) > LONGEST {
@@ -92,7 +92,7 @@ impl Envelope {
         if frame.event != self.event {
             return None;
         }
-        let text = std::str::from_utf8(inner).ok()?;
+        let text = simdutf8::basic::from_utf8(inner).ok()?;
         if text.bytes().all(|b| b >= b' ' && b != b'"' && b != b'\\') {
             return Some(Cow::Borrowed(text));
         }

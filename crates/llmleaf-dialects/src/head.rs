@@ -1,8 +1,8 @@
 //! The first reading of a consumer's body: what routing needs, and where each top-level field lies.
 
-use crate::object::{self, Object};
+use crate::object::Object;
+use crate::skim;
 use llmleaf_model::{Failure, FailureKind, Origin};
-use serde_json::value::RawValue;
 use std::ops::Range;
 
 /// Deepest nesting of a request body. Providers' own limits are lower or unknown; a limit keeps every
@@ -44,23 +44,24 @@ impl Head {
     /// Not UTF-8, not one JSON object, too deep, a field given twice, `model` missing or not a string,
     /// `stream` not a boolean.
     pub fn read(body: &[u8]) -> Result<Self, Failure> {
-        let text = text(body)?;
-        let object = Object::parse(text).map_err(|e| invalid_json(&e))?;
-        let model = match object.get("model") {
+        let text = utf8(body)?;
+        let fields = located(text)?;
+        let value = |name: &str| {
+            let field = fields.iter().find(|field| field.is(text, name))?;
+            text.get(field.value.clone())
+        };
+        let model = match value("model") {
             None => {
                 return Err(Failure::invalid(
                     "the field `model` is missing",
                     Some("model"),
                 ));
             }
-            Some(raw) => object::string(raw)
-                .filter(|m| !m.is_empty())
-                .ok_or_else(|| {
-                    Failure::invalid("`model` must be a non-empty string", Some("model"))
-                })?
-                .into_owned(),
+            Some(json) => string(json).filter(|m| !m.is_empty()).ok_or_else(|| {
+                Failure::invalid("`model` must be a non-empty string", Some("model"))
+            })?,
         };
-        let stream = match object.get("stream").map(RawValue::get) {
+        let stream = match value("stream") {
             None | Some("null" | "false") => false,
             Some("true") => true,
             Some(_) => {
@@ -73,16 +74,13 @@ impl Head {
         Ok(Self {
             model,
             stream,
-            fields: locate(text, &object),
+            fields,
         })
     }
 
     /// Where a field lies. `body` must be the text the head was read from.
     pub fn field(&self, body: &str, name: &str) -> Option<&Field> {
-        self.fields.iter().find(|f| match &f.name {
-            Name::Plain(range) => body.get(range.clone()) == Some(name),
-            Name::Escaped(key) => &**key == name,
-        })
+        self.fields.iter().find(|field| field.is(body, name))
     }
 
     /// The text of a field's value.
@@ -98,10 +96,7 @@ impl Head {
 
     /// The range to remove so that a field is gone and the object stays well-formed: the entry with one comma.
     pub fn removal(&self, body: &str, name: &str) -> Option<Range<usize>> {
-        let at = self.fields.iter().position(|f| match &f.name {
-            Name::Plain(range) => body.get(range.clone()) == Some(name),
-            Name::Escaped(key) => &**key == name,
-        })?;
+        let at = self.fields.iter().position(|field| field.is(body, name))?;
         let entry = &self.fields.get(at)?.entry;
         if let Some(next) = self.fields.get(at + 1) {
             return Some(entry.start..next.entry.start);
@@ -120,6 +115,17 @@ impl Head {
 }
 
 impl Field {
+    fn is(&self, body: &str, name: &str) -> bool {
+        self.name(body) == name
+    }
+
+    fn name<'b>(&'b self, body: &'b str) -> &'b str {
+        match &self.name {
+            Name::Plain(range) => body.get(range.clone()).unwrap_or_default(),
+            Name::Escaped(key) => key,
+        }
+    }
+
     /// The key with its quotes, as it lies in the body.
     pub fn key<'b>(&self, body: &'b str) -> Option<(Range<usize>, &'b str)> {
         let end = match &self.name {
@@ -139,20 +145,26 @@ impl Field {
 /// # Errors
 /// Not UTF-8, or nested deeper than [`MAX_DEPTH`].
 pub fn text(body: &[u8]) -> Result<&str, Failure> {
-    let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
-    let text = std::str::from_utf8(body).map_err(|e| {
-        Failure::invalid(
-            format!("the body is not UTF-8 (at byte {})", e.valid_up_to()),
-            None,
-        )
-    })?;
+    let text = utf8(body)?;
     if depth_exceeds(text, MAX_DEPTH) {
-        return Err(Failure::invalid(
-            format!("the body is nested deeper than {MAX_DEPTH} levels"),
-            None,
-        ));
+        return Err(too_deep());
     }
     Ok(text)
+}
+
+fn too_deep() -> Failure {
+    Failure::invalid(
+        format!("the body is nested deeper than {MAX_DEPTH} levels"),
+        None,
+    )
+}
+
+fn utf8(body: &[u8]) -> Result<&str, Failure> {
+    let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
+    simdutf8::basic::from_utf8(body).map_err(|_| {
+        let valid = std::str::from_utf8(body).map_or_else(|e| e.valid_up_to(), str::len);
+        Failure::invalid(format!("the body is not UTF-8 (at byte {valid})"), None)
+    })
 }
 
 /// The failure for a body that is not what JSON promises.
@@ -169,8 +181,7 @@ pub fn invalid_json(error: &serde_json::Error) -> Failure {
 /// # Errors
 /// Not UTF-8.
 pub fn checked(body: &[u8]) -> Result<&str, Failure> {
-    let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
-    std::str::from_utf8(body).map_err(|_| Failure::invalid("the body is not UTF-8", None))
+    utf8(body)
 }
 
 fn depth_exceeds(text: &str, limit: usize) -> bool {
@@ -225,34 +236,70 @@ fn string_length(bytes: &[u8]) -> usize {
     bytes.len()
 }
 
-fn locate(text: &str, object: &Object<'_>) -> Vec<Field> {
-    let base = text.as_ptr() as usize;
-    let mut after = text.find('{').map_or(0, |i| i + 1);
-    object
-        .fields
-        .iter()
-        .map(|(key, raw)| {
-            let start = text
-                .get(after..)
-                .and_then(|t| t.find('"'))
-                .map_or(after, |i| after + i);
-            let value_start = raw.get().as_ptr() as usize - base;
-            let value = value_start..value_start + raw.get().len();
-            after = value.end;
-            let name = match key {
-                std::borrow::Cow::Borrowed(k) => {
-                    let at = k.as_ptr() as usize - base;
-                    Name::Plain(at..at + k.len())
-                }
-                std::borrow::Cow::Owned(k) => Name::Escaped(k.as_str().into()),
-            };
-            Field {
-                name,
-                entry: start..value.end,
-                value,
-            }
-        })
-        .collect()
+/// Every field of the object that a text is.
+fn located(text: &str) -> Result<Vec<Field>, Failure> {
+    let Some(entries) = skim::fields(text) else {
+        if depth_exceeds(text, MAX_DEPTH) {
+            return Err(too_deep());
+        }
+        // The parser says what is wrong, and where.
+        let error = Object::parse(text).err().unwrap_or_else(|| {
+            debug_assert!(false, "only one of two readings takes this for an object");
+            serde::de::Error::custom("it cannot be read")
+        });
+        return Err(invalid_json(&error));
+    };
+    let mut fields: Vec<Field> = Vec::with_capacity(entries.len());
+    for entry in entries {
+        let written = entry.key.start + 1..entry.key.end - 1;
+        let name = if entry.escaped {
+            let quoted = text.get(entry.key.clone()).unwrap_or_default();
+            let key: String = serde_json::from_str(quoted).map_err(|e| invalid_json(&e))?;
+            Name::Escaped(key.into())
+        } else {
+            Name::Plain(written)
+        };
+        fields.push(Field {
+            name,
+            entry: entry.key.start..entry.value.end,
+            value: entry.value,
+        });
+    }
+    match double(text, &fields) {
+        None => Ok(fields),
+        Some(name) => Err(invalid_json(&serde::de::Error::custom(format_args!(
+            "field `{name}` is given twice"
+        )))),
+    }
+}
+
+/// A name that stands twice: which of the two a provider would read is anyone's guess, so neither is taken.
+fn double<'t>(text: &'t str, fields: &'t [Field]) -> Option<&'t str> {
+    // Past this many fields comparing each with each gives way to a set.
+    const PAIRWISE: usize = 32;
+    if fields.len() > PAIRWISE {
+        let mut seen = std::collections::HashSet::with_capacity(fields.len());
+        return fields
+            .iter()
+            .map(|field| field.name(text))
+            .find(|name| !seen.insert(*name));
+    }
+    fields.iter().enumerate().find_map(|(at, field)| {
+        let name = field.name(text);
+        let before = fields.iter().take(at);
+        before
+            .map(|field| field.name(text))
+            .find(|earlier| *earlier == name)
+    })
+}
+
+/// A JSON string; `None` where it is not one.
+fn string(json: &str) -> Option<String> {
+    let inner = json.strip_prefix('"')?.strip_suffix('"')?;
+    if inner.contains('\\') {
+        return serde_json::from_str(json).ok();
+    }
+    Some(inner.to_owned())
 }
 
 #[cfg(test)]

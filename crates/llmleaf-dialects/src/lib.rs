@@ -20,6 +20,7 @@ mod level;
 pub mod messages;
 pub mod object;
 mod sealed;
+mod skim;
 pub mod splice;
 mod surrogates;
 mod wire;

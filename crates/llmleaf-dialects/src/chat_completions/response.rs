@@ -12,7 +12,6 @@ use llmleaf_model::{
     ArtefactKind, Block, BlockKind, Choice, Delta, Event, Failure, FailureKind, Loss, MediaKind,
     MediaSource, Response, ToolFlavour,
 };
-use serde_json::value::RawValue;
 
 /// Reads a whole response as events, terminal included.
 pub fn parse_response(body: &[u8], _quirks: &Quirks) -> Vec<Event> {

@@ -25,6 +25,8 @@ pub fn hold(dialect: Dialect, choice: u8, body: &[u8]) {
     changed_as_named(&wire, target, &body, &edited.body);
 
     let text = head::text(&body).unwrap();
+    let json = serde_json::from_str::<serde::de::IgnoredAny>(text);
+    assert!(json.is_ok(), "taken for JSON: {text}");
     let after = head::text(&edited.body).unwrap();
     if dialect.parse_request(text).is_ok() {
         let parsed = dialect.parse_request(after);

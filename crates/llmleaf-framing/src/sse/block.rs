@@ -219,7 +219,12 @@ fn value_at(line: &[u8], name: &[u8]) -> Option<usize> {
 
 /// Whether `line` is UTF-8 from `at`, or where in `line` its first wrong byte is.
 fn check_utf8(line: &[u8], at: usize) -> Result<(), usize> {
-    match std::str::from_utf8(line.get(at..).unwrap_or_default()) {
+    let value = line.get(at..).unwrap_or_default();
+    if simdutf8::basic::from_utf8(value).is_ok() {
+        return Ok(());
+    }
+    // Only this one says where.
+    match std::str::from_utf8(value) {
         Ok(_) => Ok(()),
         Err(error) => Err(at + error.valid_up_to()),
     }

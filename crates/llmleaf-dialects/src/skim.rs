@@ -1,0 +1,413 @@
+//! Where the fields of a JSON object lie, found in one pass that checks the whole text.
+//!
+//! A request or an answer that goes through as it came is read for a few top-level fields only. A parser that builds or skips
+//! values by type costs many times what finding their ends does, and that cost is most of what a small exchange spends on JSON.
+//! What is accepted here is JSON by RFC 8259; `serde_json` accepts all of it (a test and a fuzz target hold the two together).
+
+use crate::head::MAX_DEPTH;
+use std::ops::Range;
+
+/// One field of the outermost object.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Entry {
+    /// The key with its quotes.
+    pub key: Range<usize>,
+    /// The key is written with escapes.
+    pub escaped: bool,
+    /// The value, without white space around it.
+    pub value: Range<usize>,
+}
+
+/// The fields of the object that a text is, in order, doubles and all; `None` where it is not one JSON object, or nested deeper
+/// than [`MAX_DEPTH`].
+pub(crate) fn fields(text: &str) -> Option<Vec<Entry>> {
+    let mut scan = Scan {
+        bytes: text.as_bytes(),
+        at: 0,
+    };
+    scan.space();
+    scan.expect(b'{')?;
+    let mut entries = Vec::with_capacity(12);
+    scan.space();
+    if scan.peek() == Some(b'}') {
+        scan.at += 1;
+    } else {
+        loop {
+            scan.space();
+            let start = scan.at;
+            scan.expect(b'"')?;
+            let escaped = scan.string()?;
+            let key = start..scan.at;
+            scan.space();
+            scan.expect(b':')?;
+            scan.space();
+            let start = scan.at;
+            scan.value()?;
+            let value = start..scan.at;
+            entries.push(Entry {
+                key,
+                escaped,
+                value,
+            });
+            scan.space();
+            match scan.next()? {
+                b',' => {}
+                b'}' => break,
+                _ => return None,
+            }
+        }
+    }
+    scan.space();
+    (scan.at == scan.bytes.len()).then_some(entries)
+}
+
+struct Scan<'t> {
+    bytes: &'t [u8],
+    at: usize,
+}
+
+impl Scan<'_> {
+    fn peek(&self) -> Option<u8> {
+        self.bytes.get(self.at).copied()
+    }
+
+    fn next(&mut self) -> Option<u8> {
+        let byte = self.peek()?;
+        self.at += 1;
+        Some(byte)
+    }
+
+    fn expect(&mut self, byte: u8) -> Option<()> {
+        (self.next()? == byte).then_some(())
+    }
+
+    fn space(&mut self) {
+        while let Some(b' ' | b'\n' | b'\r' | b'\t') = self.peek() {
+            self.at += 1;
+        }
+    }
+
+    /// Passes a value inside the outermost object.
+    fn value(&mut self) -> Option<()> {
+        // One bit for each open bracket, set for an object; the outermost object is not among them.
+        const DEEPEST: usize = MAX_DEPTH - 1;
+        const { assert!(DEEPEST < u128::BITS as usize) };
+        let mut open = 0u128;
+        let mut depth = 0;
+        loop {
+            self.space();
+            match self.next()? {
+                b'"' => {
+                    self.string()?;
+                }
+                bracket @ (b'{' | b'[') => {
+                    if depth == DEEPEST {
+                        return None;
+                    }
+                    let object = bracket == b'{';
+                    self.space();
+                    if self.peek()? == if object { b'}' } else { b']' } {
+                        self.at += 1;
+                    } else {
+                        depth += 1;
+                        open = open << 1 | u128::from(object);
+                        if object {
+                            self.key()?;
+                        }
+                        continue;
+                    }
+                }
+                b't' => self.word(b"rue")?,
+                b'f' => self.word(b"alse")?,
+                b'n' => self.word(b"ull")?,
+                digit @ (b'-' | b'0'..=b'9') => self.number(digit)?,
+                _ => return None,
+            }
+            // A value has ended: brackets close, or the next one begins.
+            loop {
+                if depth == 0 {
+                    return Some(());
+                }
+                self.space();
+                match (self.next()?, open & 1 == 1) {
+                    (b',', true) => {
+                        self.space();
+                        self.key()?;
+                        break;
+                    }
+                    (b',', false) => break,
+                    (b'}', true) | (b']', false) => {
+                        depth -= 1;
+                        open >>= 1;
+                    }
+                    _ => return None,
+                }
+            }
+        }
+    }
+
+    fn key(&mut self) -> Option<()> {
+        self.expect(b'"')?;
+        self.string()?;
+        self.space();
+        self.expect(b':')
+    }
+
+    fn word(&mut self, rest: &[u8]) -> Option<()> {
+        let end = self.at + rest.len();
+        let fits = self.bytes.get(self.at..end) == Some(rest);
+        self.at = end;
+        fits.then_some(())
+    }
+
+    /// Passes a number whose first byte is `first`.
+    fn number(&mut self, first: u8) -> Option<()> {
+        let first = if first == b'-' { self.next()? } else { first };
+        match first {
+            b'0' => {}
+            b'1'..=b'9' => self.digits(),
+            _ => return None,
+        }
+        if self.peek() == Some(b'.') {
+            self.at += 1;
+            self.some_digits()?;
+        }
+        if let Some(b'e' | b'E') = self.peek() {
+            self.at += 1;
+            if let Some(b'+' | b'-') = self.peek() {
+                self.at += 1;
+            }
+            self.some_digits()?;
+        }
+        Some(())
+    }
+
+    fn some_digits(&mut self) -> Option<()> {
+        self.next()?.is_ascii_digit().then(|| self.digits())
+    }
+
+    fn digits(&mut self) {
+        while self.peek().is_some_and(|b| b.is_ascii_digit()) {
+            self.at += 1;
+        }
+    }
+
+    /// Passes a string whose first quote was passed; tells whether it holds an escape.
+    fn string(&mut self) -> Option<bool> {
+        let mut escaped = false;
+        loop {
+            self.at += plain(self.bytes.get(self.at..)?);
+            match self.next()? {
+                b'"' => return Some(escaped),
+                b'\\' => {
+                    escaped = true;
+                    match self.next()? {
+                        b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't' => {}
+                        b'u' => {
+                            for _ in 0..4 {
+                                self.next().filter(u8::is_ascii_hexdigit)?;
+                            }
+                        }
+                        _ => return None,
+                    }
+                }
+                _ => return None,
+            }
+        }
+    }
+}
+
+/// How many bytes come before a quote, a backslash or a control character.
+fn plain(bytes: &[u8]) -> usize {
+    const WORD: usize = 8;
+    const BLOCK: usize = 32;
+    // Most strings are short; only past these many words is a string taken in blocks.
+    const WORDS: usize = 3;
+    let mut at = 0;
+    for word in bytes.as_chunks::<WORD>().0.iter().take(WORDS) {
+        match marks(u64::from_le_bytes(*word)) {
+            0 => at += WORD,
+            marks => return at + first(marks),
+        }
+    }
+    let rest = bytes.get(at..).unwrap_or_default();
+    for block in rest.as_chunks::<BLOCK>().0 {
+        // Without an early end this is a handful of vector instructions.
+        let special = |b: &u8| *b == b'"' || *b == b'\\' || *b < 0x20;
+        if block.iter().fold(false, |any, b| any | special(b)) {
+            break;
+        }
+        at += BLOCK;
+    }
+    let rest = bytes.get(at..).unwrap_or_default();
+    let (words, tail) = rest.as_chunks::<WORD>();
+    for word in words {
+        match marks(u64::from_le_bytes(*word)) {
+            0 => at += WORD,
+            marks => return at + first(marks),
+        }
+    }
+    let special = |b: &u8| *b == b'"' || *b == b'\\' || *b < 0x20;
+    at + tail.iter().position(special).unwrap_or(tail.len())
+}
+
+/// Sets the highest bit of each byte that is a quote, a backslash or a control character. Right for the lowest such byte; bytes
+/// above it may be marked falsely.
+fn marks(word: u64) -> u64 {
+    const ONES: u64 = u64::from_ne_bytes([1; 8]);
+    const HIGH: u64 = u64::from_ne_bytes([0x80; 8]);
+    let zero = |word: u64| word.wrapping_sub(ONES) & !word;
+    let quote = zero(word ^ (ONES * b'"' as u64));
+    let backslash = zero(word ^ (ONES * b'\\' as u64));
+    let control = word.wrapping_sub(ONES * 0x20) & !word;
+    (quote | backslash | control) & HIGH
+}
+
+fn first(marks: u64) -> usize {
+    marks.trailing_zeros() as usize / 8
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use serde::de::IgnoredAny;
+
+    /// What `serde_json` says of the same text.
+    fn is_object(text: &str) -> bool {
+        text.trim_ascii_start().starts_with('{') && serde_json::from_str::<IgnoredAny>(text).is_ok()
+    }
+
+    fn agrees(text: &str) {
+        let found = fields(text);
+        assert_eq!(found.is_some(), is_object(text), "{text}");
+        for entry in found.unwrap_or_default() {
+            let key: String = serde_json::from_str(&text[entry.key.clone()]).unwrap_or_default();
+            let plain = &text[entry.key.start + 1..entry.key.end - 1];
+            assert!(entry.escaped || plain == key, "{text}");
+            let value = &text[entry.value];
+            assert_eq!(value, value.trim_ascii());
+            assert!(serde_json::from_str::<IgnoredAny>(value).is_ok(), "{text}");
+        }
+    }
+
+    #[test]
+    fn fields_lie_where_they_are() {
+        let text = " { \"a\" : [1, {\"b\":\"}\"}] ,\n\"\\u0062\":-0.5e+3, \"\":\"x\\\"\" } ";
+        let found: Vec<(&str, bool, &str)> = fields(text)
+            .unwrap()
+            .into_iter()
+            .map(|e| (&text[e.key], e.escaped, &text[e.value]))
+            .collect();
+        assert_eq!(
+            found,
+            [
+                ("\"a\"", false, "[1, {\"b\":\"}\"}]"),
+                ("\"\\u0062\"", true, "-0.5e+3"),
+                ("\"\"", false, "\"x\\\"\""),
+            ]
+        );
+    }
+
+    #[test]
+    fn what_is_json_is_what_the_parser_says() {
+        let values = [
+            "",
+            "0",
+            "00",
+            "01",
+            "-",
+            "-0",
+            "-01",
+            "1.",
+            ".1",
+            "1.5",
+            "1e",
+            "1e5",
+            "1E-05",
+            "1e+",
+            "+1",
+            "tru",
+            "true",
+            "truex",
+            "nul",
+            "null",
+            "NaN",
+            "[]",
+            "[",
+            "[1",
+            "[1,",
+            "[1,]",
+            "[,1]",
+            "[1 2]",
+            "{}",
+            "{",
+            "{\"a\"",
+            "{\"a\":",
+            "{\"a\":1",
+            "{\"a\":1,}",
+            "{a:1}",
+            "[{]}",
+            "{[}]",
+            "\"",
+            "\"\\",
+            "\"\\x\"",
+            "\"\\u12\"",
+            "\"\\u12g4\"",
+            "\"\\ud800\"",
+            "\"\t\"",
+            "\"\u{7f}\"",
+            "\"é\u{1F600}\"",
+            "[[[[]]]]",
+            "[{},[],{\"a\":[]}]",
+            "1]",
+            "1}",
+        ];
+        for value in values {
+            for text in [
+                value.to_owned(),
+                format!("{{\"k\":{value}}}"),
+                format!("{{ \"k\" : {value} , \"l\":[{value} ] }}"),
+                format!("{{\"k\":{value}}}x"),
+            ] {
+                agrees(&text);
+            }
+        }
+    }
+
+    #[test]
+    fn a_mark_is_found_wherever_it_stands() {
+        for length in 0..100 {
+            for (mark, ok) in [("", true), ("\\n", true), ("\u{1}", false), ("\"", false)] {
+                for at in 0..=length {
+                    let inner = format!("{}{mark}{}", "x".repeat(at), "y".repeat(length - at));
+                    let text = format!("{{\"k\":\"{inner}\"}}");
+                    assert_eq!(fields(&text).is_some(), ok, "{text}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn depth_is_bounded() {
+        for (levels, ok) in [(MAX_DEPTH - 1, true), (MAX_DEPTH, false)] {
+            for (open, close) in [("[", "]"), ("{\"a\":", "}")] {
+                let inner = if open == "[" { "" } else { "1" };
+                let text = format!(
+                    "{{\"k\":{}{inner}{}}}",
+                    open.repeat(levels),
+                    close.repeat(levels)
+                );
+                assert_eq!(fields(&text).is_some(), ok, "{levels} {open}");
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_of_json_letters(text in "[{}\\[\\],:\" \\\\u0-9ae.+tfn-]{0,24}") {
+            agrees(&text);
+            agrees(&format!("{{\"k\":{text}}}"));
+        }
+    }
+}
