@@ -91,6 +91,13 @@ impl Watch {
         self.phase = Phase::Content;
     }
 
+    /// The exchange as a whole must have its first content by then; see [`crate::walk::Walk::deadline`].
+    pub fn content_by(&mut self, deadline: Millis) {
+        let left = Duration::from_millis(deadline.since(self.began));
+        self.clocks.headers = self.clocks.headers.min(left);
+        self.clocks.first_content = self.clocks.first_content.min(left);
+    }
+
     /// All of the answer is there: only the end of the upstream's body is still waited for, and not for long.
     pub fn linger(&mut self, now: Millis, longest: Duration) {
         self.ends = self.ends.min(now.after(longest));

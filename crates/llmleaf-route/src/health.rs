@@ -1,117 +1,65 @@
-//! What was seen of a target: a cool-down after failures that are its own.
+//! What was seen of a target, and what follows from it. Passive: nothing is probed.
+//!
+//! Three memories, each as wide as what it blames:
+//!
+//! - [`Breaker`], per provider and upstream model: the service fails. Closed, open, half-open.
+//! - [`Cooldown`] of a *lane*, per provider, upstream model and credential: a limit was met, a quota is used up, or a wait was
+//!   stated. Nobody else is held back.
+//! - [`Cooldown`] of a credential, per provider: it was not accepted (401). A 403 may speak of one model only, so it stays with the
+//!   lane: else a consumer who asks for a model that the account lacks could take a credential from all others.
+//!
+//! Reading order: [`blame`] (which failure weighs what), [`cooldown`], [`breaker`].
+
+pub mod blame;
+pub mod breaker;
+pub mod cooldown;
+
+pub use blame::Blame;
+pub use breaker::{Breaker, BreakerState, Ticket};
+pub use cooldown::{Cause, Cooldown};
 
 use crate::Millis;
-use llmleaf_model::{Failure, FailureKind, Origin};
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-use std::time::Duration;
 
-/// Failures in a row after which a target is passed over.
-const FAILURES_TO_COOL: u32 = 3;
-
-/// Longest wait that an upstream may impose: a garbled header must not remove a target for good.
-const LONGEST_WAIT: Duration = Duration::from_secs(3600);
-
-/// Health of one target, shared by all exchanges of the node. Passive: nothing is probed.
-#[derive(Debug, Default)]
-pub struct Health {
-    /// Failures in a row.
-    failures: AtomicU32,
-    /// Passed over until then; 0 is never.
-    until: AtomicU64,
+/// A change of health, for logs and metrics.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// The target's breaker opened: it is passed over until then. `again` counts openings without a stable time between.
+    Opened {
+        /// Until when.
+        until: Millis,
+        /// 0 for a first opening.
+        again: u32,
+    },
+    /// The target's breaker closed: its trials passed.
+    Closed,
+    /// One credential is passed over for this model until then.
+    Cooled {
+        /// Until when.
+        until: Millis,
+        /// Why.
+        cause: Cause,
+    },
+    /// The provider does not accept a credential; it is passed over for all models until then.
+    CredentialRefused {
+        /// Until when.
+        until: Millis,
+    },
+    /// A credential that was refused is accepted again.
+    CredentialAccepted,
 }
 
-impl Health {
-    /// How long the target is still to be passed over.
-    pub fn cooling(&self, now: Millis) -> Option<Duration> {
-        let until = self.until.load(Ordering::Relaxed);
-        until
-            .checked_sub(now.0)
-            .filter(|left| *left > 0)
-            .map(Duration::from_millis)
-    }
-
-    /// An attempt ended well.
-    pub fn success(&self) {
-        // Loads are cheaper than stores on a line that all threads share, and health is the rule.
-        if self.failures.load(Ordering::Relaxed) != 0 {
-            self.failures.store(0, Ordering::Relaxed);
-        }
-        if self.until.load(Ordering::Relaxed) != 0 {
-            self.until.store(0, Ordering::Relaxed);
-        }
-    }
-
-    /// An attempt failed. Only what is the upstream's own fault counts; the latest deadline wins.
-    pub fn failure(&self, failure: &Failure, now: Millis, cooldown: Duration) {
-        if failure.origin != Origin::Upstream || failure.kind == FailureKind::Unsupported {
-            return;
-        }
-        let failures = self
-            .failures
-            .fetch_add(1, Ordering::Relaxed)
-            .saturating_add(1);
-        let wait = match failure.retry_after {
-            Some(wait) => wait.min(LONGEST_WAIT),
-            None if failures >= FAILURES_TO_COOL => cooldown,
-            None => return,
-        };
-        self.until.fetch_max(now.after(wait).0, Ordering::Relaxed);
-    }
-
-    /// Failures in a row.
-    pub fn failures(&self) -> u32 {
-        self.failures.load(Ordering::Relaxed)
-    }
+/// What one outcome changed: nothing, as a rule.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Changes {
+    /// Of the target.
+    pub target: Option<Change>,
+    /// Of the credential or its lane.
+    pub credential: Option<Change>,
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const COOLDOWN: Duration = Duration::from_secs(15);
-
-    #[test]
-    fn only_the_upstreams_own_faults_count() {
-        let health = Health::default();
-        for _ in 0..10 {
-            health.failure(&Failure::invalid("bad", None), Millis(1), COOLDOWN);
-            health.failure(
-                &Failure::gateway(FailureKind::Cancelled, "gone"),
-                Millis(1),
-                COOLDOWN,
-            );
-            health.failure(
-                &Failure::upstream(FailureKind::Unsupported, "no"),
-                Millis(1),
-                COOLDOWN,
-            );
-        }
-        assert_eq!((health.failures(), health.cooling(Millis(1))), (0, None));
-        for _ in 0..3 {
-            assert_eq!(health.cooling(Millis(1)), None);
-            health.failure(
-                &Failure::upstream(FailureKind::Server, "500"),
-                Millis(1),
-                COOLDOWN,
-            );
-        }
-        assert_eq!(health.cooling(Millis(1)), Some(COOLDOWN));
-        assert_eq!(health.cooling(Millis(15_001)), None);
-        health.success();
-        assert_eq!((health.failures(), health.cooling(Millis(2))), (0, None));
-    }
-
-    #[test]
-    fn a_stated_wait_counts_at_once_and_the_latest_wins() {
-        let health = Health::default();
-        let mut limited = Failure::upstream(FailureKind::RateLimit, "429");
-        limited.retry_after = Some(Duration::from_secs(40));
-        health.failure(&limited, Millis(0), COOLDOWN);
-        limited.retry_after = Some(Duration::from_secs(2));
-        health.failure(&limited, Millis(0), COOLDOWN);
-        assert_eq!(health.cooling(Millis(0)), Some(Duration::from_secs(40)));
-        limited.retry_after = Some(Duration::MAX);
-        health.failure(&limited, Millis(0), COOLDOWN);
-        assert_eq!(health.cooling(Millis(0)), Some(LONGEST_WAIT));
+impl Changes {
+    /// Every change.
+    pub fn iter(self) -> impl Iterator<Item = Change> {
+        self.target.into_iter().chain(self.credential)
     }
 }

@@ -1,0 +1,399 @@
+//! One exchange's walk along its chain: whom to try next, how long to wait, when to give up.
+//!
+//! ```text
+//! let mut walk = Walk::new(&fleet, policy, members, &ask, now)?;
+//! loop {
+//!     match walk.step(now) {
+//!         Step::Try(mut attempt) => match call(&walk, &mut attempt) {      // attempt.sent() once the request is on its way
+//!             first content  => changes = walk.commit(&mut attempt, now),  // from here on there is no way back
+//!             the end        => changes = attempt.complete(usage, now),    // or attempt.fail(&failure, now), after the commit
+//!             failure before => changes = walk.failed(attempt, &failure, now),
+//!             consumer gone  => drop(attempt),
+//!         },
+//!         Step::Wait(until) => sleep(until),
+//!         Step::GiveUp(why) => answer(why),
+//!     }
+//! }
+//! ```
+//!
+//! In order: whoever is fit and was not tried, in the order of [`crate::choice`]; then, after a back-off, whoever failed in a way that may
+//! pass; then, if only breakers stand in the way, one of those as a last resort. A stated wait is never cut short. What is blocked for a
+//! short time only is waited for, as long as the policy allows.
+//!
+//! Reading order: [`policy`] (what bounds a walk), this file, [`attempt`] (one try and what it holds), [`ratio`] (the cap on repeats), [`give_up`].
+
+pub mod attempt;
+mod chain;
+pub mod give_up;
+pub mod policy;
+pub mod ratio;
+
+pub use attempt::{Attempt, Spent};
+pub use give_up::{GiveUp, Reason};
+pub use policy::{Ask, Policy};
+pub use ratio::Ratio;
+
+use crate::Millis;
+use crate::choice::{Affinity, Arranging, Served, Unmet, arrange};
+use crate::fleet::{Fleet, Member};
+use crate::health::{Blame, Changes};
+use crate::random::{Random, pair};
+use attempt::Opening;
+use chain::{Block, Pass, Slot};
+use give_up::Kind;
+use llmleaf_model::{Failure, FailureKind, Origin, Retry};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// First back-off before the same target is tried again; it doubles.
+const BACKOFF_MS: u64 = 250;
+/// Longest back-off.
+const LONGEST_BACKOFF_MS: u64 = 4000;
+
+/// What to do next.
+#[derive(Debug)]
+pub enum Step {
+    /// Try this.
+    Try(Attempt),
+    /// Ask again then.
+    Wait(Millis),
+    /// Nothing is left.
+    GiveUp(GiveUp),
+}
+
+/// The walk of one exchange.
+#[derive(Debug)]
+pub struct Walk {
+    policy: Policy,
+    members: Vec<Member>,
+    slots: Vec<Slot>,
+    affinity: Arc<Affinity>,
+    hedges: Arc<Ratio>,
+    key: Option<u64>,
+    served: Option<Served>,
+    tokens: u64,
+    random: Random,
+    deadline: Millis,
+    /// Waited so far for limits and recoveries.
+    waited: u64,
+    attempts: u32,
+    committed: bool,
+    /// The last failure is the answer.
+    ended: bool,
+    /// The slot to try again at once: its connection was lost before it was used.
+    again: Option<usize>,
+}
+
+impl Walk {
+    /// Begins a walk.
+    ///
+    /// # Errors
+    /// The preferences leave nobody.
+    pub fn new(
+        fleet: &Fleet,
+        policy: Policy,
+        members: Vec<Member>,
+        ask: &Ask<'_>,
+        now: Millis,
+    ) -> Result<Self, Unmet> {
+        let affinity = Arc::clone(fleet.affinity());
+        let served = ask.key.and_then(|key| affinity.recall(key, now));
+        let order = arrange(&Arranging {
+            members: &members,
+            strategy: policy.strategy,
+            preferences: ask.preferences,
+            key: ask.key,
+            served,
+            seed: ask.seed,
+            now,
+        })?;
+        if policy.hedge {
+            fleet.hedges.deposit(now);
+        }
+        Ok(Self {
+            slots: order.into_iter().map(Slot::new).collect(),
+            affinity,
+            hedges: Arc::clone(&fleet.hedges),
+            key: ask.key,
+            served,
+            tokens: ask.tokens,
+            random: Random::new(pair(ask.seed, 0x77A1)),
+            deadline: now.after(policy.deadline),
+            waited: 0,
+            attempts: 0,
+            committed: false,
+            ended: false,
+            again: None,
+            policy,
+            members,
+        })
+    }
+
+    /// What to do next.
+    pub fn step(&mut self, now: Millis) -> Step {
+        if self.committed || self.ended || self.attempts >= self.policy.attempts {
+            return self.give_up(Reason::Failed, now);
+        }
+        if now >= self.deadline {
+            return self.give_up(Reason::Deadline, now);
+        }
+        if let Some(slot) = self.again.take()
+            && let Ok(attempt) = self.admit(slot, false, now)
+        {
+            return Step::Try(attempt);
+        }
+        let mut soonest: Option<Block> = None;
+        for pass in Pass::ALL {
+            for index in 0..self.slots.len() {
+                let Some(ready) = self.eligible(index, pass, now) else {
+                    continue;
+                };
+                let result = match ready {
+                    Ok(()) => self.admit(index, pass == Pass::LastResort, now),
+                    Err(block) => Err(block),
+                };
+                match result {
+                    Ok(attempt) => return Step::Try(attempt),
+                    Err(block) if soonest.is_none_or(|s| block.until < s.until) => {
+                        soonest = Some(block);
+                    }
+                    Err(_) => {}
+                }
+            }
+        }
+        match soonest {
+            Some(block) if self.may_wait(block, now) => Step::Wait(block.until),
+            _ => self.give_up(Reason::Failed, now),
+        }
+    }
+
+    /// The first content of an attempt came: the exchange is its own from now on.
+    pub fn commit(&mut self, attempt: &mut Attempt, now: Millis) -> Changes {
+        self.keep(attempt, now);
+        attempt.content(now)
+    }
+
+    /// An attempt ended well. For a whole answer this is its commit too.
+    pub fn complete(&mut self, attempt: Attempt, spent: Spent, now: Millis) -> Changes {
+        if !self.committed {
+            self.keep(&attempt, now);
+        }
+        attempt.complete(spent, now)
+    }
+
+    fn keep(&mut self, attempt: &Attempt, now: Millis) {
+        self.committed = true;
+        if let Some((key, member)) = self.key.zip(self.members.get(attempt.member))
+            && !member.provider.cache_for.is_zero()
+        {
+            let served = Served {
+                target: member.target.id(),
+                credential: attempt.credential,
+            };
+            let until = now.after(member.provider.cache_for);
+            self.affinity.remember(key, served, until);
+        }
+    }
+
+    /// An attempt failed before its first content: the failure is held against whom it blames, and [`Self::step`] knows what is next.
+    pub fn failed(&mut self, attempt: Attempt, failure: &Failure, now: Millis) -> Changes {
+        let blame = Blame::of(failure);
+        let slot = attempt.slot;
+        let changes = attempt.fail(failure, now);
+        self.ended |= !goes_on(failure);
+        let backoff = self.backoff(slot);
+        let tries = self.policy.tries_per_target;
+        let Some(slot_state) = self.slots.get_mut(slot) else {
+            return changes;
+        };
+        slot_state.running = false;
+        slot_state.troubled |= blame.target > 0;
+        if failure.retry == Retry::SameTarget && !slot_state.repeated {
+            slot_state.repeated = true;
+            self.again = Some(slot);
+        } else if !blame.rotates() {
+            slot_state.strikes += 1;
+            slot_state.retry_at = now.plus(backoff);
+            if !may_pass(failure) {
+                slot_state.strikes = tries.max(slot_state.strikes);
+            }
+        }
+        changes
+    }
+
+    /// When a second target may be asked beside a running first one, if the policy allows it and the target's pace is known.
+    pub fn hedge_at(&self, attempt: &Attempt) -> Option<Millis> {
+        if !self.policy.hedge || self.committed {
+            return None;
+        }
+        let target = &self.members.get(attempt.member)?.target;
+        Some(attempt.began.after(target.pace().p95()?))
+    }
+
+    /// A second attempt beside the running ones: at the next target that is fit, within the budgets. Whichever commits first stays; the
+    /// other is dropped.
+    pub fn hedge(&mut self, now: Millis) -> Option<Attempt> {
+        let spent = self.committed || self.ended || self.attempts >= self.policy.attempts;
+        if !self.policy.hedge || spent || now >= self.deadline {
+            return None;
+        }
+        let fresh = |walk: &Self, index: usize| {
+            walk.eligible(index, Pass::Fresh, now) == Some(Ok(()))
+                && walk.peek(index, now).is_none()
+        };
+        let index = (0..self.slots.len()).find(|index| fresh(self, *index))?;
+        if !self.hedges.withdraw(now) {
+            return None;
+        }
+        self.admit(index, false, now).ok().map(|mut attempt| {
+            attempt.hedge = true;
+            attempt
+        })
+    }
+
+    /// The chain, as it was given; [`Attempt::member`] is an index into it.
+    pub fn members(&self) -> &[Member] {
+        &self.members
+    }
+
+    /// The member of an attempt.
+    pub fn member(&self, attempt: &Attempt) -> Option<&Member> {
+        self.members.get(attempt.member)
+    }
+
+    /// Attempts so far.
+    pub fn attempts(&self) -> u32 {
+        self.attempts
+    }
+
+    /// Until when there must be first content.
+    pub fn deadline(&self) -> Millis {
+        self.deadline
+    }
+
+    /// Content has come.
+    pub fn is_committed(&self) -> bool {
+        self.committed
+    }
+
+    /// Half of the doubled time for certain, the other half by chance.
+    fn backoff(&mut self, slot: usize) -> u64 {
+        let strikes = self.slots.get(slot).map_or(0, |s| s.strikes);
+        let whole = BACKOFF_MS
+            .saturating_mul(1 << strikes.min(16))
+            .min(LONGEST_BACKOFF_MS);
+        whole / 2 + self.random.below(whole / 2 + 1)
+    }
+
+    fn may_wait(&mut self, block: Block, now: Millis) -> bool {
+        if block.until >= self.deadline {
+            return false;
+        }
+        if block.kind == Kind::Backoff {
+            return true;
+        }
+        let waited = self.waited.saturating_add(block.until.since(now));
+        if Duration::from_millis(waited) > self.policy.max_wait {
+            return false;
+        }
+        self.waited = waited;
+        true
+    }
+
+    fn give_up(&self, reason: Reason, now: Millis) -> Step {
+        let blocks = self.slots.iter().enumerate();
+        let blocks: Vec<Option<Block>> = blocks.map(|(index, _)| self.peek(index, now)).collect();
+        let reason = if self.ended || self.committed {
+            Reason::Failed
+        } else {
+            give_up::reason(reason, &blocks, self.attempts)
+        };
+        let retry_at = give_up::soonest(&blocks);
+        Step::GiveUp(GiveUp { reason, retry_at })
+    }
+}
+
+impl Walk {
+    /// Takes all that an attempt needs, or nothing.
+    fn admit(&mut self, index: usize, last_resort: bool, now: Millis) -> Result<Attempt, Block> {
+        let slot = self.slots.get(index).ok_or(Block::NEVER)?;
+        let member = self.members.get(slot.member).ok_or(Block::NEVER)?;
+        let (provider, target) = (&member.provider, &member.target);
+        let repeats = slot.troubled || self.troubled(provider.name());
+        let credential = provider
+            .pick(target, self.key, self.served, now)
+            .map_err(Block::from)?;
+        let ticket = target
+            .breaker()
+            .admit(last_resort, now)
+            .map_err(Block::down)?;
+        let mut opening = Opening::new(ticket);
+        opening.permit(&provider.limiter, self.tokens, now)?;
+        opening.permit(&target.limiter, self.tokens, now)?;
+        if repeats && !provider.retries.withdraw(now) {
+            opening.abandon();
+            return Err(Block::NEVER);
+        }
+        let claim = match provider.claim(credential, now) {
+            Ok(claim) => claim,
+            Err(block) => {
+                opening.abandon();
+                return Err(block.into());
+            }
+        };
+        let seen = self.seen(provider.name());
+        if !seen {
+            provider.retries.deposit(now);
+        }
+        self.attempts += 1;
+        let (number, member) = (self.attempts, slot.member);
+        let place = attempt::Place {
+            member,
+            slot: index,
+            credential,
+            number,
+        };
+        let attempt = opening.begin(place, claim, provider, target, now);
+        if let Some(slot) = self.slots.get_mut(index) {
+            slot.running = true;
+            slot.attempts += 1;
+        }
+        Ok(attempt)
+    }
+
+    /// An attempt of this exchange has failed at this provider by the provider's fault.
+    fn troubled(&self, provider: &str) -> bool {
+        self.of_provider(provider).any(|slot| slot.troubled)
+    }
+
+    /// This exchange has been at this provider before.
+    fn seen(&self, provider: &str) -> bool {
+        self.of_provider(provider).any(|slot| slot.attempts > 0)
+    }
+
+    fn of_provider(&self, provider: &str) -> impl Iterator<Item = &Slot> {
+        self.slots.iter().filter(move |slot| {
+            let member = self.members.get(slot.member);
+            member.is_some_and(|m| &**m.provider.name() == provider)
+        })
+    }
+}
+
+/// Whether a failure lets the walk go on. A consumer's fault does only where the dialect says that another target may see it otherwise.
+fn goes_on(failure: &Failure) -> bool {
+    failure.retry != Retry::Never
+        && (failure.origin != Origin::Consumer || failure.retry == Retry::NextTarget)
+}
+
+/// Whether the same target may fare better a moment later. A whole clock is not waited for twice.
+fn may_pass(failure: &Failure) -> bool {
+    failure.origin == Origin::Upstream
+        && matches!(
+            failure.kind,
+            FailureKind::Connect
+                | FailureKind::Server
+                | FailureKind::Overloaded
+                | FailureKind::Truncated
+                | FailureKind::InvalidResponse
+        )
+}
