@@ -220,35 +220,32 @@ impl Scan<'_> {
 /// How many bytes come before a quote, a backslash or a control character.
 fn plain(bytes: &[u8]) -> usize {
     const WORD: usize = 8;
-    const BLOCK: usize = 32;
-    // Most strings are short; only past these many words is a string taken in blocks.
-    const WORDS: usize = 3;
+    // Most strings are short: only what is longer pays for a search that takes more to begin than to go on.
+    const SHORT: usize = 32;
+    let (words, tail) = bytes.as_chunks::<WORD>();
     let mut at = 0;
-    for word in bytes.as_chunks::<WORD>().0.iter().take(WORDS) {
-        match marks(u64::from_le_bytes(*word)) {
-            0 => at += WORD,
-            marks => return at + first(marks),
-        }
-    }
-    let rest = bytes.get(at..).unwrap_or_default();
-    for block in rest.as_chunks::<BLOCK>().0 {
-        // Without an early end this is a handful of vector instructions.
-        let special = |b: &u8| *b == b'"' || *b == b'\\' || *b < 0x20;
-        if block.iter().fold(false, |any, b| any | special(b)) {
-            break;
-        }
-        at += BLOCK;
-    }
-    let rest = bytes.get(at..).unwrap_or_default();
-    let (words, tail) = rest.as_chunks::<WORD>();
     for word in words {
         match marks(u64::from_le_bytes(*word)) {
             0 => at += WORD,
             marks => return at + first(marks),
         }
+        if at == SHORT {
+            return at + plain_long(bytes.get(at..).unwrap_or_default());
+        }
     }
-    let special = |b: &u8| *b == b'"' || *b == b'\\' || *b < 0x20;
+    let special = |b: &u8| *b == b'"' || *b == b'\\' || *b < b' ';
     at + tail.iter().position(special).unwrap_or(tail.len())
+}
+
+fn plain_long(bytes: &[u8]) -> usize {
+    let end = memchr::memchr2(b'"', b'\\', bytes).unwrap_or(bytes.len());
+    let run = bytes.get(..end).unwrap_or_default();
+    // Without an early end this is a few vector instructions for many bytes.
+    let control = run.iter().fold(0, |any, b| any | u8::from(*b < b' '));
+    if control == 0 {
+        return end;
+    }
+    run.iter().position(|b| *b < b' ').unwrap_or(end)
 }
 
 /// Sets the highest bit of each byte that is a quote, a backslash or a control character. Right for the lowest such byte; bytes
