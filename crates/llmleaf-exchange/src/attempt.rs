@@ -150,12 +150,12 @@ pub(crate) async fn run(run: &mut Run, candidate: &Candidate) -> Result<(), Fail
     run.losses.clear();
     let result = match upstream.chat(run.job.dialect) {
         Some(_) if run.job.operation == Operation::CountTokens => {
-            count::run(run, &mut attempt, candidate, upstream).await
+            Box::pin(count::run(run, &mut attempt, candidate, upstream)).await
         }
         Some(Chat::Wire(wire, path)) => {
             http(run, &mut attempt, candidate, upstream, (wire, *path)).await
         }
-        Some(Chat::Echo) => echo(run, &mut attempt).await,
+        Some(Chat::Echo) => Box::pin(echo(run, &mut attempt)).await,
         None => {
             let mut failure =
                 Failure::upstream(FailureKind::Unsupported, "the target does not offer chat");
@@ -272,7 +272,7 @@ pub(crate) async fn send(
     watch.headers(run.node.shared.now());
     attempt.status(response.status.as_u16());
     if !response.status.is_success() {
-        return Err(refused(run, &watch, &clocks, going.wire, response).await);
+        return Err(Box::pin(refused(run, &watch, &clocks, going.wire, response)).await);
     }
     Ok(Incoming {
         watch,

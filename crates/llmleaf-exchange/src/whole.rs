@@ -44,7 +44,8 @@ pub(crate) async fn http(
                 event,
             })
             .collect();
-        return stream::script(run, attempt, watch, answer.clocks, pump, steps).await;
+        let script = stream::script(run, attempt, watch, answer.clocks, pump, steps);
+        return Box::pin(script).await;
     }
     if answer.same {
         return forward(run, attempt, events, body);

@@ -186,7 +186,8 @@ async fn connection(
             .max_pending_accept_reset_streams(20)
             .keep_alive_interval(Some(HEAD_TIMEOUT));
         let connection = builder.serve_connection(io, service);
-        graceful(connection, orders, |c| c.graceful_shutdown()).await
+        // Boxed: it is twice as large as what most connections need.
+        Box::pin(graceful(connection, orders, |c| c.graceful_shutdown())).await
     } else {
         let mut builder = http1::Builder::new();
         builder

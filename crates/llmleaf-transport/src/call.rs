@@ -69,8 +69,8 @@ async fn run(
     let (conn, response) = match exchanged {
         Some(exchanged) => exchanged,
         None => {
-            let stream = pool.connect(&origin, connect_timeout).await?;
-            let conn = Conn::new(stream, pool.limits()).await?;
+            // Boxed: what connecting needs is large, and most requests find a connection.
+            let conn = Box::pin(connect(&pool, &origin, connect_timeout)).await?;
             exchange(conn, request, &pool).await?
         }
     };
@@ -81,6 +81,15 @@ async fn run(
         body: Body::new(conn, incoming, pool, origin),
         reused,
     })
+}
+
+async fn connect(
+    pool: &Pool,
+    origin: &Origin,
+    timeout: Duration,
+) -> Result<Box<Conn>, TransportError> {
+    let stream = pool.connect(origin, timeout).await?;
+    Conn::new(stream, pool.limits()).await
 }
 
 type Exchanged = (Box<Conn>, http::Response<Incoming>);
