@@ -9,6 +9,7 @@ use std::process::ExitCode;
 
 mod check;
 mod faults;
+mod mutants;
 mod tidy;
 
 /// One chore: what is typed, what it is for, what it runs.
@@ -33,6 +34,11 @@ const CHORES: &[Chore] = &[
         name: "faults",
         about: "which row of docs/faults.md has no test of its name and no reason for that",
         run: faults::run,
+    },
+    Chore {
+        name: "mutants",
+        about: "plants faults in a copy of the routing crate: its simulator must catch each",
+        run: mutants::run,
     },
     Chore {
         name: "help",

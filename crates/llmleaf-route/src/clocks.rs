@@ -107,12 +107,16 @@ impl Watch {
     pub fn deadline(&self) -> (Millis, Clock) {
         let total = (self.ends, Clock::Total);
         let idle = (self.last_bytes.after(self.clocks.idle), Clock::Idle);
+        let first = (
+            self.began.after(self.clocks.first_content),
+            Clock::FirstContent,
+        );
         let own = match self.phase {
-            Phase::Headers => (self.began.after(self.clocks.headers), Clock::Headers),
-            Phase::FirstContent => idle.min_by_time((
-                self.began.after(self.clocks.first_content),
-                Clock::FirstContent,
-            )),
+            // There is no content before the head: a clock for it that is the shorter one counts from the beginning.
+            Phase::Headers => {
+                (self.began.after(self.clocks.headers), Clock::Headers).min_by_time(first)
+            }
+            Phase::FirstContent => idle.min_by_time(first),
             Phase::Content => idle,
         };
         own.min_by_time(total)

@@ -36,9 +36,9 @@ pub use ratio::Ratio;
 use crate::Millis;
 use crate::choice::{Affinity, Arranging, Served, Unmet, arrange};
 use crate::fleet::{Fleet, Member};
-use crate::health::{Blame, Changes};
+use crate::health::{Blame, Changes, Ticket};
 use crate::random::{Random, pair};
-use attempt::Opening;
+use attempt::{Opening, Permits};
 use chain::{Block, Pass, Slot};
 use give_up::Kind;
 use llmleaf_model::{Failure, FailureKind, Origin, Retry};
@@ -319,32 +319,27 @@ impl Walk {
         let slot = self.slots.get(index).ok_or(Block::NEVER)?;
         let member = self.members.get(slot.member).ok_or(Block::NEVER)?;
         let (provider, target) = (&member.provider, &member.target);
-        let repeats = slot.troubled || self.troubled(provider.name());
         let credential = provider
             .pick(target, self.key, self.served, now)
             .map_err(Block::from)?;
-        let ticket = target
-            .breaker()
-            .admit(last_resort, now)
-            .map_err(Block::down)?;
-        let mut opening = Opening::new(ticket);
-        opening.permit(&provider.limiter, self.tokens, now)?;
-        opening.permit(&target.limiter, self.tokens, now)?;
-        if repeats && !provider.retries.withdraw(now) {
-            opening.abandon();
-            return Err(Block::NEVER);
+        // Looked at first and taken last: a trial that limits then forbid would be spent for nothing.
+        let opens = target.breaker().opens_at(last_resort, now);
+        if opens > now {
+            return Err(Block::down(opens));
         }
-        let claim = match provider.claim(credential, now) {
-            Ok(claim) => claim,
-            Err(block) => {
-                opening.abandon();
-                return Err(block.into());
-            }
-        };
-        let seen = self.seen(provider.name());
-        if !seen {
+        let mut permits = Permits::default();
+        permits.take(&provider.limiter, self.tokens, now)?;
+        permits.take(&target.limiter, self.tokens, now)?;
+        let taken = self.take(member, credential, last_resort, now);
+        let (ticket, claimed) = taken.inspect_err(|_| permits.refund())?;
+        if !self.seen(provider.name()) {
             provider.retries.deposit(now);
         }
+        let opening = Opening {
+            ticket,
+            permits,
+            claimed,
+        };
         self.attempts += 1;
         let (number, member) = (self.attempts, slot.member);
         let place = attempt::Place {
@@ -353,12 +348,29 @@ impl Walk {
             credential,
             number,
         };
-        let attempt = opening.begin(place, claim, provider, target, now);
+        let attempt = opening.begin(place, provider, target, now);
         if let Some(slot) = self.slots.get_mut(index) {
             slot.running = true;
             slot.attempts += 1;
         }
         Ok(attempt)
+    }
+
+    /// What costs something even if nothing comes of it: a repeat from the provider's cap, a claim, a trial.
+    fn take(
+        &self,
+        member: &Member,
+        credential: usize,
+        last_resort: bool,
+        now: Millis,
+    ) -> Result<(Ticket, bool), Block> {
+        let provider = &member.provider;
+        if self.troubled(provider.name()) && !provider.retries.withdraw(now) {
+            return Err(Block::NEVER);
+        }
+        let claimed = provider.claim(credential, now).map_err(Block::from)?;
+        let ticket = member.target.breaker().admit(last_resort, now);
+        Ok((ticket.map_err(Block::down)?, claimed))
     }
 
     /// An attempt of this exchange has failed at this provider by the provider's fault.

@@ -106,30 +106,14 @@ impl Breaker {
     /// The moment before which asking again is of no use.
     pub fn admit(self: &Arc<Self>, last_resort: bool, now: Millis) -> Result<Ticket, Millis> {
         let mut inner = lock(&self.inner);
-        let trial = match inner.phase {
-            Phase::Closed => false,
-            Phase::Open { until } if now < until => {
-                let next = inner.last_trial.after(LAST_RESORT_GAP).min(until);
-                if !last_resort {
-                    return Err(until);
-                }
-                if inner.trials > 0 {
-                    return Err(next.max(now.after(RECHECK)).min(until));
-                }
-                if now < next {
-                    return Err(next);
-                }
-                true
-            }
-            Phase::Open { .. } | Phase::HalfOpen if inner.trials >= TRIALS => {
-                return Err(now.after(RECHECK));
-            }
-            Phase::Open { .. } => {
-                inner.phase = Phase::HalfOpen;
-                true
-            }
-            Phase::HalfOpen => true,
-        };
+        let opens_at = inner.opens_at(last_resort, now);
+        if opens_at > now {
+            return Err(opens_at);
+        }
+        let trial = inner.phase != Phase::Closed;
+        if matches!(inner.phase, Phase::Open { until } if now >= until) {
+            inner.phase = Phase::HalfOpen;
+        }
         if trial {
             inner.trials += 1;
             inner.last_trial = now;
@@ -143,19 +127,7 @@ impl Breaker {
 
     /// When an attempt would be admitted; `now` if at once.
     pub fn opens_at(&self, last_resort: bool, now: Millis) -> Millis {
-        let inner = lock(&self.inner);
-        match inner.phase {
-            Phase::Closed => now,
-            Phase::Open { until } if now < until && !last_resort => until,
-            Phase::Open { until } if now < until && inner.trials > 0 => {
-                now.after(RECHECK).min(until)
-            }
-            Phase::Open { until } if now < until => {
-                inner.last_trial.after(LAST_RESORT_GAP).min(until).max(now)
-            }
-            _ if inner.trials >= TRIALS => now.after(RECHECK),
-            _ => now,
-        }
+        lock(&self.inner).opens_at(last_resort, now)
     }
 
     /// How it looks now.
@@ -243,6 +215,21 @@ impl Ticket {
 }
 
 impl Inner {
+    fn opens_at(&self, last_resort: bool, now: Millis) -> Millis {
+        match self.phase {
+            Phase::Closed => now,
+            Phase::Open { until } if now < until && !last_resort => until,
+            Phase::Open { until } if now < until && self.trials > 0 => {
+                now.after(RECHECK).min(until)
+            }
+            Phase::Open { until } if now < until => {
+                self.last_trial.after(LAST_RESORT_GAP).min(until).max(now)
+            }
+            _ if self.trials >= TRIALS => now.after(RECHECK),
+            _ => now,
+        }
+    }
+
     fn open(&mut self, breaker: &Breaker, now: Millis) -> Change {
         let stable = now.since(self.closed_at) >= self.opened_for.max(millis(STABLE));
         if self.phase == Phase::Closed && stable {

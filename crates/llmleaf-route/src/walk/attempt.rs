@@ -41,13 +41,30 @@ struct Held {
     _pending: Pending,
 }
 
+/// Of the provider and of the target.
 #[derive(Debug, Default)]
-struct Permits {
+pub(super) struct Permits {
     all: [Option<Permit>; 2],
 }
 
 impl Permits {
-    fn refund(&mut self) {
+    /// One more, or none at all.
+    pub fn take(&mut self, limiter: &Arc<Limiter>, tokens: u64, now: Millis) -> Result<(), Block> {
+        match limiter.admit(tokens, now) {
+            Ok(permit) => {
+                if let Some(free) = self.all.iter_mut().find(|p| p.is_none()) {
+                    *free = Some(permit);
+                }
+                Ok(())
+            }
+            Err(refusal) => {
+                self.refund();
+                Err(refusal.into())
+            }
+        }
+    }
+
+    pub fn refund(&mut self) {
         self.all.iter_mut().flatten().for_each(Permit::refund);
     }
 
@@ -74,49 +91,17 @@ pub(super) struct Place {
     pub number: u32,
 }
 
-/// What is taken while an attempt is made possible; dropped, it takes nothing.
+/// All that an attempt needs.
 pub(super) struct Opening {
-    ticket: Ticket,
-    permits: Permits,
+    pub ticket: Ticket,
+    pub permits: Permits,
+    pub claimed: bool,
 }
 
 impl Opening {
-    pub fn new(ticket: Ticket) -> Self {
-        Self {
-            ticket,
-            permits: Permits::default(),
-        }
-    }
-
-    pub fn permit(
-        &mut self,
-        limiter: &Arc<Limiter>,
-        tokens: u64,
-        now: Millis,
-    ) -> Result<(), Block> {
-        match limiter.admit(tokens, now) {
-            Ok(permit) => {
-                if let Some(free) = self.permits.all.iter_mut().find(|p| p.is_none()) {
-                    *free = Some(permit);
-                }
-                Ok(())
-            }
-            Err(refusal) => {
-                self.abandon();
-                Err(refusal.into())
-            }
-        }
-    }
-
-    /// Nothing came of it: nothing was used.
-    pub fn abandon(&mut self) {
-        self.permits.refund();
-    }
-
     pub fn begin(
         self,
         place: Place,
-        claimed: bool,
         provider: &Arc<Provider>,
         target: &Arc<Target>,
         now: Millis,
@@ -136,7 +121,7 @@ impl Opening {
                 permits: self.permits,
                 _pending: pending,
             }),
-            claimed,
+            claimed: self.claimed,
             sent: false,
             content_at: None,
         }
