@@ -46,6 +46,9 @@ pub struct Price {
 impl Price {
     /// One figure to sort by: three parts input, one part output, as most traffic has it.
     pub fn blended(self) -> u64 {
-        self.input.saturating_mul(3).saturating_add(self.output) / 4
+        self.input.saturating_mul(3).saturating_add(self.output)
     }
 }
+
+#[cfg(test)]
+mod tests;

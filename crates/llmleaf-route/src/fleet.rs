@@ -102,3 +102,6 @@ impl Fleet {
         &self.affinity
     }
 }
+
+#[cfg(test)]
+mod tests;

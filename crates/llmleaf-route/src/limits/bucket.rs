@@ -51,10 +51,9 @@ impl Bucket {
         self.when(missing.max(0), now)
     }
 
-    /// Gives back what was taken and not used.
+    /// Gives back what was taken and not used. What overflows is cut when time flows in next.
     pub fn give_back(&mut self, amount: u64) {
-        let level = self.level.saturating_add(parts(amount));
-        self.level = level.min(parts(self.per_min));
+        self.level = self.level.saturating_add(parts(amount));
     }
 
     /// Takes what was used beyond what was taken, be it there or not.

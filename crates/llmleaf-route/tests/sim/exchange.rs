@@ -84,6 +84,8 @@ fn refusal(c: &mut Chance) -> Failure {
         (FailureKind::NotFound, 404),
         (FailureKind::TooLarge, 413),
         (FailureKind::ContentPolicy, 403),
+        (FailureKind::Permission, 403),
+        (FailureKind::Server, 500),
     ]);
     let mut failure = Failure::new(Origin::Consumer, kind, "simulated");
     failure.status = Some(status);
@@ -112,7 +114,9 @@ fn answer(c: &mut Chance, provider: &Provider, consumer: &Consumer) -> Script {
         script.push((first, Act::Content));
     }
     let mut at = first;
-    for _ in 0..c.range(0, 4) {
+    // Some talk for longer than any clock allows.
+    let pieces = if c.percent(4) { 100 } else { 4 };
+    for _ in 0..c.range(0, pieces) {
         at += c.range(1, 300);
         script.push((at, Act::Bytes));
     }

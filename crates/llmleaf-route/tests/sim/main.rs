@@ -10,7 +10,7 @@
 //! $ cargo xtask mutants                                                                      # what the judge is worth
 //! ```
 //!
-//! Reading order: `chance`, `scenario`, `world`, `exchange`, `judge` with `breaker_book`, `limit_book` and `lane_book`, `tally`, `after`, `odds`.
+//! Reading order: `chance`, `scenario`, `world`, `exchange`, `judge` with `breaker_book`, `limit_book` and `lane_book`, `tally`, `after`, `odds`, `laws`.
 //!
 //! [`Walk`]: llmleaf_route::Walk
 //! [`Watch`]: llmleaf_route::Watch
@@ -28,6 +28,8 @@ mod exchange;
 mod judge;
 #[cfg(test)]
 mod lane_book;
+#[cfg(test)]
+mod laws;
 #[cfg(test)]
 mod limit_book;
 #[cfg(test)]

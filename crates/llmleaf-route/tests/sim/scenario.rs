@@ -81,7 +81,12 @@ pub const MODELS: [&str; 3] = ["small", "large", "other"];
 
 impl Scenario {
     pub fn new(c: &mut Chance) -> Self {
-        let span = c.range(2_000, 60_000);
+        // Some stories are long enough for a refused credential to be tried again.
+        let span = if c.percent(15) {
+            c.range(60_000, 600_000)
+        } else {
+            c.range(2_000, 60_000)
+        };
         let count = c.range(1, 4);
         let providers: Vec<Provider> = (0..count).map(|i| provider(c, i, span)).collect();
         let mut chain = Vec::new();
