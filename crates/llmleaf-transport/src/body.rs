@@ -5,8 +5,6 @@ use std::task::{Context, Poll};
 
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, StatusCode};
-use http_body::Body as _;
-use hyper::body::Incoming;
 
 use crate::conn::Conn;
 use crate::error::TransportError;
@@ -41,32 +39,21 @@ enum State {
 
 struct Live {
     conn: Box<Conn>,
-    incoming: Incoming,
     pool: Pool,
     origin: Arc<Origin>,
 }
 
 impl Body {
-    pub(crate) fn new(
-        conn: Box<Conn>,
-        incoming: Incoming,
-        pool: Pool,
-        origin: Arc<Origin>,
-    ) -> Body {
-        let mut body = Body(State::Live(Live {
-            conn,
-            incoming,
-            pool,
-            origin,
-        }));
+    pub(crate) fn new(conn: Box<Conn>, pool: Pool, origin: Arc<Origin>) -> Body {
+        let mut body = Body(State::Live(Live { conn, pool, origin }));
         body.end_if_complete();
         body
     }
 
     /// The next bytes as they came, never empty; `None` at the end that the upstream marked.
     ///
-    /// An end that was not marked is an error, and so is every poll after it. One chunk is handed
-    /// on at a time: whoever wants to write all that is there in one go polls until `Pending`.
+    /// An end that was not marked is an error, and so is every poll after it. What came together is handed on together; whoever wants
+    /// to write all that is there in one go polls until `Pending`.
     pub fn poll_chunk(
         &mut self,
         cx: &mut Context<'_>,
@@ -76,7 +63,7 @@ impl Body {
             State::Ended => return Poll::Ready(None),
             State::Failed(error) => return Poll::Ready(Some(Err(error.clone()))),
         };
-        let polled = match live.poll_data(cx) {
+        let polled = match live.conn.poll_data(cx) {
             Poll::Ready(polled) => polled,
             Poll::Pending => return Poll::Pending,
         };
@@ -138,7 +125,7 @@ impl Body {
     /// How many bytes are still to come, if the upstream declared it.
     pub fn remaining(&self) -> Option<u64> {
         match &self.0 {
-            State::Live(live) => live.incoming.size_hint().exact(),
+            State::Live(live) => live.conn.remaining(),
             State::Ended => Some(0),
             State::Failed(_) => None,
         }
@@ -147,7 +134,7 @@ impl Body {
     /// A body whose declared length is reached ends without being polled once more.
     fn end_if_complete(&mut self) {
         if let State::Live(live) = &self.0
-            && live.incoming.is_end_stream()
+            && live.conn.remaining() == Some(0)
         {
             self.end();
         }
@@ -155,54 +142,8 @@ impl Body {
 
     fn end(&mut self) {
         if let State::Live(live) = std::mem::replace(&mut self.0, State::Ended) {
-            let Live {
-                conn,
-                incoming,
-                pool,
-                origin,
-            } = live;
-            drop(incoming);
+            let Live { conn, pool, origin } = live;
             pool.put(&origin, conn);
-        }
-    }
-}
-
-impl Live {
-    fn poll_data(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Bytes>, TransportError>> {
-        let Live { conn, incoming, .. } = self;
-        let mut arrived = conn.peek(|cx| poll_incoming(incoming, cx));
-        if arrived.is_pending() {
-            arrived = match conn.drive(cx, |cx| poll_incoming(incoming, cx)) {
-                Poll::Ready(Ok(arrived)) => Poll::Ready(arrived),
-                Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
-                Poll::Pending => Poll::Pending,
-            };
-        }
-        arrived.map(|arrived| match arrived {
-            Some(Ok(data)) => Ok(Some(data)),
-            Some(Err(error)) => Err(conn.read_error(&error)),
-            None => Ok(None),
-        })
-    }
-}
-
-/// Like `poll_frame`, without trailers and empty frames.
-fn poll_incoming(
-    incoming: &mut Incoming,
-    cx: &mut Context<'_>,
-) -> Poll<Option<Result<Bytes, hyper::Error>>> {
-    loop {
-        match std::pin::Pin::new(&mut *incoming).poll_frame(cx) {
-            Poll::Ready(Some(Ok(frame))) => {
-                if let Ok(data) = frame.into_data()
-                    && !data.is_empty()
-                {
-                    return Poll::Ready(Some(Ok(data)));
-                }
-            }
-            Poll::Ready(Some(Err(error))) => return Poll::Ready(Some(Err(error))),
-            Poll::Ready(None) => return Poll::Ready(None),
-            Poll::Pending => return Poll::Pending,
         }
     }
 }

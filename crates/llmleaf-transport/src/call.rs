@@ -1,6 +1,6 @@
 //! From a request to a response head.
 
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -8,19 +8,13 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, HOST, HeaderValue, TRANSFER_ENCODING};
 use http::uri::{PathAndQuery, Uri};
-use http::{HeaderMap, Method, Request, StatusCode};
-use http_body_util::Full;
-use hyper::body::Incoming;
+use http::{Method, Request};
 
 use crate::body::{Body, Response};
 use crate::conn::Conn;
 use crate::error::TransportError;
 use crate::origin::Origin;
 use crate::pool::Pool;
-
-/// How many bytes may come before the response head, as a multiple of its limit: there may be
-/// interim responses before it, and the beginning of a body is read with it.
-const HEAD_ALLOWANCE: usize = 4;
 
 /// A request under way; resolves when the response head is there. Dropping it closes the
 /// connection.
@@ -55,65 +49,33 @@ async fn run(
     prepare(&mut request, &origin)?;
     let mut reused = false;
     let mut exchanged = None;
-    if let Some(conn) = pool.take(&origin) {
+    if let Some(mut conn) = pool.take(&origin) {
         // The upstream may be closing the connection just now. It cannot have answered then, and
         // the request goes once more, on a fresh connection; never a third time.
-        match exchange(conn, request.clone(), &pool).await {
+        match conn.exchange(&request, pool.limits()).await {
             Err(error) if error.is_stale() => {}
             result => {
                 reused = true;
-                exchanged = Some(result?);
+                exchanged = Some((conn, result?));
             }
         }
     }
-    let (conn, response) = match exchanged {
+    let (conn, (status, headers)) = match exchanged {
         Some(exchanged) => exchanged,
         None => {
             // Boxed: what connecting needs is large, and most requests find a connection.
-            let conn = Box::pin(connect(&pool, &origin, connect_timeout)).await?;
-            exchange(conn, request, &pool).await?
+            let stream = Box::pin(pool.connect(&origin, connect_timeout)).await?;
+            let mut conn = Conn::new(stream);
+            let head = conn.exchange(&request, pool.limits()).await?;
+            (conn, head)
         }
     };
-    let (head, incoming) = response.into_parts();
     Ok(Response {
-        status: head.status,
-        headers: head.headers,
-        body: Body::new(conn, incoming, pool, origin),
+        status,
+        headers,
+        body: Body::new(conn, pool, origin),
         reused,
     })
-}
-
-async fn connect(
-    pool: &Pool,
-    origin: &Origin,
-    timeout: Duration,
-) -> Result<Box<Conn>, TransportError> {
-    let stream = pool.connect(origin, timeout).await?;
-    Conn::new(stream, pool.limits()).await
-}
-
-type Exchanged = (Box<Conn>, http::Response<Incoming>);
-
-async fn exchange(
-    mut conn: Box<Conn>,
-    request: Request<Bytes>,
-    pool: &Pool,
-) -> Result<Exchanged, TransportError> {
-    let allowance = pool
-        .limits()
-        .max_header_bytes
-        .saturating_mul(HEAD_ALLOWANCE);
-    let mut head = pin!(conn.send(request.map(Full::new), allowance as u64));
-    let answered = std::future::poll_fn(|cx| conn.drive(cx, |cx| head.as_mut().poll(cx))).await?;
-    let response = answered.map_err(|error| conn.read_error(&error))?;
-    check(response.status(), response.headers())?;
-    conn.wire().head_arrived();
-    // An error that comes before the request is written does not wait for the rest of it. The
-    // connection is of no further use then.
-    if response.status().as_u16() >= 400 && !conn.wire().is_sent() {
-        conn.wire().mute();
-    }
-    Ok((conn, response))
 }
 
 /// Makes the request the origin's: path only in the request line, its `Host`, a known length.
@@ -128,33 +90,16 @@ fn prepare(request: &mut Request<Bytes>, origin: &Origin) -> Result<(), Transpor
     }
     *request.version_mut() = http::Version::HTTP_11;
     let empty = request.body().is_empty();
+    let length = HeaderValue::from(request.body().len());
     let takes_body = !matches!(*request.method(), Method::GET | Method::HEAD);
     let headers = request.headers_mut();
     headers.insert(HOST, origin.host_header().clone());
-    // The length is what the body has; hyper would believe a header that says otherwise.
+    // The length is what the body has, whatever a header says.
     headers.remove(TRANSFER_ENCODING);
     headers.remove(CONTENT_LENGTH);
-    if empty && takes_body {
-        // hyper leaves the length out of an empty request; servers answer 411 to a POST like that.
-        headers.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
-    }
-    Ok(())
-}
-
-/// Refuses responses whose end another reader might see elsewhere.
-fn check(status: StatusCode, headers: &HeaderMap) -> Result<(), TransportError> {
-    let refuse = |reason: &str| Err(TransportError::Protocol(reason.to_owned()));
-    if status == StatusCode::SWITCHING_PROTOCOLS {
-        return refuse("the upstream switched protocols unasked");
-    }
-    let Some(coding) = headers.get(TRANSFER_ENCODING) else {
-        return Ok(());
-    };
-    if headers.contains_key(CONTENT_LENGTH) {
-        return refuse("both Content-Length and Transfer-Encoding");
-    }
-    if !coding.as_bytes().eq_ignore_ascii_case(b"chunked") {
-        return refuse("a transfer coding other than chunked");
+    if !empty || takes_body {
+        // Also where it is 0: servers answer 411 to a POST without a length.
+        headers.insert(CONTENT_LENGTH, length);
     }
     Ok(())
 }

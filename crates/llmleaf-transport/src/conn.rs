@@ -1,149 +1,253 @@
 //! One HTTP/1.1 connection, driven by whoever polls it.
+//!
+//! There is no task and no channel between the connection and its exchange: polling for the response writes the request, reads the
+//! socket and decodes, in the caller's own task. Chunks that arrive together leave together, as one piece.
 
-use std::pin::Pin;
-use std::rc::Rc;
-use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
+use std::io::IoSlice;
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll, Waker, ready};
 
-use bytes::Bytes;
-use http::{Request, Response};
-use http_body_util::Full;
-use hyper::body::Incoming;
-use hyper::client::conn::http1;
-use hyper_util::rt::TokioIo;
+use bytes::{Bytes, BytesMut};
+use http::{HeaderMap, Method, Request, StatusCode};
+use tokio::io::{AsyncReadExt as _, AsyncWrite as _};
 
-use crate::error::{TransportError, from_hyper};
+use crate::coding::{Decoded, Decoder};
+use crate::error::{Progress, TransportError, from_io};
+use crate::head::{Finder, Head};
 use crate::pool::Limits;
 use crate::stream::Stream;
-use crate::wire::{Metered, Quiet, Wire};
 
-/// The request is one buffer: hyper writes it with the head in one `writev`.
-pub(crate) type RequestBody = Full<Bytes>;
+/// Room for the first read of a response, in bytes. It doubles while reads fill it, so that only a stream that is fast enough
+/// to need it has a large buffer.
+const FIRST_READ: usize = 8 * 1024;
+/// The largest read, in bytes.
+const LARGEST_READ: usize = 32 * 1024;
 
-/// The largest read, in bytes. hyper starts with 8 KiB and doubles it while reads come back full,
-/// so only a stream that is fast enough to need it has a large buffer.
-const MAX_READ_BYTES: usize = 64 * 1024;
-/// hyper keeps up to this many headers on the stack; any other number costs an allocation.
-const HYPER_DEFAULT_HEADERS: usize = 100;
-/// How often hyper may ask to be polled again at once before others get their turn.
-const MAX_ROUNDS: usize = 8;
-
+#[derive(Debug)]
 pub(crate) struct Conn {
-    sender: http1::SendRequest<RequestBody>,
-    connection: http1::Connection<TokioIo<Metered>, RequestBody>,
-    /// What the connection ended with; it must not be polled again then.
-    ended: Option<Result<(), hyper::Error>>,
-    wire: Rc<Wire>,
-    quiet: Arc<Quiet>,
-    quiet_waker: Waker,
+    stream: Stream,
+    outgoing: Outgoing,
+    /// What was read and is not decoded yet.
+    buf: BytesMut,
+    read_size: usize,
+    decoder: Decoder,
+    keep_alive: bool,
+    /// A byte came since the request began.
+    response_started: bool,
+}
+
+/// The request on its way up.
+#[derive(Debug, Default)]
+struct Outgoing {
+    head: Vec<u8>,
+    body: Bytes,
+    written: usize,
+    /// All of it is in the kernel's hands.
+    sent: bool,
+    /// Nothing more is written: an error response came first.
+    muted: bool,
+    failed: bool,
 }
 
 impl Conn {
-    pub async fn new(stream: Stream, limits: &Limits) -> Result<Box<Conn>, TransportError> {
-        let wire = Wire::new();
-        let io = TokioIo::new(Metered::new(stream, Rc::clone(&wire)));
-        let mut builder = http1::Builder::new();
-        builder
-            .writev(true)
-            .max_buf_size(MAX_READ_BYTES.max(limits.max_header_bytes))
-            .max_header_size(limits.max_header_bytes);
-        if limits.max_headers != HYPER_DEFAULT_HEADERS {
-            builder.max_headers(limits.max_headers);
-        }
-        let (sender, connection) = builder
-            .handshake(io)
-            .await
-            .map_err(|error| from_hyper(&error, wire.progress()))?;
-        let quiet = Arc::new(Quiet::default());
-        Ok(Box::new(Conn {
-            sender,
-            connection,
-            ended: None,
-            wire,
-            quiet_waker: Waker::from(Arc::clone(&quiet)),
-            quiet,
-        }))
+    pub fn new(stream: Stream) -> Box<Conn> {
+        Box::new(Conn {
+            stream,
+            outgoing: Outgoing::default(),
+            buf: BytesMut::new(),
+            read_size: FIRST_READ,
+            decoder: Decoder::Exactly(0),
+            keep_alive: true,
+            response_started: false,
+        })
     }
 
-    pub fn wire(&self) -> &Wire {
-        &self.wire
-    }
-
-    /// Hands the request to hyper; nothing moves until the connection is driven.
-    pub fn send(
+    /// Sends a request and waits for the head of its response. An error response that comes before the request is written does not
+    /// wait for the rest of it; the connection is of no further use then.
+    pub async fn exchange(
         &mut self,
-        request: Request<RequestBody>,
-        head_allowance: u64,
-    ) -> impl Future<Output = hyper::Result<Response<Incoming>>> + use<> {
-        self.wire.begin(head_allowance);
-        self.sender.send_request(request)
+        request: &Request<Bytes>,
+        limits: &Limits,
+    ) -> Result<(StatusCode, HeaderMap), TransportError> {
+        self.outgoing = Outgoing {
+            head: encode(request),
+            body: request.body().clone(),
+            ..Outgoing::default()
+        };
+        self.response_started = false;
+        let mut finder = Finder::default();
+        let head =
+            std::future::poll_fn(|cx| self.poll_head(cx, &mut finder, limits, request.method()));
+        let head = head.await?;
+        self.keep_alive = head.keep_alive;
+        self.decoder = head.body;
+        if head.status.as_u16() >= 400 && !self.outgoing.sent {
+            self.outgoing.muted = true;
+        }
+        Ok((head.status, head.headers))
     }
 
-    /// Polls the connection, then `step`, which looks at what the connection has brought, until
-    /// `step` has something or both wait for the socket.
-    ///
-    /// `step` is given a waker that wakes nobody: only the connection can bring it further, and
-    /// that is polled here.
-    pub fn drive<T>(
+    /// How much is still to come of the body, where that is known.
+    pub fn remaining(&self) -> Option<u64> {
+        match self.decoder {
+            Decoder::Exactly(left) => Some(left),
+            _ if self.decoder.is_done() => Some(0),
+            _ => None,
+        }
+    }
+
+    fn poll_head(
         &mut self,
         cx: &mut Context<'_>,
-        mut step: impl FnMut(&mut Context<'_>) -> Poll<T>,
-    ) -> Poll<Result<T, TransportError>> {
-        self.wire.wake_up(cx.waker());
-        for _ in 0..MAX_ROUNDS {
-            self.quiet.take();
-            self.poll_connection();
-            if let Poll::Ready(value) = step(&mut Context::from_waker(&self.quiet_waker)) {
-                return Poll::Ready(Ok(value));
+        finder: &mut Finder,
+        limits: &Limits,
+        method: &Method,
+    ) -> Poll<Result<Head, TransportError>> {
+        loop {
+            self.write(cx);
+            if let Some(head) = finder.next(&mut self.buf, limits, method)? {
+                return Poll::Ready(Ok(head));
             }
-            if let Some(ended) = &self.ended {
-                return Poll::Ready(Err(match ended {
-                    Ok(()) => self.wire.progress().ended(),
-                    Err(error) => from_hyper(error, self.wire.progress()),
-                }));
-            }
-            if !self.quiet.take() {
-                return Poll::Pending;
+            if ready!(self.poll_fill(cx))? == 0 {
+                return Poll::Ready(Err(self.progress().ended()));
             }
         }
-        cx.waker().wake_by_ref();
-        Poll::Pending
     }
 
-    /// Looks only at what the connection has already brought.
-    pub fn peek<T>(&self, step: impl FnOnce(&mut Context<'_>) -> Poll<T>) -> Poll<T> {
-        step(&mut Context::from_waker(&self.quiet_waker))
-    }
-
-    /// Reads a hyper error, preferring what ended the connection: the error that reaches a body
-    /// may only say that the connection has failed.
-    pub fn read_error(&self, error: &hyper::Error) -> TransportError {
-        let cause = match &self.ended {
-            Some(Err(cause)) => cause,
-            _ => error,
-        };
-        from_hyper(cause, self.wire.progress())
-    }
-
-    /// Whether the connection can take another request: the last one is done on both ends, the
-    /// upstream has not closed it, and no byte is there that nobody asked for. Wakes nobody
-    /// afterwards; who keeps the connection asks again before using it.
-    pub fn is_idle(&mut self) -> bool {
-        self.wire.wake_up(Waker::noop());
-        if self.wire.is_spoilt() {
-            return false;
+    /// The next bytes of the body; `None` at its end.
+    pub fn poll_data(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Option<Bytes>, TransportError>> {
+        loop {
+            if self.decoder.is_done() {
+                return Poll::Ready(Ok(None));
+            }
+            if self.buf.is_empty() {
+                // A response may begin before its request has ended.
+                self.write(cx);
+                if ready!(self.poll_fill(cx))? == 0 {
+                    return Poll::Ready(match self.decoder {
+                        Decoder::ToTheEnd => Ok(None),
+                        _ => Err(self.progress().ended()),
+                    });
+                }
+            }
+            let Decoded { start, end, used } = self.decoder.decode(&mut self.buf)?;
+            let taken = self.buf.split_to(used).freeze();
+            if start < end {
+                return Poll::Ready(Ok(Some(taken.slice(start..end))));
+            }
         }
-        self.poll_connection();
-        self.ended.is_none() && self.sender.is_ready()
     }
 
-    fn poll_connection(&mut self) {
-        if self.ended.is_some() {
+    /// Reads what is there behind what was read before; 0 at the end.
+    fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<Result<usize, TransportError>> {
+        if self.buf.capacity() - self.buf.len() < self.read_size / 2 {
+            self.buf.reserve(self.read_size);
+        }
+        let room = self.buf.capacity() - self.buf.len();
+        let read = pin!(self.stream.read_buf(&mut self.buf)).poll(cx);
+        match ready!(read) {
+            Ok(read) => {
+                self.response_started |= read > 0;
+                if read == room {
+                    self.read_size = (self.read_size * 2).min(LARGEST_READ);
+                }
+                Poll::Ready(Ok(read))
+            }
+            Err(error) => Poll::Ready(Err(from_io(&error, self.progress()))),
+        }
+    }
+
+    /// Writes what can be written. A write that fails is not reported: the upstream may have answered before it closed, and that
+    /// answer (a 413, say) is still to be read. Reading then finds it, or the end.
+    fn write(&mut self, cx: &mut Context<'_>) {
+        let Self {
+            stream, outgoing, ..
+        } = self;
+        if outgoing.sent || outgoing.muted || outgoing.failed {
             return;
         }
-        let mut quiet = Context::from_waker(&self.quiet_waker);
-        if let Poll::Ready(ended) = Pin::new(&mut self.connection).poll(&mut quiet) {
-            self.ended = Some(ended);
+        let all = outgoing.head.len() + outgoing.body.len();
+        while outgoing.written < all {
+            let head = outgoing.head.get(outgoing.written..).unwrap_or_default();
+            let in_body = outgoing.written.saturating_sub(outgoing.head.len());
+            let body = outgoing.body.get(in_body..).unwrap_or_default();
+            let polled = if head.is_empty() {
+                Pin::new(&mut *stream).poll_write(cx, body)
+            } else if stream.is_write_vectored() {
+                let both = [IoSlice::new(head), IoSlice::new(body)];
+                Pin::new(&mut *stream).poll_write_vectored(cx, &both)
+            } else {
+                Pin::new(&mut *stream).poll_write(cx, head)
+            };
+            match polled {
+                Poll::Ready(Ok(length)) if length > 0 => outgoing.written += length,
+                Poll::Ready(_) => {
+                    outgoing.failed = true;
+                    return;
+                }
+                Poll::Pending => return,
+            }
+        }
+        // An encrypted stream may still hold some of it.
+        match Pin::new(stream).poll_flush(cx) {
+            Poll::Ready(Ok(())) => {
+                outgoing.sent = true;
+                // The body may be large, and the answer long.
+                outgoing.body = Bytes::new();
+            }
+            Poll::Ready(Err(_)) => outgoing.failed = true,
+            Poll::Pending => {}
         }
     }
+
+    /// Whether the connection can take another request: the last one is done on both ends, the upstream has not closed it, and no
+    /// byte is there that nobody asked for. Wakes nobody afterwards; who keeps the connection asks again before using it.
+    pub fn is_idle(&mut self) -> bool {
+        let done = self.keep_alive
+            && self.decoder.is_done()
+            && !self.outgoing.muted
+            && !self.outgoing.failed
+            && (self.outgoing.sent || self.outgoing.head.is_empty());
+        if !done || !self.buf.is_empty() {
+            return false;
+        }
+        // A buffer is of no use until the next response.
+        self.buf = BytesMut::new();
+        let mut byte = [0; 1];
+        let mut probe = tokio::io::ReadBuf::new(&mut byte);
+        let mut nobody = Context::from_waker(Waker::noop());
+        tokio::io::AsyncRead::poll_read(Pin::new(&mut self.stream), &mut nobody, &mut probe)
+            .is_pending()
+    }
+
+    fn progress(&self) -> Progress {
+        Progress {
+            sent: self.outgoing.sent,
+            response_started: self.response_started,
+            write_failed: self.outgoing.failed,
+        }
+    }
+}
+
+/// The head of a request. Names and values were checked when they were made: none of them can hold a line end.
+fn encode(request: &Request<Bytes>) -> Vec<u8> {
+    let mut head = Vec::with_capacity(512);
+    let path = request
+        .uri()
+        .path_and_query()
+        .map_or("/", |path| path.as_str());
+    for part in [request.method().as_str(), " ", path, " HTTP/1.1\r\n"] {
+        head.extend_from_slice(part.as_bytes());
+    }
+    for (name, value) in request.headers() {
+        head.extend_from_slice(name.as_str().as_bytes());
+        head.extend_from_slice(b": ");
+        head.extend_from_slice(value.as_bytes());
+        head.extend_from_slice(b"\r\n");
+    }
+    head.extend_from_slice(b"\r\n");
+    head
 }

@@ -1,6 +1,5 @@
 //! What can go wrong between us and an upstream, told by what the caller has to decide.
 
-use std::error::Error as _;
 use std::io;
 
 /// Why a call failed.
@@ -147,40 +146,8 @@ impl Progress {
     }
 }
 
-/// Marks the error with which a connection is ended that sends too much before a response head.
-#[derive(Debug, thiserror::Error)]
-#[error("too many bytes before a response head")]
-pub(crate) struct HeadAllowanceSpent;
-
-/// Reads a hyper error together with what was seen on the wire.
-pub(crate) fn from_hyper(error: &hyper::Error, progress: Progress) -> TransportError {
-    if error.is_canceled() {
-        // Never written: hyper found the connection unusable before it took the request.
-        return TransportError::Closed {
-            sent: false,
-            response_started: false,
-        };
-    }
-    if error.is_parse_too_large() {
-        return TransportError::HeadTooLarge;
-    }
-    if error.is_user() {
-        return TransportError::Request(describe(error));
-    }
-    if error.is_incomplete_message() {
-        return progress.ended();
-    }
-    match io_source(error) {
-        Some(io) => from_io(io, progress),
-        None => TransportError::Protocol(describe(error)),
-    }
-}
-
-fn from_io(error: &io::Error, progress: Progress) -> TransportError {
-    let inner = error.get_ref();
-    if inner.is_some_and(|inner| inner.is::<HeadAllowanceSpent>()) {
-        return TransportError::HeadTooLarge;
-    }
+/// Reads an error of the socket together with what was seen on it.
+pub(crate) fn from_io(error: &io::Error, progress: Progress) -> TransportError {
     match error.kind() {
         io::ErrorKind::UnexpectedEof => progress.ended(),
         io::ErrorKind::ConnectionReset
@@ -190,24 +157,5 @@ fn from_io(error: &io::Error, progress: Progress) -> TransportError {
         | io::ErrorKind::HostUnreachable
         | io::ErrorKind::NetworkUnreachable => progress.reset(),
         _ => TransportError::Protocol(error.to_string()),
-    }
-}
-
-fn io_source(error: &hyper::Error) -> Option<&io::Error> {
-    let mut source = error.source();
-    while let Some(cause) = source {
-        if let Some(io) = cause.downcast_ref::<io::Error>() {
-            return Some(io);
-        }
-        source = cause.source();
-    }
-    None
-}
-
-/// hyper's own text is short; the cause says what it was.
-fn describe(error: &hyper::Error) -> String {
-    match error.source() {
-        Some(cause) => format!("{error}: {cause}"),
-        None => error.to_string(),
     }
 }

@@ -9,20 +9,21 @@
 //!
 //! Nothing here is `Send`: each worker thread has its own [`Pool`].
 //!
-//! Reading order: [`origin`](Origin), [`pool`](Pool), `call`, `body`, then `conn` and `wire`
-//! (how one connection is driven), `dial`, `resolve` and `tls` (how one comes to be).
+//! Reading order: [`origin`](Origin), [`pool`](Pool), `call`, `body`, then `conn` (how one
+//! connection is driven), `head` and `coding` (what a response is), `dial`, `resolve` and `tls` (how one comes to be).
 
 mod body;
 mod call;
+mod coding;
 mod conn;
 mod dial;
 mod error;
+mod head;
 mod origin;
 mod pool;
 mod resolve;
 mod stream;
 mod tls;
-mod wire;
 
 pub use body::{Body, Response};
 pub use call::Call;

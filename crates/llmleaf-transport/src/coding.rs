@@ -1,0 +1,187 @@
+//! Where a body ends, and which bytes are its own.
+
+use crate::error::TransportError;
+
+/// Largest sum of chunk extensions and trailers, in bytes. Nobody needs them; they are passed over.
+const MOST_EXTRA: usize = 16 * 1024;
+
+/// What is still to come of a body.
+#[derive(Debug)]
+pub(crate) enum Decoder {
+    /// So many bytes.
+    Exactly(u64),
+    /// What comes until the upstream closes.
+    ToTheEnd,
+    /// Chunks (RFC 9112, section 7.1).
+    Chunked(Chunked),
+}
+
+/// What a look at some bytes gave: the body's own now lie in one piece at `start..end`, and `used` bytes are done with.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Decoded {
+    pub start: usize,
+    pub end: usize,
+    pub used: usize,
+}
+
+/// Between two bytes of a chunked body.
+#[derive(Debug)]
+pub(crate) struct Chunked {
+    state: State,
+    extra: usize,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    /// In a chunk's size; `None` before its first digit.
+    Size(Option<u64>),
+    /// White space behind the size.
+    SizeSpace(u64),
+    Extension(u64),
+    SizeLf(u64),
+    Data(u64),
+    DataCr,
+    DataLf,
+    /// At the beginning of a trailer line, or of the empty line that ends the body.
+    LineStart,
+    Trailer,
+    TrailerLf,
+    EndLf,
+    Done,
+}
+
+impl Decoder {
+    /// A chunked body before its first byte.
+    pub fn chunked() -> Self {
+        Self::Chunked(Chunked {
+            state: State::Size(None),
+            extra: 0,
+        })
+    }
+
+    /// All of the body has come.
+    pub fn is_done(&self) -> bool {
+        match self {
+            Self::Exactly(left) => *left == 0,
+            Self::ToTheEnd => false,
+            Self::Chunked(chunked) => chunked.state == State::Done,
+        }
+    }
+
+    /// Reads what came. Chunks that came together are moved together, so that they go on as one piece.
+    pub fn decode(&mut self, bytes: &mut [u8]) -> Result<Decoded, TransportError> {
+        let all = |length: usize| Decoded {
+            start: 0,
+            end: length,
+            used: length,
+        };
+        match self {
+            Self::Exactly(left) => {
+                let length =
+                    usize::try_from(*left).map_or(bytes.len(), |left| left.min(bytes.len()));
+                *left -= length as u64;
+                Ok(all(length))
+            }
+            Self::ToTheEnd => Ok(all(bytes.len())),
+            Self::Chunked(chunked) => chunked
+                .decode(bytes)
+                .map_err(|why| TransportError::Protocol(why.to_owned())),
+        }
+    }
+}
+
+impl Chunked {
+    fn decode(&mut self, bytes: &mut [u8]) -> Result<Decoded, &'static str> {
+        let mut found = Decoded::default();
+        while self.state != State::Done {
+            if let State::Data(left) = self.state {
+                let there = bytes.len() - found.used;
+                let length = usize::try_from(left).map_or(there, |left| left.min(there));
+                if length == 0 {
+                    break;
+                }
+                if found.end == 0 {
+                    found.start = found.used;
+                    found.end = found.used + length;
+                } else {
+                    bytes.copy_within(found.used..found.used + length, found.end);
+                    found.end += length;
+                }
+                found.used += length;
+                self.state = match left - length as u64 {
+                    0 => State::DataCr,
+                    left => State::Data(left),
+                };
+                continue;
+            }
+            let Some(byte) = bytes.get(found.used) else {
+                break;
+            };
+            self.state = self.step(*byte)?;
+            found.used += 1;
+        }
+        Ok(found)
+    }
+
+    fn step(&mut self, byte: u8) -> Result<State, &'static str> {
+        Ok(match (self.state, byte) {
+            (State::Size(Some(size)), b'\r') | (State::SizeSpace(size), b'\r') => {
+                State::SizeLf(size)
+            }
+            (State::Size(Some(size)), b' ' | b'\t') | (State::SizeSpace(size), b' ' | b'\t') => {
+                self.pass()?;
+                State::SizeSpace(size)
+            }
+            (State::Size(Some(size)), b';') | (State::SizeSpace(size), b';') => {
+                State::Extension(size)
+            }
+            (State::Size(size), digit) => {
+                let digit = (digit as char)
+                    .to_digit(16)
+                    .ok_or("a chunk's size is no number")?;
+                let size = size.unwrap_or(0);
+                if size > u64::MAX >> 4 {
+                    return Err("a chunk's size is too large");
+                }
+                State::Size(Some(size << 4 | u64::from(digit)))
+            }
+            (State::SizeSpace(_), _) => return Err("a chunk's size is no number"),
+            (State::Extension(size), b'\r') => State::SizeLf(size),
+            (State::Extension(_) | State::Trailer | State::LineStart, b'\n' | 0) => {
+                return Err("a line between chunks does not end as it must");
+            }
+            (State::Extension(size), _) => {
+                self.pass()?;
+                State::Extension(size)
+            }
+            (State::SizeLf(0), b'\n') => State::LineStart,
+            (State::SizeLf(size), b'\n') => State::Data(size),
+            (State::DataCr, b'\r') => State::DataLf,
+            (State::DataLf, b'\n') => State::Size(None),
+            (State::LineStart, b'\r') => State::EndLf,
+            (State::LineStart | State::Trailer, other) => {
+                self.pass()?;
+                match other {
+                    b'\r' => State::TrailerLf,
+                    _ => State::Trailer,
+                }
+            }
+            (State::TrailerLf, b'\n') => State::LineStart,
+            (State::EndLf, b'\n') => State::Done,
+            (State::DataCr | State::DataLf, _) => return Err("a chunk is longer than its size"),
+            _ => return Err("a line between chunks does not end as it must"),
+        })
+    }
+
+    /// Passes over a byte that nobody needs.
+    fn pass(&mut self) -> Result<(), &'static str> {
+        self.extra += 1;
+        if self.extra > MOST_EXTRA {
+            return Err("too much between the chunks");
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests;
