@@ -114,13 +114,43 @@ impl Chunked {
                 };
                 continue;
             }
-            let Some(byte) = bytes.get(found.used) else {
+            let rest = bytes.get(found.used..).unwrap_or_default();
+            if let Some((size, length)) = self.plain_size(rest) {
+                self.state = State::Data(size);
+                found.used += length;
+                continue;
+            }
+            let Some(byte) = rest.first() else {
                 break;
             };
             self.state = self.step(*byte)?;
             found.used += 1;
         }
         Ok(found)
+    }
+
+    /// The size of the next chunk and the length of what stands before its data, where all of that is there and has no
+    /// ornaments, as almost always: what [`Self::step`] would read, sooner.
+    fn plain_size(&self, bytes: &[u8]) -> Option<(u64, usize)> {
+        // No more digits than fit without a look at each sum.
+        const DIGITS: usize = 8;
+        let start = match (self.state, bytes) {
+            (State::Size(None), _) => 0,
+            (State::DataCr, [b'\r', b'\n', ..]) => 2,
+            _ => return None,
+        };
+        let digits = bytes.get(start..)?;
+        let mut size = 0u64;
+        for (at, byte) in digits.iter().take(DIGITS + 1).enumerate() {
+            match (byte, (*byte as char).to_digit(16)) {
+                (_, Some(digit)) => size = size << 4 | u64::from(digit),
+                (b'\r', None) if size > 0 && digits.get(at + 1) == Some(&b'\n') => {
+                    return Some((size, start + at + 2));
+                }
+                _ => return None,
+            }
+        }
+        None
     }
 
     fn step(&mut self, byte: u8) -> Result<State, &'static str> {
