@@ -42,6 +42,9 @@ struct Mutant {
 pub fn run(root: &Path) -> Result<(), String> {
     let list = read(&root.join(CRATE).join(LIST))?;
     let mutants = parse(&list)?;
+    for mutant in &mutants {
+        planted(&read(&root.join(CRATE).join(&mutant.file))?, mutant)?;
+    }
     let copy = root.join(COPY);
     lay_out(root, &copy)?;
     if !passes(&copy)? {

@@ -157,10 +157,7 @@ impl Target {
         self.breaker.state(now) == BreakerState::Closed
             && self.breaker.score() == 0
             && self.pending() == 0
-            && self
-                .lanes
-                .iter()
-                .all(|lane| lane.cooldown.cause().is_none())
+            && self.lanes.iter().all(|lane| lane.cooldown.is_quiet(now))
     }
 
     /// What it looks like now.

@@ -138,6 +138,22 @@ impl Cooldown {
         Millis(before.max(until.0))
     }
 
+    /// The upstream says that nothing is left for so long, and has refused nothing yet. Until when, if that is news.
+    pub fn hold(&self, wait: Duration, now: Millis) -> Option<Millis> {
+        let until = now.after(wait.min(LONGEST_WAIT));
+        let before = self.until.fetch_max(until.0, Ordering::Relaxed);
+        if before >= until.0 || until <= now {
+            return None;
+        }
+        self.cause.store(Cause::RateLimit.code(), Ordering::Relaxed);
+        Some(until)
+    }
+
+    /// Nothing is remembered that still matters.
+    pub fn is_quiet(&self, now: Millis) -> bool {
+        self.streak.load(Ordering::Relaxed) == 0 && self.blocked(now).is_none()
+    }
+
     /// A request was accepted. True when that ends a row of coolings.
     pub fn accepted(&self, began: Millis) -> bool {
         // Loads are cheaper than stores on a line that all threads share, and health is the rule.

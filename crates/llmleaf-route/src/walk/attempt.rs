@@ -163,6 +163,17 @@ impl Attempt {
         }
     }
 
+    /// The provider says, without refusing, that nothing is left of a limit for so long: nobody else is to run into it.
+    pub fn exhausted(&self, wait: Duration, now: Millis) -> Changes {
+        let lane = self.target.lane(self.credential);
+        let until = lane.and_then(|lane| lane.hold(wait, now));
+        let cause = Cause::RateLimit;
+        Changes {
+            target: None,
+            credential: until.map(|until| Change::Cooled { until, cause }),
+        }
+    }
+
     /// The first content came.
     pub(super) fn content(&mut self, now: Millis) -> Changes {
         self.sent = true;

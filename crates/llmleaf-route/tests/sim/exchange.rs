@@ -11,6 +11,8 @@ pub enum Act {
     Headers,
     Bytes,
     Content,
+    /// Headers said that nothing is left for so many milliseconds.
+    Exhausted(u64),
     /// The end; so many tokens were used.
     End(u64),
     Fail(Box<Failure>),
@@ -110,6 +112,9 @@ fn answer(c: &mut Chance, provider: &Provider, consumer: &Consumer) -> Script {
     let first = c.range(provider.pace / 2 + 1, provider.pace * 2 + 2);
     let used = c.range(1, consumer.tokens * 3 / 2 + 2);
     let mut script = vec![(first, Act::Headers)];
+    if c.percent(5) {
+        script.push((first, Act::Exhausted(c.range(0, 20_000))));
+    }
     if consumer.stream {
         script.push((first, Act::Content));
     }

@@ -6,12 +6,13 @@ use crate::limit_book::LimitBook;
 use crate::scenario::{MODELS, Scenario};
 use crate::tally::Tally;
 use llmleaf_model::{Failure, FailureKind, Retry};
-use llmleaf_route::health::BreakerState;
+use llmleaf_route::health::{BreakerState, Cause};
 use llmleaf_route::{
     Attempt, Change, Changes, Clock, Clocks, Fleet, GiveUp, Limits, Millis, Policy, Reason,
     Strategy,
 };
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Which attempt.
 pub type Id = usize;
@@ -376,6 +377,24 @@ impl Judge {
         self.agree(changes, expected, accepted)
     }
 
+    pub fn exhausted(&mut self, id: Id, wait: Duration, said: Changes, now: u64) -> Verdict {
+        let (provider, model, record) = self.place(id);
+        let lane = &mut provider.targets[model].lanes[record.credential];
+        let until = now + wait.as_millis() as u64;
+        let news = until > lane.until && until > now;
+        if news {
+            lane.until = until;
+            lane.cause = Some(Cause::RateLimit);
+        }
+        let until = Millis(until);
+        let cause = Cause::RateLimit;
+        let credential = news.then_some(Change::Cooled { until, cause });
+        if said.credential == credential && said.target.is_none() {
+            return Ok(());
+        }
+        Err(format!("nothing left, {said:?}, expected {credential:?}"))
+    }
+
     fn agree(&mut self, changes: Changes, target: Option<Change>, accepted: bool) -> Verdict {
         self.tally.closed += u64::from(target == Some(Change::Closed));
         self.tally.accepted += u64::from(accepted);
@@ -499,7 +518,8 @@ impl Judge {
             state.strikes += 1;
             state.struck_at = now;
             let timeout = failure.kind == FailureKind::Timeout;
-            state.out = consumer || timeout || held.weight == 0;
+            let lost = failure.retry == Retry::SameTarget;
+            state.out = consumer || timeout || (held.weight == 0 && !lost);
         }
     }
 

@@ -12,6 +12,7 @@ use llmleaf_route::{
 };
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
+use std::time::Duration;
 
 pub struct World {
     chance: Chance,
@@ -268,6 +269,11 @@ impl World {
             match act {
                 Act::Headers => live.watch.headers(Millis(self.now)),
                 Act::Bytes => live.watch.bytes(Millis(self.now)),
+                Act::Exhausted(wait) => {
+                    let wait = Duration::from_millis(wait);
+                    let changes = live.attempt.exhausted(wait, Millis(self.now));
+                    self.judge.exhausted(live.id, wait, changes, self.now)?;
+                }
                 Act::Content => {
                     live.watch.bytes(Millis(self.now));
                     live.watch.content();
