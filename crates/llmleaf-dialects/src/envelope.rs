@@ -5,7 +5,7 @@
 //! delta of the same block. That reading is exact, not a guess: the two frames are the same JSON but for one string.
 //! Any other frame is read whole, and forgets the envelope.
 
-use crate::{Decoder, Frame};
+use crate::{Decoder, Frame, skim};
 use bytes::Bytes;
 use llmleaf_model::{Delta, Event};
 use std::borrow::Cow;
@@ -93,7 +93,7 @@ impl Envelope {
             return None;
         }
         let text = simdutf8::basic::from_utf8(inner).ok()?;
-        if text.bytes().all(|b| b >= b' ' && b != b'"' && b != b'\\') {
+        if skim::plain(inner) == inner.len() {
             return Some(Cow::Borrowed(text));
         }
         // Escapes, or no string at all: the quotes around it are part of the envelope.

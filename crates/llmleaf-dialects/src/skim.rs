@@ -218,7 +218,7 @@ impl Scan<'_> {
 }
 
 /// How many bytes come before a quote, a backslash or a control character.
-fn plain(bytes: &[u8]) -> usize {
+pub(crate) fn plain(bytes: &[u8]) -> usize {
     const WORD: usize = 8;
     // Most strings are short: only what is longer pays for a search that takes more to begin than to go on.
     const SHORT: usize = 32;
