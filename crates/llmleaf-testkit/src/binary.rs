@@ -92,6 +92,12 @@ impl Llmleaf {
         self.log.read(|state| state.lines.clone())
     }
 
+    /// What it wrote since the last call, for tests with much of it: [`Llmleaf::log`] and its kin forget it.
+    #[must_use]
+    pub fn take_log(&self) -> Vec<String> {
+        self.log.update(|state| std::mem::take(&mut state.lines))
+    }
+
     /// The log lines that are JSON objects, such as usage records.
     #[must_use]
     pub fn log_json(&self) -> Vec<Value> {

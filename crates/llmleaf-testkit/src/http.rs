@@ -7,6 +7,11 @@ use std::time::{Duration, Instant};
 
 use crate::json::{self, Value};
 use crate::sse::{self, SseStream};
+mod transcript;
+
+use transcript::Keeper;
+pub use transcript::Transcript;
+
 use crate::wire::{Dechunker, Head, Progress, head, header, is_chunked};
 
 /// How long any one read may take unless a test says otherwise.
@@ -112,6 +117,8 @@ pub fn get(addr: SocketAddr, path: &str, headers: &[(&str, &str)]) -> Response {
 /// A consumer's connection. Dropping it hangs up: FIN, or RST where bytes were left unread, as the kernel does for any
 /// program that goes.
 pub struct Connection {
+    /// First, so that the moment of going is noted before the socket closes.
+    keeper: Keeper,
     stream: TcpStream,
     /// Bytes received and not yet taken.
     buffer: Vec<u8>,
@@ -144,6 +151,7 @@ impl Connection {
         let stream = TcpStream::connect(addr).expect("the address accepts connections");
         stream.set_nodelay(true).expect("nodelay can be set");
         let mut connection = Connection {
+            keeper: Keeper::default(),
             stream,
             buffer: Vec::new(),
             current: None,
@@ -179,14 +187,21 @@ impl Connection {
             .enable_io()
             .build()
             .expect("a runtime can be built");
+        let Connection { keeper, stream, .. } = self;
+        drop(keeper);
         // The standard library cannot set SO_LINGER yet.
         let _inside = runtime.enter();
-        self.stream
+        stream
             .set_nonblocking(true)
             .expect("a socket can be made nonblocking");
-        let stream =
-            tokio::net::TcpStream::from_std(self.stream).expect("the socket is registered");
+        let stream = tokio::net::TcpStream::from_std(stream).expect("the socket is registered");
         stream.set_zero_linger().expect("linger can be set");
+    }
+
+    /// What this connection hears, also after it has gone.
+    #[must_use]
+    pub fn transcript(&self) -> Transcript {
+        self.keeper.0.clone()
     }
 
     /// Reads a whole response.
@@ -267,15 +282,40 @@ impl Connection {
         current.response
     }
 
-    /// Takes the head of a response from the buffer, when it is there; interim ones are skipped.
+    /// Begins to read the next response, when its head is there.
     fn start(&mut self) {
+        self.current = Current::begin(&mut self.buffer);
+    }
+
+    /// Reads once; says how the peer's side ended when there was nothing to read.
+    fn fill(&mut self) -> Option<End> {
+        let mut piece = [0; 16 * 1024];
+        match self.stream.read(&mut piece) {
+            Ok(0) => Some(self.keeper.0.ended(End::Cut)),
+            Ok(count) => {
+                self.buffer.extend_from_slice(&piece[..count]);
+                self.keeper.0.heard(&piece[..count]);
+                None
+            }
+            Err(error) => match error.kind() {
+                ErrorKind::Interrupted => None,
+                ErrorKind::WouldBlock | ErrorKind::TimedOut => Some(End::TimedOut),
+                _ => Some(self.keeper.0.ended(End::Reset)),
+            },
+        }
+    }
+}
+
+impl Current {
+    /// Takes the head of a response from the buffer, when it is there; interim ones are skipped.
+    fn begin(buffer: &mut Vec<u8>) -> Option<Self> {
         while let Some(Head {
             line,
             headers,
             length,
-        }) = head(&self.buffer)
+        }) = head(buffer)
         {
-            self.buffer.drain(..length);
+            buffer.drain(..length);
             let status = line.split(' ').nth(1).and_then(|word| word.parse().ok());
             let status: u16 = status.unwrap_or(0);
             if (100..200).contains(&status) && status != 101 {
@@ -293,30 +333,11 @@ impl Connection {
                 headers,
                 ..Response::default()
             };
-            self.current = Some(Current { response, framing });
-            return;
+            return Some(Current { response, framing });
         }
+        None
     }
 
-    /// Reads once; says how the peer's side ended when there was nothing to read.
-    fn fill(&mut self) -> Option<End> {
-        let mut piece = [0; 16 * 1024];
-        match self.stream.read(&mut piece) {
-            Ok(0) => Some(End::Cut),
-            Ok(count) => {
-                self.buffer.extend_from_slice(&piece[..count]);
-                None
-            }
-            Err(error) => match error.kind() {
-                ErrorKind::Interrupted => None,
-                ErrorKind::WouldBlock | ErrorKind::TimedOut => Some(End::TimedOut),
-                _ => Some(End::Reset),
-            },
-        }
-    }
-}
-
-impl Current {
     /// Moves what the buffer holds of the body into the response; says when that is its end.
     fn take(&mut self, buffer: &mut Vec<u8>) -> Option<End> {
         let body = &mut self.response.body;

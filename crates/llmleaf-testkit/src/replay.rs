@@ -16,13 +16,15 @@
 //! # let _ = closed;
 //! ```
 
+mod answer;
+mod canary;
 mod gate;
 mod request;
 mod script;
 mod server;
 mod signal;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -32,6 +34,9 @@ use bytes::Bytes;
 use tokio::net::TcpSocket;
 use tokio::sync::{mpsc, oneshot};
 
+pub use answer::{Answer, Ended};
+pub(crate) use canary::canaries_in;
+pub use canary::{CANARY, canary_in, new_canary};
 pub use gate::Gate;
 pub use request::Request;
 pub use script::{Framing, Script};
@@ -106,13 +111,28 @@ type Handler = Box<dyn FnMut(&Request) -> Script + Send>;
 #[derive(Default)]
 struct State {
     scripts: VecDeque<Script>,
+    by_canary: BTreeMap<String, Script>,
     handler: Option<Handler>,
     accepts: VecDeque<OnAccept>,
     early: bool,
     unscripted: usize,
     requests: Vec<Request>,
+    /// By number.
+    answers: Vec<Answer>,
+    numbered: usize,
+    kept: Kept,
     connections: Vec<Connection>,
     commands: Vec<mpsc::UnboundedSender<Command>>,
+}
+
+/// How much of a body is kept.
+#[derive(Clone, Copy)]
+struct Kept(usize);
+
+impl Default for Kept {
+    fn default() -> Self {
+        Kept(4 << 20)
+    }
 }
 
 type Shared = Arc<Signal<State>>;
@@ -163,6 +183,12 @@ impl Replay {
         self.shared.update(|state| state.scripts.push_back(script));
     }
 
+    /// The script for the request with this canary, whenever it comes; it goes before all others.
+    pub fn push_for(&self, canary: &str, script: Script) {
+        self.shared
+            .update(|state| state.by_canary.insert(canary.to_owned(), script));
+    }
+
     /// Decides for every request that no pushed script is left for. A request with neither gets a 500 and is counted
     /// by [`Replay::unscripted`].
     pub fn on(&self, handler: impl FnMut(&Request) -> Script + Send + 'static) {
@@ -198,6 +224,30 @@ impl Replay {
     pub fn take_requests(&self) -> Vec<Request> {
         self.shared
             .update(|state| std::mem::take(&mut state.requests))
+    }
+
+    /// What was said to every request so far, as far as it went, in the order of the requests.
+    #[must_use]
+    pub fn answers(&self) -> Vec<Answer> {
+        self.shared.read(|state| state.answers.clone())
+    }
+
+    /// Keeps no more than so many bytes of what is said to one request, and one write: for tests that say much.
+    pub fn keep_answers_to(&self, bytes: usize) {
+        self.shared.update(|state| state.kept = Kept(bytes));
+    }
+
+    /// The same since the last call, together with the ends of their connections as far as they are known.
+    #[must_use]
+    pub fn take_answers(&self) -> Vec<(Answer, Option<Closed>)> {
+        self.shared.update(|state| {
+            let answers = std::mem::take(&mut state.answers);
+            let ends = answers.into_iter().map(|answer| {
+                let closed = state.connections[answer.request.connection].closed;
+                (answer, closed)
+            });
+            ends.collect()
+        })
     }
 
     /// Every connection so far, in the order they were accepted; their position is their number.

@@ -11,6 +11,8 @@ use crate::digest::{
 };
 use crate::http::Response;
 
+use crate::replay::CANARY;
+
 /// Input tokens that every sample reports.
 pub const INPUT_TOKENS: u64 = 11;
 /// Output tokens that every sample reports at its end.
@@ -131,11 +133,11 @@ impl Wire {
     pub fn whole(self, text: &str) -> String {
         match self {
             Wire::Chat => format!(
-                r#"{{"id":"chatcmpl-1","object":"chat.completion","created":1700000000,"model":"m-1","choices":[{{"index":0,"message":{{"role":"assistant","content":"{text}","refusal":null}},"logprobs":null,"finish_reason":"stop"}}],"usage":{{"prompt_tokens":{INPUT_TOKENS},"completion_tokens":{OUTPUT_TOKENS},"total_tokens":{}}}}}"#,
+                r#"{{"id":"chatcmpl-{CANARY}","object":"chat.completion","created":1700000000,"model":"m-1","choices":[{{"index":0,"message":{{"role":"assistant","content":"{text}","refusal":null}},"logprobs":null,"finish_reason":"stop"}}],"usage":{{"prompt_tokens":{INPUT_TOKENS},"completion_tokens":{OUTPUT_TOKENS},"total_tokens":{}}}}}"#,
                 INPUT_TOKENS + OUTPUT_TOKENS
             ),
             Wire::Messages => format!(
-                r#"{{"id":"msg_1","type":"message","role":"assistant","model":"m-1","content":[{{"type":"text","text":"{text}"}}],"stop_reason":"end_turn","stop_sequence":null,"usage":{{"input_tokens":{INPUT_TOKENS},"output_tokens":{OUTPUT_TOKENS}}}}}"#
+                r#"{{"id":"msg_{CANARY}","type":"message","role":"assistant","model":"m-1","content":[{{"type":"text","text":"{text}"}}],"stop_reason":"end_turn","stop_sequence":null,"usage":{{"input_tokens":{INPUT_TOKENS},"output_tokens":{OUTPUT_TOKENS}}}}}"#
             ),
         }
     }
@@ -237,8 +239,7 @@ impl Stream {
     }
 }
 
-const CHUNK: &str =
-    r#""id":"chatcmpl-1","object":"chat.completion.chunk","created":1700000000,"model":"m-1""#;
+const CHUNK: &str = r#""id":"chatcmpl-cnry-xxxxxxxxxxxxxxxx","object":"chat.completion.chunk","created":1700000000,"model":"m-1""#;
 
 fn chunk(delta: &str, finish: &str) -> String {
     format!(
@@ -252,7 +253,7 @@ fn named(event: &str, data: &str) -> String {
 
 fn message_start() -> String {
     let data = format!(
-        r#"{{"type":"message_start","message":{{"id":"msg_1","type":"message","role":"assistant","model":"m-1","content":[],"stop_reason":null,"stop_sequence":null,"usage":{{"input_tokens":{INPUT_TOKENS},"output_tokens":1}}}}}}"#
+        r#"{{"type":"message_start","message":{{"id":"msg_{CANARY}","type":"message","role":"assistant","model":"m-1","content":[],"stop_reason":null,"stop_sequence":null,"usage":{{"input_tokens":{INPUT_TOKENS},"output_tokens":1}}}}}}"#
     );
     named("message_start", &data)
 }

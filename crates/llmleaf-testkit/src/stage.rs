@@ -4,22 +4,28 @@
 //! `chat-first` and `chat-second` are one of them alone. The first one's chain is the same target as in the longer chain,
 //! so it shares its health.
 
+mod evidence;
+
 use std::path::PathBuf;
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, OnceLock};
 use std::time::Duration;
 
 use crate::binary::Llmleaf;
 use crate::http::{self, Connection, Response};
 use crate::json::{self, Value};
-use crate::replay::Replay;
+use crate::replay::{Replay, Script, new_canary};
 use crate::samples::Wire;
+use evidence::Noted;
 
 /// How long a test waits for what must come.
 pub const LONG: Duration = Duration::from_secs(30);
 
 /// The credentials of the providers; they may appear nowhere but in requests to them.
 pub const CREDENTIALS: [&str; 2] = ["sk-canary-Zx81first", "sk-canary-Qv47second"];
+
+/// What the samples ask.
+const PROMPT: &str = "Say two words.";
 
 /// The id of the consumer's key.
 pub const KEY_ID: &str = "stage";
@@ -32,9 +38,11 @@ pub struct Setup {
     route: String,
     endpoint: Option<String>,
     envs: Vec<(String, String)>,
+    judged: bool,
 }
 
-/// The running program, its providers, and a key to it.
+/// The running program, its providers, and a key to it. A [judged](Setup::judged) stage fails its test at its end when any
+/// promise was broken.
 pub struct Stage {
     /// The program.
     pub leaf: Llmleaf,
@@ -45,6 +53,9 @@ pub struct Stage {
     /// The consumer's credential.
     pub key: String,
     asked: AtomicU64,
+    noted: Mutex<Vec<Noted>>,
+    base_files: Option<usize>,
+    judged: bool,
 }
 
 /// A request under way.
@@ -66,6 +77,7 @@ impl Stage {
             route: String::new(),
             endpoint: None,
             envs: Vec::new(),
+            judged: false,
         }
     }
 
@@ -87,17 +99,34 @@ impl Stage {
         self.ask_with(consumer, &consumer.request(model, stream))
     }
 
-    /// The same with a body of one's own.
+    /// The same with a body of one's own. Where it has the samples' prompt, that gets a canary.
     #[must_use]
     pub fn ask_with(&self, consumer: Wire, body: &str) -> Asked {
-        let number = self.asked.fetch_add(1, Ordering::Relaxed);
-        self.ask_as(consumer, &format!("ask-{number}"), body)
+        self.send(consumer, &self.next_id(), body, &new_canary())
     }
 
     /// The same under a request id of one's own.
     #[must_use]
     pub fn ask_as(&self, consumer: Wire, id: &str, body: &str) -> Asked {
+        self.send(consumer, id, body, &new_canary())
+    }
+
+    /// Asks, and has the first provider answer exactly this request with a script.
+    #[must_use]
+    pub fn play(&self, consumer: Wire, model: &str, stream: bool, script: Script) -> Asked {
+        let canary = new_canary();
+        self.first.push_for(&canary, script);
+        let body = consumer.request(model, stream);
+        self.send(consumer, &self.next_id(), &body, &canary)
+    }
+
+    fn next_id(&self) -> String {
+        format!("ask-{}", self.asked.fetch_add(1, Ordering::Relaxed))
+    }
+
+    fn send(&self, consumer: Wire, id: &str, body: &str, canary: &str) -> Asked {
         let id = id.to_owned();
+        let marked = body.replacen(PROMPT, &format!("{PROMPT} {canary}"), 1);
         let mut connection = Connection::open(self.leaf.addr);
         let bearer = self.bearer();
         let headers = [
@@ -105,7 +134,14 @@ impl Stage {
             ("authorization", bearer.as_str()),
             ("x-request-id", id.as_str()),
         ];
-        let bytes = http::request("POST", consumer.path(), &headers, body.as_bytes());
+        let bytes = http::request("POST", consumer.path(), &headers, marked.as_bytes());
+        self.note(Noted {
+            id: id.clone(),
+            wire: consumer,
+            stream: body.contains("\"stream\":true"),
+            canary: (marked != body).then(|| canary.to_owned()),
+            transcript: connection.transcript(),
+        });
         connection.send(&bytes);
         Asked { id, connection }
     }
@@ -170,6 +206,20 @@ impl Setup {
         self
     }
 
+    /// More lines of the second provider.
+    #[must_use]
+    pub fn second(mut self, lines: &str) -> Self {
+        self.provider[1].push_str(lines);
+        self
+    }
+
+    /// Every exchange is [judged](crate::judge) when the stage goes.
+    #[must_use]
+    pub fn judged(mut self) -> Self {
+        self.judged = true;
+        self
+    }
+
     /// More lines of every chain.
     #[must_use]
     pub fn route(mut self, lines: &str) -> Self {
@@ -205,12 +255,16 @@ impl Setup {
         for (name, value) in &self.envs {
             setup = setup.env(name, value);
         }
+        let leaf = setup.start();
         Stage {
-            leaf: setup.start(),
+            base_files: leaf.open_files(),
+            leaf,
             first,
             second,
             key,
             asked: AtomicU64::new(0),
+            noted: Mutex::default(),
+            judged: self.judged,
         }
     }
 

@@ -22,7 +22,7 @@ const BOUND: Duration = Duration::from_millis(100);
 const ROUNDS: usize = 24;
 
 fn stage() -> llmleaf_testkit::stage::Setup {
-    Stage::with(env!("CARGO_BIN_EXE_llmleaf"))
+    Stage::with(env!("CARGO_BIN_EXE_llmleaf")).judged()
 }
 
 /// One measurement at a time: the tests of this file are no load for each other.

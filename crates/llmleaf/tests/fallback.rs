@@ -26,7 +26,7 @@ use llmleaf_testkit::samples::{INPUT_TOKENS, OUTPUT_TOKENS, Wire};
 use llmleaf_testkit::stage::{Setup, Stage};
 
 fn stage() -> Setup {
-    Stage::with(env!("CARGO_BIN_EXE_llmleaf"))
+    Stage::with(env!("CARGO_BIN_EXE_llmleaf")).judged()
 }
 
 /// An answer of good words, as a stream or whole.

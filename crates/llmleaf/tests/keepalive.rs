@@ -17,7 +17,7 @@ fn sign(consumer: Wire) -> &'static str {
 }
 
 fn stage() -> Setup {
-    Stage::with(env!("CARGO_BIN_EXE_llmleaf"))
+    Stage::with(env!("CARGO_BIN_EXE_llmleaf")).judged()
 }
 
 /// How many keep-alives of ours are in a response; the samples' own ping is spelled otherwise.

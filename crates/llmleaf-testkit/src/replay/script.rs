@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::Gate;
+use super::{Gate, canary};
 use crate::recordings::{Body, Recording};
 
 /// How the end of a body is told.
@@ -44,7 +44,8 @@ enum Action {
 
 /// One step of a compiled script.
 pub(super) enum Step {
-    Write(Bytes),
+    /// Bytes on the wire, and what of the body they carry.
+    Write(Bytes, Bytes),
     Hold(Gate),
     /// Nothing more, for good.
     Stall,
@@ -280,6 +281,26 @@ impl Script {
         self.close_after
     }
 
+    pub(super) fn status_code(&self) -> u16 {
+        self.status
+    }
+
+    pub(super) fn content_type(&self) -> &str {
+        crate::wire::header(&self.headers, "content-type").unwrap_or_default()
+    }
+
+    /// The same with a request's canary in every place that is kept for one.
+    pub(super) fn echoing(mut self, canary: &str) -> Self {
+        // A flood repeats one piece; it is looked through once.
+        let mut plain = None;
+        for write in &mut self.writes {
+            if plain != Some(write.as_ptr()) && !canary::fill(write, canary) {
+                plain = Some(write.as_ptr());
+            }
+        }
+        self
+    }
+
     /// The steps on the wire, head and transfer coding included.
     pub(super) fn compile(&self) -> Vec<Step> {
         let mut steps = Vec::new();
@@ -294,7 +315,7 @@ impl Script {
             .find_map(|(byte, action)| matches!(action, Action::End).then_some(*byte))
             .map_or(full, |byte| byte.min(full));
         if self.framing != Framing::Raw {
-            steps.push(Step::Write(self.head(end)));
+            steps.push(Step::Write(self.head(end), Bytes::new()));
         }
         let mut marks = marks.into_iter().peekable();
         let mut sent = 0;
@@ -316,7 +337,7 @@ impl Script {
             }
         }
         if self.framing == Framing::Chunked {
-            steps.push(Step::Write(Bytes::from_static(b"0\r\n\r\n")));
+            steps.push(Step::Write(Bytes::from_static(b"0\r\n\r\n"), Bytes::new()));
         }
         steps
     }
@@ -343,9 +364,9 @@ impl Script {
             let mut chunk = format!("{:x}\r\n", piece.len()).into_bytes();
             chunk.extend_from_slice(piece);
             chunk.extend_from_slice(b"\r\n");
-            steps.push(Step::Write(Bytes::from(chunk)));
+            steps.push(Step::Write(Bytes::from(chunk), piece.clone()));
         } else {
-            steps.push(Step::Write(piece.clone()));
+            steps.push(Step::Write(piece.clone(), piece.clone()));
         }
     }
 }
@@ -354,7 +375,7 @@ impl Script {
 fn perform(action: &Action, steps: &mut Vec<Step>) -> bool {
     let (step, last) = match action {
         Action::Hold(gate) => (Step::Hold(gate.clone()), false),
-        Action::Send(bytes) => (Step::Write(bytes.clone()), false),
+        Action::Send(bytes) => (Step::Write(bytes.clone(), Bytes::new()), false),
         Action::Stall => (Step::Stall, true),
         Action::Close => (Step::Close, true),
         Action::Reset => (Step::Reset, true),

@@ -13,7 +13,8 @@ use tokio::task::{JoinHandle, LocalSet, spawn_local};
 
 use super::script::Step;
 use super::{
-    Closed, ClosedHow, Command, Connection, OnAccept, Request, Script, Shared, Written, request,
+    Answer, Closed, ClosedHow, Command, Connection, Ended, OnAccept, Request, Script, Shared,
+    Written, canary_in, request,
 };
 use crate::wire;
 
@@ -222,14 +223,21 @@ impl Line {
     }
 
     async fn answer(&mut self, request: &Request) -> After {
-        let (script, early) = self.script_for(request);
+        let (number, script, early) = self.script_for(request);
         let inbox = Rc::clone(&self.inbox);
         let steps = script.compile();
         let after = tokio::select! {
             biased;
-            () = inbox.closed() => return After::Gone,
-            after = self.perform(steps) => after,
+            () = inbox.closed() => After::Gone,
+            after = self.perform(steps, number) => after,
         };
+        let ended = match after {
+            After::Next => Ended::Complete,
+            After::Close => Ended::Closed,
+            After::Reset => Ended::Reset,
+            After::Gone => Ended::Gone,
+        };
+        self.answer_log(number, |answer| answer.ended = ended);
         let asked = request
             .header("connection")
             .is_some_and(|value| value.eq_ignore_ascii_case("close"));
@@ -239,14 +247,33 @@ impl Line {
         }
     }
 
-    fn script_for(&self, request: &Request) -> (Script, bool) {
-        let (script, mut handler, early) = self.shared.update(|state| {
+    /// Changes what is noted of an answer, unless the test has taken it away meanwhile.
+    fn answer_log(&self, number: usize, change: impl FnOnce(&mut Answer)) {
+        self.shared.update(|state| {
+            let found = state
+                .answers
+                .binary_search_by_key(&number, |answer| answer.number);
+            if let Ok(at) = found {
+                change(&mut state.answers[at]);
+            }
+        });
+    }
+
+    fn script_for(&self, request: &Request) -> (usize, Script, bool) {
+        let canary = canary_in(&request.body);
+        let (number, script, mut handler, early) = self.shared.update(|state| {
             state.requests.push(request.clone());
+            let number = state.numbered;
+            state.numbered += 1;
+            state
+                .answers
+                .push(Answer::to(request.clone(), number, state.kept.0));
             state.connections[self.number].requests += 1;
-            let script = state.scripts.pop_front();
+            let own = canary.as_ref().and_then(|own| state.by_canary.remove(own));
+            let script = own.or_else(|| state.scripts.pop_front());
             // Taken out for the call, so that it may look at the server it serves.
             let handler = script.is_none().then(|| state.handler.take()).flatten();
-            (script, handler, state.early)
+            (number, script, handler, state.early)
         });
         let script = script.or_else(|| handler.as_mut().map(|decide| decide(request)));
         self.shared.update(|state| {
@@ -256,13 +283,26 @@ impl Line {
             state.unscripted += usize::from(script.is_none());
         });
         let missing = || Script::body(500, "text/plain", "no script for this request");
-        (script.unwrap_or_else(missing), early)
+        let script = script.unwrap_or_else(missing);
+        let script = match &canary {
+            Some(canary) => script.echoing(canary),
+            None => script,
+        };
+        self.answer_log(number, |answer| {
+            answer.status = script.status_code();
+            script.content_type().clone_into(&mut answer.content_type);
+        });
+        (number, script, early)
     }
 
-    async fn perform(&mut self, steps: Vec<Step>) -> After {
+    async fn perform(&mut self, steps: Vec<Step>, number: usize) -> After {
         for step in steps {
             match step {
-                Step::Write(bytes) => self.write(&bytes).await,
+                Step::Write(bytes, body) => {
+                    // Noted before: what the peer took of a write that failed cannot be known.
+                    self.answer_log(number, |answer| answer.begin(&bytes, body));
+                    self.write(&bytes).await;
+                }
                 Step::Hold(gate) => gate.pass().await,
                 Step::Stall => std::future::pending().await,
                 Step::Close => return After::Close,

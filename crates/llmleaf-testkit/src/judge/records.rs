@@ -1,0 +1,245 @@
+//! I-1: each attempt has its record, in order, ending as the exchange ended, with the counts that the provider told.
+
+use std::collections::BTreeSet;
+
+use super::{Attempt, Evidence, Exchange, Invariant, Report};
+use crate::digest::UsageClasses;
+use crate::http::End;
+use crate::json::{self, Value};
+use crate::replay::{Closed, Ended};
+
+const I: Invariant = Invariant::Records;
+
+pub(super) fn check(evidence: &Evidence, report: &mut Report) {
+    let mut records = Vec::new();
+    for line in &evidence.records {
+        match json::parse(line) {
+            Ok(record) => records.push(record),
+            Err(error) => report.expect(false, I, "a record", || format!("{error}: {line}")),
+        }
+    }
+    let mut ids = BTreeSet::new();
+    for record in &records {
+        let id = record.text_at(&["id"]);
+        report.expect(!id.is_empty() && ids.insert(id.to_owned()), I, id, || {
+            format!("an id that is not its own: {record}")
+        });
+        let request = record.text_at(&["request_id"]);
+        let mut known = evidence.exchanges.iter();
+        report.expect(
+            known.any(|exchange| exchange.id == request),
+            I,
+            request,
+            || format!("a record of no request: {record}"),
+        );
+    }
+    for exchange in &evidence.exchanges {
+        let own: Vec<&Value> = records
+            .iter()
+            .filter(|record| record.text_at(&["request_id"]) == exchange.id)
+            .collect();
+        Own {
+            evidence,
+            exchange,
+            records: &own,
+        }
+        .check(report);
+    }
+}
+
+/// The records of one exchange.
+struct Own<'a> {
+    evidence: &'a Evidence,
+    exchange: &'a Exchange,
+    records: &'a [&'a Value],
+}
+
+impl Own<'_> {
+    fn check(&self, report: &mut Report) {
+        let id = &self.exchange.id;
+        // An answer that never began on the wire may stand for a request that was sent once more on a fresh connection.
+        let answered: Vec<&Attempt> = self
+            .evidence
+            .attempts_of(self.exchange)
+            .filter(|attempt| attempt.answer.wire_bytes > 0 || self.exchange.canary.is_none())
+            .collect();
+        if self.exchange.canary.is_some() {
+            self.numbers(report);
+            for provider in providers(&answered) {
+                let made = answered.iter().filter(|a| a.provider == provider).count();
+                let told = self.of_provider(provider);
+                report.expect(made <= told, I, id, || {
+                    format!("{made} attempts at {provider}, {told} records")
+                });
+            }
+            self.unheard(report);
+        }
+        self.outcomes(report);
+        self.ending(report);
+        self.usage(&answered, report);
+    }
+
+    fn of_provider(&self, provider: &str) -> usize {
+        let mut own = self.records.iter();
+        own.by_ref()
+            .filter(|record| record.text_at(&["provider"]) == provider)
+            .count()
+    }
+
+    /// Numbered from 1, without a gap.
+    fn numbers(&self, report: &mut Report) {
+        let mut numbers: Vec<u64> = self
+            .records
+            .iter()
+            .filter_map(|record| record.u64_at(&["attempt"]))
+            .collect();
+        numbers.sort_unstable();
+        let expected = u64::try_from(self.records.len()).expect("few records");
+        report.expect(
+            numbers.iter().copied().eq(1..=expected),
+            I,
+            &self.exchange.id,
+            || format!("attempts are numbered {numbers:?}"),
+        );
+    }
+
+    /// A status in a record came from somewhere.
+    fn unheard(&self, report: &mut Report) {
+        let known: BTreeSet<&str> = self
+            .evidence
+            .attempts
+            .iter()
+            .map(|a| &*a.provider)
+            .collect();
+        for record in self.records {
+            let provider = record.text_at(&["provider"]);
+            let mut made = self.evidence.attempts_of(self.exchange);
+            let told = record.u64_at(&["status"]);
+            let heard = made.any(|attempt| {
+                attempt.provider == provider && told == Some(u64::from(attempt.answer.status))
+            });
+            let fits = told.is_none() || heard || !known.contains(provider);
+            report.expect(fits, I, &self.exchange.id, || {
+                format!("{provider} never answered with {told:?}")
+            });
+        }
+    }
+
+    /// Only the last may be anything but a failure that nobody saw.
+    fn outcomes(&self, report: &mut Report) {
+        let earlier = self.records.iter().rev().skip(1);
+        for record in earlier {
+            let outcome = record.text_at(&["outcome"]);
+            report.expect(outcome == "failed", I, &self.exchange.id, || {
+                format!("an attempt before the last one ended {outcome:?}")
+            });
+        }
+    }
+
+    /// The last outcome is what the consumer saw.
+    fn ending(&self, report: &mut Report) {
+        let response = &self.exchange.response;
+        let Some(last) = self.records.last() else {
+            let reached = self.evidence.attempts_of(self.exchange).next().is_some();
+            let served = self.exchange.canary.is_some() && (reached || response.status == 200);
+            return report.expect(!served, I, &self.exchange.id, || "no record".to_owned());
+        };
+        let outcome = last.text_at(&["outcome"]);
+        let error = self
+            .exchange
+            .digest()
+            .is_some_and(|digest| digest.error.is_some());
+        let fits: &[&str] = match (response.status, response.end) {
+            // The last bytes may have been on their way when the consumer went.
+            _ if self.exchange.left.is_some() && self.stands_open() => &["cancelled"],
+            _ if self.exchange.left.is_some() => return,
+            (200, End::Clean) if !error => &["completed"],
+            (200, End::Cut | End::Reset) => &["broken", "failed"],
+            (0, _) | (_, End::Open | End::TimedOut) => return,
+            _ => &["failed"],
+        };
+        report.expect(fits.contains(&outcome), I, &self.exchange.id, || {
+            format!("recorded as {outcome:?}; {}", self.exchange.tail())
+        });
+    }
+
+    /// A provider had still something to say, and was left because the consumer had gone.
+    fn stands_open(&self) -> bool {
+        let mut made = self.evidence.attempts_of(self.exchange);
+        made.any(|attempt| {
+            let after = |closed: Closed| Some(closed.at) >= self.exchange.left;
+            let open = match attempt.answer.ended {
+                Ended::Open => true,
+                Ended::Gone => attempt.closed.is_none_or(after),
+                Ended::Complete | Ended::Closed | Ended::Reset => false,
+            };
+            open && !attempt.digest().is_some_and(|digest| digest.terminal)
+        })
+    }
+
+    /// What the provider reported is what is recorded, and what the consumer is told.
+    fn usage(&self, answered: &[&Attempt], report: &mut Report) {
+        let id = &self.exchange.id;
+        let Some(last) = self.records.last() else {
+            return;
+        };
+        let provider = last.text_at(&["provider"]);
+        let made = answered.iter().rev().find(|made| made.provider == provider);
+        let told = made
+            .and_then(|made| made.digest())
+            .and_then(|digest| digest.usage);
+        let grade = last.text_at(&["grade"]);
+        let completed = last.text_at(&["outcome"]) == "completed";
+        let Some(told) = told else {
+            return report.expect(grade != "reported", I, id, || {
+                "recorded as reported, and nobody reported".to_owned()
+            });
+        };
+        if !completed || self.exchange.canary.is_none() {
+            return;
+        }
+        report.expect(grade == "reported", I, id, || {
+            format!("a report is recorded as {grade:?}")
+        });
+        let recorded = recorded(last);
+        report.expect(same_counts(told, recorded), I, id, || {
+            format!("the provider reported {told:?}, recorded is {recorded:?}")
+        });
+        let consumer = self.exchange.digest().and_then(|digest| digest.usage);
+        if let Some(consumer) = consumer {
+            report.expect(same_counts(told, consumer), I, id, || {
+                format!("the provider reported {told:?}, the consumer is told {consumer:?}")
+            });
+        }
+    }
+}
+
+fn providers<'a>(attempts: &[&'a Attempt]) -> BTreeSet<&'a str> {
+    attempts.iter().map(|attempt| &*attempt.provider).collect()
+}
+
+/// The counts of a record in the convention of the judge.
+fn recorded(record: &Value) -> UsageClasses {
+    let count = |name: &str| record.u64_at(&[name]).unwrap_or(0);
+    let writes = count("input_cache_write") + count("input_cache_write_1h");
+    UsageClasses {
+        input_total: Some(
+            count("input") + count("input_cache_read") + writes + count("input_audio"),
+        ),
+        cache_read: Some(count("input_cache_read")),
+        cache_write: Some(writes),
+        output_total: Some(count("output") + count("output_reasoning") + count("output_audio")),
+        reasoning: Some(count("output_reasoning")),
+    }
+}
+
+/// A total that was not given cannot differ; a detail that was not given is zero.
+fn same_counts(told: UsageClasses, found: UsageClasses) -> bool {
+    let total = |told: Option<u64>, found: Option<u64>| told.is_none() || told == found;
+    let detail = |told: Option<u64>, found: Option<u64>| told.unwrap_or(0) == found.unwrap_or(0);
+    total(told.input_total, found.input_total)
+        && total(told.output_total, found.output_total)
+        && detail(told.cache_read, found.cache_read)
+        && detail(told.cache_write, found.cache_write)
+        && detail(told.reasoning, found.reasoning)
+}
