@@ -10,7 +10,7 @@
 //! $ cargo xtask mutants                                                                      # what the judge is worth
 //! ```
 //!
-//! Reading order: `chance`, `scenario`, `world`, `exchange`, `judge` with `breaker_book`, `limit_book` and `lane_book`, `tally`, `after`, `odds`, `laws`.
+//! Reading order: `chance`, `scenario`, `world`, `exchange`, `judge` with `breaker_book`, `limit_book` and `lane_book`, `tally`, `after`, `odds`, `laws`, `workers`.
 //!
 //! [`Walk`]: llmleaf_route::Walk
 //! [`Watch`]: llmleaf_route::Watch
@@ -38,6 +38,8 @@ mod odds;
 mod scenario;
 #[cfg(test)]
 mod tally;
+#[cfg(test)]
+mod workers;
 #[cfg(test)]
 mod world;
 
