@@ -19,10 +19,12 @@ pub mod head;
 mod level;
 pub mod messages;
 pub mod object;
+pub mod responses;
 mod sealed;
 mod skim;
 pub mod splice;
 mod surrogates;
+mod toolbox;
 mod wire;
 mod writer;
 
@@ -31,7 +33,8 @@ pub use llmleaf_framing::Frame;
 pub use wire::{ChatWire, Dialect};
 
 use bytes::Bytes;
-use llmleaf_model::{Event, Loss};
+use llmleaf_model::{ChatRequest, Event, Loss};
+use std::rc::Rc;
 
 /// The largest count that is believed: up to here every JSON reader reads the same number. More tokens than this no answer
 /// has, and nobody is billed for them.
@@ -91,6 +94,9 @@ pub struct ReplyContext {
     pub stream_usage: bool,
     /// The consumer wants no reasoning in the answer.
     pub hide_reasoning: bool,
+    /// The request that is answered, where it was parsed: some wires repeat it in the answer, and tools whose names or
+    /// forms the provider's wire could not take get them back.
+    pub request: Option<Rc<ChatRequest>>,
 }
 
 /// A whole reply to a consumer.

@@ -4,14 +4,15 @@
 //! issuer must get back (encrypted reasoning of the Responses wire, a thought signature of Gemini) is carried there:
 //!
 //! ```text
-//! llmleaf.v1.<provenance>.<kind>.<data>[.<id>]
+//! llmleaf.v1.<provenance>.<kind>.<data>[.<id>[.<text>]]
 //! ```
 //!
 //! - `provenance`: as it is where it has only letters, digits, `-` and `_`, else `~` and its base64url.
 //! - `kind`: `signature`, `encrypted` or `unsigned` (text that nobody can verify: it must not go to a provider that
 //!   demands a signature), with `-summary` behind it where the text beside it is a summary. With `call-` before
 //!   it, the artefact belongs to the tool call named by `id`, not to the reasoning.
-//! - `data`, `id`: base64url without padding; `id` is the item's or the call's.
+//! - `data`, `id`, `text`: base64url without padding; `id` is the item's or the call's, and empty where there is none.
+//!   `text` is what a signature proves, for wires whose clients do not send it back.
 //!
 //! [`Sealed::open`] restores all of it when the consumer sends the conversation back. Nothing in the envelope is
 //! secret, and nothing in it is trusted beyond what a consumer could have written itself.
@@ -35,6 +36,8 @@ pub(crate) struct Sealed {
     pub call: bool,
     /// Item id, or id of the call.
     pub id: Option<String>,
+    /// The text that the artefact proves.
+    pub text: Option<String>,
 }
 
 impl Sealed {
@@ -58,9 +61,13 @@ impl Sealed {
         };
         let mut out = format!("{SEAL}{provenance}.{call}{kind}{form}.");
         URL_SAFE_NO_PAD.encode_string(data, &mut out);
-        if let Some(id) = &self.id {
+        if self.id.is_some() || self.text.is_some() {
             out.push('.');
-            URL_SAFE_NO_PAD.encode_string(id, &mut out);
+            URL_SAFE_NO_PAD.encode_string(self.id.as_deref().unwrap_or_default(), &mut out);
+        }
+        if let Some(text) = &self.text {
+            out.push('.');
+            URL_SAFE_NO_PAD.encode_string(text, &mut out);
         }
         out
     }
@@ -69,10 +76,12 @@ impl Sealed {
     pub fn open(text: &str) -> Option<Self> {
         let mut parts = text.strip_prefix(SEAL)?.split('.');
         let (provenance, kind, data) = (parts.next()?, parts.next()?, parts.next()?);
-        let id = match parts.next() {
-            Some(id) => Some(decoded(id)?),
-            None => None,
+        let mut next = || match parts.next() {
+            Some(text) => decoded(text).map(Some),
+            None => Some(None),
         };
+        let (id, text) = (next()?, next()?);
+        let id = id.filter(|id| !id.is_empty() || text.is_none());
         if parts.next().is_some() {
             return None;
         }
@@ -104,6 +113,7 @@ impl Sealed {
             form,
             call,
             id,
+            text,
         })
     }
 }
@@ -137,6 +147,7 @@ mod tests {
             form: ReasoningForm::Summary,
             call: false,
             id: Some("rs_1".into()),
+            text: None,
         };
         let text = "llmleaf.v1.openai-responses-v1.encrypted-summary.Z0FBQQ.cnNfMQ";
         assert_eq!(sealed.seal(), text);
@@ -151,7 +162,7 @@ mod tests {
             "llmleaf.v1.",
             "llmleaf.v1.a.b.c",
             "llmleaf.v1.a.signature.*",
-            "llmleaf.v1.a.signature.YQ.YQ.YQ",
+            "llmleaf.v1.a.signature.YQ.YQ.YQ.YQ",
             "llmleaf.v2.a.signature.YQ",
             "llmleaf.v1.a.unsigned.YQ",
         ] {
@@ -166,11 +177,13 @@ mod tests {
             encrypted: bool, summary: bool, call: bool,
             data in "\\PC{0,60}",
             id in proptest::option::of("\\PC{0,12}"),
+            text in proptest::option::of("\\PC{0,12}"),
         ) {
+            let id = id.filter(|id| !id.is_empty() || text.is_none());
             let kind = if encrypted { ArtefactKind::Encrypted } else { ArtefactKind::Signature };
             let artefact = Artefact { provenance: Provenance(Cow::Owned(provenance)), kind, data };
             let form = if summary { ReasoningForm::Summary } else { ReasoningForm::Full };
-            let sealed = Sealed { artefact: Some(artefact), form, call, id };
+            let sealed = Sealed { artefact: Some(artefact), form, call, id, text };
             prop_assert_eq!(Sealed::open(&sealed.seal()), Some(sealed));
         }
     }

@@ -4,10 +4,14 @@ use crate::envelope::Enveloped;
 use crate::surrogates::Paired;
 use crate::{
     Decoder, Encoder, Frame, Head, Relayed, Rendered, Reply, ReplyContext, Target,
-    chat_completions, messages,
+    chat_completions::{self, quirks::CustomTools},
+    messages, responses,
+    toolbox::{self, Takes},
 };
 use bytes::Bytes;
-use llmleaf_model::{ChatRequest, DialectName, Event, Failure, FailureKind, Response, Usage};
+use llmleaf_model::{
+    ChatRequest, DialectName, Event, Failure, FailureKind, Response, Retry, Usage,
+};
 use serde::Deserialize;
 
 /// A dialect that consumers may speak to us.
@@ -17,6 +21,8 @@ pub enum Dialect {
     ChatCompletions,
     /// Anthropic Messages.
     Messages,
+    /// OpenAI Responses.
+    Responses,
 }
 
 impl Dialect {
@@ -25,6 +31,7 @@ impl Dialect {
         match self {
             Self::ChatCompletions => DialectName::ChatCompletions,
             Self::Messages => DialectName::Messages,
+            Self::Responses => DialectName::Responses,
         }
     }
 
@@ -36,6 +43,7 @@ impl Dialect {
         match self {
             Self::ChatCompletions => chat_completions::request::parse_request(body),
             Self::Messages => messages::request::parse_request(body),
+            Self::Responses => responses::request::parse_request(body),
         }
     }
 
@@ -47,31 +55,39 @@ impl Dialect {
         match self {
             Self::ChatCompletions => chat_completions::request::parse_request(body),
             Self::Messages => messages::count::parse_request(body),
+            Self::Responses => responses::request::parse_request(body),
         }
     }
 
     /// Renders a count of input tokens.
     pub fn render_count(self, input_tokens: u64) -> Vec<u8> {
         match self {
-            // This dialect has no such operation; its consumers never get here.
-            Self::ChatCompletions | Self::Messages => messages::count::render_reply(input_tokens),
+            // The others have no such operation; their consumers never get here.
+            Self::ChatCompletions | Self::Messages | Self::Responses => {
+                messages::count::render_reply(input_tokens)
+            }
         }
     }
 
     /// Renders a whole response for a consumer.
     pub fn render_response(self, response: &Response, context: &ReplyContext) -> Reply {
+        let response = &*toolbox::restore(response, context);
         match self {
             Self::ChatCompletions => chat_completions::response::render_response(response, context),
             Self::Messages => messages::response::render_response(response, context),
+            Self::Responses => responses::response::render_response(response, context),
         }
     }
 
     /// An encoder for one stream.
     pub fn encoder(self, context: ReplyContext) -> Box<dyn Encoder> {
-        match self {
-            Self::ChatCompletions => Box::new(chat_completions::events::encoder(context)),
-            Self::Messages => Box::new(messages::events::encoder(context)),
-        }
+        let told = context.clone();
+        let inner: Box<dyn Encoder> = match self {
+            Self::ChatCompletions => Box::new(chat_completions::events::encoder(told)),
+            Self::Messages => Box::new(messages::events::encoder(told)),
+            Self::Responses => Box::new(responses::events::encoder(told)),
+        };
+        toolbox::Restored::around(inner, &context)
     }
 
     /// Renders a failure as a whole reply.
@@ -79,6 +95,7 @@ impl Dialect {
         match self {
             Self::ChatCompletions => chat_completions::errors::render_error(failure, request_id),
             Self::Messages => messages::errors::render_error(failure, request_id),
+            Self::Responses => responses::errors::render_error(failure, request_id),
         }
     }
 
@@ -89,13 +106,28 @@ impl Dialect {
                 chat_completions::errors::render_stream_error(failure, request_id)
             }
             Self::Messages => messages::errors::render_stream_error(failure, request_id),
+            Self::Responses => responses::errors::render_stream_error(failure, request_id),
+        }
+    }
+
+    /// Renders a failure inside a stream whose events were forwarded. `trail` is the data of the first and of the last of
+    /// them, by which some wires go on.
+    pub fn render_break(
+        self,
+        failure: &Failure,
+        request_id: &str,
+        trail: Option<(&[u8], &[u8])>,
+    ) -> Vec<u8> {
+        match self {
+            Self::Responses => responses::errors::render_break(failure, request_id, trail),
+            _ => self.render_stream_error(failure, request_id),
         }
     }
 
     /// Bytes that keep an idle stream alive and mean nothing.
     pub fn keep_alive(self) -> &'static [u8] {
         match self {
-            Self::ChatCompletions => b": keep-alive\n\n",
+            Self::ChatCompletions | Self::Responses => b": keep-alive\n\n",
             Self::Messages => b"event: ping\ndata: {\"type\": \"ping\"}\n\n",
         }
     }
@@ -109,6 +141,8 @@ pub enum ChatWire {
     Completions(chat_completions::Quirks),
     /// Anthropic Messages.
     Messages(messages::Quirks),
+    /// OpenAI Responses.
+    Responses(responses::Quirks),
 }
 
 impl ChatWire {
@@ -117,6 +151,7 @@ impl ChatWire {
         match self {
             Self::Completions(_) => Dialect::ChatCompletions,
             Self::Messages(_) => Dialect::Messages,
+            Self::Responses(_) => Dialect::Responses,
         }
     }
 
@@ -129,11 +164,47 @@ impl ChatWire {
         request: &ChatRequest,
         target: Target<'_>,
     ) -> Result<Rendered, Failure> {
-        match self {
+        let own = request.dialect == self.dialect().name();
+        if let Some(field) = request.bound.as_deref().filter(|_| !own) {
+            return Err(bound(field));
+        }
+        let (request, mut losses) = toolbox::flatten(request, self.takes_tools());
+        let mut rendered = match self {
             Self::Completions(quirks) => {
-                chat_completions::request::render_request(request, target, quirks)
+                chat_completions::request::render_request(&request, target, quirks)
             }
-            Self::Messages(quirks) => messages::request::render_request(request, target, quirks),
+            Self::Messages(quirks) => messages::request::render_request(&request, target, quirks),
+            Self::Responses(quirks) => responses::request::render_request(&request, target, quirks),
+        }?;
+        losses.append(&mut rendered.losses);
+        rendered.losses = losses;
+        Ok(rendered)
+    }
+
+    /// The forms of tools that the service takes.
+    fn takes_tools(&self) -> Takes {
+        match self {
+            Self::Completions(quirks) => Takes {
+                groups: false,
+                free_text: quirks.request.custom_tools == CustomTools::Offered,
+            },
+            Self::Messages(_) => Takes {
+                groups: false,
+                free_text: false,
+            },
+            Self::Responses(quirks) => Takes {
+                groups: !quirks.refuses_tools.iter().any(|kind| kind == "namespace"),
+                free_text: !quirks.refuses_tools.iter().any(|kind| kind == "custom"),
+            },
+        }
+    }
+
+    /// True where the service takes a body of this dialect as it is. Where it does not, the request must be rendered for
+    /// it as if it were of another dialect.
+    pub fn takes(&self, head: &Head, body: &Bytes) -> bool {
+        match self {
+            Self::Completions(_) | Self::Messages(_) => true,
+            Self::Responses(quirks) => responses::edits::takes(head, body, quirks),
         }
     }
 
@@ -152,6 +223,7 @@ impl ChatWire {
                 chat_completions::edits::edit_request(head, body, target, quirks)
             }
             Self::Messages(quirks) => messages::edits::edit_request(head, body, target, quirks),
+            Self::Responses(quirks) => responses::edits::edit_request(head, body, target, quirks),
         }
     }
 
@@ -161,7 +233,7 @@ impl ChatWire {
     /// The wire has no such operation (kind `Unsupported`), or the body is not the one `head` was read from.
     pub fn edit_count(&self, head: &Head, body: &Bytes, model: &str) -> Result<Rendered, Failure> {
         match self {
-            Self::Completions(_) => Err(Failure::gateway(
+            Self::Completions(_) | Self::Responses(_) => Err(Failure::gateway(
                 FailureKind::Unsupported,
                 "this wire counts no tokens before a request",
             )),
@@ -203,6 +275,8 @@ impl ChatWire {
                     keys,
                 ))
             }
+            // Every event has a number of its own, so no frame has the envelope of the one before.
+            Self::Responses(quirks) => Box::new(Paired::new(responses::events::decoder(quirks))),
         }
     }
 
@@ -210,7 +284,7 @@ impl ChatWire {
     pub fn relay(&self, frame: &Frame, usage_added: bool) -> Relayed {
         match self {
             Self::Completions(_) => chat_completions::edits::relay(frame, usage_added),
-            Self::Messages(_) => Relayed::AsIs,
+            Self::Messages(_) | Self::Responses(_) => Relayed::AsIs,
         }
     }
 
@@ -220,6 +294,7 @@ impl ChatWire {
         match self {
             Self::Completions(quirks) => chat_completions::response::parse_response(body, quirks),
             Self::Messages(quirks) => messages::response::parse_response(body, quirks),
+            Self::Responses(quirks) => responses::response::parse_response(body, quirks),
         }
     }
 
@@ -228,7 +303,7 @@ impl ChatWire {
     pub fn outline(&self, body: &[u8]) -> Option<Usage> {
         match self {
             Self::Completions(_) => chat_completions::outline::outline(body),
-            Self::Messages(_) => None,
+            Self::Messages(_) | Self::Responses(_) => None,
         }
     }
 
@@ -244,6 +319,16 @@ impl ChatWire {
                 chat_completions::errors::parse_error(status, header, body, quirks)
             }
             Self::Messages(quirks) => messages::errors::parse_error(status, header, body, quirks),
+            Self::Responses(_) => responses::errors::parse_error(status, header, body),
         }
     }
+}
+
+/// The request asks for what only a service of its own dialect holds: another target may be one.
+fn bound(field: &str) -> Failure {
+    let why = format!("`{field}` names what only a service of the same wire can hold");
+    let mut failure = Failure::gateway(FailureKind::Unsupported, why);
+    failure.param = Some(field.to_owned());
+    failure.retry = Retry::NextTarget;
+    failure
 }

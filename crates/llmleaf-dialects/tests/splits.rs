@@ -13,7 +13,9 @@
 #![expect(clippy::expect_used, reason = "a test that cannot go on has failed")]
 
 use bytes::Bytes;
-use llmleaf_dialects::{ChatWire, Dialect, Frame, ReplyContext, chat_completions, messages};
+use llmleaf_dialects::{
+    ChatWire, Dialect, Frame, ReplyContext, chat_completions, messages, responses,
+};
 use llmleaf_framing::{SseFramer, SseLimits};
 use llmleaf_model::Event;
 use llmleaf_testkit::recordings::{Recording, boundaries, load_where};
@@ -30,6 +32,18 @@ fn streams() -> Option<Vec<Recording>> {
     })?;
     assert!(found.len() >= LEAST, "only {} streams", found.len());
     Some(found)
+}
+
+/// Streams of the Responses wire, but for those that hold whole images: their frames are cut as all others are, so they
+/// are only read.
+fn responses_streams() -> Vec<Recording> {
+    const LONGEST: usize = 200_000;
+    let found = load_where("streams of openai-responses", |one| {
+        one.stream && one.wire == "openai-responses"
+    });
+    let mut found = found.unwrap_or_default();
+    found.retain(|one| one.body.text().is_some_and(|text| text.len() < LONGEST));
+    found
 }
 
 fn text(recording: &Recording) -> Bytes {
@@ -91,15 +105,17 @@ fn encoded(dialect: Dialect, events: &[Event]) -> Vec<u8> {
 fn wire(recording: &Recording) -> ChatWire {
     match recording.wire.as_str() {
         "anthropic-messages" => ChatWire::Messages(messages::Quirks::REFERENCE),
+        "openai-responses" => ChatWire::Responses(responses::Quirks::REFERENCE),
         _ => ChatWire::Completions(chat_completions::Quirks::REFERENCE),
     }
 }
 
 #[test]
 fn one_byte_at_a_time_says_the_same() {
-    let Some(streams) = streams() else {
+    let Some(mut streams) = streams() else {
         return;
     };
+    streams.extend(responses_streams());
     let mut bytes = 0;
     for recording in &streams {
         let whole = text(recording);
@@ -112,7 +128,11 @@ fn one_byte_at_a_time_says_the_same() {
         let (a, b) = (events(&wire, &expected), events(&wire, &single));
         assert_eq!(a, b, "{}", recording.id);
         assert!(a.last().is_some_and(Event::is_terminal), "{}", recording.id);
-        for dialect in [Dialect::ChatCompletions, Dialect::Messages] {
+        for dialect in [
+            Dialect::ChatCompletions,
+            Dialect::Messages,
+            Dialect::Responses,
+        ] {
             let (a, b) = (encoded(dialect, &a), encoded(dialect, &b));
             assert_eq!(a, b, "{}", recording.id);
         }

@@ -320,7 +320,8 @@ fn prepare(
         model: &candidate.model,
         stream,
     };
-    let same = wire.dialect() == run.job.dialect;
+    // What the service refuses in its own dialect is said in a way that it takes.
+    let same = wire.dialect() == run.job.dialect && wire.takes(&run.job.head, &run.job.body);
     let rendered = if same {
         wire.edit_request(&run.job.head, &run.job.body, target)?
     } else {

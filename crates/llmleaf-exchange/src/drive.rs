@@ -134,6 +134,7 @@ impl Run {
                 .and_then(|c| c.reasoning.as_ref())
                 .and_then(|r| r.hidden)
                 .unwrap_or_default(),
+            request: self.canonical.clone(),
         }
     }
 

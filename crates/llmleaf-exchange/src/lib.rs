@@ -29,4 +29,4 @@ pub use job::{Job, Operation};
 pub use ledger::{Grade, Ledger, Outcome, UsageRecord};
 pub use node::{LossPolicy, Node, RouteSettings, Shared, Tuning};
 pub use outlet::{Aborted, Exchange, ReplyHead};
-pub use upstream::{Upstream, UpstreamError, UpstreamSpec, UpstreamStreaming};
+pub use upstream::{ChatApi, Upstream, UpstreamError, UpstreamSpec, UpstreamStreaming};

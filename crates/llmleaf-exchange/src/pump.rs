@@ -119,6 +119,8 @@ pub(crate) struct Pump {
     /// Bytes for the consumer that wait for the commit point.
     held: Vec<u8>,
     grammar: Grammar,
+    /// Data of the first and of the last event that was forwarded.
+    trail: Option<(bytes::Bytes, bytes::Bytes)>,
     pub meter: Meter,
 }
 
@@ -132,6 +134,7 @@ impl Pump {
             events: Vec::new(),
             held: Vec::new(),
             grammar: Grammar::new(),
+            trail: None,
             meter: Meter::default(),
         }
     }
@@ -187,6 +190,12 @@ impl Pump {
                 && !(self.meter.committed && passes(&broken.failure))
             {
                 return seen;
+            }
+            if frame.has_data {
+                match &mut self.trail {
+                    Some((_, last)) => last.clone_from(&frame.data),
+                    None => self.trail = Some((frame.data.clone(), frame.data.clone())),
+                }
             }
             match &relayed {
                 Relayed::AsIs => self.sink(&frame.raw, out),
@@ -273,7 +282,11 @@ impl Pump {
                 encoder.encode(&Event::Error(Box::new(failure.clone())), &mut bytes);
                 out.write(&bytes);
             }
-            _ => out.write(&dialect.render_stream_error(failure, request_id)),
+            _ => {
+                let trail = self.trail.as_ref();
+                let trail = trail.map(|(first, last)| (&first[..], &last[..]));
+                out.write(&dialect.render_break(failure, request_id, trail));
+            }
         }
     }
 

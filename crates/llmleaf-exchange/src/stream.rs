@@ -26,8 +26,10 @@ const CHUNKS_PER_TURN: u32 = 256;
 /// a connection whose body was read to its end can be used again.
 const LINGER: Duration = Duration::from_millis(100);
 
-/// How events reach a consumer of another dialect than the provider's.
-pub(crate) fn mode_across(run: &Run) -> Mode {
+/// How events reach a consumer to whom the provider's own frames cannot go.
+pub(crate) fn mode_across(run: &mut Run) -> Mode {
+    // What was forwarded as it came was not parsed; some of it is repeated, or decides what is told.
+    let _ = run.canonical();
     if run.job.head.stream {
         Mode::Encode(run.job.dialect.encoder(run.reply_context()))
     } else {

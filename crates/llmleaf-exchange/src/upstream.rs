@@ -24,6 +24,16 @@ pub enum UpstreamStreaming {
     Never,
 }
 
+/// Which of a provider's wires its chat goes over.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ChatApi {
+    /// The consumer's own dialect where the provider speaks it, else the provider's first.
+    #[default]
+    Auto,
+    /// This one, where the provider speaks it.
+    Only(Dialect),
+}
+
 /// What configuration says of a provider.
 #[derive(Debug)]
 pub struct UpstreamSpec<'a> {
@@ -39,8 +49,12 @@ pub struct UpstreamSpec<'a> {
     pub settings: &'a [(&'static str, &'a str)],
     /// API version for paths that carry one.
     pub api_version: Option<&'a str>,
+    /// The same for the Responses wire.
+    pub responses_api_version: Option<&'a str>,
     /// Whether calls stream.
     pub streaming: UpstreamStreaming,
+    /// Which wire chat goes over.
+    pub chat_api: ChatApi,
     /// Index of the pool its connections come from.
     pub pool: usize,
 }
@@ -70,9 +84,11 @@ pub struct Upstream {
     pub pool: usize,
     /// Whether calls stream.
     pub streaming: UpstreamStreaming,
+    chat_api: ChatApi,
     origin: Option<Arc<Origin>>,
     base_path: String,
     api_version: Option<String>,
+    responses_api_version: Option<String>,
     /// Sent with every request, the credential among them (marked sensitive).
     headers: HeaderMap,
 }
@@ -100,22 +116,31 @@ impl Upstream {
             row: spec.row,
             pool: spec.pool,
             streaming: spec.streaming,
+            chat_api: spec.chat_api,
             origin,
             base_path,
             api_version: spec.api_version.map(str::to_owned),
+            responses_api_version: spec.responses_api_version.map(str::to_owned),
             headers: headers(spec)?,
         })
     }
 
-    /// The chat to use for a consumer: its own dialect where the provider speaks it, else the preferred wire.
+    /// The chat to use for a consumer: by configuration, else its own dialect where the provider speaks it, else the
+    /// preferred wire.
     pub fn chat(&self, consumer: Dialect) -> Option<&'static Chat> {
-        let own = |chat: &&Chat| matches!(chat, Chat::Wire(wire, _) if wire.dialect() == consumer);
-        self.row
-            .speaks
-            .chat
-            .iter()
-            .find(own)
-            .or_else(|| self.row.speaks.chat.first())
+        let chats = self.row.speaks.chat;
+        let speaking = |dialect: Dialect| {
+            let speaks =
+                |chat: &&Chat| matches!(chat, Chat::Wire(wire, _) if wire.dialect() == dialect);
+            chats.iter().find(speaks)
+        };
+        let asked = match self.chat_api {
+            ChatApi::Only(dialect) => speaking(dialect),
+            ChatApi::Auto => None,
+        };
+        asked
+            .or_else(|| speaking(consumer))
+            .or_else(|| chats.first())
     }
 
     /// Where requests go.
@@ -125,7 +150,11 @@ impl Upstream {
 
     /// Path and query of an operation for a model.
     pub fn path(&self, path: Path, model: &str) -> String {
-        path.below(&self.base_path, model, self.api_version.as_deref())
+        let version = match path {
+            Path::Resource(_) => &self.responses_api_version,
+            Path::Fixed(_) | Path::Deployment(_) => &self.api_version,
+        };
+        path.below(&self.base_path, model, version.as_deref())
     }
 
     /// A request to this provider, without a body. Built from the row and the configuration alone; `forwarded` are

@@ -44,6 +44,12 @@ pub struct ChatRequest {
     pub store: Option<bool>,
     /// A response of the provider that this one continues.
     pub previous_response_id: Option<String>,
+    /// The consumer wants the opaque artefacts of reasoning in the answer, to send them back. Dialects that always have
+    /// them leave it unset.
+    pub artefacts: bool,
+    /// A field that only a service of the request's own dialect can honour, and without which something else would be
+    /// asked (a conversation that the service holds, a stored prompt): no other dialect may render the request.
+    pub bound: Option<String>,
     /// Fields that the dialect's reading does not name.
     pub rest: Rest,
 }
@@ -71,6 +77,8 @@ impl ChatRequest {
             cache: None,
             store: None,
             previous_response_id: None,
+            artefacts: false,
+            bound: None,
             rest: Rest::default(),
         }
     }

@@ -75,6 +75,9 @@ pub enum Path {
     /// The model is part of the path, `/openai/deployments/{model}` + this + `?api-version=…`, unless the base URL
     /// already names an API version (`…/v1`); then `base` + this.
     Deployment(&'static str),
+    /// The model stands in the body, the API version in the query: `/openai` + this + `?api-version=…`, unless the base URL
+    /// already names an API version (`…/v1`); then `base` + this.
+    Resource(&'static str),
 }
 
 impl Provider {
@@ -115,7 +118,12 @@ impl Path {
     pub fn below(self, base: &str, model: &str, api_version: Option<&str>) -> String {
         match self {
             Self::Fixed(path) => join(base, path),
-            Self::Deployment(path) if is_versioned(base) => join(base, path),
+            Self::Deployment(path) | Self::Resource(path) if is_versioned(base) => join(base, path),
+            Self::Resource(path) => {
+                let version = encode(api_version.unwrap_or(RESPONSES_API_VERSION));
+                let base = base.strip_suffix("/openai").unwrap_or(base);
+                format!("{base}/openai{path}?api-version={version}")
+            }
             Self::Deployment(path) => {
                 let version = api_version.unwrap_or(DEFAULT_API_VERSION);
                 let (model, version) = (encode(model), encode(version));
@@ -129,6 +137,10 @@ impl Path {
 /// The newest dated API version of deployment-scoped chat. Source: Microsoft Learn, "Azure OpenAI in Azure AI Foundry
 /// Models API lifecycle", latest GA data-plane version, read 2026-11.
 const DEFAULT_API_VERSION: &str = "2024-10-21";
+
+/// The dated API version of responses; there is no GA one, `…/openai/v1` takes its place. Source: Microsoft Learn, "Azure
+/// OpenAI Responses API", read 2026-11; recordings of 2025-11.
+const RESPONSES_API_VERSION: &str = "2025-04-01-preview";
 
 fn join(base: &str, path: &str) -> String {
     let tail = base.rsplit('/').next().unwrap_or_default();
@@ -227,6 +239,18 @@ mod tests {
                 "",
                 "..",
                 "/openai/deployments/%2E%2E/chat/completions?api-version=2024-10-21",
+            ),
+            (
+                Path::Resource("/responses"),
+                "",
+                "gpt-4",
+                "/openai/responses?api-version=2025-04-01-preview",
+            ),
+            (
+                Path::Resource("/responses"),
+                "/openai/v1",
+                "gpt-4",
+                "/openai/v1/responses",
             ),
             (
                 Path::Deployment("/chat/completions"),

@@ -8,8 +8,8 @@ use llmleaf_auth::{
 use llmleaf_config::{Config, Timeouts};
 use llmleaf_dialects::Dialect;
 use llmleaf_exchange::{
-    Ledger, LossPolicy, RouteSettings, Shared, Tuning, Upstream, UpstreamError, UpstreamSpec,
-    UpstreamStreaming,
+    ChatApi, Ledger, LossPolicy, RouteSettings, Shared, Tuning, Upstream, UpstreamError,
+    UpstreamSpec, UpstreamStreaming,
 };
 use llmleaf_route::{Clocks, Route, RouteTable, TableError};
 use llmleaf_transport::{TlsConfig, TlsError};
@@ -155,12 +155,18 @@ fn upstreams(config: &Config) -> Result<(Vec<Upstream>, Vec<TlsConfig>), BuildEr
             credential: provider.credential.as_ref().map(|c| c.expose()),
             settings: &settings,
             api_version: provider.settings.api_version.as_deref(),
+            responses_api_version: provider.settings.responses_api_version.as_deref(),
             streaming: match provider.settings.upstream_streaming {
                 llmleaf_config::UpstreamStreaming::WhenRequested => {
                     UpstreamStreaming::WhenRequested
                 }
                 llmleaf_config::UpstreamStreaming::Always => UpstreamStreaming::Always,
                 llmleaf_config::UpstreamStreaming::Never => UpstreamStreaming::Never,
+            },
+            chat_api: match provider.settings.chat_api {
+                llmleaf_config::ChatApi::Auto => ChatApi::Auto,
+                llmleaf_config::ChatApi::ChatCompletions => ChatApi::Only(Dialect::ChatCompletions),
+                llmleaf_config::ChatApi::Responses => ChatApi::Only(Dialect::Responses),
             },
             pool,
         })?);

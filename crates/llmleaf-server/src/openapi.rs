@@ -120,6 +120,10 @@ fn vendor(endpoint: &Endpoint) -> Option<Vendor> {
             reference: "https://platform.openai.com/docs/api-reference/chat/create",
             required: &["model", "messages"],
         },
+        (Dialect::Responses, Chat | CountTokens) => Vendor {
+            reference: "https://platform.openai.com/docs/api-reference/responses/create",
+            required: &["model"],
+        },
         (Dialect::Messages, Chat) => Vendor {
             reference: "https://docs.claude.com/en/api/messages",
             required: &["model", "messages", "max_tokens"],
@@ -309,7 +313,7 @@ fn error_schema(endpoint: &Endpoint) -> Value {
     );
     match (endpoint.operation, endpoint.dialect) {
         (Operation::Models | Operation::Model, _) => json!({"anyOf": [openai, anthropic]}),
-        (_, Dialect::ChatCompletions) => openai,
+        (_, Dialect::ChatCompletions | Dialect::Responses) => openai,
         (_, Dialect::Messages) => anthropic,
     }
 }

@@ -14,7 +14,13 @@ const PREFIXES: &[(&str, Option<Dialect>)] = &[
 ];
 
 /// Paths that stand below `/v1` and are often asked for without it.
-const VERSIONED: &[&str] = &["/chat/completions", "/messages", "/models", "/openapi.json"];
+const VERSIONED: &[&str] = &[
+    "/chat/completions",
+    "/responses",
+    "/messages",
+    "/models",
+    "/openapi.json",
+];
 
 /// A path in the registry's spelling, and the dialect that the caller surely speaks.
 #[derive(Debug, PartialEq, Eq)]
@@ -64,6 +70,7 @@ pub fn canonical(path: &str) -> Canonical<'_> {
     let dialect = match dialect {
         _ if path.starts_with("/v1/messages") => Dialect::Messages,
         _ if path.starts_with("/v1/chat/") => Dialect::ChatCompletions,
+        _ if path.starts_with("/v1/responses") => Dialect::Responses,
         Some(dialect) => dialect,
         None => Dialect::ChatCompletions,
     };
@@ -92,7 +99,7 @@ fn squeezed(path: &str) -> Cow<'_, str> {
 pub fn hint(path: &str) -> &'static str {
     match path {
         p if p.contains("responses") => {
-            "the Responses API is not served by this version; use /v1/chat/completions"
+            "did you mean POST /v1/responses? Earlier responses cannot be asked for"
         }
         p if p.contains("embeddings") => "embeddings are not served by this version",
         p if p.contains("completions") => "did you mean /v1/chat/completions?",
@@ -150,6 +157,8 @@ mod tests {
             ),
             ("/anthropic/v1/messages", "/v1/messages", Dialect::Messages),
             ("/messages", "/v1/messages", Dialect::Messages),
+            ("/responses", "/v1/responses", Dialect::Responses),
+            ("/openai/responses", "/v1/responses", Dialect::Responses),
             (
                 "/v1/messages/count_tokens",
                 "/v1/messages/count_tokens",

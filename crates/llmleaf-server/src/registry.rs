@@ -123,6 +123,12 @@ pub static ENDPOINTS: &[Endpoint] = &[
         "Chat completions, whole or streamed, with routing extensions.",
     ),
     post(
+        "/v1/responses",
+        CHAT,
+        Dialect::Responses,
+        "Responses, whole or streamed.",
+    ),
+    post(
         "/v1/messages",
         CHAT,
         Dialect::Messages,

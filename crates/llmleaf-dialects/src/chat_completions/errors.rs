@@ -68,7 +68,7 @@ pub(super) fn in_chunk(chunk: &Chunk<'_>, text: &str) -> Option<Failure> {
 }
 
 /// Reads an error that came inside a stream, or inside a body of good status.
-pub(super) fn in_band(text: &str) -> Failure {
+pub(crate) fn in_band(text: &str) -> Failure {
     let said = Said::read(text);
     let mut failure = failure(&said, said.status, text);
     failure.body = Some(Bytes::copy_from_slice(text.as_bytes()));

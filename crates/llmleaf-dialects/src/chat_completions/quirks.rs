@@ -40,6 +40,18 @@ pub struct RequestQuirks {
     pub cache_control: bool,
     /// It takes documents as `file` parts.
     pub files: bool,
+    /// Tools of free text (`type: "custom"`).
+    pub custom_tools: CustomTools,
+}
+
+/// Whether there are tools of free text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CustomTools {
+    /// The service takes them.
+    Offered,
+    /// They go as functions of one text, and come back as what they were.
+    AsFunctions,
 }
 
 /// Field of the output cap.
@@ -183,6 +195,7 @@ impl RequestQuirks {
         extended: false,
         cache_control: false,
         files: true,
+        custom_tools: CustomTools::Offered,
     };
 }
 

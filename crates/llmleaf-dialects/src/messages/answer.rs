@@ -288,9 +288,9 @@ impl Ending {
 pub(super) fn sealed_call(artefact: &Artefact, id: &str) -> String {
     Sealed {
         artefact: Some(artefact.clone()),
-        form: ReasoningForm::Full,
         call: true,
         id: Some(id.to_owned()),
+        ..Sealed::default()
     }
     .seal()
 }
@@ -299,8 +299,8 @@ fn sealed(artefact: Option<Artefact>, id: Option<&str>, form: ReasoningForm) -> 
     Sealed {
         artefact,
         form,
-        call: false,
         id: id.map(str::to_owned),
+        ..Sealed::default()
     }
     .seal()
 }

@@ -30,7 +30,15 @@ pub fn hold(dialect: Dialect, choice: u8, body: &[u8]) {
 }
 
 /// Names under which something comes from outside as it is.
-const PASSED: &[&str] = &["input", "arguments", "logprobs", "citations", "content"];
+const PASSED: &[&str] = &[
+    "input",
+    "arguments",
+    "logprobs",
+    "citations",
+    "annotations",
+    "content",
+    "usage",
+];
 
 /// A response told to a consumer is JSON, and reads back with the same words.
 pub fn rendered(response: &Response, choice: u8, doubles: bool) {
@@ -54,7 +62,7 @@ pub fn rendered(response: &Response, choice: u8, doubles: bool) {
         let Some(again) = streams::collect(&events) else {
             // An answer without choices is nothing that this wire can say.
             assert!(
-                response.choices.is_empty(),
+                response.choices.is_empty() && to != Dialect::Responses,
                 "{response:?}\nbecame {events:?}\nby {}",
                 String::from_utf8_lossy(&reply.body)
             );
@@ -62,7 +70,7 @@ pub fn rendered(response: &Response, choice: u8, doubles: bool) {
         };
         let answers = match to {
             Dialect::ChatCompletions => response.choices.len(),
-            Dialect::Messages => 1,
+            Dialect::Messages | Dialect::Responses => 1.min(response.choices.len()),
         };
         for at in 0..answers {
             assert_eq!(

@@ -1,4 +1,4 @@
-//! Any bytes, read as a consumer's request, and what was read, rendered for providers of both wires.
+//! Any bytes, read as a consumer's request, and what was read, rendered for providers of all wires.
 
 use crate::{json, wires};
 use llmleaf_dialects::chat_completions::quirks::{ReasoningEcho, ReasoningRequest};
@@ -90,8 +90,10 @@ fn same(dialect: Dialect, text: &str, request: &ChatRequest) {
 
 /// A service of the dialect that takes what this request says.
 fn fitting(dialect: Dialect, text: &str) -> ChatWire {
-    if dialect == Dialect::Messages {
-        return wires::reference(dialect);
+    match dialect {
+        Dialect::Messages => return wires::reference(dialect),
+        Dialect::Responses => return wires::holder(),
+        Dialect::ChatCompletions => {}
     }
     let fields = json::fields(text.as_bytes());
     let has = |name: &str| fields.iter().any(|(n, v)| n == name && v.get() != "null");

@@ -194,6 +194,8 @@ const PASSED: &[&str] = &[
     "arguments",
     "logprobs",
     "citation",
+    "annotation",
+    "annotations",
     "content_block",
 ];
 const ANYTHING: &[&str] = &[
@@ -203,6 +205,11 @@ const ANYTHING: &[&str] = &[
     "usage",
     "content_block",
     "error",
+    "response",
+    "item",
+    "part",
+    "annotation",
+    "logprobs",
 ];
 
 fn has_unknown(events: &[Event]) -> bool {

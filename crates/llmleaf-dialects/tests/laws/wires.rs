@@ -2,11 +2,16 @@
 
 use llmleaf_dialects::chat_completions::quirks as chat;
 use llmleaf_dialects::messages::quirks as messages;
+use llmleaf_dialects::responses::quirks as responses;
 use llmleaf_dialects::{ChatWire, Decoder, Dialect, ReplyContext};
 use std::borrow::Cow;
 
-/// Both consumer ends.
-pub const DIALECTS: [Dialect; 2] = [Dialect::ChatCompletions, Dialect::Messages];
+/// All consumer ends.
+pub const DIALECTS: [Dialect; 3] = [
+    Dialect::ChatCompletions,
+    Dialect::Messages,
+    Dialect::Responses,
+];
 
 const FAMILIES: &[Cow<'static, str>] = &[
     Cow::Borrowed("anthropic-claude-v1"),
@@ -21,6 +26,7 @@ pub fn reference(dialect: Dialect) -> ChatWire {
     match dialect {
         Dialect::ChatCompletions => ChatWire::Completions(chat::Quirks::REFERENCE),
         Dialect::Messages => ChatWire::Messages(messages::Quirks::REFERENCE),
+        Dialect::Responses => ChatWire::Responses(responses::Quirks::REFERENCE),
     }
 }
 
@@ -31,6 +37,9 @@ pub fn whole_decoder(wire: &ChatWire) -> Box<dyn Decoder> {
             Box::new(llmleaf_dialects::chat_completions::events::decoder(quirks))
         }
         ChatWire::Messages(quirks) => Box::new(llmleaf_dialects::messages::events::decoder(quirks)),
+        ChatWire::Responses(quirks) => {
+            Box::new(llmleaf_dialects::responses::events::decoder(quirks))
+        }
     }
 }
 
@@ -61,8 +70,25 @@ pub fn pick(dialect: Dialect, choice: u8) -> ChatWire {
             later_instructions: messages::LaterInstructions::InPlace,
             ..messages::Quirks::REFERENCE
         }),
+        (Dialect::Responses, 1) => ChatWire::Responses(responses::Quirks {
+            verifies: Cow::Borrowed(&[]),
+            refuses_tools: Cow::Borrowed(&[Cow::Borrowed("namespace"), Cow::Borrowed("custom")]),
+            unsupported: Cow::Borrowed(&[Cow::Borrowed("include"), Cow::Borrowed("metadata")]),
+            storage: responses::Storage::None,
+            names_family: false,
+        }),
+        (Dialect::Responses, 2) => holder(),
         (dialect, _) => reference(dialect),
     }
+}
+
+/// A service of the Responses wire that verifies what every family issues.
+pub fn holder() -> ChatWire {
+    ChatWire::Responses(responses::Quirks {
+        verifies: Cow::Borrowed(FAMILIES),
+        names_family: true,
+        ..responses::Quirks::REFERENCE
+    })
 }
 
 /// A service that takes everything that a request of its wire can say.
@@ -100,6 +126,7 @@ fn strict() -> chat::Quirks {
             extended: false,
             cache_control: false,
             files: false,
+            custom_tools: chat::CustomTools::AsFunctions,
         },
         stream: chat::StreamQuirks {
             end: chat::EndMarker::Finish,
@@ -122,5 +149,6 @@ pub fn context(choice: u8) -> ReplyContext {
         created: 7,
         stream_usage: choice & 0x10 != 0,
         hide_reasoning: choice & 0x20 != 0,
+        request: None,
     }
 }

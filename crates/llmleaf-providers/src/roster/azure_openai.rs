@@ -1,7 +1,8 @@
 //! Azure OpenAI: deployments are part of the path, the key has a header of its own.
 
 use crate::{Auth, Chat, Path, Provider, Speaks};
-use llmleaf_dialects::{ChatWire, chat_completions::Quirks};
+use llmleaf_dialects::{ChatWire, chat_completions::Quirks, responses};
+use std::borrow::Cow;
 
 /// The row.
 pub static PROVIDER: Provider = Provider {
@@ -11,12 +12,21 @@ pub static PROVIDER: Provider = Provider {
     auth: Auth::Header("api-key"),
     credential_env: Some("AZURE_OPENAI_API_KEY"),
     speaks: Speaks {
-        chat: &[Chat::Wire(
-            ChatWire::Completions(Quirks::REFERENCE),
-            Path::Deployment("/chat/completions"),
-        )],
+        chat: &[
+            Chat::Wire(
+                ChatWire::Completions(Quirks::REFERENCE),
+                Path::Deployment("/chat/completions"),
+            ),
+            Chat::Wire(ChatWire::Responses(RESPONSES), Path::Resource("/responses")),
+        ],
         ..Speaks::NOTHING
     },
     source: "Microsoft Learn, Azure OpenAI REST reference, 2026-11",
     ..Provider::TEMPLATE
+};
+
+const RESPONSES: responses::Quirks = responses::Quirks {
+    // Its keys are its own: the family's name is that of OpenRouter's ReasoningFormat.
+    verifies: Cow::Borrowed(&[Cow::Borrowed("azure-openai-responses-v1")]),
+    ..responses::Quirks::REFERENCE
 };

@@ -9,6 +9,7 @@ use llmleaf_dialects::{
         Quirks,
         quirks::{ReasoningEcho, ReasoningQuirks, RequestQuirks},
     },
+    responses::{self, quirks::Storage},
 };
 use std::borrow::Cow;
 
@@ -19,10 +20,13 @@ pub static PROVIDER: Provider = Provider {
     base_url: Some("https://api.groq.com/openai/v1"),
     credential_env: Some("GROQ_API_KEY"),
     speaks: Speaks {
-        chat: &[Chat::Wire(
-            ChatWire::Completions(QUIRKS),
-            Path::Fixed("/chat/completions"),
-        )],
+        chat: &[
+            Chat::Wire(
+                ChatWire::Completions(QUIRKS),
+                Path::Fixed("/chat/completions"),
+            ),
+            Chat::Wire(ChatWire::Responses(RESPONSES), Path::Fixed("/responses")),
+        ],
         ..Speaks::NOTHING
     },
     source: "console.groq.com/docs/openai, 2026-11; Groq OpenAPI document 2.1, 2026-08",
@@ -47,4 +51,10 @@ const QUIRKS: Quirks = Quirks {
         ..ReasoningQuirks::REFERENCE
     },
     ..Quirks::REFERENCE
+};
+
+const RESPONSES: responses::Quirks = responses::Quirks {
+    // "doesn't support stateful conversations yet": console.groq.com/docs/responses-api, 2026-11.
+    storage: Storage::None,
+    ..responses::Quirks::REFERENCE
 };

@@ -1,7 +1,7 @@
-//! OpenAI: the reference wire itself.
+//! OpenAI: the reference of two wires.
 
 use crate::{Chat, Path, Provider, Speaks};
-use llmleaf_dialects::{ChatWire, chat_completions::Quirks};
+use llmleaf_dialects::{ChatWire, chat_completions::Quirks, responses};
 
 /// The row.
 pub static PROVIDER: Provider = Provider {
@@ -10,10 +10,16 @@ pub static PROVIDER: Provider = Provider {
     base_url: Some("https://api.openai.com/v1"),
     credential_env: Some("OPENAI_API_KEY"),
     speaks: Speaks {
-        chat: &[Chat::Wire(
-            ChatWire::Completions(Quirks::REFERENCE),
-            Path::Fixed("/chat/completions"),
-        )],
+        chat: &[
+            Chat::Wire(
+                ChatWire::Completions(Quirks::REFERENCE),
+                Path::Fixed("/chat/completions"),
+            ),
+            Chat::Wire(
+                ChatWire::Responses(responses::Quirks::REFERENCE),
+                Path::Fixed("/responses"),
+            ),
+        ],
         ..Speaks::NOTHING
     },
     setting_headers: &[("organization", "openai-organization")],

@@ -11,6 +11,7 @@ use llmleaf_dialects::{
         quirks::{ReasoningEcho, ReasoningQuirks, ReasoningRequest, RequestQuirks},
     },
     messages,
+    responses::{self, quirks::Storage},
 };
 use std::borrow::Cow;
 
@@ -30,6 +31,7 @@ pub static PROVIDER: Provider = Provider {
                 ChatWire::Messages(messages::Quirks::REFERENCE),
                 Path::Fixed("/messages"),
             ),
+            Chat::Wire(ChatWire::Responses(RESPONSES), Path::Fixed("/responses")),
         ],
         ..Speaks::NOTHING
     },
@@ -55,16 +57,27 @@ const QUIRKS: Quirks = Quirks {
     reasoning: ReasoningQuirks {
         request: ReasoningRequest::Object,
         echo: ReasoningEcho::Details,
-        verifies: Cow::Borrowed(&[
-            Cow::Borrowed("openai-responses-v1"),
-            Cow::Borrowed("azure-openai-responses-v1"),
-            Cow::Borrowed("bedrock-openai-responses-v1"),
-            Cow::Borrowed("bedrock-xai-responses-v1"),
-            Cow::Borrowed("xai-responses-v1"),
-            Cow::Borrowed("meta-responses-v1"),
-            Cow::Borrowed("anthropic-claude-v1"),
-            Cow::Borrowed("google-gemini-v1"),
-        ]),
+        verifies: Cow::Borrowed(FAMILIES),
     },
     ..Quirks::REFERENCE
+};
+
+const FAMILIES: &[Cow<'static, str>] = &[
+    Cow::Borrowed("openai-responses-v1"),
+    Cow::Borrowed("azure-openai-responses-v1"),
+    Cow::Borrowed("bedrock-openai-responses-v1"),
+    Cow::Borrowed("bedrock-xai-responses-v1"),
+    Cow::Borrowed("xai-responses-v1"),
+    Cow::Borrowed("meta-responses-v1"),
+    Cow::Borrowed("anthropic-claude-v1"),
+    Cow::Borrowed("google-gemini-v1"),
+];
+
+const RESPONSES: responses::Quirks = responses::Quirks {
+    verifies: Cow::Borrowed(FAMILIES),
+    // `format` and `signature` of ReasoningItem in the OpenAPI document; recorded with the former.
+    names_family: true,
+    // "This API is stateless": openrouter.ai/docs/api-reference/responses-api, 2026-11.
+    storage: Storage::None,
+    ..responses::Quirks::REFERENCE
 };

@@ -1,7 +1,8 @@
 //! xAI. Its documentation calls chat completions deprecated in favour of responses (2026-11); they work.
 
 use crate::{Chat, Path, Provider, Speaks};
-use llmleaf_dialects::{ChatWire, chat_completions::Quirks};
+use llmleaf_dialects::{ChatWire, chat_completions::Quirks, responses};
+use std::borrow::Cow;
 
 /// The row.
 pub static PROVIDER: Provider = Provider {
@@ -11,12 +12,22 @@ pub static PROVIDER: Provider = Provider {
     base_url: Some("https://api.x.ai/v1"),
     credential_env: Some("XAI_API_KEY"),
     speaks: Speaks {
-        chat: &[Chat::Wire(
-            ChatWire::Completions(Quirks::REFERENCE),
-            Path::Fixed("/chat/completions"),
-        )],
+        chat: &[
+            Chat::Wire(
+                ChatWire::Completions(Quirks::REFERENCE),
+                Path::Fixed("/chat/completions"),
+            ),
+            Chat::Wire(ChatWire::Responses(RESPONSES), Path::Fixed("/responses")),
+        ],
         ..Speaks::NOTHING
     },
     source: "docs.x.ai, 2026-11; recordings of api.x.ai",
     ..Provider::TEMPLATE
+};
+
+const RESPONSES: responses::Quirks = responses::Quirks {
+    verifies: Cow::Borrowed(&[Cow::Borrowed("xai-responses-v1")]),
+    // Agents' tools of free text are answered with 422 (reported by users of Codex with Grok, 2026-08 and 2026-09).
+    refuses_tools: Cow::Borrowed(&[Cow::Borrowed("custom"), Cow::Borrowed("namespace")]),
+    ..responses::Quirks::REFERENCE
 };

@@ -1,7 +1,7 @@
 //! A wire with one of its differences undone, for each of them.
 
 use llmleaf_dialects::ChatWire;
-use llmleaf_dialects::{chat_completions as completions, messages};
+use llmleaf_dialects::{chat_completions as completions, messages, responses};
 use std::borrow::Cow;
 
 /// Each difference from the reference: its name, and the wire without it. Entries of lists count one by one.
@@ -9,6 +9,7 @@ pub fn of(wire: &ChatWire) -> Vec<(String, ChatWire)> {
     match wire {
         ChatWire::Completions(quirks) => completions_resets(quirks),
         ChatWire::Messages(quirks) => messages_resets(quirks),
+        ChatWire::Responses(quirks) => responses_resets(quirks),
     }
 }
 
@@ -34,6 +35,7 @@ fn completions_resets(quirks: &completions::Quirks) -> Vec<(String, ChatWire)> {
         request.extended,
         request.cache_control,
         request.files,
+        request.custom_tools,
         stream.end,
         stream.usage,
         reasoning.request,
@@ -76,6 +78,36 @@ fn messages_resets(quirks: &messages::Quirks) -> Vec<(String, ChatWire)> {
         sampling,
         effort,
     );
+    out
+}
+
+fn responses_resets(quirks: &responses::Quirks) -> Vec<(String, ChatWire)> {
+    let reference = responses::Quirks::REFERENCE;
+    let mut out = Vec::new();
+    undo!(out, ChatWire::Responses, quirks, reference:
+        storage,
+        names_family,
+    );
+    for (at, name) in quirks.refuses_tools.iter().enumerate() {
+        let mut reset = quirks.clone();
+        reset.refuses_tools = without(&reset.refuses_tools, at);
+        let name = format!("responses refuses_tools {name}");
+        out.push((name, ChatWire::Responses(reset)));
+    }
+    for (at, name) in quirks.unsupported.iter().enumerate() {
+        let mut reset = quirks.clone();
+        reset.unsupported = without(&reset.unsupported, at);
+        let name = format!("responses unsupported {name}");
+        out.push((name, ChatWire::Responses(reset)));
+    }
+    if quirks.verifies != reference.verifies {
+        for (at, name) in quirks.verifies.iter().enumerate() {
+            let mut reset = quirks.clone();
+            reset.verifies = without(&reset.verifies, at);
+            let name = format!("responses verifies {name}");
+            out.push((name, ChatWire::Responses(reset)));
+        }
+    }
     out
 }
 

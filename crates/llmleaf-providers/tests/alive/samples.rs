@@ -14,6 +14,8 @@ pub struct Sample {
     pub provider: String,
     /// Where it is from.
     pub name: String,
+    /// What the provider speaks in it.
+    pub dialect: Dialect,
     /// The request, and the dialect it is written in.
     request: Option<(Dialect, String)>,
     /// The event stream that answered it.
@@ -26,13 +28,18 @@ pub struct Sample {
 
 /// The recorded traffic; `None` where it is not there.
 pub fn recorded() -> Option<Vec<Sample>> {
-    let all = recordings::load("openai-chat")?;
+    let mut all = recordings::load("openai-chat")?;
+    all.extend(recordings::load("openai-responses")?);
     // What was reframed by the recorder has an end marker that nobody sent.
     let all = all.into_iter().filter(|r| !r.capture.contains("reframed"));
     Some(all.map(sample).collect())
 }
 
 fn sample(recording: recordings::Recording) -> Sample {
+    let dialect = match recording.wire.as_str() {
+        "openai-responses" => Dialect::Responses,
+        _ => Dialect::ChatCompletions,
+    };
     let (stream, whole) = match recording.body {
         Body::Sse(text) => (Some(text), None),
         Body::Json(text) if recording.status == 200 => (None, Some(text)),
@@ -45,9 +52,8 @@ fn sample(recording: recordings::Recording) -> Sample {
     Sample {
         provider,
         name: recording.id,
-        request: recording
-            .request_body
-            .map(|body| (Dialect::ChatCompletions, body)),
+        request: recording.request_body.map(|body| (dialect, body)),
+        dialect,
         stream,
         whole,
         upstream_request: None,
@@ -77,14 +83,19 @@ fn own(provider: &str, path: &Path) -> Sample {
     for key in ["provenance", "source", "date", "wire"] {
         assert!(meta.contains_key(key), "{name}: meta.toml has no {key}");
     }
-    let dialect = match meta.get("consumer").and_then(|v| v.as_str()) {
-        None | Some("chat_completions") => Dialect::ChatCompletions,
-        Some("messages") => Dialect::Messages,
+    let named = |key: &str| match meta.get(key).and_then(|v| v.as_str()) {
+        None => None,
+        Some("chat_completions") => Some(Dialect::ChatCompletions),
+        Some("messages") => Some(Dialect::Messages),
+        Some("responses") => Some(Dialect::Responses),
         Some(other) => panic!("{name}: no dialect {other}"),
     };
+    let spoken = named("wire").expect("wire");
+    let dialect = named("consumer").unwrap_or(spoken);
     Sample {
         provider: provider.to_owned(),
         request: read("request.json").map(|body| (dialect, body)),
+        dialect: spoken,
         stream: read("upstream.response.sse"),
         whole: read("upstream.response.json"),
         upstream_request: read("upstream.request.json"),
@@ -98,6 +109,9 @@ impl Sample {
         let mut out = String::new();
         if let Some((dialect, body)) = &self.request {
             out += &request_outcome(wire, *dialect, body);
+        }
+        if wire.dialect() != self.dialect {
+            return out;
         }
         if let Some(stream) = &self.stream {
             out += &format!("{:?}\n", decode(wire, stream));
@@ -117,7 +131,7 @@ impl Sample {
             model: &head.model,
             stream: head.stream,
         };
-        let rendered = if wire.dialect() == *dialect {
+        let rendered = if wire.dialect() == *dialect && wire.takes(&head, &bytes) {
             wire.edit_request(&head, &bytes, target)
         } else {
             let request = dialect.parse_request(body).expect("a request");

@@ -159,6 +159,9 @@ const PARAMETERS: &[&str] = &[
 /// Those of [`PARAMETERS`] that the Anthropic wire has no field for.
 const NOT_IN_MESSAGES: &[&str] = &["frequency_penalty", "presence_penalty"];
 
+/// Those of [`PARAMETERS`] that the Responses wire has no field for.
+const NOT_IN_RESPONSES: &[&str] = &["stop", "frequency_penalty", "presence_penalty"];
+
 /// Whether a provider's wire has the parameter. A model may still refuse it.
 fn takes(upstream: &Upstream, parameter: &str) -> bool {
     match upstream.wire(Dialect::ChatCompletions) {
@@ -167,6 +170,7 @@ fn takes(upstream: &Upstream, parameter: &str) -> bool {
             !refused.iter().any(|name| name == parameter)
         }
         Some((ChatWire::Messages(_), _)) => !NOT_IN_MESSAGES.contains(&parameter),
+        Some((ChatWire::Responses(_), _)) => !NOT_IN_RESPONSES.contains(&parameter),
         // Answered here: everything is read.
         None => true,
     }

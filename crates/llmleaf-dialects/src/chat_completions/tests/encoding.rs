@@ -17,6 +17,7 @@ fn context() -> ReplyContext {
         created: 9,
         stream_usage: true,
         hide_reasoning: false,
+        request: None,
     }
 }
 
