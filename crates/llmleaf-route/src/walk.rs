@@ -349,6 +349,9 @@ impl Walk {
             number,
         };
         let attempt = opening.begin(place, provider, target, now);
+        if self.again == Some(index) {
+            self.again = None;
+        }
         if let Some(slot) = self.slots.get_mut(index) {
             slot.running = true;
             slot.attempts += 1;

@@ -75,6 +75,10 @@ fn permitted(
 /// Group, place in the request's own order, then the strategy's score; ties stay as configured.
 fn sort(a: &Arranging<'_>, strategy: Strategy, order: &mut Vec<usize>) {
     let across = a.preferences.is_some_and(|p| p.across_models);
+    let unmeasured = match strategy {
+        Strategy::Balanced => fastest(a),
+        _ => 1.0,
+    };
     let mut keyed: Vec<(u16, usize, f64, usize)> = order
         .iter()
         .filter_map(|index| {
@@ -83,7 +87,8 @@ fn sort(a: &Arranging<'_>, strategy: Strategy, order: &mut Vec<usize>) {
             let place = a
                 .preferences
                 .map_or(0, |p| p.place(member.provider.names()));
-            Some((group, place, score(a, strategy, member), *index))
+            let score = score(a, strategy, member, unmeasured);
+            Some((group, place, score, *index))
         })
         .collect();
     keyed.sort_by(|x, y| (x.0, x.1).cmp(&(y.0, y.1)).then(x.2.total_cmp(&y.2)));
@@ -94,12 +99,22 @@ fn sort(a: &Arranging<'_>, strategy: Strategy, order: &mut Vec<usize>) {
     }
 }
 
+/// What a target that was never measured is taken for: as fast as the fastest, and no faster, or all would go there at once.
+fn fastest(a: &Arranging<'_>) -> f64 {
+    let known = a
+        .members
+        .iter()
+        .filter_map(|m| m.target.pace().latency_ms(a.now));
+    known.reduce(f64::min).unwrap_or(1.0)
+}
+
 /// A strategy's figure for a member: the lower, the sooner.
-fn score(a: &Arranging<'_>, strategy: Strategy, member: &Member) -> f64 {
+fn score(a: &Arranging<'_>, strategy: Strategy, member: &Member, unmeasured: f64) -> f64 {
     let pending = f64::from(member.target.pending());
     match strategy {
         Strategy::Ordered => 0.0,
         // The smallest of -ln(u)/w is each member with probability w/Σw, and all the rest follow by the same rule.
+        Strategy::Weighted if member.weight == 0 => f64::INFINITY,
         Strategy::Weighted => {
             let chance = unit(pair(a.key.unwrap_or(a.seed), member.target.id()));
             -chance.ln() / f64::from(member.weight)
@@ -119,7 +134,8 @@ fn score(a: &Arranging<'_>, strategy: Strategy, member: &Member) -> f64 {
             .price
             .map_or(f64::INFINITY, |price| price.blended() as f64),
         Strategy::Balanced => {
-            let latency = member.target.pace().latency_ms(a.now).unwrap_or(1.0);
+            let known = member.target.pace().latency_ms(a.now);
+            let latency = known.unwrap_or(unmeasured);
             let failures = f64::from(member.target.breaker().score());
             (pending + 1.0) * latency.max(1.0) * (failures + 1.0)
         }

@@ -268,3 +268,23 @@ fn a_suffix_sorts() {
     assert_eq!(Sort::of_suffix("a/b:free"), ("a/b:free", None));
     assert_eq!(Sort::of_suffix(":nitro"), (":nitro", None));
 }
+
+#[test]
+fn a_target_that_was_never_measured_is_not_flooded() {
+    let fleet = fleet();
+    let members = members(&fleet, &["m"]);
+    for member in &members[..3] {
+        let pace = member.target.pace();
+        pace.first_content(Duration::from_millis(500), NOW);
+    }
+    let mut held = Vec::new();
+    for seed in 0..400 {
+        let order = arranged(&members, Strategy::Balanced, None, None, None, seed).unwrap();
+        held.push(members[order[0]].target.pend());
+    }
+    let pending: Vec<u32> = members.iter().map(|m| m.target.pending()).collect();
+    assert!(
+        pending.iter().all(|n| (90..=110).contains(n)),
+        "{pending:?}"
+    );
+}
