@@ -22,7 +22,7 @@ use crate::digest::{
 };
 use crate::http::Response;
 use crate::json;
-use crate::replay::{Answer, Closed};
+use crate::replay::{Answer, Closed, Ended};
 use crate::samples::Wire;
 use crate::sse;
 
@@ -236,7 +236,12 @@ impl Attempt {
         if self.answer.status != 200 || !self.answer.is_whole() {
             return None;
         }
-        read(self.wire, self.is_streamed(), &self.answer.sent)
+        let mut sent = self.answer.sent.clone();
+        if self.is_streamed() && self.answer.ended == Ended::Complete {
+            // Where the transport ended in order, a last event without its blank line is whole.
+            sent.extend_from_slice(b"\n\n");
+        }
+        read(self.wire, self.is_streamed(), &sent)
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! Models, by the dialect that the providers behind them speak (`chat`, `messages`): `chat` is a chain of both providers,
 //! `chat-first` and `chat-second` are one of them alone. The first one's chain is the same target as in the longer chain,
-//! so it shares its health.
+//! so it shares its health. A stage with a [third](Setup::third) provider also has `chat-three`, a chain of all.
 
 mod evidence;
 
@@ -22,7 +22,14 @@ use evidence::Noted;
 pub const LONG: Duration = Duration::from_secs(30);
 
 /// The credentials of the providers; they may appear nowhere but in requests to them.
-pub const CREDENTIALS: [&str; 2] = ["sk-canary-Zx81first", "sk-canary-Qv47second"];
+pub const CREDENTIALS: [&str; 3] = [
+    "sk-canary-Zx81first",
+    "sk-canary-Qv47second",
+    "sk-canary-Rm26third",
+];
+
+/// What the providers' names end in, in the order of the chain.
+const PLACES: [&str; 3] = ["first", "second", "third"];
 
 /// What the samples ask.
 const PROMPT: &str = "Say two words.";
@@ -35,6 +42,7 @@ pub struct Setup {
     exe: PathBuf,
     server: String,
     provider: [String; 2],
+    third: bool,
     route: String,
     endpoint: Option<String>,
     envs: Vec<(String, String)>,
@@ -50,6 +58,8 @@ pub struct Stage {
     pub first: Replay,
     /// The one behind it.
     pub second: Replay,
+    /// The last of the chain of three, on a stage that has one.
+    pub third: Option<Replay>,
     /// The consumer's credential.
     pub key: String,
     asked: AtomicU64,
@@ -74,6 +84,7 @@ impl Stage {
             exe: exe.into(),
             server: "workers = 1\nfallback_cooldown_secs = 0\n".to_owned(),
             provider: [String::new(), String::new()],
+            third: false,
             route: String::new(),
             endpoint: None,
             envs: Vec::new(),
@@ -93,6 +104,21 @@ impl Stage {
         format!("{wire}-first")
     }
 
+    /// A model name: the chain of all three.
+    #[must_use]
+    pub fn three(wire: Wire) -> String {
+        format!("{wire}-three")
+    }
+
+    /// Every provider, in the order of the chain.
+    #[must_use]
+    pub fn replays(&self) -> Vec<&Replay> {
+        [&self.first, &self.second]
+            .into_iter()
+            .chain(&self.third)
+            .collect()
+    }
+
     /// Sends a request of a consumer's dialect and reads nothing yet.
     #[must_use]
     pub fn ask(&self, consumer: Wire, model: &str, stream: bool) -> Asked {
@@ -102,13 +128,19 @@ impl Stage {
     /// The same with a body of one's own. Where it has the samples' prompt, that gets a canary.
     #[must_use]
     pub fn ask_with(&self, consumer: Wire, body: &str) -> Asked {
-        self.send(consumer, &self.next_id(), body, &new_canary())
+        self.send(consumer, &self.next_id(), body, &new_canary(), &[])
+    }
+
+    /// The same with more headers.
+    #[must_use]
+    pub fn ask_headed(&self, consumer: Wire, body: &str, headers: &[(&str, &str)]) -> Asked {
+        self.send(consumer, &self.next_id(), body, &new_canary(), headers)
     }
 
     /// The same under a request id of one's own.
     #[must_use]
     pub fn ask_as(&self, consumer: Wire, id: &str, body: &str) -> Asked {
-        self.send(consumer, id, body, &new_canary())
+        self.send(consumer, id, body, &new_canary(), &[])
     }
 
     /// Asks, and has the first provider answer exactly this request with a script.
@@ -117,23 +149,31 @@ impl Stage {
         let canary = new_canary();
         self.first.push_for(&canary, script);
         let body = consumer.request(model, stream);
-        self.send(consumer, &self.next_id(), &body, &canary)
+        self.send(consumer, &self.next_id(), &body, &canary, &[])
     }
 
     fn next_id(&self) -> String {
         format!("ask-{}", self.asked.fetch_add(1, Ordering::Relaxed))
     }
 
-    fn send(&self, consumer: Wire, id: &str, body: &str, canary: &str) -> Asked {
+    fn send(
+        &self,
+        consumer: Wire,
+        id: &str,
+        body: &str,
+        canary: &str,
+        more: &[(&str, &str)],
+    ) -> Asked {
         let id = id.to_owned();
         let marked = body.replacen(PROMPT, &format!("{PROMPT} {canary}"), 1);
         let mut connection = Connection::open(self.leaf.addr);
         let bearer = self.bearer();
-        let headers = [
+        let mut headers = vec![
             ("content-type", "application/json"),
             ("authorization", bearer.as_str()),
             ("x-request-id", id.as_str()),
         ];
+        headers.extend_from_slice(more);
         let bytes = http::request("POST", consumer.path(), &headers, marked.as_bytes());
         self.note(Noted {
             id: id.clone(),
@@ -213,6 +253,13 @@ impl Setup {
         self
     }
 
+    /// A third provider behind the two.
+    #[must_use]
+    pub fn third(mut self) -> Self {
+        self.third = true;
+        self
+    }
+
     /// Every exchange is [judged](crate::judge) when the stage goes.
     #[must_use]
     pub fn judged(mut self) -> Self {
@@ -246,10 +293,12 @@ impl Setup {
     pub fn start(self) -> Stage {
         let (first, second) = (Replay::start(), Replay::start());
         let (key, table) = key(&self.exe);
-        let endpoints = [
+        let third = self.third.then(Replay::start);
+        let mut endpoints = vec![
             self.endpoint.clone().unwrap_or_else(|| first.url()),
             second.url(),
         ];
+        endpoints.extend(third.as_ref().map(Replay::url));
         let config = self.config(&endpoints) + &table;
         let mut setup = Llmleaf::with_config(&self.exe, &config);
         for (name, value) in &self.envs {
@@ -261,6 +310,7 @@ impl Setup {
             leaf,
             first,
             second,
+            third,
             key,
             asked: AtomicU64::new(0),
             noted: Mutex::default(),
@@ -268,19 +318,20 @@ impl Setup {
         }
     }
 
-    fn config(&self, endpoints: &[String; 2]) -> String {
+    fn config(&self, endpoints: &[String]) -> String {
         let mut text = format!("[server]\nlisten = \"127.0.0.1:0\"\n{}\n", self.server);
         for (wire, kind, base) in [
             (Wire::Chat, "openai", "/v1"),
             (Wire::Messages, "anthropic", ""),
         ] {
-            for (index, place) in ["first", "second"].into_iter().enumerate() {
+            for (index, (endpoint, place)) in endpoints.iter().zip(PLACES).enumerate() {
+                let more = self.provider.get(index).map_or("", String::as_str);
                 text.push_str(&format!(
                     "[[providers]]\nname = \"{wire}-{place}\"\nkind = \"{kind}\"\nendpoint = \"{}{base}\"\n\
                      credential = \"{}\"\n{}\n\
                      [[routes]]\nmodel = \"{wire}-{place}\"\n\
                      targets = [{{ provider = \"{wire}-{place}\", model = \"m-1\" }}]\n",
-                    endpoints[index], CREDENTIALS[index], self.provider[index],
+                    endpoint, CREDENTIALS[index], more,
                 ));
             }
             text.push_str(&format!(
@@ -288,6 +339,15 @@ impl Setup {
                  {{ provider = \"{wire}-second\", model = \"m-1\" }}]\n",
                 self.route
             ));
+            if self.third {
+                let targets = PLACES
+                    .map(|place| format!("{{ provider = \"{wire}-{place}\", model = \"m-1\" }}"));
+                text.push_str(&format!(
+                    "[[routes]]\nmodel = \"{wire}-three\"\n{}\ntargets = [{}]\n",
+                    self.route,
+                    targets.join(", ")
+                ));
+            }
         }
         text
     }

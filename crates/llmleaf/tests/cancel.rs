@@ -1,6 +1,7 @@
 //! A consumer that hangs up ends its upstream call, in every phase, within 100 ms by the upstream's own record.
 //!
-//! Each phase is played often; the figures are printed (`--nocapture`).
+//! Each phase is played often; the figures are printed (`--nocapture`). `LLMLEAF_HANGUPS=10000` plays so many over all phases;
+//! of those the 99th percentile has the bound, and none may take five times as long.
 
 #![expect(
     clippy::expect_used,
@@ -20,6 +21,22 @@ use llmleaf_testkit::stage::{Asked, LONG, Stage};
 const BOUND: Duration = Duration::from_millis(100);
 /// How often each phase is played, over both ways to go.
 const ROUNDS: usize = 24;
+/// Phases among which an asked number of hang-ups is shared out.
+const PHASES: usize = 9;
+
+/// How many hang-ups are asked for from outside.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "how much a test does is asked of it from outside"
+)]
+fn asked_for() -> Option<usize> {
+    let text = std::env::var("LLMLEAF_HANGUPS").ok()?;
+    Some(text.parse().expect("a number"))
+}
+
+fn rounds() -> usize {
+    asked_for().map_or(ROUNDS, |count| ROUNDS.max(count.div_ceil(PHASES)))
+}
 
 fn stage() -> llmleaf_testkit::stage::Setup {
     Stage::with(env!("CARGO_BIN_EXE_llmleaf")).judged()
@@ -66,6 +83,8 @@ struct Phase<'a> {
     reached: &'a dyn Fn(&Stage, &mut Asked, usize),
     /// What the consumer of a stream has read may be a part of the answer.
     grade: &'a str,
+    /// It is played no more often than by default.
+    costly: bool,
     /// Consumer and provider.
     pairs: &'a [(Wire, Wire)],
 }
@@ -74,7 +93,9 @@ impl Phase<'_> {
     fn play(&self, stage: &Stage) {
         let _quiet = quiet();
         let mut took = Vec::new();
-        for round in 0..ROUNDS {
+        // A consumer that reads nothing costs 40 MB a time.
+        let rounds = if self.costly { ROUNDS } else { rounds() };
+        for round in 0..rounds {
             let pair = self.pairs[round % self.pairs.len()];
             let goes = if round / 4 % 2 == 0 {
                 Goes::Closing
@@ -124,7 +145,12 @@ fn report(name: &str, in_order: Vec<Duration>) {
         ms(at(0.99)),
         ms(max)
     );
-    assert!(max <= BOUND, "{name}: {in_order:?}");
+    // Of many, a few meet whatever else the machine does.
+    let (most, bound) = match asked_for() {
+        Some(_) => (at(0.99), BOUND * 5),
+        None => (max, BOUND),
+    };
+    assert!(most <= BOUND && max <= bound, "{name}: {in_order:?}");
 }
 
 /// The request arrived upstream.
@@ -151,6 +177,7 @@ fn a2_while_waiting_for_headers() {
             script: &|_| Script::silent(),
             reached: &request_arrived,
             grade: "none",
+            costly: false,
             pairs: &Wire::PAIRS,
         }
         .play(&stage().start());
@@ -165,6 +192,7 @@ fn a2_before_the_first_content() {
         script: &|wire| Script::sse(wire.stream("first answer").body()).stall_at(0),
         reached: &written(1),
         grade: "none",
+        costly: false,
         pairs: &Wire::PAIRS,
     }
     .play(&stage().start());
@@ -177,6 +205,7 @@ fn a2_before_the_first_content() {
         },
         reached: &written(2),
         grade: "none partial",
+        costly: false,
         pairs: &Wire::PAIRS,
     }
     .play(&stage().start());
@@ -195,6 +224,7 @@ fn a1_in_the_middle_of_a_stream() {
             assert!(asked.connection.read_to("first ").text().contains("first "))
         },
         grade: "estimated partial",
+        costly: false,
         pairs: &Wire::PAIRS,
     }
     .play(&stage().start());
@@ -208,6 +238,7 @@ fn a3_in_the_middle_of_a_whole_answer() {
         script: &|wire| Script::json(200, wire.whole("first answer")).stall_at(40),
         reached: &written(2),
         grade: "none",
+        costly: false,
         pairs: &Wire::PAIRS,
     }
     .play(&stage().start());
@@ -221,6 +252,7 @@ fn after_a_keep_alive() {
         script: &|_| Script::silent(),
         reached: &|_, asked, _| assert_eq!(asked.connection.read_body(8).status, 200),
         grade: "none",
+        costly: false,
         pairs: &Wire::PAIRS,
     }
     .play(&stage().server("hold_headers_ms = 20").start());
@@ -255,6 +287,7 @@ fn while_the_consumer_does_not_read() {
             );
         },
         grade: "estimated partial",
+        costly: true,
         pairs: &Wire::PAIRS[..2],
     }
     .play(&stage().start());
@@ -273,7 +306,7 @@ fn during_the_handshake() {
         .start();
     let mut took = Vec::new();
     // The first one is not measured: the process gathers its entropy at the start, and handshakes wait for that.
-    for number in 0..=ROUNDS {
+    for number in 0..=rounds() {
         let wire = Wire::BOTH[number % 2];
         let asked = stage.ask(wire, &Stage::chain(wire), number % 4 < 2);
         port.wait_accepted(number + 1, LONG).expect("a connection");
@@ -288,7 +321,7 @@ fn during_the_second_attempt() {
     let _quiet = quiet();
     let stage = stage().start();
     let mut took = Vec::new();
-    for number in 0..ROUNDS {
+    for number in 0..rounds() {
         let pair = Wire::PAIRS[number % 4];
         stage.first.push(Script::json(500, "{}"));
         stage.second.push(Script::silent());

@@ -13,10 +13,35 @@
     reason = "a test that cannot go on has failed"
 )]
 
+#[path = "judge/chaos.rs"]
+mod chaos;
+#[path = "judge/consumers.rs"]
+mod consumers;
+#[path = "judge/crowds.rs"]
+mod crowds;
 #[path = "judge/planted.rs"]
 mod planted;
+#[path = "judge/streams.rs"]
+mod streams;
+#[path = "judge/sweep.rs"]
+mod sweep;
 
 use llmleaf_testkit::stage::{Setup, Stage};
+
+/// How much of something a test does, where that is asked of it from outside.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "how much a test does is asked of it from outside"
+)]
+fn number_of(name: &str) -> Option<u64> {
+    let text = std::env::var(name).ok()?;
+    Some(text.parse().expect("a number"))
+}
+
+/// Whether a test does all of what it takes a sample of.
+fn all_of(name: &str) -> bool {
+    number_of(name).is_some_and(|number| number > 0)
+}
 
 fn stage() -> Setup {
     Stage::with(env!("CARGO_BIN_EXE_llmleaf"))

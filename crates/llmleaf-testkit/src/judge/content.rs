@@ -92,8 +92,11 @@ fn choice_difference(got: &Choice, said: &Choice, same: bool) -> Option<String> 
         return Some("a tool call that nobody made".to_owned());
     }
     for (got, said) in got.tool_calls.iter().zip(&said.tool_calls) {
+        // The messages wire opens every call with an empty object, which the pieces then replace.
+        let arguments = got.arguments.as_str();
+        let open = arguments == "{}";
         let fits = said.name.starts_with(&got.name)
-            && said.arguments.starts_with(&got.arguments)
+            && (open || said.arguments.starts_with(arguments))
             && (!same || said.id == got.id);
         if !fits {
             return Some(format!("tool call {got:?} is no prefix of {said:?}"));

@@ -184,7 +184,11 @@ impl Own<'_> {
             return;
         };
         let provider = last.text_at(&["provider"]);
-        let made = answered.iter().rev().find(|made| made.provider == provider);
+        let mut back = answered.iter().rev();
+        let made = back.find(|made| made.provider == provider);
+        if made.is_some_and(|made| !made.answer.is_whole()) {
+            return;
+        }
         let told = made
             .and_then(|made| made.digest())
             .and_then(|digest| digest.usage);

@@ -3,7 +3,7 @@
 use std::sync::PoisonError;
 use std::time::{Duration, Instant};
 
-use super::{CREDENTIALS, Stage};
+use super::{CREDENTIALS, PLACES, Stage};
 use crate::http::{End, Transcript};
 use crate::judge::{Attempt, Evidence, Exchange, Leftover, Secret};
 use crate::replay::{Replay, canary_in};
@@ -55,7 +55,7 @@ impl Stage {
     #[track_caller]
     pub fn settle(&self) {
         self.evidence().expect_kept();
-        for replay in [&self.first, &self.second] {
+        for replay in self.replays() {
             let _ = (replay.take_answers(), replay.take_requests());
         }
         let _ = self.leaf.take_log();
@@ -67,8 +67,10 @@ impl Stage {
         let all = self.noted.lock().unwrap_or_else(PoisonError::into_inner);
         let exchanges: Vec<Exchange> = all.iter().map(Noted::exchange).collect();
         drop(all);
-        let mut attempts = attempts("first", CREDENTIALS[0], &self.first);
-        attempts.extend(self::attempts("second", CREDENTIALS[1], &self.second));
+        let replays = self.replays().into_iter().zip(PLACES).zip(CREDENTIALS);
+        let attempts = replays
+            .flat_map(|((replay, place), credential)| attempts(place, credential, replay))
+            .collect();
         let (records, log) = self
             .leaf
             .log()
@@ -81,11 +83,14 @@ impl Stage {
             attempts,
             records,
             log,
-            secrets: vec![
-                Secret::new("the first provider's credential", CREDENTIALS[0]),
-                Secret::new("the second provider's credential", CREDENTIALS[1]),
-                Secret::new("the consumer's key", key),
-            ],
+            secrets: PLACES
+                .iter()
+                .zip(CREDENTIALS)
+                .map(|(place, credential)| {
+                    Secret::new(&format!("the {place} credential"), credential)
+                })
+                .chain([Secret::new("the consumer's key", key)])
+                .collect(),
             growth: Vec::new(),
         }
     }
@@ -96,18 +101,16 @@ impl Stage {
         let gone = all.iter().all(|noted| noted.transcript.is_over());
         drop(all);
         let (before, after) = self.base_files.zip(self.leaf.open_files())?;
-        let idle = [&self.first, &self.second].map(|replay| {
+        let idle = self.replays().into_iter().map(|replay| {
             let connections = replay.connections();
-            connections
-                .iter()
-                .filter(|line| line.closed.is_none())
-                .count()
+            let open = connections.iter().filter(|line| line.closed.is_none());
+            open.count()
         });
         (gone && !exchanges.is_empty()).then(|| Leftover {
             what: "descriptors".to_owned(),
             before: count(before),
             after: count(after),
-            slack: OWN_FILES + count(idle[0] + idle[1]),
+            slack: OWN_FILES + count(idle.sum()),
         })
     }
 }

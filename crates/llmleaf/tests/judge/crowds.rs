@@ -1,0 +1,162 @@
+//! Many consumers at once: some that hardly read, some that only hold on.
+//!
+//! Samples of twenty by default. `LLMLEAF_READERS=2000` and `LLMLEAF_LIVE=5000` are the sizes that docs/faults.md promises; they
+//! need as many descriptors four times over.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use llmleaf_testkit::http;
+use llmleaf_testkit::judge::{Evidence, Growth};
+use llmleaf_testkit::replay::{Framing, Script};
+use llmleaf_testkit::samples::Wire;
+use llmleaf_testkit::stage::{Asked, LONG, Stage};
+
+use super::{number_of, stage};
+
+/// What each slow reader is sent: so many pieces of a MiB.
+const PIECES: usize = 200;
+/// Exchanges whose times are compared.
+const FAST: usize = 200;
+
+fn count_of(name: &str) -> usize {
+    usize::try_from(number_of(name).unwrap_or(20)).expect("a number of consumers")
+}
+
+/// Waits, as a consumer does between two reads.
+fn pause(time: Duration) {
+    let (_sender, receiver) = mpsc::channel::<()>();
+    // Nobody sends: this ends by its time.
+    let _ = receiver.recv_timeout(time);
+}
+
+/// A stream of 200 MB in events, ended by the close of the connection, so that its pieces are shared by all.
+fn flood(piece: &Bytes) -> Script {
+    let head = Bytes::from(Wire::Chat.stream("first ").until(1));
+    let pieces = std::iter::repeat_n(piece.clone(), PIECES);
+    Script::sse("")
+        .framing(Framing::UntilClose)
+        .writes(std::iter::once(head).chain(pieces))
+}
+
+/// The 99th percentile of the times of some good exchanges.
+fn fast(stage: &Stage) -> Duration {
+    let mut took: Vec<Duration> = (0..FAST)
+        .map(|_| {
+            let good = Script::sse(Wire::Chat.stream("second answer").body());
+            stage.second.push(good);
+            let begun = Instant::now();
+            let (_, response) = stage.post(Wire::Chat, "chat-second", true);
+            assert_eq!(Wire::Chat.read(&response).text(), "second answer");
+            begun.elapsed()
+        })
+        .collect();
+    took.sort_unstable();
+    took[FAST * 99 / 100]
+}
+
+/// One that reads a byte when it is told to.
+struct Slow(TcpStream);
+
+impl Slow {
+    fn ask(stage: &Stage) -> Self {
+        let bearer = stage.bearer();
+        let headers = [("authorization", bearer.as_str())];
+        let body = Wire::Chat.request("chat-first", true);
+        let bytes = http::request("POST", Wire::Chat.path(), &headers, body.as_bytes());
+        let mut stream = TcpStream::connect(stage.leaf.addr).expect("it accepts");
+        stream
+            .set_read_timeout(Some(LONG))
+            .expect("a timeout can be set");
+        stream.write_all(&bytes).expect("it reads");
+        Slow(stream)
+    }
+
+    fn read_one(&mut self) {
+        self.0.read_exact(&mut [0]).expect("a byte comes");
+    }
+}
+
+#[test]
+fn a7_readers_of_a_byte_a_second_hold_little_and_hinder_nobody() {
+    let readers = count_of("LLMLEAF_READERS");
+    let full = readers >= 1000;
+    let stage = stage().instead("workers", "2").start();
+    stage.first.keep_answers_to(0);
+    let event = Wire::Chat.stream(&"x".repeat(200)).content.concat();
+    let piece = Bytes::from(event.repeat((1 << 20) / event.len()));
+    stage.first.on(move |_| flood(&piece));
+    // Warm, so that what the program needs once is not counted to the readers.
+    let healthy = fast(&stage);
+    let before = stage.leaf.resident_kib();
+    let mut all: Vec<Slow> = (0..readers).map(|_| Slow::ask(&stage)).collect();
+    all.iter_mut().for_each(Slow::read_one);
+    let mut most = 0;
+    for _ in 0..if full { 20 } else { 2 } {
+        pause(Duration::from_secs(1));
+        all.iter_mut().for_each(Slow::read_one);
+        most = most.max(stage.leaf.resident_kib().unwrap_or(0));
+    }
+    let meanwhile = fast(&stage);
+    let grown_kib = most.saturating_sub(before.unwrap_or(most));
+    println!(
+        "slow readers: {readers} of 200 MB at 1 B/s: {grown_kib} KiB more, {} KiB each; others' p99 {meanwhile:?}, \
+         {healthy:?} before",
+        grown_kib / u64::try_from(readers).expect("few")
+    );
+    let growth = Growth {
+        what: "slow readers".to_owned(),
+        grown_kib,
+        streams: u64::try_from(readers).expect("few"),
+        // Twenty share what an allocator keeps for itself.
+        ceiling_kib: if full { 64 } else { 1024 },
+    };
+    let evidence = Evidence {
+        growth: vec![growth],
+        ..Evidence::default()
+    };
+    evidence.expect_kept();
+    drop(all);
+    assert!(wait_gone(&stage, readers), "the floods are not closed");
+}
+
+/// Waits until the first provider's connections are closed.
+fn wait_gone(stage: &Stage, least: usize) -> bool {
+    stage.first.wait_all_closed(LONG) && stage.first.connections().len() >= least
+}
+
+#[test]
+fn a7_live_streams_are_held_and_let_go() {
+    let live = count_of("LLMLEAF_LIVE");
+    let stage = stage().instead("workers", "2").start();
+    stage.first.on(|_| {
+        let stream = Wire::Chat.stream("first answer");
+        Script::sse(stream.body()).stall_at(stream.until(1).len())
+    });
+    let _ = fast(&stage);
+    let before = stage.leaf.resident_kib().unwrap_or(0);
+    let files = stage.leaf.open_files();
+    let mut all: Vec<Asked> = Vec::new();
+    for _ in 0..live {
+        let mut asked = stage.ask(Wire::Chat, "chat-first", true);
+        asked.connection.read_to("first ");
+        all.push(asked);
+    }
+    let grown = stage
+        .leaf
+        .resident_kib()
+        .unwrap_or(0)
+        .saturating_sub(before);
+    println!(
+        "live streams: {live} held: {grown} KiB more, {:.1} KiB each; {:?} descriptors, {files:?} before",
+        f64::from(u32::try_from(grown).expect("no TiB"))
+            / f64::from(u32::try_from(live).expect("few")),
+        stage.leaf.open_files(),
+    );
+    drop(all);
+    assert!(wait_gone(&stage, live), "the upstreams are not closed");
+    stage.settle();
+}
