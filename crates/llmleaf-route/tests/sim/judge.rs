@@ -6,6 +6,7 @@ use crate::limit_book::LimitBook;
 use crate::scenario::{MODELS, Scenario};
 use crate::tally::Tally;
 use llmleaf_model::{Failure, FailureKind, Retry};
+use llmleaf_route::choice::Unmet;
 use llmleaf_route::health::{BreakerState, Cause};
 use llmleaf_route::{
     Attempt, Change, Changes, Clock, Clocks, Fleet, GiveUp, Limits, Millis, Policy, Reason,
@@ -75,6 +76,8 @@ struct Book {
     committed: bool,
     over: bool,
     waited: u64,
+    /// Per member: the request's wishes allow it.
+    permitted: Vec<bool>,
 }
 
 #[derive(Clone, Default)]
@@ -114,6 +117,11 @@ impl Judge {
         let book = |consumer: &crate::scenario::Consumer| Book {
             tokens: consumer.tokens,
             members: vec![MemberBook::default(); scenario.chain.len()],
+            permitted: scenario
+                .chain
+                .iter()
+                .map(|(provider, _)| consumer.permits(*provider))
+                .collect(),
             ..Book::default()
         };
         Self {
@@ -189,6 +197,9 @@ impl Judge {
     fn may_try(&mut self, exchange: usize, member: usize, attempt: &Attempt, now: u64) -> Verdict {
         let book = &self.exchanges[exchange];
         let state = &book.members[member];
+        if !book.permitted[member] {
+            return Err("tried against the request's wishes".into());
+        }
         if book.over || book.committed || book.ended {
             return Err("tried after its end".into());
         }
@@ -309,7 +320,13 @@ impl Judge {
         let (provider, model) = self.chain[member];
         let mut same = book.members.iter().zip(&self.chain);
         let troubled = same.any(|(m, at)| at.0 == provider && m.troubled);
-        if state.tried || state.running || state.out || state.strikes > 0 || troubled {
+        if !book.permitted[member]
+            || state.tried
+            || state.running
+            || state.out
+            || state.strikes > 0
+            || troubled
+        {
             return false;
         }
         let provider = &mut self.providers[provider];
@@ -453,6 +470,17 @@ impl Judge {
         provider.targets[model].breaker.dropped(id as u64);
     }
 
+    /// Nobody may serve it, says the product.
+    pub fn unmet(&mut self, exchange: usize, unmet: Unmet) -> Verdict {
+        let book = &mut self.exchanges[exchange];
+        book.over = true;
+        self.tally.unmet += 1;
+        if unmet == Unmet::Providers && !book.permitted.contains(&true) {
+            return Ok(());
+        }
+        Err(format!("{unmet:?}, but {:?} may", book.permitted))
+    }
+
     pub fn cancelled(&mut self, exchange: usize) {
         self.tally.cancelled += 1;
         self.exchanges[exchange].over = true;
@@ -564,7 +592,7 @@ impl Judge {
         {
             return Err("a recovery that is over, or never is".into());
         }
-        let by_credentials = self.all_by_credentials(now);
+        let by_credentials = self.all_by_credentials(exchange, now);
         let spent = attempts >= self.policy.attempts;
         if why.reason == Reason::Credentials && by_credentials == Some(false) {
             return Err("a credential is usable".into());
@@ -586,9 +614,11 @@ impl Judge {
     }
 
     /// Whether every credential of the chain is refused or out of quota, and nothing else is wrong. `None` where it is a mixture.
-    fn all_by_credentials(&self, now: u64) -> Option<bool> {
+    fn all_by_credentials(&self, exchange: usize, now: u64) -> Option<bool> {
         let mut mixed = false;
-        for (provider, model) in &self.chain {
+        let permitted = &self.exchanges[exchange].permitted;
+        let chain = self.chain.iter().zip(permitted).filter(|(_, may)| **may);
+        for ((provider, model), _) in chain {
             let provider = &self.providers[*provider];
             let target = &provider.targets[*model];
             for (lane, refused) in target.lanes.iter().zip(&provider.refused) {

@@ -49,7 +49,7 @@ mod tests {
     use std::panic::{AssertUnwindSafe, catch_unwind};
 
     /// Seeds of the ordinary run.
-    const SEEDS: u64 = 6_000;
+    const SEEDS: u64 = 5_000;
 
     fn number(name: &str) -> Option<u64> {
         #[expect(

@@ -1,7 +1,7 @@
 //! What a seed makes: providers and their moods, a chain, consumers.
 
 use crate::chance::Chance;
-use llmleaf_route::{Clocks, Limits, Policy, ProviderSpec, Strategy};
+use llmleaf_route::{Clocks, Limits, Policy, Preferences, ProviderSpec, Strategy};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -63,7 +63,34 @@ pub struct Consumer {
     pub stream: bool,
     pub tokens: u64,
     pub key: Option<u64>,
+    /// Providers that may serve it, a bit each, and whether that is said by naming them or by naming the others.
+    pub permitted: Option<(u64, bool)>,
     pub seed: u64,
+}
+
+impl Consumer {
+    pub fn permits(&self, provider: usize) -> bool {
+        self.permitted
+            .is_none_or(|(mask, _)| mask >> provider & 1 == 1)
+    }
+
+    /// Its wishes in the request's own language.
+    pub fn preferences(&self) -> Option<Preferences> {
+        let (mask, by_name) = self.permitted?;
+        let named = (0..3u64).filter(|provider| (mask >> provider & 1 == 1) == by_name);
+        let named = named.map(|provider| format!("P{provider}")).collect();
+        Some(if by_name {
+            Preferences {
+                only: named,
+                ..Preferences::default()
+            }
+        } else {
+            Preferences {
+                ignore: named,
+                ..Preferences::default()
+            }
+        })
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -123,7 +150,9 @@ impl Scenario {
             total: Duration::from_millis(c.range(1_000, 20_000)),
         };
         let weights = chain.iter().map(|_| c.range(0, 4) as u32).collect();
-        let consumers = (0..c.range(5, 60)).map(|_| consumer(c, span)).collect();
+        // A pace is known only after some twenty answers.
+        let most = if policy.hedge { 200 } else { 60 };
+        let consumers = (0..c.range(5, most)).map(|_| consumer(c, span)).collect();
         Self {
             providers,
             chain,
@@ -217,6 +246,7 @@ fn consumer(c: &mut Chance, span: u64) -> Consumer {
         stream: c.percent(70),
         tokens: c.range(1, 400),
         key: c.percent(50).then(|| c.range(0, 6)),
+        permitted: c.percent(20).then(|| (c.range(1, 8), c.percent(50))),
         seed: c.next(),
     }
 }

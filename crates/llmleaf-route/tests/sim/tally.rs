@@ -20,6 +20,7 @@ pub struct Tally {
     pub repeats: u64,
     pub gave_up: [u64; 6],
     pub settled: u64,
+    pub unmet: u64,
 }
 
 impl Tally {
@@ -41,6 +42,7 @@ impl Tally {
             (&mut self.hedges, other.hedges),
             (&mut self.repeats, other.repeats),
             (&mut self.settled, other.settled),
+            (&mut self.unmet, other.unmet),
         ];
         for (own, more) in pairs {
             *own += more;
@@ -66,6 +68,7 @@ impl Tally {
             self.hedges,
             self.repeats,
             self.settled,
+            self.unmet,
         ];
         assert!(all.iter().chain(&self.gave_up).all(|n| *n > 0), "{self:?}");
     }

@@ -152,16 +152,23 @@ impl World {
     fn drive(&mut self, index: usize, exchange: &mut Exchange) -> Result<(), String> {
         if exchange.walk.is_none() {
             let consumer = &self.scenario.consumers[index];
+            let preferences = consumer.preferences();
             let ask = Ask {
                 tokens: consumer.tokens,
                 key: consumer.key,
-                preferences: None,
+                preferences: preferences.as_ref(),
                 seed: consumer.seed,
             };
             let policy = self.scenario.policy;
             let walk = Walk::new(&self.fleet, policy, self.members(), &ask, Millis(self.now));
-            exchange.walk = Some(walk.map_err(|unmet| format!("{unmet:?}"))?);
             self.judge.begins(index, self.now);
+            match walk {
+                Ok(walk) => exchange.walk = Some(walk),
+                Err(unmet) => {
+                    exchange.done = true;
+                    return self.judge.unmet(index, unmet);
+                }
+            }
         }
         let consumer = &self.scenario.consumers[index];
         if consumer.cancels.is_some_and(|at| at <= self.now) {
