@@ -28,6 +28,10 @@ pub struct Server {
     pub rate_limit_max_wait: Duration,
     /// Largest request body. Default 32 MiB.
     pub max_body_bytes: usize,
+    /// Most consumer connections at a time. Default: as many as the limit of open files allows.
+    pub max_connections: Option<usize>,
+    /// Ceiling of memory in bytes, near which new requests are turned away. Default: the limit of the control group, if any.
+    pub memory_limit: Option<u64>,
     /// Gap after which a silent stream gets a keep-alive. Default 15 s.
     pub keepalive: Duration,
     /// How long response headers wait for the first content. Default 10 s.
@@ -55,6 +59,8 @@ impl Default for Server {
             fallback_cooldown: Duration::from_secs(15),
             rate_limit_max_wait: Duration::from_millis(5000),
             max_body_bytes: 32 * 1024 * 1024,
+            max_connections: None,
+            memory_limit: None,
             keepalive: Duration::from_secs(15),
             hold_headers: Duration::from_millis(10_000),
             drain: Duration::from_secs(30),
@@ -136,6 +142,8 @@ pub(crate) fn read(cx: &Reading<'_>, root: &mut Table<'_>) -> ServerRead {
         max_body_bytes: (t.whole(cx, "max_body_bytes", 1024..=MAX_BODY))
             .and_then(size)
             .unwrap_or(defaults.max_body_bytes),
+        max_connections: (t.whole(cx, "max_connections", 1..=1_000_000)).and_then(size),
+        memory_limit: (t.whole(cx, "memory_limit_mib", 1..=1 << 24)).map(|mib| mib << 20),
         keepalive: (t.seconds(cx, "keepalive_secs", 1..=MAX_SECS)).unwrap_or(defaults.keepalive),
         hold_headers: (t.millis(cx, "hold_headers_ms", 0..=MAX_SECS * 1000))
             .unwrap_or(defaults.hold_headers),

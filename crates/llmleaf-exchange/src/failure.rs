@@ -8,6 +8,14 @@ use llmleaf_transport::TransportError;
 
 /// A failure of the connection. `started` says that a good response head had come.
 pub(crate) fn transport(error: &TransportError, started: bool) -> Failure {
+    if let TransportError::Exhausted { reason } = error {
+        // No provider's health pays for what this machine lacks.
+        tracing::error!(reason, "no connection to an upstream can be made from here");
+        let message = "this gateway cannot make more connections now";
+        let mut failure = Failure::gateway(FailureKind::Overloaded, message);
+        failure.status = Some(503);
+        return failure;
+    }
     let kind = match error {
         TransportError::Resolve { .. }
         | TransportError::Connect { .. }

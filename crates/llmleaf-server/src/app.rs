@@ -1,6 +1,7 @@
 //! The node, built from its configuration.
 
 use crate::authenticate::Hashing;
+use crate::load::{Load, TooFewFiles};
 use http::HeaderName;
 use llmleaf_auth::{
     Authenticator, KeyEntry, ModelPatterns, PasswordHash, Roster, RosterError, Secret,
@@ -36,6 +37,8 @@ pub struct App {
     pub admin_token: Option<Secret>,
     /// Largest request body, in bytes.
     pub max_body_bytes: usize,
+    /// How much is taken on.
+    pub load: Arc<Load>,
     /// The node takes no more work.
     pub draining: AtomicBool,
     /// Its time to finish is over.
@@ -64,6 +67,9 @@ pub struct KeyView {
 /// A configuration that cannot be served.
 #[derive(Debug, Error)]
 pub enum BuildError {
+    /// The system allows too few open files.
+    #[error(transparent)]
+    Files(#[from] TooFewFiles),
     /// A provider cannot be called.
     #[error(transparent)]
     Upstream(#[from] UpstreamError),
@@ -116,6 +122,11 @@ impl App {
             authenticator: Arc::new(Authenticator::new(roster(&config)?)?),
             hashing: Hashing::new(std::thread::available_parallelism().map_or(1, usize::from)),
             max_body_bytes: config.server.max_body_bytes,
+            load: Arc::new(Load::new(
+                config.server.max_connections,
+                config.server.workers,
+                config.server.memory_limit,
+            )?),
             draining: AtomicBool::new(false),
             closing: Arc::new(AtomicBool::new(false)),
             forwarded,

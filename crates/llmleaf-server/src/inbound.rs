@@ -1,23 +1,34 @@
 //! A request's body: bounded, inflated, whole.
 
+use crate::alarm::Alarm;
 use bytes::{Bytes, BytesMut};
 use flate2::write::{GzDecoder, ZlibDecoder};
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH};
-use http::{HeaderMap, HeaderValue};
-use http_body::Body;
-use http_body_util::BodyExt;
-use hyper::body::Incoming;
+use http::{HeaderMap, HeaderValue, StatusCode};
+use http_body::{Body, Frame};
 use llmleaf_model::{Failure, FailureKind, Origin};
+use std::future::poll_fn;
 use std::io::{Read, Write};
+use std::pin::Pin;
+use std::task::Poll;
+use std::time::Duration;
+use tokio::time::Instant;
 
 /// Largest window a zstd frame may ask for, in bytes: what RFC 8878 recommends decoders to support.
 const ZSTD_WINDOW: u64 = 8 * 1024 * 1024;
+/// How long a body may stand still, and how long it is slow before that counts.
+const GRACE: Duration = Duration::from_secs(15);
+/// The slowest that a body may come after that: a byte a millisecond, so some 1 KiB a second.
+const SLOWEST: Duration = Duration::from_millis(1);
 
 /// Reads a body of at most `limit` bytes, before and after inflation.
 ///
 /// # Errors
 /// Too large, cut off, or compressed in a way that is not served or not well-formed.
-pub async fn read(headers: &HeaderMap, body: Incoming, limit: usize) -> Result<Bytes, Failure> {
+pub async fn read<B>(headers: &HeaderMap, body: B, limit: usize) -> Result<Bytes, Failure>
+where
+    B: Body<Data = Bytes> + Unpin,
+{
     let coding = coding(headers)?;
     let raw = gather(headers, body, limit).await?;
     match coding {
@@ -65,7 +76,10 @@ fn coding(headers: &HeaderMap) -> Result<Coding, Failure> {
     Err(failure)
 }
 
-async fn gather(headers: &HeaderMap, mut body: Incoming, limit: usize) -> Result<Bytes, Failure> {
+async fn gather<B>(headers: &HeaderMap, body: B, limit: usize) -> Result<Bytes, Failure>
+where
+    B: Body<Data = Bytes> + Unpin,
+{
     let declared = headers
         .get(CONTENT_LENGTH)
         .and_then(|v| v.to_str().ok())
@@ -73,35 +87,91 @@ async fn gather(headers: &HeaderMap, mut body: Incoming, limit: usize) -> Result
     if declared.is_some_and(|length| length > limit as u64) {
         return Err(too_large(limit));
     }
-    let Some(first) = next(&mut body, 0, limit).await? else {
+    let mut body = Paced::new(body);
+    let Some(first) = body.next(0, limit).await? else {
         return Ok(Bytes::new());
     };
-    if body.is_end_stream() {
+    if body.body.is_end_stream() {
         // A body that comes in one piece is never copied.
         return Ok(first);
     }
-    let more = usize::try_from(body.size_hint().lower())
+    let more = usize::try_from(body.body.size_hint().lower())
         .unwrap_or_default()
         .min(limit);
     let mut all = BytesMut::with_capacity(first.len() + more);
     all.extend_from_slice(&first);
-    while let Some(data) = next(&mut body, all.len(), limit).await? {
+    drop(first);
+    while let Some(data) = body.next(all.len(), limit).await? {
         all.extend_from_slice(&data);
     }
     Ok(all.freeze())
 }
 
-/// The next piece; trailers are passed over.
-async fn next(body: &mut Incoming, so_far: usize, limit: usize) -> Result<Option<Bytes>, Failure> {
-    while let Some(frame) = body.frame().await {
-        let frame = frame.map_err(|_| Failure::invalid("the request's body was cut off", None))?;
-        match frame.into_data() {
-            Ok(data) if so_far + data.len() > limit => return Err(too_large(limit)),
-            Ok(data) => return Ok(Some(data)),
-            Err(_) => {}
+/// A body that is given up when it comes too slowly.
+struct Paced<B> {
+    body: B,
+    /// When it is too slow; runs from the first time that it was waited for.
+    due: Option<Instant>,
+    alarm: Alarm,
+}
+
+impl<B: Body<Data = Bytes> + Unpin> Paced<B> {
+    fn new(body: B) -> Self {
+        Self {
+            body,
+            due: None,
+            alarm: Alarm::default(),
         }
     }
-    Ok(None)
+
+    /// The next piece; trailers are passed over.
+    async fn next(&mut self, so_far: usize, limit: usize) -> Result<Option<Bytes>, Failure> {
+        while let Some(frame) = self.frame().await? {
+            match frame.into_data() {
+                Ok(data) if so_far + data.len() > limit => return Err(too_large(limit)),
+                Ok(data) => return Ok(Some(data)),
+                Err(_) => {}
+            }
+        }
+        Ok(None)
+    }
+
+    async fn frame(&mut self) -> Result<Option<Frame<Bytes>>, Failure> {
+        poll_fn(|cx| {
+            match Pin::new(&mut self.body).poll_frame(cx) {
+                Poll::Ready(Some(Ok(frame))) => {
+                    self.earn(frame.data_ref().map_or(0, Bytes::len));
+                    return Poll::Ready(Ok(Some(frame)));
+                }
+                Poll::Ready(Some(Err(_))) => {
+                    let failure = Failure::invalid("the request's body was cut off", None);
+                    return Poll::Ready(Err(failure));
+                }
+                Poll::Ready(None) => return Poll::Ready(Ok(None)),
+                Poll::Pending => {}
+            }
+            let due = *self.due.get_or_insert_with(|| Instant::now() + GRACE);
+            if self.alarm.is_past(due, cx) {
+                return Poll::Ready(Err(too_slow()));
+            }
+            Poll::Pending
+        })
+        .await
+    }
+
+    /// Bytes buy time, but none that can be saved up.
+    fn earn(&mut self, bytes: usize) {
+        if let Some(due) = &mut self.due {
+            let time = SLOWEST.saturating_mul(u32::try_from(bytes).unwrap_or(u32::MAX));
+            *due = (*due + time).min(Instant::now() + GRACE);
+        }
+    }
+}
+
+fn too_slow() -> Failure {
+    let mut failure = Failure::invalid("the request's body came too slowly", None);
+    failure.status = Some(StatusCode::REQUEST_TIMEOUT.as_u16());
+    failure
 }
 
 fn too_large(limit: usize) -> Failure {
@@ -182,3 +252,6 @@ fn zstd(raw: &[u8], limit: usize) -> Result<Bytes, Failure> {
         Err(_) => Err(malformed("zstd")),
     }
 }
+
+#[cfg(test)]
+mod tests;

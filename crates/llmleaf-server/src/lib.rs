@@ -4,14 +4,20 @@
 //! credential is proven (`llmleaf-auth`).
 //!
 //! Reading order: [`registry`] (every endpoint, one row each), `path` (which row a path means), `app` (the node built from
-//! its config), `service` (one request), `authenticate`, `inbound` (the body), `reply` (the answer on its way),
-//! `worker` and `run` (threads, listeners, signals), then `discovery` and `admin`.
+//! its config), `service` (one request), `gate` (what is refused of any request), `authenticate`, `inbound` (the body), `reply` (the answer on its way),
+//! `worker` and `run` (threads, listeners, signals), `guard` and `line` (a consumer's
+//! connection), `load` (how much is taken on), then `discovery` and `admin`.
 
 mod admin;
+mod alarm;
 mod app;
 mod authenticate;
 mod discovery;
+mod gate;
+mod guard;
 mod inbound;
+mod line;
+mod load;
 mod openapi;
 mod path;
 pub mod registry;

@@ -91,7 +91,7 @@ pub fn failed(dialect: Dialect, failure: &Failure, request_id: &str) -> Reply {
             );
         }
         FailureKind::Overloaded => {
-            headers.insert(http::header::RETRY_AFTER, HeaderValue::from_static("1"));
+            headers.insert(http::header::RETRY_AFTER, HeaderValue::from(soon()));
         }
         _ => {}
     }
@@ -102,6 +102,11 @@ pub fn failed(dialect: Dialect, failure: &Failure, request_id: &str) -> Reply {
         );
     }
     reply
+}
+
+/// Seconds after which an overloaded node may be asked again: not the same for all, or all come back at once.
+fn soon() -> u64 {
+    1 + u64::from(crate::service::unix_now().subsec_micros() % 4)
 }
 
 /// A refused credential as a failure.

@@ -1,6 +1,7 @@
 //! The server as a whole: listeners, threads, signals.
 
 use crate::app::{App, BuildError};
+use crate::load;
 use crate::worker::{self, Order};
 use llmleaf_config::Config;
 use socket2::{Domain, Protocol, Socket, Type};
@@ -62,6 +63,7 @@ pub fn run(config: Config, ready: impl FnOnce(SocketAddr)) -> Result<(), RunErro
         .and_then(|l| l.local_addr().ok())
         .unwrap_or(listen);
     warm_up(&app)?;
+    load::watch(&app.load).map_err(RunError::Start)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()

@@ -4,7 +4,7 @@ use crate::app::App;
 use crate::registry::{self, AuthClass, Endpoint, Matched, Operation};
 use crate::reply::{self, Reply, ReplyBody};
 use crate::request_id::Ids;
-use crate::{admin, authenticate, discovery, inbound, path};
+use crate::{admin, authenticate, discovery, gate, inbound, path};
 use http::header::{ALLOW, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
@@ -19,9 +19,6 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::Poll;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
-
-/// Longest path, in bytes; what follows the query mark does not count.
-const LONGEST_PATH: usize = 8 * 1024;
 
 /// What one worker serves with.
 pub struct Worker {
@@ -41,17 +38,24 @@ pub fn unix_now() -> Duration {
 }
 
 /// Answers one request.
-pub async fn serve(worker: Rc<Worker>, request: Request<Incoming>) -> Reply {
+/// A `crowded` request is answered only if it asks how the node is.
+pub async fn serve(worker: Rc<Worker>, request: Request<Incoming>, crowded: bool) -> Reply {
     let now = unix_now();
     let millis = u64::try_from(now.as_millis()).unwrap_or_default();
     let id = worker.ids.of(request.headers(), millis);
     let uri_path = request.uri().path().to_owned();
     let canonical = path::canonical(&uri_path);
     let dialect = discovery::dialect(&canonical.path, canonical.dialect, request.headers());
+    if let Err(failure) = gate::check(&request) {
+        let mut reply = reply::finish(reply::failed(dialect, &failure, &id), dialect, &id);
+        gate::close(&mut reply, request.version());
+        return reply;
+    }
     let call = Call {
         worker,
         id: Arc::clone(&id),
         created: now.as_secs(),
+        crowded,
     };
     let mut answer = pin!(call.answer(request, &canonical.path, dialect));
     let answered = poll_fn(|cx| match panics::contain(|| answer.as_mut().poll(cx)) {
@@ -70,6 +74,7 @@ struct Call {
     worker: Rc<Worker>,
     id: Arc<str>,
     created: u64,
+    crowded: bool,
 }
 
 impl Call {
@@ -80,11 +85,6 @@ impl Call {
         dialect: Dialect,
     ) -> Result<Reply, Failure> {
         panics::inject("service", &self.id);
-        if path.len() > LONGEST_PATH {
-            let mut failure = Failure::invalid("the path is too long", None);
-            failure.status = Some(StatusCode::URI_TOO_LONG.as_u16());
-            return Err(failure);
-        }
         let (endpoint, rest) = match registry::find(request.method(), path) {
             Matched::Found(endpoint, rest) => (endpoint, rest),
             Matched::OtherMethods(methods) => return Ok(self.other_methods(dialect, &methods)),
@@ -92,6 +92,7 @@ impl Call {
         };
         match endpoint.auth {
             AuthClass::Public => Ok(self.public(endpoint.operation)),
+            _ if self.sheds(endpoint.operation) => Err(overloaded()),
             AuthClass::Admin => self.admin(endpoint.operation, request.headers(), path),
             AuthClass::Consumer => {
                 let app = &self.worker.app;
@@ -102,6 +103,12 @@ impl Call {
                 self.consumer(endpoint, rest, principal, request).await
             }
         }
+    }
+
+    /// Whether there is no room for this now.
+    fn sheds(&self, operation: Operation) -> bool {
+        let is_exchange = matches!(operation, Operation::Exchange(_));
+        self.crowded || is_exchange && self.worker.app.load.is_shedding()
     }
 
     fn public(&self, operation: Operation) -> Reply {
@@ -239,6 +246,13 @@ impl Call {
             .or_insert(HeaderValue::from_static("application/json"));
         reply
     }
+}
+
+fn overloaded() -> Failure {
+    let message = "this gateway has no room for more work now; try again shortly";
+    let mut failure = Failure::gateway(FailureKind::Overloaded, message);
+    failure.code = Some("server_overloaded".to_owned());
+    failure
 }
 
 fn unknown(path: &str) -> Failure {

@@ -1,6 +1,11 @@
 //! Worker threads: each has its own runtime, listener, connections to upstreams and nothing that is shared but the snapshot.
 
+use crate::alarm::Alarm;
 use crate::app::App;
+use crate::gate::MOST_FIELDS;
+use crate::guard::{Guard, HEAD_TIMEOUT, IDLE_TIMEOUT, WRITE_STALL};
+use crate::line::Line;
+use crate::load::{Entry, Seat};
 use crate::request_id::Ids;
 use crate::service::{self, Worker};
 use hyper::rt::Executor;
@@ -11,30 +16,46 @@ use llmleaf_exchange::Node;
 use llmleaf_transport::{Limits, Pool};
 use std::cell::Cell;
 use std::convert::Infallible;
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::net::TcpListener as StdListener;
 use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 /// The first bytes of HTTP/2 without TLS (RFC 9113, section 3.4).
 const H2_PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
-/// How long a connection may take for the head of a request, and may be idle between two.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(60);
 /// Largest request head, and largest piece of a body read at once.
 const READ_BYTES: usize = 64 * 1024;
-/// Most header fields of a request.
-const HEADERS: usize = 100;
 /// Streams a consumer may run at once on one HTTP/2 connection.
 const H2_STREAMS: u32 = 100;
+/// Bytes of a body that may be on their way on one stream, and on a whole connection.
+const H2_WINDOW: u32 = 64 * 1024;
+const H2_CONNECTION_WINDOW: u32 = 1024 * 1024;
+/// Largest header list, as RFC 9113 counts it; what a HPACK index stands for counts in full.
+const H2_HEADER_LIST: u32 = 64 * 1024;
+/// Table of HPACK entries that a consumer may fill.
+const H2_HEADER_TABLE: u32 = 4096;
+/// Largest frame.
+const H2_FRAME: u32 = 16 * 1024;
+/// Bytes of an answer that wait for their consumer, on one stream.
+const H2_SEND_BYTES: usize = 64 * 1024;
+/// Streams that may be reset before they were looked at (CVE-2023-44487), and that may have to be reset by us for their
+/// consumer's faults (CVE-2025-8671), before the connection ends.
+const H2_PENDING_RESETS: usize = 20;
+const H2_LOCAL_RESETS: usize = 64;
 /// How often idle upstream connections are looked after.
 const SWEEP: Duration = Duration::from_secs(5);
 /// Pause between two looks at a connection that has sent a part of the HTTP/2 preface and no more.
 const PREFACE_PAUSE: Duration = Duration::from_millis(20);
+/// What a connection is told that finds no place.
+const FULL: &[u8] =
+    b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 2\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
 /// How long accepting pauses when the system has no descriptors left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
@@ -129,7 +150,9 @@ async fn accept(worker: Rc<Worker>, listener: TcpListener, mut orders: watch::Re
             accepted = listener.accept() => match accepted {
                 Ok((stream, _)) => {
                     let _ = stream.set_nodelay(true);
-                    tokio::task::spawn_local(connection(Rc::clone(&worker), stream, orders.clone(), live.enter()));
+                    if let Some(place) = admit(&worker, &stream, &live) {
+                        tokio::task::spawn_local(connection(Rc::clone(&worker), stream, orders.clone(), place));
+                    }
                 }
                 Err(error) => {
                     tracing::warn!(%error, "cannot accept a connection");
@@ -155,11 +178,37 @@ async fn accept(worker: Rc<Worker>, listener: TcpListener, mut orders: watch::Re
     }
 }
 
+/// What a connection holds as long as it lives.
+struct Place {
+    /// There is room for questions of health only.
+    crowded: bool,
+    _seat: Seat,
+    _counted: Counted,
+}
+
+/// A place for a new connection; without one it is told so, and closed.
+fn admit(worker: &Worker, stream: &TcpStream, live: &Live) -> Option<Place> {
+    let (crowded, seat) = match worker.app.load.enter() {
+        Entry::Served(seat) => (false, seat),
+        Entry::Probes(seat) => (true, seat),
+        Entry::Full => {
+            // It may be lost: nobody waits for what the consumer has to say.
+            let _ = stream.try_write(FULL);
+            return None;
+        }
+    };
+    Some(Place {
+        crowded,
+        _seat: seat,
+        _counted: live.enter(),
+    })
+}
+
 async fn connection(
     worker: Rc<Worker>,
     stream: TcpStream,
     mut orders: watch::Receiver<Order>,
-    _counted: Counted,
+    place: Place,
 ) {
     let speaks_h2 = tokio::select! {
         biased;
@@ -170,31 +219,49 @@ async fn connection(
         // Who has asked for nothing yet keeps no worker from ending.
         _ = orders.wait_for(|order| *order != Order::Run) => return,
     };
+    let line = Line::new(place.crowded);
+    let io = TokioIo::new(Guard::new(stream, Rc::clone(&line), speaks_h2));
+    let of_service = Rc::clone(&line);
     let service = service_fn(move |request| {
         let worker = Rc::clone(&worker);
-        async move { Ok::<_, Infallible>(service::serve(worker, request).await) }
+        // Only HTTP/2 runs more than one at a time.
+        let further = of_service.is_running().then(|| worker.app.load.further());
+        let crowded = of_service.is_crowded() || matches!(further, Some(None));
+        let open = of_service.open(further.flatten());
+        async move {
+            let reply = service::serve(worker, request, crowded);
+            Ok::<_, Infallible>(open.reply(reply).await)
+        }
     });
-    let io = TokioIo::new(stream);
     let result = if speaks_h2 {
-        let mut builder = http2::Builder::new(Local(orders.clone()));
+        let local = Local {
+            line,
+            orders: orders.clone(),
+        };
+        let mut builder = http2::Builder::new(local);
         builder
             .timer(TokioTimer::new())
             .max_concurrent_streams(H2_STREAMS)
-            .initial_stream_window_size(64 * 1024)
-            .initial_connection_window_size(1024 * 1024)
-            .max_header_list_size(64 * 1024)
-            .max_pending_accept_reset_streams(20)
-            .keep_alive_interval(Some(HEAD_TIMEOUT));
+            .initial_stream_window_size(H2_WINDOW)
+            .initial_connection_window_size(H2_CONNECTION_WINDOW)
+            .max_header_list_size(H2_HEADER_LIST)
+            .header_table_size(H2_HEADER_TABLE)
+            .max_frame_size(H2_FRAME)
+            .max_send_buf_size(H2_SEND_BYTES)
+            .max_pending_accept_reset_streams(H2_PENDING_RESETS)
+            .max_local_error_reset_streams(H2_LOCAL_RESETS)
+            .keep_alive_interval(Some(IDLE_TIMEOUT));
         let connection = builder.serve_connection(io, service);
         // Boxed: it is twice as large as what most connections need.
         Box::pin(graceful(connection, orders, |c| c.graceful_shutdown())).await
     } else {
         let mut builder = http1::Builder::new();
+        // The guard has the clocks: hyper's own cannot tell a slow head from an idle connection.
         builder
-            .timer(TokioTimer::new())
-            .header_read_timeout(HEAD_TIMEOUT)
+            .header_read_timeout(None)
             .max_buf_size(READ_BYTES)
-            .max_headers(HEADERS);
+            .max_header_size(READ_BYTES)
+            .max_headers(MOST_FIELDS);
         let connection = builder.serve_connection(io, service);
         graceful(connection, orders, |c| c.graceful_shutdown()).await
     };
@@ -250,15 +317,41 @@ async fn preface(stream: &TcpStream) -> std::io::Result<bool> {
     }
 }
 
-/// Runs the tasks of HTTP/2 on this thread.
+/// Runs the tasks of a connection of HTTP/2 on this thread.
 #[derive(Clone)]
-struct Local(watch::Receiver<Order>);
+struct Local {
+    line: Rc<Line>,
+    orders: watch::Receiver<Order>,
+}
 
 impl<F: Future + 'static> Executor<F> for Local {
     fn execute(&self, future: F) {
-        let orders = self.0.clone();
-        tokio::task::spawn_local(async move {
-            nudged(future, orders).await;
-        });
+        let (line, orders) = (Rc::clone(&self.line), self.orders.clone());
+        tokio::task::spawn_local(nudged(unless_stalled(line, future), orders));
     }
+}
+
+/// Runs the task of one stream, and drops it, which resets the stream, when its consumer has given it no room for too long.
+/// The connection's own clock does not see that: other streams, and pings, go on.
+async fn unless_stalled<F: Future>(line: Rc<Line>, future: F) {
+    let mut future = pin!(future);
+    let mut alarm = Alarm::default();
+    let mut since = None;
+    poll_fn(|cx| {
+        let before = line.waits();
+        if future.as_mut().poll(cx).is_ready() {
+            return Poll::Ready(());
+        }
+        if line.waits() != before {
+            // It waits for us: for its head, or for the upstream.
+            since = None;
+            return Poll::Pending;
+        }
+        let until = *since.get_or_insert_with(Instant::now) + WRITE_STALL;
+        if alarm.is_past(until, cx) {
+            return Poll::Ready(());
+        }
+        Poll::Pending
+    })
+    .await;
 }

@@ -10,7 +10,7 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep, sleep, timeout};
 use tokio_rustls::TlsConnector;
 
-use crate::error::TransportError;
+use crate::error::{TransportError, from_connecting};
 use crate::origin::Origin;
 use crate::resolve::Resolver;
 use crate::stream::Stream;
@@ -55,10 +55,7 @@ async fn dial_untimed(
     });
     let tcp = connected.map_err(|error| {
         resolver.doubt(origin);
-        TransportError::Connect {
-            refused: error.kind() == io::ErrorKind::ConnectionRefused,
-            reason: error.to_string(),
-        }
+        from_connecting(&error)
     })?;
     let Some(name) = origin.server_name() else {
         return Ok(tcp.into());

@@ -2,6 +2,8 @@
 
 use std::io;
 
+use rustix::io::Errno;
+
 /// Why a call failed.
 ///
 /// `sent` says whether the whole request had been handed to the kernel: less than that cannot
@@ -18,6 +20,9 @@ pub enum TransportError {
     /// No address accepted a TCP connection.
     #[error("cannot connect: {reason}")]
     Connect { refused: bool, reason: String },
+    /// This machine has no descriptor, port or memory left for a connection: not the upstream's fault.
+    #[error("no connection can be made from here: {reason}")]
+    Exhausted { reason: String },
     /// Resolving, connecting and the TLS handshake took longer than allowed.
     #[error("not connected within {limit_ms} ms")]
     ConnectTimeout { limit_ms: u64 },
@@ -50,6 +55,7 @@ impl TransportError {
         match self {
             Self::Resolve { .. }
             | Self::Connect { .. }
+            | Self::Exhausted { .. }
             | Self::ConnectTimeout { .. }
             | Self::Tls(_)
             | Self::Request(_) => false,
@@ -84,6 +90,7 @@ impl TransportError {
             Self::Resolve { .. } => "resolve",
             Self::Connect { refused: true, .. } => "refused",
             Self::Connect { .. } => "connect",
+            Self::Exhausted { .. } => "exhausted",
             Self::ConnectTimeout { .. } => "connect_timeout",
             Self::Tls(_) => "tls",
             Self::Closed { .. } => "closed",
@@ -108,6 +115,26 @@ impl TransportError {
                 ..
             }
         )
+    }
+}
+
+/// Reads why no address accepted a connection.
+pub(crate) fn from_connecting(error: &io::Error) -> TransportError {
+    // `connect(2)`, `socket(2)`: ours are descriptors, local ports and the kernel's memory.
+    let ours = [
+        Errno::MFILE,
+        Errno::NFILE,
+        Errno::ADDRNOTAVAIL,
+        Errno::NOBUFS,
+        Errno::NOMEM,
+    ];
+    let reason = error.to_string();
+    match Errno::from_io_error(error) {
+        Some(errno) if ours.contains(&errno) => TransportError::Exhausted { reason },
+        _ => TransportError::Connect {
+            refused: error.kind() == io::ErrorKind::ConnectionRefused,
+            reason,
+        },
     }
 }
 

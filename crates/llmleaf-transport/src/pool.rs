@@ -97,6 +97,12 @@ impl Pool {
         origin: &Origin,
         connect_timeout: Duration,
     ) -> Result<Stream, TransportError> {
+        let dialled = dial(&self.0.resolver, &self.0.tls, origin, connect_timeout).await;
+        if !matches!(dialled, Err(TransportError::Exhausted { .. })) || self.idle() == 0 {
+            return dialled;
+        }
+        // What is kept for later gives way to what is needed now.
+        self.0.idle.borrow_mut().clear();
         dial(&self.0.resolver, &self.0.tls, origin, connect_timeout).await
     }
 

@@ -29,7 +29,9 @@ pub(crate) fn run(path: Option<PathBuf>) -> Exit {
     let built_in = path.is_none();
     let listen = config.server.listen;
     let ready = move |listen: SocketAddr| announce(listen, built_in);
-    match llmleaf_server::run(config, ready) {
+    let ended = llmleaf_server::run(config, ready);
+    logging::flush();
+    match ended {
         Ok(()) => Exit::Fine,
         Err(error) => {
             out::error(&format!("llmleaf: {}\n", advise(&error, listen)));

@@ -1,0 +1,181 @@
+//! What is known of one consumer's connection while it lives: what runs on it, since when nothing does, and how many
+//! answers it threw away.
+
+use crate::load::Seat;
+use crate::reply::{Reply, ReplyBody};
+use bytes::Bytes;
+use http::{Response, StatusCode};
+use http_body::{Body, Frame, SizeHint};
+use llmleaf_exchange::Aborted;
+use std::cell::Cell;
+use std::future::poll_fn;
+use std::pin::{Pin, pin};
+use std::rc::Rc;
+use std::task::{Context, Poll};
+use tokio::time::Instant;
+
+/// How many answers a connection may throw away before they are done, beyond those it takes to the end. A consumer that
+/// goes on like that makes work for providers and takes nothing (rapid reset, CVE-2023-44487).
+const THROWN_AWAY: u32 = 100;
+
+/// One connection.
+#[derive(Debug)]
+pub struct Line {
+    running: Cell<u32>,
+    served: Cell<bool>,
+    idle_since: Cell<Instant>,
+    thrown_away: Cell<u32>,
+    /// How often a request was found waiting for us, and not for its consumer.
+    waits: Cell<u64>,
+    /// It speaks no HTTP any more.
+    switched: Cell<bool>,
+    crowded: bool,
+}
+
+impl Line {
+    /// A connection that has just been made. A `crowded` one came when there was room for probes only.
+    pub fn new(crowded: bool) -> Rc<Self> {
+        Rc::new(Self {
+            running: Cell::new(0),
+            served: Cell::new(false),
+            idle_since: Cell::new(Instant::now()),
+            thrown_away: Cell::new(0),
+            waits: Cell::new(0),
+            switched: Cell::new(false),
+            crowded,
+        })
+    }
+
+    /// A request begins, in a place of its own if it is not the only one.
+    pub fn open(self: &Rc<Self>, seat: Option<Seat>) -> Open {
+        self.running.set(self.running.get().saturating_add(1));
+        self.served.set(true);
+        Open {
+            line: Rc::clone(self),
+            finished: false,
+            _seat: seat,
+        }
+    }
+
+    /// Whether a request is being answered.
+    pub fn is_running(&self) -> bool {
+        self.running.get() > 0
+    }
+
+    /// Whether it ever had a request.
+    pub fn has_served(&self) -> bool {
+        self.served.get()
+    }
+
+    /// Since when nothing runs.
+    pub fn idle_since(&self) -> Instant {
+        self.idle_since.get()
+    }
+
+    /// Whether it throws too many answers away.
+    pub fn is_abusive(&self) -> bool {
+        self.thrown_away.get() > THROWN_AWAY
+    }
+
+    /// Whether it came when there was room for probes only.
+    pub fn is_crowded(&self) -> bool {
+        self.crowded
+    }
+
+    /// Whether it speaks no HTTP any more, and knows its own clocks.
+    pub fn has_switched(&self) -> bool {
+        self.switched.get()
+    }
+
+    /// A number that changes whenever a request waits for us.
+    pub fn waits(&self) -> u64 {
+        self.waits.get()
+    }
+
+    fn wait(&self) {
+        self.waits.set(self.waits.get().wrapping_add(1));
+    }
+}
+
+/// A request that is being answered; dropping it ends it.
+#[derive(Debug)]
+pub struct Open {
+    line: Rc<Line>,
+    finished: bool,
+    _seat: Option<Seat>,
+}
+
+impl Open {
+    /// Waits for the reply, and has the reply's body keep this request open.
+    pub async fn reply(self, reply: impl Future<Output = Reply>) -> Response<Held> {
+        let mut reply = pin!(reply);
+        let reply = poll_fn(|cx| {
+            let polled = reply.as_mut().poll(cx);
+            if polled.is_pending() {
+                self.line.wait();
+            }
+            polled
+        });
+        let reply = reply.await;
+        if reply.status() == StatusCode::SWITCHING_PROTOCOLS {
+            self.line.switched.set(true);
+        }
+        reply.map(|body| self.hold(body))
+    }
+
+    fn hold(mut self, body: ReplyBody) -> Held {
+        // Nobody works any more for an answer that is whole.
+        self.finished = matches!(body, ReplyBody::Whole(_));
+        Held { body, open: self }
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        let line = &self.line;
+        line.running.set(line.running.get().saturating_sub(1));
+        if !line.is_running() {
+            line.idle_since.set(Instant::now());
+        }
+        let thrown_away = line.thrown_away.get();
+        line.thrown_away.set(if self.finished {
+            thrown_away.saturating_sub(1)
+        } else {
+            thrown_away.saturating_add(1)
+        });
+    }
+}
+
+/// A reply's body that keeps its request open.
+pub struct Held {
+    body: ReplyBody,
+    open: Open,
+}
+
+impl Body for Held {
+    type Data = Bytes;
+    type Error = Aborted;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Aborted>>> {
+        let Held { body, open } = self.get_mut();
+        let polled = Pin::new(body).poll_frame(cx);
+        match &polled {
+            Poll::Pending => open.line.wait(),
+            // An answer that we cut ourselves was not thrown away.
+            Poll::Ready(None | Some(Err(_))) => open.finished = true,
+            Poll::Ready(Some(Ok(_))) => {}
+        }
+        polled
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
