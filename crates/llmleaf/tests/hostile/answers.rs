@@ -357,9 +357,9 @@ fn b23_answers_without_measure_are_ended() {
     let piece = |text: &str, bytes: usize| bytes::Bytes::from(text.repeat(bytes / text.len()));
     let start = bytes::Bytes::from(Wire::Chat.stream("first ").until(1));
     for (name, first, unit, count) in [
-        ("an event of 16 MiB", "data: ", "x", 64),
-        ("a line of 16 MiB", "", "x", 64),
-        ("white space of 16 MiB in an event", "data: {", " ", 64),
+        ("an event of 9 MiB", "data: ", "x", 36),
+        ("a line of 9 MiB", "", "x", 36),
+        ("white space of 9 MiB in an event", "data: {", " ", 36),
         ("comments of 512 KiB", "", ":x\n\n", 2),
         ("empty lines of 512 KiB", "", "\n", 2),
     ] {

@@ -144,7 +144,7 @@ const FRAMINGS: &[&str] = &[
     "content-length:\r\n {n}",
 ];
 
-/// Chunked bodies that are none. `{}` stands for a body whose right size, in hexadecimal, is `{n}`.
+/// Chunked bodies that are none (a size that is merely too large is a body that does not come, and times out). `{}` stands for a body whose right size, in hexadecimal, is `{n}`.
 const BAD_CHUNKS: &[&str] = &[
     "x\r\n{}\r\n0\r\n\r\n",
     "0x{n}\r\n{}\r\n0\r\n\r\n",
@@ -174,9 +174,7 @@ const BAD_CHUNKS: &[&str] = &[
     "{n}\r\n{}\r\n0x0\r\n\r\n",
     "{n}\r\n{}\r\n0\n\r\n",
     "{n}\r\n{}\r\n0\r\r\n",
-    "ffffffffffffffff\r\n{}\r\n0\r\n\r\n",
     "10000000000000000\r\n{}\r\n0\r\n\r\n",
-    "100000000000000{n}\r\n{}\r\n0\r\n\r\n",
     "fffffffffffffffffffffffffffffffff\r\n{}\r\n0\r\n\r\n",
     "\u{663}\r\n{}\r\n0\r\n\r\n",
     "{n}\0\r\n{}\r\n0\r\n\r\n",

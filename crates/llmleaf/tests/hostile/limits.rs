@@ -210,7 +210,7 @@ fn i10_a_log_that_nobody_reads_keeps_nobody_waiting() {
         // It reads the line that says where the program listens, and then nothing, or goes.
         (
             "blocked",
-            "(read -r line; echo \"$line\" >&2; exec sleep 40)",
+            "(read -r line; echo \"$line\" >&2; exec sleep 40 2>&-)",
         ),
         ("closed", "(read -r line; echo \"$line\" >&2)"),
     ] {
