@@ -2,7 +2,7 @@
 //! against which the product is judged.
 //!
 //! Written from the documents and from recorded traffic alone. [`openai_chat_unary`], [`openai_chat_stream`],
-//! [`anthropic_unary`] and [`anthropic_stream`] read; [`Digest::compare`] names what differs. Counts follow one
+//! [`anthropic_unary`], [`anthropic_stream`], [`openai_responses_unary`] and [`openai_responses_stream`] read; [`Digest::compare`] names what differs. Counts follow one
 //! convention for both dialects (input includes what the cache gave and took, output includes reasoning), so digests of
 //! two dialects can be compared.
 
@@ -10,12 +10,14 @@ mod anthropic;
 mod compare;
 mod errors;
 mod openai;
+mod responses;
 mod usage;
 
 pub use anthropic::{anthropic_stream, anthropic_unary};
 pub use compare::{Arguments, Difference, Tolerance};
 pub use errors::{ErrorClass, ErrorReading, anthropic_error, openai_error};
 pub use openai::{openai_chat_stream, openai_chat_unary};
+pub use responses::{openai_responses_stream, openai_responses_unary};
 pub use usage::UsageClasses;
 
 use crate::json::{self, Value};

@@ -55,6 +55,9 @@ impl Service {
                 settings: String::new(),
             };
         }
+        if recording.wire == "openai-responses" {
+            return Service::of_responses(recording, path, query);
+        }
         let kind = match recording.provider.as_str() {
             "cohere" | "ollama" | "other-openai-compatible" => "openai-compatible",
             own => own,
@@ -70,6 +73,27 @@ impl Service {
             settings: match query.strip_prefix("api-version=") {
                 Some(version) if azure => format!("api_version = \"{version}\""),
                 _ => String::new(),
+            },
+        }
+    }
+
+    /// The same for the Responses wire. Services whose kind does not speak it are played by the reference.
+    fn of_responses(recording: &Recording, path: &str, query: &str) -> Self {
+        let kind = match recording.provider.as_str() {
+            own @ ("openai" | "xai" | "groq" | "openrouter" | "azure-openai") => own,
+            _ => "openai",
+        };
+        let base = path.trim_end_matches("/responses");
+        Service {
+            kind: kind.to_owned(),
+            base: match base {
+                // The path is built from the version then.
+                "/openai" if kind == "azure-openai" => String::new(),
+                base => base.to_owned(),
+            },
+            settings: match query.strip_prefix("api-version=") {
+                Some(version) => format!("responses_api_version = \"{version}\""),
+                None => String::new(),
             },
         }
     }
@@ -277,6 +301,10 @@ pub fn request(recording: &Recording) -> String {
             "anthropic-messages" => "\"max_tokens\":1024,",
             _ => "",
         };
+        if recording.wire == "openai-responses" {
+            let stream = recording.stream;
+            return format!("{{\"model\":{name},\"input\":\"Hi\",\"stream\":{stream}}}");
+        }
         return format!(
             "{{\"model\":{name},{cap}\"messages\":[{{\"role\":\"user\",\"content\":\"Hi\"}}],\"stream\":{}}}",
             recording.stream

@@ -1,7 +1,7 @@
-//! Every recorded exchange of the two chat wires, replayed by a fake provider behind the real program.
+//! Every recorded exchange of the three chat wires, replayed by a fake provider behind the real program.
 //!
 //! `same` asks in the dialect of the recording: what the provider gets and what the consumer gets are compared byte by byte,
-//! but for edits that have a name. `across` asks in the other dialect: what the consumer reads is compared with a
+//! but for edits that have a name. `across` asks in the other dialects: what the consumer reads is compared with a
 //! reference reading of the recording. What differs as it should is an exception with a name and a reason, printed and
 //! counted (`cargo test -p llmleaf --test recordings -- --nocapture`).
 //!
@@ -27,12 +27,16 @@ const EXE: &str = env!("CARGO_BIN_EXE_llmleaf");
 /// Usage records and what goes wrong.
 const LOG: &str = "warn,llmleaf::usage=info";
 
-/// Every exchange of the two chat wires.
+/// Recorded as answers of the Responses wire, and none: their service answered as on the chat wire.
+const OTHER_WIRE: &[&str] = &[
+    "ai-azure-openai-openai-responses-a04c77cbd0",
+    "ai-azure-openai-openai-responses-6181e07979",
+];
+
+/// Every exchange of the three chat wires.
 fn recordings() -> Option<Vec<llmleaf_testkit::recordings::Recording>> {
-    llmleaf_testkit::recordings::load_where("openai-chat and anthropic-messages", |recording| {
-        matches!(
-            recording.wire.as_str(),
-            "openai-chat" | "anthropic-messages"
-        )
+    llmleaf_testkit::recordings::load_where("the chat wires", |recording| {
+        let wires = ["openai-chat", "anthropic-messages", "openai-responses"];
+        wires.contains(&recording.wire.as_str()) && !OTHER_WIRE.contains(&recording.id.as_str())
     })
 }

@@ -87,6 +87,8 @@ impl Answer {
             BlockKind::Text => Some(Form::Text),
             BlockKind::Refusal => {
                 self.refused = true;
+                let why = "this wire has no refusals: it is told as text";
+                self.lose(Loss::approximated("refusal", why));
                 Some(Form::Text)
             }
             BlockKind::Reasoning { id, form } => Some(Form::Thinking {

@@ -38,7 +38,12 @@ pub(super) fn words_of<'a>(event: &Object<'a>, whole: &'a RawValue) -> &'a RawVa
 
 /// Renders a failure as a whole reply.
 pub fn render_error(failure: &Failure, request_id: &str) -> Reply {
-    chat_completions::errors::render_error(failure, request_id)
+    let mut reply = chat_completions::errors::render_error(failure, request_id);
+    // A router tells with 403 what the service behind it refused for its content: the consumer's own affair.
+    if failure.kind == FailureKind::ContentPolicy && failure.status == Some(403) {
+        reply.status = 403;
+    }
+    reply
 }
 
 /// Renders a failure inside a stream of which nothing is known but that it began. Nothing may follow it.

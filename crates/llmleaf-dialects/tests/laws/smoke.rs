@@ -10,7 +10,7 @@ const MAX_SEED: usize = 3000;
 /// Longest text that is read as it is: the dialects' own tests read all of the long ones.
 const MAX_WHOLE: usize = 6000;
 /// Mutations of each kind of text.
-const ROUNDS: u64 = 800;
+const ROUNDS: u64 = 500;
 
 /// Texts of one kind: of all dialects mixed, since a service may say anything.
 struct Seeds(Vec<Vec<u8>>);

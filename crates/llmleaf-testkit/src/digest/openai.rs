@@ -137,7 +137,12 @@ impl Reading {
     fn tool_call(&mut self, choice: u64, source: &Value, part: Part) {
         let index = source.u64_at(&["index"]);
         let id = source.text_at(&["id"]);
-        let name = source.text_at(&["function", "name"]);
+        // A tool of free text has its words under another name.
+        let named = |key: &str| source.text_at(&["function", key]);
+        let name = match named("name") {
+            "" => source.text_at(&["custom", "name"]),
+            name => name,
+        };
         let known = if part == Part::Message {
             None
         } else {
@@ -157,7 +162,8 @@ impl Reading {
         if call.name.is_empty() {
             name.clone_into(&mut call.name);
         }
-        match source.at(&["function", "arguments"]) {
+        let written = source.at(&["function", "arguments"]);
+        match written.or_else(|| source.at(&["custom", "input"])) {
             Some(Value::String { text, .. }) => call.arguments.push_str(text),
             Some(object) => call.arguments.push_str(&object.to_string()),
             None => {}

@@ -27,30 +27,46 @@ const BESIDE: &[&str] = &[
 ];
 
 #[test]
-fn the_other_dialect_says_the_same() {
+fn the_other_dialects_say_the_same() {
     let Some(recordings) = recordings() else {
         return;
     };
     let tally = Tally::default();
     stand::each(EXE, LOG, &recordings, service, |stand, recording| {
-        let spoken = Spoken::of(recording).other();
-        let body = question(spoken, &stand::model(recording), recording.stream);
-        let ask = Ask {
-            path: spoken.path(),
-            body: &body,
-            ..Ask::default()
-        };
-        let exchange = stand.exchange(&ask, Script::recorded(recording));
-        let finding = judge(stand, spoken, recording, &exchange);
-        tally.add(
-            spoken.name(),
-            &recording.provider,
-            kind(recording),
-            &recording.id,
-            finding,
-        );
+        for spoken in Spoken::of(recording).others() {
+            if !is_asked(spoken, recording) {
+                continue;
+            }
+            let body = question(spoken, &stand::model(recording), recording.stream);
+            let ask = Ask {
+                path: spoken.path(),
+                body: &body,
+                ..Ask::default()
+            };
+            let exchange = stand.exchange(&ask, Script::recorded(recording));
+            let finding = judge(stand, spoken, recording, &exchange);
+            tally.add(
+                spoken.name(),
+                &recording.provider,
+                kind(recording),
+                &recording.id,
+                finding,
+            );
+        }
     });
     tally.conclude("across dialects", LEAST);
+}
+
+/// With `LLMLEAF_EVERY_PAIR=1` every recording is asked for in every other dialect; else some of those of the third wire are
+/// left out, which keep the whole suite short.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "how much a test does is asked of it from outside"
+)]
+fn is_asked(spoken: Spoken, recording: &Recording) -> bool {
+    let third = spoken == Spoken::Responses || Spoken::of(recording) == Spoken::Responses;
+    let one_in_four = recording.id.bytes().map(usize::from).sum::<usize>() % 4 == 0;
+    !third || one_in_four || std::env::var_os("LLMLEAF_EVERY_PAIR").is_some()
 }
 
 /// Services that also speak the consumer's dialect would be asked in it, so they are played by one that does not.
@@ -61,6 +77,19 @@ fn service(recording: &Recording) -> Service {
         "perplexity" => service.kind = "openai-compatible".to_owned(),
         _ => {}
     }
+    let api = match Spoken::of(recording) {
+        Spoken::Chat => "chat_completions",
+        Spoken::Responses => "responses",
+        Spoken::Messages => return service,
+    };
+    let comma = if service.settings.is_empty() {
+        ""
+    } else {
+        ", "
+    };
+    service
+        .settings
+        .push_str(&format!("{comma}chat_api = \"{api}\""));
     service
 }
 
@@ -74,8 +103,13 @@ fn question(spoken: Spoken, model: &str, stream: bool) -> String {
             ",\"max_tokens\":1024,\"stream\":true,\"stream_options\":{\"include_usage\":true}"
                 .to_owned()
         }
-        (Spoken::Messages, _) => format!(",\"max_tokens\":1024,\"stream\":{stream}"),
+        (Spoken::Messages | Spoken::Responses, _) => {
+            format!(",\"max_tokens\":1024,\"stream\":{stream}")
+        }
     };
+    if spoken == Spoken::Responses {
+        return format!("{{\"model\":{model},\"input\":\"Hi\",\"stream\":{stream}}}");
+    }
     format!("{{\"model\":{model},\"messages\":[{{\"role\":\"user\",\"content\":\"Hi\"}}]{rest}}}")
 }
 
@@ -221,6 +255,9 @@ fn reason(expected: &Digest, got: &Digest, name: &str, losses: u64) -> Option<St
         _ if name.ends_with("].id") && own.tool_calls.iter().all(|call| call.id.is_empty()) => {
             "tool call: the old function call has no id, and the dialect demands one"
         }
+        _ if name.ends_with("].arguments") && free_text(&own.tool_calls, &theirs.tool_calls) => {
+            "tool call: free text is the one field of an object where the dialect has objects only"
+        }
         _ if reported && name.ends_with("].arguments") => {
             let objects = |calls: &[ToolCall]| {
                 let parsed = calls.iter().filter_map(ToolCall::arguments_json);
@@ -238,6 +275,15 @@ fn reason(expected: &Digest, got: &Digest, name: &str, losses: u64) -> Option<St
         _ => return None,
     };
     Some(reason.to_owned())
+}
+
+/// Whether the arguments of every call that differ are the recorded text in its one field.
+fn free_text(own: &[ToolCall], theirs: &[ToolCall]) -> bool {
+    own.iter().zip(theirs).all(|(own, theirs)| {
+        let wrapped = serde_json::json!({ "input": own.arguments });
+        let read = serde_json::from_str::<serde_json::Value>(&theirs.arguments);
+        own.arguments == theirs.arguments || read.is_ok_and(|read| read == wrapped)
+    })
 }
 
 fn judge_error(

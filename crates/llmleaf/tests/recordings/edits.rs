@@ -81,7 +81,7 @@ fn rules(spoken: Spoken, kind: &str, asked: &Value, before: &str) -> Vec<&'stati
     if before.contains("\"model\":\"any/") || before.contains("\"model\": \"any/") {
         rules.push("model");
     }
-    if spoken == Spoken::Messages {
+    if spoken != Spoken::Chat {
         return rules;
     }
     let streams = matches!(asked.at(&["stream"]), Some(Value::Bool(true)));

@@ -2,7 +2,7 @@
 
 use llmleaf_testkit::digest::{
     Digest, ErrorClass, anthropic_error, anthropic_stream, anthropic_unary, openai_chat_stream,
-    openai_chat_unary, openai_error,
+    openai_chat_unary, openai_error, openai_responses_stream, openai_responses_unary,
 };
 use llmleaf_testkit::http::Response;
 use llmleaf_testkit::json;
@@ -14,6 +14,7 @@ use llmleaf_testkit::sse;
 pub enum Spoken {
     Chat,
     Messages,
+    Responses,
 }
 
 impl Spoken {
@@ -21,21 +22,21 @@ impl Spoken {
     pub fn of(recording: &Recording) -> Self {
         match recording.wire.as_str() {
             "anthropic-messages" => Spoken::Messages,
+            "openai-responses" => Spoken::Responses,
             _ => Spoken::Chat,
         }
     }
 
-    pub fn other(self) -> Self {
-        match self {
-            Spoken::Chat => Spoken::Messages,
-            Spoken::Messages => Spoken::Chat,
-        }
+    pub fn others(self) -> impl Iterator<Item = Self> {
+        let all = [Spoken::Chat, Spoken::Messages, Spoken::Responses];
+        all.into_iter().filter(move |other| *other != self)
     }
 
     pub fn name(self) -> &'static str {
         match self {
             Spoken::Chat => "chat",
             Spoken::Messages => "messages",
+            Spoken::Responses => "responses",
         }
     }
 
@@ -43,6 +44,7 @@ impl Spoken {
         match self {
             Spoken::Chat => "/v1/chat/completions",
             Spoken::Messages => "/v1/messages",
+            Spoken::Responses => "/v1/responses",
         }
     }
 }
@@ -99,6 +101,7 @@ fn stream(spoken: Spoken, body: &[u8]) -> Digest {
     match spoken {
         Spoken::Chat => openai_chat_stream(&events),
         Spoken::Messages => anthropic_stream(&events),
+        Spoken::Responses => openai_responses_stream(&events),
     }
 }
 
@@ -106,13 +109,14 @@ fn whole(spoken: Spoken, status: u16, body: &[u8]) -> Digest {
     let text = String::from_utf8_lossy(body);
     if status >= 400 {
         return Digest::of_error(match spoken {
-            Spoken::Chat => openai_error(Some(status), &text),
+            Spoken::Chat | Spoken::Responses => openai_error(Some(status), &text),
             Spoken::Messages => anthropic_error(Some(status), &text),
         });
     }
     match (json::parse(&text), spoken) {
         (Ok(value), Spoken::Chat) => openai_chat_unary(&value),
         (Ok(value), Spoken::Messages) => anthropic_unary(&value),
+        (Ok(value), Spoken::Responses) => openai_responses_unary(&value),
         (Err(_), _) => Digest {
             corrupt: 1,
             ..Digest::default()
@@ -146,6 +150,12 @@ pub fn consumer_status(
         Some(ErrorClass::Server | ErrorClass::Overloaded) => (
             vec![500, 502, 503, 529],
             Some("error: a provider's fault is told in the gateway's words"),
+        ),
+        Some(ErrorClass::RateLimit) if message.contains("exceeded your current quota") => (
+            vec![402, 429],
+            Some(
+                "error: an account that is used up is told in the gateway's words, by 402 where clients would ask on",
+            ),
         ),
         Some(ErrorClass::RateLimit) => (
             vec![429],

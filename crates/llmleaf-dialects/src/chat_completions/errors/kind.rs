@@ -80,6 +80,9 @@ const QUOTA_WORDS: &[&str] = &[
     "spending limit",
 ];
 
+/// x.ai says of a wrong key that the request is (recorded 2026).
+const KEY_WORDS: &[&str] = &["incorrect api key provided"];
+
 const POLICY_WORDS: &[&str] = &[
     "content management policy",
     "content policy",
@@ -145,6 +148,8 @@ fn by_words(said: &Said, status: Option<u16>, text: &str) -> Option<FailureKind>
         Some(FailureKind::Quota)
     } else if status != Some(429) && any(POLICY_WORDS) {
         Some(FailureKind::ContentPolicy)
+    } else if status == Some(400) && any(KEY_WORDS) {
+        Some(FailureKind::Credential)
     } else {
         None
     }
