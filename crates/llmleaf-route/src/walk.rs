@@ -6,7 +6,8 @@
 //!     match walk.step(now) {
 //!         Step::Try(mut attempt) => match call(&walk, &mut attempt) {      // attempt.sent() once the request is on its way
 //!             first content  => changes = walk.commit(&mut attempt, now),  // from here on there is no way back
-//!             the end        => changes = attempt.complete(usage, now),    // or attempt.fail(&failure, now), after the commit
+//!             the end        => changes = walk.complete(attempt, usage, now), // for a whole answer it is the commit too
+//!             failure after  => changes = attempt.fail(&failure, now),
 //!             failure before => changes = walk.failed(attempt, &failure, now),
 //!             consumer gone  => drop(attempt),
 //!         },
