@@ -22,9 +22,10 @@ CLEAN = {"PATH": os.environ.get("PATH", "/usr/bin:/bin"), "LC_ALL": "C.UTF-8", "
 # Name, and how to run it: the environment's Python or the machine's Node, then arguments.
 SUITES = {
     "openai-python": ("openai", ["python/openai_sdk.py"]),
+    "openai-responses-python": ("openai", ["python/openai_responses.py"]),
     "anthropic-python-1": ("anthropic-1", ["python/anthropic_sdk.py"]),
     "anthropic-python-2": ("anthropic-2", ["python/anthropic_sdk.py"]),
-    "node": (None, ["--test-reporter=./node/lines.mjs", "--test", "node/openai.test.mjs", "node/anthropic.test.mjs"]),
+    "node": (None, ["--test-reporter=./node/lines.mjs", "--test", "node/openai.test.mjs", "node/responses.test.mjs", "node/anthropic.test.mjs"]),
 }
 
 CONFIG = """
@@ -38,6 +39,8 @@ kind = "openai"
 endpoint = "{upstream}/v1"
 credential = "env:FAKE_OPENAI_KEY"
 prefix = "oai"
+# What it plays of its wires.
+settings = {{ chat_api = "chat_completions" }}
 
 [[providers]]
 name = "fake-anthropic"
