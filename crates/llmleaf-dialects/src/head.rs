@@ -78,6 +78,24 @@ impl Head {
         })
     }
 
+    /// Reads a body of a dialect that names the model, and whether to stream, in the request's path.
+    ///
+    /// # Errors
+    /// Not UTF-8, not one JSON object, too deep, a field given twice, no model.
+    pub fn addressed(body: &[u8], model: impl Into<String>, stream: bool) -> Result<Self, Failure> {
+        let fields = located(utf8(body)?)?;
+        let model = model.into();
+        if model.is_empty() {
+            let why = "the path names no model";
+            return Err(Failure::invalid(why, Some("model")));
+        }
+        Ok(Self {
+            model,
+            stream,
+            fields,
+        })
+    }
+
     /// Where a field lies. `body` must be the text the head was read from.
     pub fn field(&self, body: &str, name: &str) -> Option<&Field> {
         self.fields.iter().find(|field| field.is(body, name))

@@ -30,6 +30,24 @@ impl<'a> Level<'a> {
         }
     }
 
+    /// The same fields under the names that `rename` gives them; `None` leaves a name as it is.
+    pub fn renamed(mut self, rename: impl Fn(&str) -> Option<String>) -> Result<Self, Failure> {
+        for at in 0..self.object.fields.len() {
+            let Some(name) = self.object.fields.get(at).and_then(|(key, _)| rename(key)) else {
+                continue;
+            };
+            if self.object.get(&name).is_some() {
+                let path = self.at(&name);
+                let why = format!("the field `{path}` is given twice, in two spellings");
+                return Err(Failure::invalid(why, Some(&path)));
+            }
+            if let Some((key, _)) = self.object.fields.get_mut(at) {
+                *key = name.into();
+            }
+        }
+        Ok(self)
+    }
+
     /// Path of a field of this level.
     pub fn at(&self, name: &str) -> String {
         if self.path.is_empty() {

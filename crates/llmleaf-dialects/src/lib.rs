@@ -15,6 +15,7 @@
 pub mod assembly;
 pub mod chat_completions;
 pub mod envelope;
+pub mod gemini;
 pub mod head;
 mod level;
 pub mod messages;

@@ -5,7 +5,7 @@ use crate::surrogates::Paired;
 use crate::{
     Decoder, Encoder, Frame, Head, Relayed, Rendered, Reply, ReplyContext, Target,
     chat_completions::{self, quirks::CustomTools},
-    messages, responses,
+    gemini, messages, responses,
     toolbox::{self, Takes},
 };
 use bytes::Bytes;
@@ -23,6 +23,8 @@ pub enum Dialect {
     Messages,
     /// OpenAI Responses.
     Responses,
+    /// Gemini `generateContent`.
+    GenerateContent,
 }
 
 impl Dialect {
@@ -32,6 +34,7 @@ impl Dialect {
             Self::ChatCompletions => DialectName::ChatCompletions,
             Self::Messages => DialectName::Messages,
             Self::Responses => DialectName::Responses,
+            Self::GenerateContent => DialectName::GenerateContent,
         }
     }
 
@@ -44,6 +47,7 @@ impl Dialect {
             Self::ChatCompletions => chat_completions::request::parse_request(body),
             Self::Messages => messages::request::parse_request(body),
             Self::Responses => responses::request::parse_request(body),
+            Self::GenerateContent => gemini::request::parse_request(body),
         }
     }
 
@@ -56,6 +60,7 @@ impl Dialect {
             Self::ChatCompletions => chat_completions::request::parse_request(body),
             Self::Messages => messages::count::parse_request(body),
             Self::Responses => responses::request::parse_request(body),
+            Self::GenerateContent => gemini::count::parse_request(body),
         }
     }
 
@@ -66,6 +71,7 @@ impl Dialect {
             Self::ChatCompletions | Self::Messages | Self::Responses => {
                 messages::count::render_reply(input_tokens)
             }
+            Self::GenerateContent => gemini::count::render_reply(input_tokens),
         }
     }
 
@@ -76,6 +82,7 @@ impl Dialect {
             Self::ChatCompletions => chat_completions::response::render_response(response, context),
             Self::Messages => messages::response::render_response(response, context),
             Self::Responses => responses::response::render_response(response, context),
+            Self::GenerateContent => gemini::response::render_response(response, context),
         }
     }
 
@@ -86,6 +93,7 @@ impl Dialect {
             Self::ChatCompletions => Box::new(chat_completions::events::encoder(told)),
             Self::Messages => Box::new(messages::events::encoder(told)),
             Self::Responses => Box::new(responses::events::encoder(told)),
+            Self::GenerateContent => Box::new(gemini::events::encoder(told)),
         };
         toolbox::Restored::around(inner, &context)
     }
@@ -96,6 +104,7 @@ impl Dialect {
             Self::ChatCompletions => chat_completions::errors::render_error(failure, request_id),
             Self::Messages => messages::errors::render_error(failure, request_id),
             Self::Responses => responses::errors::render_error(failure, request_id),
+            Self::GenerateContent => gemini::errors::render_error(failure, request_id),
         }
     }
 
@@ -107,6 +116,7 @@ impl Dialect {
             }
             Self::Messages => messages::errors::render_stream_error(failure, request_id),
             Self::Responses => responses::errors::render_stream_error(failure, request_id),
+            Self::GenerateContent => gemini::errors::render_stream_error(failure, request_id),
         }
     }
 
@@ -127,7 +137,7 @@ impl Dialect {
     /// Bytes that keep an idle stream alive and mean nothing.
     pub fn keep_alive(self) -> &'static [u8] {
         match self {
-            Self::ChatCompletions | Self::Responses => b": keep-alive\n\n",
+            Self::ChatCompletions | Self::Responses | Self::GenerateContent => b": keep-alive\n\n",
             Self::Messages => b"event: ping\ndata: {\"type\": \"ping\"}\n\n",
         }
     }
@@ -143,6 +153,8 @@ pub enum ChatWire {
     Messages(messages::Quirks),
     /// OpenAI Responses.
     Responses(responses::Quirks),
+    /// Gemini `generateContent`.
+    GenerateContent(gemini::Quirks),
 }
 
 impl ChatWire {
@@ -152,6 +164,7 @@ impl ChatWire {
             Self::Completions(_) => Dialect::ChatCompletions,
             Self::Messages(_) => Dialect::Messages,
             Self::Responses(_) => Dialect::Responses,
+            Self::GenerateContent(_) => Dialect::GenerateContent,
         }
     }
 
@@ -175,6 +188,9 @@ impl ChatWire {
             }
             Self::Messages(quirks) => messages::request::render_request(&request, target, quirks),
             Self::Responses(quirks) => responses::request::render_request(&request, target, quirks),
+            Self::GenerateContent(quirks) => {
+                gemini::request::render_request(&request, target, quirks)
+            }
         }?;
         losses.append(&mut rendered.losses);
         rendered.losses = losses;
@@ -188,7 +204,7 @@ impl ChatWire {
                 groups: false,
                 free_text: quirks.request.custom_tools == CustomTools::Offered,
             },
-            Self::Messages(_) => Takes {
+            Self::Messages(_) | Self::GenerateContent(_) => Takes {
                 groups: false,
                 free_text: false,
             },
@@ -203,7 +219,7 @@ impl ChatWire {
     /// it as if it were of another dialect.
     pub fn takes(&self, head: &Head, body: &Bytes) -> bool {
         match self {
-            Self::Completions(_) | Self::Messages(_) => true,
+            Self::Completions(_) | Self::Messages(_) | Self::GenerateContent(_) => true,
             Self::Responses(quirks) => responses::edits::takes(head, body, quirks),
         }
     }
@@ -224,6 +240,9 @@ impl ChatWire {
             }
             Self::Messages(quirks) => messages::edits::edit_request(head, body, target, quirks),
             Self::Responses(quirks) => responses::edits::edit_request(head, body, target, quirks),
+            Self::GenerateContent(quirks) => {
+                gemini::edits::edit_request(head, body, target, quirks)
+            }
         }
     }
 
@@ -238,6 +257,7 @@ impl ChatWire {
                 "this wire counts no tokens before a request",
             )),
             Self::Messages(quirks) => messages::count::edit_request(head, body, model, quirks),
+            Self::GenerateContent(quirks) => gemini::count::edit_request(head, body, model, quirks),
         }
     }
 
@@ -246,7 +266,10 @@ impl ChatWire {
     /// # Errors
     /// The reply holds none.
     pub fn parse_count(&self, body: &[u8]) -> Result<u64, Failure> {
-        messages::count::parse_reply(body)
+        match self {
+            Self::GenerateContent(_) => gemini::count::parse_reply(body),
+            _ => messages::count::parse_reply(body),
+        }
     }
 
     /// A decoder for one stream.
@@ -277,6 +300,13 @@ impl ChatWire {
             }
             // Every event has a number of its own, so no frame has the envelope of the one before.
             Self::Responses(quirks) => Box::new(Paired::new(responses::events::decoder(quirks))),
+            Self::GenerateContent(quirks) => {
+                let keys = &["\"text\":\"", "\"text\": \""];
+                Box::new(Enveloped::new(
+                    Paired::new(gemini::events::decoder(quirks)),
+                    keys,
+                ))
+            }
         }
     }
 
@@ -284,8 +314,13 @@ impl ChatWire {
     pub fn relay(&self, frame: &Frame, usage_added: bool) -> Relayed {
         match self {
             Self::Completions(_) => chat_completions::edits::relay(frame, usage_added),
-            Self::Messages(_) | Self::Responses(_) => Relayed::AsIs,
+            Self::Messages(_) | Self::Responses(_) | Self::GenerateContent(_) => Relayed::AsIs,
         }
+    }
+
+    /// True where a stream may come as one JSON array of its chunks, in place of events.
+    pub fn streams_arrays(&self) -> bool {
+        matches!(self, Self::GenerateContent(_))
     }
 
     /// Reads a whole response as the events of a stream, terminal included. A body that holds an error
@@ -295,6 +330,7 @@ impl ChatWire {
             Self::Completions(quirks) => chat_completions::response::parse_response(body, quirks),
             Self::Messages(quirks) => messages::response::parse_response(body, quirks),
             Self::Responses(quirks) => responses::response::parse_response(body, quirks),
+            Self::GenerateContent(quirks) => gemini::response::parse_response(body, quirks),
         }
     }
 
@@ -303,7 +339,7 @@ impl ChatWire {
     pub fn outline(&self, body: &[u8]) -> Option<Usage> {
         match self {
             Self::Completions(_) => chat_completions::outline::outline(body),
-            Self::Messages(_) | Self::Responses(_) => None,
+            Self::Messages(_) | Self::Responses(_) | Self::GenerateContent(_) => None,
         }
     }
 
@@ -320,6 +356,9 @@ impl ChatWire {
             }
             Self::Messages(quirks) => messages::errors::parse_error(status, header, body, quirks),
             Self::Responses(_) => responses::errors::parse_error(status, header, body),
+            Self::GenerateContent(quirks) => {
+                gemini::errors::parse_error(status, header, body, quirks)
+            }
         }
     }
 }

@@ -14,22 +14,27 @@
 
 use bytes::Bytes;
 use llmleaf_dialects::{
-    ChatWire, Dialect, Frame, ReplyContext, chat_completions, messages, responses,
+    ChatWire, Dialect, Frame, ReplyContext, chat_completions, gemini, messages, responses,
 };
 use llmleaf_framing::{SseFramer, SseLimits};
 use llmleaf_model::Event;
-use llmleaf_testkit::recordings::{Recording, boundaries, load_where};
+use llmleaf_testkit::recordings::{Body, Recording, boundaries, load_where};
 
 /// Streams in the set when this was written.
-const LEAST: usize = 324;
+const LEAST: usize = 324 + 88;
 
 /// A stream of at most so many bytes is cut in two at each of them, whole.
 const SHORT: usize = 3000;
 
 fn streams() -> Option<Vec<Recording>> {
-    let found = load_where("streams of openai-chat and anthropic-messages", |one| {
-        one.stream && matches!(one.wire.as_str(), "openai-chat" | "anthropic-messages")
-    })?;
+    let found = load_where(
+        "streams of openai-chat, anthropic-messages and gemini-generate",
+        |one| {
+            let wires = ["openai-chat", "anthropic-messages", "gemini-generate"];
+            // A few come as JSON arrays.
+            one.stream && wires.contains(&one.wire.as_str()) && matches!(one.body, Body::Sse(_))
+        },
+    )?;
     assert!(found.len() >= LEAST, "only {} streams", found.len());
     Some(found)
 }
@@ -106,6 +111,7 @@ fn wire(recording: &Recording) -> ChatWire {
     match recording.wire.as_str() {
         "anthropic-messages" => ChatWire::Messages(messages::Quirks::REFERENCE),
         "openai-responses" => ChatWire::Responses(responses::Quirks::REFERENCE),
+        "gemini-generate" => ChatWire::GenerateContent(gemini::Quirks::REFERENCE),
         _ => ChatWire::Completions(chat_completions::Quirks::REFERENCE),
     }
 }
@@ -132,6 +138,7 @@ fn one_byte_at_a_time_says_the_same() {
             Dialect::ChatCompletions,
             Dialect::Messages,
             Dialect::Responses,
+            Dialect::GenerateContent,
         ] {
             let (a, b) = (encoded(dialect, &a), encoded(dialect, &b));
             assert_eq!(a, b, "{}", recording.id);

@@ -194,7 +194,7 @@ async fn http(
         UpstreamStreaming::Never => false,
     };
     let Prepared { rendered, same } = prepare(run, wire, candidate, stream)?;
-    let path = upstream.path(path, &candidate.model);
+    let path = upstream.path(path, &candidate.model, stream);
     let usage_added = rendered.usage_added;
     let going = Outgoing {
         wire,
@@ -209,13 +209,16 @@ async fn http(
         headers,
         body,
     } = send(run, attempt, candidate, upstream, going).await?;
+    let events = is_event_stream(&headers);
     let answer = Answer {
         wire,
         same,
         usage_added,
         clocks,
+        // A service that was asked for events and sends JSON may send its chunks as one array.
+        in_array: stream && !events && wire.streams_arrays(),
     };
-    if is_event_stream(&headers) {
+    if events || answer.in_array {
         stream::http(run, attempt, watch, answer, body).await
     } else {
         whole::http(run, attempt, watch, answer, body).await
@@ -290,6 +293,8 @@ pub(crate) struct Answer {
     /// A usage report was asked for on our own account.
     pub usage_added: bool,
     pub clocks: Clocks,
+    /// The stream is one JSON array of chunks.
+    pub in_array: bool,
 }
 
 fn clocks(run: &Run, candidate: &Candidate) -> Clocks {

@@ -9,7 +9,6 @@ use bytes::Bytes;
 use http::StatusCode;
 use llmleaf_dialects::Dialect;
 use llmleaf_model::{ChatRequest, Failure, Media, MediaSource, Part, PartKind, ToolKind};
-use llmleaf_providers::Path;
 use llmleaf_route::Candidate;
 use std::pin::pin;
 
@@ -39,7 +38,7 @@ pub(crate) async fn run(
     };
     let rendered = wire.edit_count(&run.job.head, &run.job.body, &candidate.model)?;
     run.losses = rendered.losses;
-    let path = upstream.path(Path::Fixed(path), &candidate.model);
+    let path = upstream.path(path, &candidate.model, false);
     let going = Outgoing {
         wire,
         path: &path,

@@ -144,7 +144,11 @@ impl Run {
             return Ok(Rc::clone(request));
         }
         let text = llmleaf_dialects::head::text(&self.job.body)?;
-        let request = Rc::new(self.job.dialect.parse_request(text)?);
+        let mut request = self.job.dialect.parse_request(text)?;
+        // Some wires say these in the path; where the body says them, the two agree.
+        request.model.clone_from(&self.job.head.model);
+        request.stream = self.job.head.stream;
+        let request = Rc::new(request);
         self.canonical = Some(Rc::clone(&request));
         Ok(request)
     }
@@ -170,10 +174,11 @@ impl Run {
         }
         self.told.clone_from(&self.losses);
         let mut headers = self.headers();
-        headers.insert(
-            CONTENT_TYPE,
-            HeaderValue::from_static("text/event-stream; charset=utf-8"),
-        );
+        let kind = match self.job.in_array {
+            true => "application/json; charset=utf-8",
+            false => "text/event-stream; charset=utf-8",
+        };
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
         // nginx and its kin hold back streams unless told otherwise.
         headers.insert(

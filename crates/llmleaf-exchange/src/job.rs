@@ -24,6 +24,8 @@ pub struct Job {
     pub dialect: Dialect,
     /// The first reading of the body.
     pub head: Head,
+    /// A streamed answer is to be one JSON array of its events (only where the dialect knows such).
+    pub in_array: bool,
     /// The body as the consumer sent it, inflated.
     pub body: Bytes,
     /// Id of the exchange, made here and unique whatever the consumer calls its request. Records are known by it.

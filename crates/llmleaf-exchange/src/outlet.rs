@@ -7,6 +7,7 @@ use crate::panics;
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, StatusCode};
 use llmleaf_dialects::Dialect;
+use llmleaf_framing::ArrayWriter;
 use std::cell::RefCell;
 use std::future::poll_fn;
 use std::pin::Pin;
@@ -36,6 +37,8 @@ struct Slot {
     head_sent: bool,
     ready: BytesMut,
     aborted: bool,
+    /// The consumer wants its events as one JSON array.
+    list: Option<ArrayWriter>,
 }
 
 /// The driver's end.
@@ -59,7 +62,19 @@ impl Outlet {
 
     /// Adds bytes for the consumer.
     pub fn write(&self, bytes: &[u8]) {
-        self.0.borrow_mut().ready.extend_from_slice(bytes);
+        let slot = &mut *self.0.borrow_mut();
+        match &mut slot.list {
+            Some(list) => list.push(bytes, &mut slot.ready),
+            None => slot.ready.extend_from_slice(bytes),
+        }
+    }
+
+    /// The stream is complete. What is written ends well.
+    pub fn close(&self) {
+        let slot = &mut *self.0.borrow_mut();
+        if let Some(list) = &mut slot.list {
+            list.close(&mut slot.ready);
+        }
     }
 
     /// Bytes that wait to be taken.
@@ -96,7 +111,10 @@ pub struct Exchange {
 impl Exchange {
     /// Begins an exchange; nothing happens until it is polled.
     pub fn start(node: Rc<Node>, job: Job) -> Self {
-        let slot = Rc::new(RefCell::new(Slot::default()));
+        let slot = Rc::new(RefCell::new(Slot {
+            list: job.in_array.then(ArrayWriter::default),
+            ..Slot::default()
+        }));
         let outlet = Outlet(Rc::clone(&slot));
         Self {
             dialect: job.dialect,

@@ -3,7 +3,7 @@
 use crate::failure;
 use crate::outlet::Outlet;
 use llmleaf_dialects::{ChatWire, Decoder, Dialect, Encoder, Frame, Relayed};
-use llmleaf_framing::{SseFramer, SseLimits};
+use llmleaf_framing::{ArrayFramer, FramingError, SseFramer, SseLimits, Tail};
 use llmleaf_model::{Collector, Delta, Event, Failure, FailureKind, Grammar, Origin, Usage};
 
 /// Most bytes held back before the first content.
@@ -110,10 +110,62 @@ fn passes(failure: &Failure) -> bool {
     failure.body.is_some() && failure.origin == Origin::Consumer
 }
 
+/// How the provider's bytes are cut.
+enum Framer {
+    Events(SseFramer),
+    Array(ArrayFramer),
+}
+
+impl Framer {
+    fn push(&mut self, chunk: bytes::Bytes) {
+        match self {
+            Self::Events(framer) => framer.push(chunk),
+            Self::Array(framer) => framer.push(chunk),
+        }
+    }
+
+    fn next(&mut self) -> Option<Result<Frame, FramingError>> {
+        match self {
+            Self::Events(framer) => framer.next(),
+            // From here on it is an event like any other.
+            Self::Array(framer) => framer.next().map(|frame| frame.map(as_event)),
+        }
+    }
+
+    fn finish(&mut self) -> Option<Result<Tail, FramingError>> {
+        match self {
+            Self::Events(framer) => framer.finish(),
+            Self::Array(framer) => framer.finish(),
+        }
+    }
+}
+
+/// An element of an array as the event that it would have been.
+fn as_event(mut frame: Frame) -> Frame {
+    let mut raw = b"data: ".to_vec();
+    // Outside of strings, where JSON has none, line ends are white space.
+    raw.extend(frame.data.iter().map(|byte| match byte {
+        b'\n' | b'\r' => b' ',
+        other => *other,
+    }));
+    raw.extend_from_slice(b"\r\n\r\n");
+    frame.raw = raw.into();
+    frame
+}
+
+fn silent(raw: bytes::Bytes) -> Frame {
+    Frame {
+        raw,
+        event: None,
+        data: bytes::Bytes::new(),
+        has_data: false,
+    }
+}
+
 /// The way from frames to the consumer's bytes.
 pub(crate) struct Pump {
     decoder: Box<dyn Decoder>,
-    framer: SseFramer,
+    framer: Framer,
     mode: Mode,
     events: Vec<Event>,
     /// Bytes for the consumer that wait for the commit point.
@@ -129,7 +181,7 @@ impl Pump {
     pub fn new(decoder: Box<dyn Decoder>, mode: Mode) -> Self {
         Self {
             decoder,
-            framer: SseFramer::new(SseLimits::default()),
+            framer: Framer::Events(SseFramer::new(SseLimits::default())),
             mode,
             events: Vec::new(),
             held: Vec::new(),
@@ -137,6 +189,11 @@ impl Pump {
             trail: None,
             meter: Meter::default(),
         }
+    }
+
+    /// What comes is no event stream but one JSON array of what would be its events.
+    pub fn read_array(&mut self) {
+        self.framer = Framer::Array(ArrayFramer::default());
     }
 
     /// Takes bytes from the provider.
@@ -160,6 +217,10 @@ impl Pump {
                 raw.extend_from_slice(if raw.ends_with(b"\n") { b"\n" } else { b"\n\n" });
                 frame.raw = raw.into();
                 self.frame(&frame, out)?;
+            } else {
+                // What is no event may still be the provider's last word; the decoder looks at it, nobody gets it.
+                self.decoder.push(&silent(tail.raw), &mut self.events);
+                self.events(out)?;
             }
         }
         self.decoder.finish(&mut self.events);
@@ -180,9 +241,7 @@ impl Pump {
             // Nothing after the terminal is part of the answer.
             return Ok(());
         }
-        if frame.has_data {
-            self.decoder.push(frame, &mut self.events);
-        }
+        self.decoder.push(frame, &mut self.events);
         if let Mode::Relay { wire, usage_added } = &self.mode {
             let relayed = wire.relay(frame, *usage_added);
             let seen = self.events(out);

@@ -67,6 +67,9 @@ pub(crate) async fn http(
         _ => mode_across(run),
     };
     let mut pump = Pump::new(answer.wire.decoder(), mode);
+    if answer.in_array {
+        pump.read_array();
+    }
     let streams = run.job.head.stream;
     let result = loop {
         let turn =
@@ -170,6 +173,7 @@ async fn settle(
         Ok(()) => {
             run.stream_head();
             run.late_losses(&losses);
+            run.out.close();
             attempt.end(Outcome::Completed, None, &losses);
             run.out.taken().await;
             Ok(())

@@ -149,12 +149,12 @@ impl Upstream {
     }
 
     /// Path and query of an operation for a model.
-    pub fn path(&self, path: Path, model: &str) -> String {
+    pub fn path(&self, path: Path, model: &str, stream: bool) -> String {
         let version = match path {
             Path::Resource(_) => &self.responses_api_version,
-            Path::Fixed(_) | Path::Deployment(_) => &self.api_version,
+            Path::Fixed(_) | Path::Deployment(_) | Path::Method { .. } => &self.api_version,
         };
-        path.below(&self.base_path, model, version.as_deref())
+        path.below(&self.base_path, model, stream, version.as_deref())
     }
 
     /// A request to this provider, without a body. Built from the row and the configuration alone; `forwarded` are
@@ -224,7 +224,7 @@ impl Upstream {
     pub fn chat_url(&self, consumer: Dialect, model: &str) -> Option<String> {
         match (self.chat(consumer)?, &self.origin) {
             (Chat::Wire(_, path), Some(origin)) => {
-                Some(format!("{origin}{}", self.path(*path, model)))
+                Some(format!("{origin}{}", self.path(*path, model, false)))
             }
             _ => Some(format!("local:{}", self.row.name)),
         }

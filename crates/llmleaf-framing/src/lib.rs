@@ -1,4 +1,4 @@
-//! Bytes to frames: server-sent events and newline-delimited JSON, without I/O.
+//! Bytes to frames: server-sent events, newline-delimited JSON and JSON arrays, without I/O.
 //!
 //! A framer takes the chunks of a response body as they come from the network
 //! ([`SseFramer::push`], [`NdjsonFramer::push`]) and cuts them into [`Frame`]s. It knows where a
@@ -15,9 +15,10 @@
 //!   number of times, however small the chunks; nothing is allocated while no frame is open.
 //! - **Zero-copy.** A frame that lies within one pushed chunk shares that chunk's memory.
 //!
-//! Reading order: this file, `sse.rs`, `sse/block.rs` (the event-stream grammar), `ndjson.rs`,
+//! Reading order: this file, `sse.rs`, `sse/block.rs` (the event-stream grammar), `ndjson.rs`, `array.rs`,
 //! `feed.rs` (how chunks become one run of bytes), `write.rs` (the way back).
 
+mod array;
 mod feed;
 mod ndjson;
 mod sse;
@@ -25,6 +26,7 @@ mod write;
 
 use bytes::Bytes;
 
+pub use array::{ArrayFramer, ArrayLimits, ArrayWriter};
 pub use ndjson::{NdjsonFramer, NdjsonLimits};
 pub use sse::{SseFramer, SseLimits};
 pub use write::{write_comment, write_event, write_line};

@@ -55,7 +55,7 @@ pub struct Speaks {
     /// Chat, the preferred wire first. A consumer that speaks one of the others gets that one.
     pub chat: &'static [Chat],
     /// Path of its own token count for a request, in the dialect of its chat.
-    pub count_tokens: Option<&'static str>,
+    pub count_tokens: Option<Path>,
 }
 
 /// Chat of a provider.
@@ -78,6 +78,16 @@ pub enum Path {
     /// The model stands in the body, the API version in the query: `/openai` + this + `?api-version=…`, unless the base URL
     /// already names an API version (`…/v1`); then `base` + this.
     Resource(&'static str),
+    /// The model and what is asked of it are the path: `/models/{model}` + the method. Where the base URL names no API
+    /// version, this one stands before it.
+    Method {
+        /// API version, as a path segment.
+        version: &'static str,
+        /// For an answer in one piece.
+        whole: &'static str,
+        /// For a stream.
+        stream: &'static str,
+    },
 }
 
 impl Provider {
@@ -115,8 +125,25 @@ impl Path {
     ///
     /// A version segment that both name (`…/v1` + `/v1/messages`) stands once. The model is percent-encoded where it
     /// becomes part of the path.
-    pub fn below(self, base: &str, model: &str, api_version: Option<&str>) -> String {
+    pub fn below(self, base: &str, model: &str, stream: bool, api_version: Option<&str>) -> String {
         match self {
+            Self::Method {
+                version,
+                whole,
+                stream: streamed,
+            } => {
+                let version = match base.split('/').any(is_version) {
+                    true => String::new(),
+                    false => format!("/{}", api_version.unwrap_or(version)),
+                };
+                let method = if stream { streamed } else { whole };
+                // `tunedModels/…` names its own collection.
+                let (collection, name) = match model.split_once('/') {
+                    Some((known @ ("models" | "tunedModels"), name)) => (known, name),
+                    _ => ("models", model),
+                };
+                format!("{base}{version}/{collection}/{}{method}", encode(name))
+            }
             Self::Fixed(path) => join(base, path),
             Self::Deployment(path) | Self::Resource(path) if is_versioned(base) => join(base, path),
             Self::Resource(path) => {
@@ -155,8 +182,11 @@ fn join(base: &str, path: &str) -> String {
 
 /// True where the last segment is a version such as `v1` or `v1beta`.
 fn is_versioned(base: &str) -> bool {
-    let tail = base.rsplit('/').next().unwrap_or_default();
-    let digits = tail.strip_prefix('v').unwrap_or_default();
+    is_version(base.rsplit('/').next().unwrap_or_default())
+}
+
+fn is_version(segment: &str) -> bool {
+    let digits = segment.strip_prefix('v').unwrap_or_default();
     digits.starts_with(|c: char| c.is_ascii_digit())
 }
 
@@ -259,7 +289,30 @@ mod tests {
                 "/openai/v1/chat/completions",
             ),
         ] {
-            assert_eq!(path.below(base, model, None), url);
+            assert_eq!(path.below(base, model, false, None), url);
+        }
+    }
+
+    #[test]
+    fn a_method_stands_behind_the_model() {
+        let path = Path::Method {
+            version: "v1beta",
+            whole: ":ask",
+            stream: ":tell?alt=sse",
+        };
+        for (base, model, stream, url) in [
+            ("", "m-1.5", false, "/v1beta/models/m-1.5:ask"),
+            ("/v1beta", "models/m", true, "/v1beta/models/m:tell?alt=sse"),
+            ("/v1", "a/../b?c", false, "/v1/models/a%2F..%2Fb%3Fc:ask"),
+            ("/x", "tunedModels/t", false, "/x/v1beta/tunedModels/t:ask"),
+            (
+                "/v1/projects/p/publishers/q",
+                "m",
+                false,
+                "/v1/projects/p/publishers/q/models/m:ask",
+            ),
+        ] {
+            assert_eq!(path.below(base, model, stream, None), url);
         }
     }
 

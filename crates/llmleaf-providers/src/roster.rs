@@ -8,6 +8,7 @@ mod cerebras;
 mod deepseek;
 mod echo;
 mod fireworks;
+mod gemini;
 mod groq;
 mod mistral;
 mod moonshot;
@@ -24,6 +25,7 @@ mod zai;
 pub static ROSTER: &[&Provider] = &[
     &openai::PROVIDER,
     &anthropic::PROVIDER,
+    &gemini::PROVIDER,
     &openrouter::PROVIDER,
     &requesty::PROVIDER,
     &groq::PROVIDER,

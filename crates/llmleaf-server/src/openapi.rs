@@ -12,7 +12,7 @@ mod schemas;
 mod tests;
 
 use crate::discovery::query::KINDS;
-use crate::registry::{AuthClass, ENDPOINTS, Endpoint, Operation};
+use crate::registry::{Addressing, AuthClass, ENDPOINTS, Endpoint, Operation};
 use llmleaf_dialects::Dialect;
 use serde_json::{Map, Value, json};
 
@@ -37,7 +37,7 @@ pub fn document() -> String {
         "info": {
             "title": "llmleaf",
             "summary": "One endpoint in front of every LLM provider.",
-            "description": "Vendor-shaped prefixes (/openai, /anthropic, /api) reach the same paths, and \
+            "description": "Vendor-shaped prefixes (/openai, /anthropic, /api, /genai) reach the same paths, and \
                 paths below /v1 are also found without it. A request body is read as JSON whatever its Content-Type.",
             "version": env!("CARGO_PKG_VERSION"),
             "license": {"name": "LGPL-3.0-or-later", "identifier": "LGPL-3.0-or-later"},
@@ -132,10 +132,29 @@ fn vendor(endpoint: &Endpoint) -> Option<Vendor> {
             reference: "https://docs.claude.com/en/api/messages-count-tokens",
             required: &["model", "messages"],
         },
+        (Dialect::GenerateContent, Chat) => Vendor {
+            reference: "https://ai.google.dev/api/generate-content",
+            required: &["contents"],
+        },
+        (Dialect::GenerateContent, CountTokens) => Vendor {
+            reference: "https://ai.google.dev/api/tokens",
+            required: &[],
+        },
     })
 }
 
 fn request_body(vendor: &Vendor) -> Value {
+    if !vendor.required.contains(&"model") {
+        // The model stands in the path.
+        let schema = json!({
+            "type": "object",
+            "required": vendor.required,
+            "properties": {"contents": {"type": ["array", "object"]}},
+            "additionalProperties": true,
+            "externalDocs": {"url": vendor.reference},
+        });
+        return json!({"required": true, "content": {"application/json": {"schema": schema}}});
+    }
     let schema = json!({
         "type": "object",
         "required": vendor.required,
@@ -165,6 +184,13 @@ fn parameters(endpoint: &Endpoint) -> Vec<Value> {
         "description": "With the right token, entries also say where they lead (`endpoints`), and wildcards and \
             prefixes are listed. A wrong one changes nothing.",
         "schema": {"type": "string"},
+    });
+    let named = json!({
+        "name": "id",
+        "in": "path",
+        "required": true,
+        "description": "The model's name; slashes may be percent-encoded.",
+        "schema": {"type": "string", "minLength": 1},
     });
     match endpoint.operation {
         Operation::Models => vec![
@@ -196,16 +222,8 @@ fn parameters(endpoint: &Endpoint) -> Vec<Value> {
             query("search", "Part of the name, in any case.", text()),
             admin,
         ],
-        Operation::Model => vec![
-            json!({
-                "name": "id",
-                "in": "path",
-                "required": true,
-                "description": "The model's name; slashes may be percent-encoded.",
-                "schema": {"type": "string", "minLength": 1},
-            }),
-            admin,
-        ],
+        Operation::Model => vec![named, admin],
+        Operation::Exchange(_) if endpoint.addressing != Addressing::Body => vec![named],
         _ => Vec::new(),
     }
 }
@@ -286,8 +304,17 @@ fn success(endpoint: &Endpoint) -> Value {
                 "text/event-stream": {"schema": {"type": "string"}},
             }),
         ),
+        Operation::Exchange(llmleaf_exchange::Operation::CountTokens)
+            if endpoint.dialect == Dialect::GenerateContent =>
+        {
+            ("The count.", of("GeminiTokenCount"))
+        }
         Operation::Exchange(llmleaf_exchange::Operation::CountTokens) => {
             ("The count.", of("TokenCount"))
+        }
+        // Google's own forms, which their clients read.
+        Operation::Models | Operation::Model if endpoint.path.starts_with("/v1beta/") => {
+            ("As Gemini describes models.", open())
         }
         Operation::Models => ("The models.", of("ModelList")),
         Operation::Model => ("The model.", of("Model")),
@@ -307,14 +334,17 @@ fn plain() -> Value {
 
 /// Errors of discovery come in the caller's dialect, those of all else in the endpoint's.
 fn error_schema(endpoint: &Endpoint) -> Value {
-    let (openai, anthropic) = (
+    let (openai, anthropic, google) = (
         schemas::reference("OpenAiError"),
         schemas::reference("AnthropicError"),
+        schemas::reference("GoogleError"),
     );
     match (endpoint.operation, endpoint.dialect) {
+        _ if endpoint.path.starts_with("/v1beta/") => google,
         (Operation::Models | Operation::Model, _) => json!({"anyOf": [openai, anthropic]}),
         (_, Dialect::ChatCompletions | Dialect::Responses) => openai,
         (_, Dialect::Messages) => anthropic,
+        (_, Dialect::GenerateContent) => google,
     }
 }
 

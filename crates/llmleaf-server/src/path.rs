@@ -10,6 +10,7 @@ use std::borrow::Cow;
 const PREFIXES: &[(&str, Option<Dialect>)] = &[
     ("/openai", Some(Dialect::ChatCompletions)),
     ("/anthropic", Some(Dialect::Messages)),
+    ("/genai", Some(Dialect::GenerateContent)),
     ("/api", None),
 ];
 
@@ -60,6 +61,14 @@ pub fn canonical(path: &str) -> Canonical<'_> {
     {
         path = Cow::Owned(rest.to_owned());
     }
+    // A base URL that ends in a version, below which a client writes its own.
+    while let Some(rest) = ["/v1", "/v1beta"]
+        .iter()
+        .find_map(|version| path.strip_prefix(version))
+        .filter(|rest| rest.starts_with("/v1beta/"))
+    {
+        path = Cow::Owned(rest.to_owned());
+    }
     let below = |stem: &&&str| {
         path.strip_prefix(**stem)
             .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
@@ -71,10 +80,17 @@ pub fn canonical(path: &str) -> Canonical<'_> {
         _ if path.starts_with("/v1/messages") => Dialect::Messages,
         _ if path.starts_with("/v1/chat/") => Dialect::ChatCompletions,
         _ if path.starts_with("/v1/responses") => Dialect::Responses,
+        _ if path.starts_with("/v1beta/") || is_method(&path) => Dialect::GenerateContent,
         Some(dialect) => dialect,
         None => Dialect::ChatCompletions,
     };
     Canonical { path, dialect }
+}
+
+/// True for a method of a model, as Google's clients write it.
+fn is_method(path: &str) -> bool {
+    let methods = [":generateContent", ":streamGenerateContent", ":countTokens"];
+    path.starts_with("/v1/models/") && methods.iter().any(|method| path.ends_with(method))
 }
 
 /// Without doubled and trailing slashes.
@@ -169,6 +185,27 @@ mod tests {
             ("/api/hello", "/api/hello", Dialect::ChatCompletions),
             ("/openai", "/", Dialect::ChatCompletions),
             ("/", "/", Dialect::ChatCompletions),
+            (
+                "/v1beta/models/a/b:generateContent",
+                "/v1beta/models/a/b:generateContent",
+                Dialect::GenerateContent,
+            ),
+            (
+                "/genai/v1beta/v1beta/models/m:countTokens",
+                "/v1beta/models/m:countTokens",
+                Dialect::GenerateContent,
+            ),
+            (
+                "/v1/v1beta/models/m:streamGenerateContent",
+                "/v1beta/models/m:streamGenerateContent",
+                Dialect::GenerateContent,
+            ),
+            (
+                "/models/m:generateContent",
+                "/v1/models/m:generateContent",
+                Dialect::GenerateContent,
+            ),
+            ("/v1beta/models", "/v1beta/models", Dialect::GenerateContent),
             ("//", "/", Dialect::ChatCompletions),
             (
                 "/openaix/v1/models",

@@ -39,12 +39,21 @@ pub enum Operation {
     AdminKeys,
 }
 
+/// Where a request says which model it asks, and whether to stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Addressing {
+    /// In its body.
+    Body,
+    /// The model stands in the path, and the path's method says whether to stream.
+    Path { stream: bool },
+}
+
 /// One endpoint.
 #[derive(Debug)]
 pub struct Endpoint {
     /// Method.
     pub method: Method,
-    /// Path; `{id}` as the last segment takes the rest, slashes included.
+    /// Path; `{id}` takes all up to what stands behind it, slashes included.
     pub path: &'static str,
     /// Who may call it.
     pub auth: AuthClass,
@@ -52,6 +61,8 @@ pub struct Endpoint {
     pub operation: Operation,
     /// The dialect of its bodies and errors.
     pub dialect: Dialect,
+    /// Where the model and whether to stream are said.
+    pub addressing: Addressing,
     /// It takes a body of up to `server.max_body_bytes`.
     pub takes_body: bool,
     /// One line for the API description.
@@ -73,10 +84,34 @@ const fn post(
         auth: AuthClass::Consumer,
         operation,
         dialect,
+        addressing: Addressing::Body,
         takes_body: true,
         summary,
     }
 }
+
+/// A method of a model, as Google's APIs name it behind a colon.
+const fn method(
+    path: &'static str,
+    operation: Operation,
+    stream: bool,
+    summary: &'static str,
+) -> Endpoint {
+    Endpoint {
+        method: Method::POST,
+        path,
+        auth: AuthClass::Consumer,
+        operation,
+        dialect: Dialect::GenerateContent,
+        addressing: Addressing::Path { stream },
+        takes_body: true,
+        summary,
+    }
+}
+
+const GENERATE: &str = "Generates content, as Gemini does.";
+const STREAM: &str = "Generates content as a stream: events with `alt=sse`, else one JSON array.";
+const COUNT_CONTENT: &str = "Counts the input tokens of a request to generate content.";
 
 const fn get(
     path: &'static str,
@@ -91,6 +126,7 @@ const fn get(
         auth,
         operation,
         dialect,
+        addressing: Addressing::Body,
         takes_body: false,
         summary,
     }
@@ -109,6 +145,7 @@ const fn head(path: &'static str) -> Endpoint {
         auth,
         operation,
         dialect,
+        addressing: Addressing::Body,
         takes_body: false,
         summary,
     }
@@ -139,6 +176,34 @@ pub static ENDPOINTS: &[Endpoint] = &[
         COUNT,
         Dialect::Messages,
         "Counts the input tokens of a messages request.",
+    ),
+    method("/v1beta/models/{id}:generateContent", CHAT, false, GENERATE),
+    method("/v1/models/{id}:generateContent", CHAT, false, GENERATE),
+    method(
+        "/v1beta/models/{id}:streamGenerateContent",
+        CHAT,
+        true,
+        STREAM,
+    ),
+    method("/v1/models/{id}:streamGenerateContent", CHAT, true, STREAM),
+    method(
+        "/v1beta/models/{id}:countTokens",
+        COUNT,
+        false,
+        COUNT_CONTENT,
+    ),
+    method("/v1/models/{id}:countTokens", COUNT, false, COUNT_CONTENT),
+    get(
+        "/v1beta/models",
+        AuthClass::Consumer,
+        Operation::Models,
+        "The models that the key may use, as Gemini lists them.",
+    ),
+    get(
+        "/v1beta/models/{id}",
+        AuthClass::Consumer,
+        Operation::Model,
+        "One model, as Gemini describes it.",
     ),
     get(
         "/v1/models",
@@ -203,18 +268,26 @@ pub enum Matched<'a> {
     Unknown,
 }
 
+/// What stands in the place of `{id}`.
+fn named<'a>(template: &str, path: &'a str) -> Option<&'a str> {
+    let (stem, method) = template.split_once("{id}")?;
+    let rest = path.strip_prefix(stem)?.strip_suffix(method)?;
+    (!rest.is_empty()).then_some(rest)
+}
+
 /// Looks an endpoint up.
 pub fn find<'a>(method: &Method, path: &'a str) -> Matched<'a> {
+    // A path that ends in a model's method means that, and no model whose name ends so.
+    let methods = ENDPOINTS.iter().any(|endpoint| {
+        let is_method = !endpoint.path.ends_with("{id}");
+        is_method && named(endpoint.path, path).is_some()
+    });
     let mut others = Vec::new();
     for endpoint in ENDPOINTS {
-        let rest = match endpoint.path.strip_suffix("{id}") {
-            Some(stem) => match path.strip_prefix(stem) {
-                Some(rest) if !rest.is_empty() => Some(rest),
-                _ => continue,
-            },
-            None if endpoint.path == path => None,
-            None => continue,
-        };
+        let rest = named(endpoint.path, path);
+        if rest.is_none() && endpoint.path != path || methods && endpoint.path.ends_with("{id}") {
+            continue;
+        }
         if endpoint.method == *method {
             return Matched::Found(endpoint, rest);
         }

@@ -1,7 +1,7 @@
 //! One request: find its endpoint, prove the caller, read the body, run the exchange.
 
 use crate::app::App;
-use crate::registry::{self, AuthClass, Endpoint, Matched, Operation};
+use crate::registry::{self, Addressing, AuthClass, Endpoint, Matched, Operation};
 use crate::reply::{self, Reply, ReplyBody};
 use crate::request_id::Ids;
 use crate::{admin, authenticate, discovery, gate, inbound, path};
@@ -68,6 +68,32 @@ pub async fn serve(worker: Rc<Worker>, request: Request<Incoming>, crowded: bool
         Err(failure) => reply::failed(dialect, &failure, &id),
     };
     reply::finish(reply, dialect, &id)
+}
+
+/// What an endpoint says of an exchange, its path included.
+struct Asked<'a> {
+    operation: llmleaf_exchange::Operation,
+    dialect: Dialect,
+    addressing: Addressing,
+    /// The model, where it stands in the path; perhaps percent-encoded.
+    model: Option<&'a str>,
+}
+
+impl Asked<'_> {
+    fn head(&self, body: &[u8]) -> Result<Head, Failure> {
+        let Addressing::Path { stream } = self.addressing else {
+            return Head::read(body);
+        };
+        let named = self.model.and_then(discovery::query::decode);
+        let model = named.ok_or_else(|| Failure::invalid("the path names no model", None))?;
+        Head::addressed(body, model, stream)
+    }
+
+    /// True where a stream is to be one JSON array: the path asks for a stream, and the query for no events.
+    fn in_array(&self, query: Option<&str>) -> bool {
+        let mut fields = query.unwrap_or_default().split('&');
+        self.addressing == Addressing::Path { stream: true } && !fields.any(|f| f == "alt=sse")
+    }
 }
 
 struct Call {
@@ -160,7 +186,19 @@ impl Call {
         match endpoint.operation {
             Operation::Exchange(operation) => {
                 // Boxed: every other request would carry this one's size about.
-                Box::pin(self.exchange(operation, endpoint.dialect, principal, request)).await
+                let asked = Asked {
+                    operation,
+                    dialect: endpoint.dialect,
+                    addressing: endpoint.addressing,
+                    model: rest,
+                };
+                Box::pin(self.exchange(asked, principal, request)).await
+            }
+            // Google's clients read their own form alone, and some versions of them ask below `/v1`.
+            _ if endpoint.path.starts_with("/v1beta/")
+                || request.headers().contains_key("x-goog-api-key") =>
+            {
+                discovery::gemini::answer(&self.worker.app, &principal, rest)
             }
             Operation::Model => discovery::model(
                 &self.worker.app,
@@ -179,15 +217,18 @@ impl Call {
 
     async fn exchange(
         self,
-        operation: llmleaf_exchange::Operation,
-        dialect: Dialect,
+        asked: Asked<'_>,
         principal: Principal,
         request: Request<Incoming>,
     ) -> Result<Reply, Failure> {
+        let Asked {
+            operation, dialect, ..
+        } = asked;
         let app = &self.worker.app;
         let (parts, body) = request.into_parts();
         let body = inbound::read(&parts.headers, body, app.max_body_bytes).await?;
-        let head = Head::read(&body)?;
+        let head = asked.head(&body)?;
+        let in_array = asked.in_array(parts.uri.query());
         let grant = app
             .authenticator
             .authorise(&principal, &head.model)
@@ -206,6 +247,7 @@ impl Call {
             operation,
             dialect,
             head,
+            in_array,
             body,
             id: self.worker.ids.fresh(self.created.saturating_mul(1000)),
             request_id: Arc::clone(&self.id),

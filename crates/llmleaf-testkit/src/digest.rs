@@ -9,13 +9,15 @@
 mod anthropic;
 mod compare;
 mod errors;
+mod gemini;
 mod openai;
 mod responses;
 mod usage;
 
 pub use anthropic::{anthropic_stream, anthropic_unary};
 pub use compare::{Arguments, Difference, Tolerance};
-pub use errors::{ErrorClass, ErrorReading, anthropic_error, openai_error};
+pub use errors::{ErrorClass, ErrorReading, anthropic_error, google_error, openai_error};
+pub use gemini::{gemini_stream, gemini_unary};
 pub use openai::{openai_chat_stream, openai_chat_unary};
 pub use responses::{openai_responses_stream, openai_responses_unary};
 pub use usage::UsageClasses;
@@ -130,11 +132,13 @@ impl FinishClass {
         match raw {
             "" => FinishClass::None,
             // `eos` is Together's; `end_turn` was seen from OpenRouter on the OpenAI wire.
-            "stop" | "eos" | "end_turn" => FinishClass::Stop,
-            "length" | "max_tokens" | "model_context_window_exceeded" => FinishClass::Length,
+            "stop" | "eos" | "end_turn" | "STOP" => FinishClass::Stop,
+            "length" | "max_tokens" | "MAX_TOKENS" | "model_context_window_exceeded" => {
+                FinishClass::Length
+            }
             // `tool_call` was seen from one Azure backend.
             "tool_calls" | "tool_call" | "function_call" | "tool_use" => FinishClass::ToolCalls,
-            "content_filter" | "refusal" => FinishClass::ContentFilter,
+            "content_filter" | "refusal" | "SAFETY" | "RECITATION" => FinishClass::ContentFilter,
             "stop_sequence" => FinishClass::StopSequence,
             "pause_turn" => FinishClass::PauseTurn,
             "error" => FinishClass::Error,

@@ -58,6 +58,13 @@ impl Service {
         if recording.wire == "openai-responses" {
             return Service::of_responses(recording, path, query);
         }
+        if recording.wire == "gemini-generate" {
+            return Service {
+                kind: "gemini".to_owned(),
+                base: path.split("/models/").next().unwrap_or_default().to_owned(),
+                settings: String::new(),
+            };
+        }
         let kind = match recording.provider.as_str() {
             "cohere" | "ollama" | "other-openai-compatible" => "openai-compatible",
             own => own,
@@ -224,13 +231,20 @@ impl Stand {
 pub fn model(recording: &Recording) -> String {
     let asked = recording
         .request()
-        .map(|body| body.text_at(&["model"]).to_owned());
+        .map(|body| body.text_at(&["model"]).to_owned())
+        // Where the path names it, the body may repeat it in another form.
+        .filter(|_| recording.wire != "gemini-generate");
     match asked {
         Some(model) if !model.is_empty() => model,
         _ => {
             let path = recording.path.split('?').next().unwrap_or_default();
             let deployment = path.split_once("/deployments/");
-            let name = deployment.and_then(|(_, rest)| rest.split('/').next());
+            let method = path
+                .split_once("/models/")
+                .filter(|_| recording.wire == "gemini-generate");
+            let name = deployment
+                .and_then(|(_, rest)| rest.split('/').next())
+                .or_else(|| method.and_then(|(_, rest)| rest.split(':').next()));
             name.unwrap_or("recorded-model").to_owned()
         }
     }
@@ -296,6 +310,13 @@ pub fn each(
 #[must_use]
 pub fn request(recording: &Recording) -> String {
     let name = serde_json::Value::from(model(recording).as_str());
+    if recording.wire == "gemini-generate" {
+        let plain = "{\"contents\":[{\"role\":\"user\",\"parts\":[{\"text\":\"Hi\"}]}]}";
+        return recording
+            .request_body
+            .clone()
+            .unwrap_or_else(|| plain.to_owned());
+    }
     let Some(text) = &recording.request_body else {
         let cap = match recording.wire.as_str() {
             "anthropic-messages" => "\"max_tokens\":1024,",

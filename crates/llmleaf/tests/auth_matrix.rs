@@ -218,7 +218,7 @@ fn fault(rows: &[&Endpoint], response: &Response, status: u16, method: &str) -> 
 fn every_endpoint_lets_in_whom_it_should_and_nobody_else() {
     let leaf = start(true);
     let cells = matrix(&leaf, true);
-    let paths = 11;
+    let paths = 19;
     assert!(
         cells >= paths * METHODS.len() * CONSUMERS.len() * ADMINS.len(),
         "{cells}"

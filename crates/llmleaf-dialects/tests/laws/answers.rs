@@ -38,6 +38,7 @@ const PASSED: &[&str] = &[
     "annotations",
     "content",
     "usage",
+    "args",
 ];
 
 /// A response told to a consumer is JSON, and reads back with the same words.
@@ -69,7 +70,7 @@ pub fn rendered(response: &Response, choice: u8, doubles: bool) {
             continue;
         };
         let answers = match to {
-            Dialect::ChatCompletions => response.choices.len(),
+            Dialect::ChatCompletions | Dialect::GenerateContent => response.choices.len(),
             Dialect::Messages | Dialect::Responses => 1.min(response.choices.len()),
         };
         for at in 0..answers {

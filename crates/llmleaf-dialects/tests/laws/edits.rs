@@ -2,7 +2,7 @@
 
 use crate::{json, wires};
 use bytes::Bytes;
-use llmleaf_dialects::{ChatWire, Dialect, Head, Target, head};
+use llmleaf_dialects::{ChatWire, Dialect, Target, head};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
@@ -10,7 +10,9 @@ use serde_json::value::RawValue;
 pub fn hold(dialect: Dialect, choice: u8, body: &[u8]) {
     let wire = wires::pick(dialect, choice);
     let body = Bytes::copy_from_slice(body);
-    let Ok(head) = Head::read(&body) else { return };
+    let Ok(head) = wires::head(dialect, &body, "asked", choice & 8 != 0) else {
+        return;
+    };
     let target = Target {
         model: if choice & 0x20 == 0 {
             "q\"\\"
@@ -33,7 +35,7 @@ pub fn hold(dialect: Dialect, choice: u8, body: &[u8]) {
         assert!(parsed.is_ok(), "{parsed:?}: {text}\nbecame {after}");
     }
 
-    let head = Head::read(&edited.body).unwrap();
+    let head = wires::head(dialect, &edited.body, target.model, target.stream).unwrap();
     assert_eq!(
         (head.model.as_str(), head.stream),
         (target.model, target.stream)
@@ -66,6 +68,9 @@ const NAMED: &[&str] = &[
     "parallel_tool_calls",
     "user",
     "safety_identifier",
+    "contents",
+    "generateContentRequest",
+    "generate_content_request",
 ];
 
 fn changed_as_named(wire: &ChatWire, target: Target<'_>, before: &[u8], after: &[u8]) {
@@ -91,10 +96,15 @@ fn changed_as_named(wire: &ChatWire, target: Target<'_>, before: &[u8], after: &
         let found = fields.iter().find(|(n, _)| n == name);
         found.map(|(_, value)| value.get().to_owned())
     };
-    let model: String = serde_json::from_str(&get(&after, "model").unwrap()).unwrap();
-    assert_eq!(model, target.model);
-    let stream = get(&after, "stream").unwrap_or_default();
-    assert_eq!(stream == "true", target.stream);
+    if wire.dialect() != Dialect::GenerateContent {
+        let model: String = serde_json::from_str(&get(&after, "model").unwrap()).unwrap();
+        assert_eq!(model, target.model);
+        let stream = get(&after, "stream").unwrap_or_default();
+        assert_eq!(stream == "true", target.stream);
+    } else if let Some(model) = get(&after, "model") {
+        let model: String = serde_json::from_str(&model).unwrap();
+        assert_eq!(model.trim_start_matches("models/"), target.model);
+    }
 
     let messages = |fields: &[(String, &RawValue)]| -> Option<Value> {
         serde_json::from_str(&get(fields, "messages")?).ok()
@@ -118,6 +128,8 @@ fn changed_as_named(wire: &ChatWire, target: Target<'_>, before: &[u8], after: &
             ChatWire::Messages(_) if !was.to_string().contains("llmleaf") => {
                 assert_eq!(is, was, "the messages changed");
             }
+            // Its turns are `contents`.
+            ChatWire::GenerateContent(_) => assert_eq!(is, was, "an unnamed field changed"),
             ChatWire::Messages(_) => assert_eq!(
                 is.as_array().map(Vec::len),
                 was.as_array().map(Vec::len),

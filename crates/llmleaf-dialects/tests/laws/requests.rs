@@ -11,12 +11,15 @@ pub fn hold(dialect: Dialect, choice: u8, body: &[u8]) {
         assert!(Head::read(body).is_err(), "a head of what is no text");
         return;
     };
-    let head = Head::read(body);
+    let head = wires::head(dialect, body, "asked", false);
     // White space is ours to choose: frames and requests are written in one line.
     let text = &text.replace(['\n', '\r'], " ");
     let doubles = json::has_doubles(text.as_bytes());
     if let Ok(request) = dialect.parse_request(text) {
-        if let Ok(head) = &head {
+        // Where the path says both, the body says neither for sure.
+        if let Ok(head) = &head
+            && dialect != Dialect::GenerateContent
+        {
             assert_eq!(
                 (&head.model, head.stream),
                 (&request.model, request.stream),
@@ -74,6 +77,10 @@ fn same(dialect: Dialect, text: &str, request: &ChatRequest) {
         again.stream_usage = request.stream_usage;
     }
     let mut request = request.clone();
+    if dialect == Dialect::GenerateContent {
+        // It goes into the path.
+        again.model.clone_from(&request.model);
+    }
     if dialect == Dialect::ChatCompletions && !request.stream {
         // Refused by services where nothing streams.
         request.rest.take("stream_options");
@@ -91,7 +98,7 @@ fn same(dialect: Dialect, text: &str, request: &ChatRequest) {
 /// A service of the dialect that takes what this request says.
 fn fitting(dialect: Dialect, text: &str) -> ChatWire {
     match dialect {
-        Dialect::Messages => return wires::reference(dialect),
+        Dialect::Messages | Dialect::GenerateContent => return wires::reference(dialect),
         Dialect::Responses => return wires::holder(),
         Dialect::ChatCompletions => {}
     }
@@ -115,7 +122,17 @@ fn fitting(dialect: Dialect, text: &str) -> ChatWire {
 }
 
 /// Names under which something comes from outside as it is.
-const PASSED: &[&str] = &["input", "input_schema", "parameters", "schema", "metadata"];
+const PASSED: &[&str] = &[
+    "input",
+    "input_schema",
+    "parameters",
+    "schema",
+    "metadata",
+    "args",
+    "response",
+    "parametersJsonSchema",
+    "responseJsonSchema",
+];
 
 /// A rendered request is one that its own wire reads.
 fn across(wire: &ChatWire, request: &ChatRequest, stream: bool, doubles: bool) {
@@ -130,7 +147,7 @@ fn across(wire: &ChatWire, request: &ChatRequest, stream: bool, doubles: bool) {
     if !doubles {
         json::assert_strict(&rendered.body, PASSED);
     }
-    let head = Head::read(&rendered.body).unwrap();
+    let head = wires::head(wire.dialect(), &rendered.body, target.model, stream).unwrap();
     assert_eq!((head.model.as_str(), head.stream), (target.model, stream));
     let written = std::str::from_utf8(&rendered.body).unwrap();
     if let Err(failure) = wire.dialect().parse_request(written) {

@@ -23,6 +23,7 @@ impl Seeds {
             "anthropic-messages",
             "vertex-anthropic",
             "openai-responses",
+            "gemini-generate",
         ];
         let recorded = recordings::load_where("laws", |r| wires.contains(&r.wire.as_str()));
         let recorded = recorded.unwrap_or_default();
@@ -70,7 +71,7 @@ fn byte(random: &mut Random) -> u8 {
     random.next().to_le_bytes()[1]
 }
 
-fn dialects() -> [Dialect; 3] {
+fn dialects() -> [Dialect; 4] {
     crate::wires::DIALECTS
 }
 
@@ -112,6 +113,16 @@ const CHAT_REQUEST: &str = r#"{"model":"m","messages":[{"role":"developer","cont
 const MESSAGES_REQUEST: &str = r#"{"model":"m","max_tokens":9,"system":"s","messages":[{"role":"user","content":[{"type":"image","source":{"type":"base64","media_type":"image/png","data":"AA=="}},{"type":"text","text":"t"}]},{"role":"assistant","content":[{"type":"thinking","thinking":"t","signature":"llmleaf.v1.google-gemini-v1.signature.QQ"},{"type":"tool_use","id":"t","name":"f","input":{"a":1}}]},{"role":"user","content":[{"type":"tool_result","tool_use_id":"t","content":"r"}]}],"thinking":{"type":"enabled","budget_tokens":1024},"tools":[{"name":"f","input_schema":{"type":"object"}}],"metadata":{"user_id":"u"}}"#;
 
 const RESPONSES_REQUEST: &str = r#"{"model":"m","instructions":"s","input":[{"role":"user","content":[{"type":"input_text","text":"t"},{"type":"input_image","image_url":"data:image/png;base64,AA==","detail":"low"}]},{"type":"reasoning","id":"rs_1","summary":[{"type":"summary_text","text":"x"}],"encrypted_content":"gAAA"},{"type":"function_call","call_id":"c","name":"f","namespace":"g","arguments":"{}"},{"type":"function_call_output","call_id":"c","output":"r"},{"type":"custom_tool_call","call_id":"d","name":"p","input":"free"},{"type":"custom_tool_call_output","call_id":"d","output":[{"type":"input_text","text":"r"}]}],"tools":[{"type":"namespace","name":"g","description":"d","tools":[{"type":"function","name":"f","parameters":{"type":"object"},"strict":false}]},{"type":"custom","name":"p","format":{"type":"grammar","syntax":"lark","definition":"x"}},{"type":"web_search"}],"reasoning":{"effort":"low","summary":"auto"},"text":{"format":{"type":"json_schema","name":"n","schema":{"type":"object"}},"verbosity":"low"},"include":["reasoning.encrypted_content"],"store":false,"max_output_tokens":99,"prompt_cache_key":"k","safety_identifier":"u"}"#;
+const GEMINI_STREAM: &str = concat!(
+    "data: {\"candidates\":[{\"content\":{\"parts\":[{\"text\":\"t\",\"thought\":true}],\"role\":\"model\"},\"index\":0}],\"responseId\":\"r\",\"modelVersion\":\"m\"}\r\n\r\n",
+    "data: {\"candidates\":[{\"content\":{\"parts\":[{\"text\":\"a\"},{\"functionCall\":{\"name\":\"f\",\"args\":{\"x\":1}},\"thoughtSignature\":\"s\"}]},\"index\":0},{\"index\":1}]}\r\n\r\n",
+    "data: {\"candidates\":[{\"content\":{\"parts\":[{\"functionCall\":{\"name\":\"g\",\"willContinue\":true}}]}}]}\r\n\r\n",
+    "data: {\"candidates\":[{\"content\":{\"parts\":[{\"functionCall\":{\"partialArgs\":[{\"jsonPath\":\"$.a\",\"stringValue\":\"b\"}]}}]}}]}\r\n\r\n",
+    "data: {\"candidates\":[{\"content\":{\"parts\":[{\"text\":\"\",\"thoughtSignature\":\"z\"}]},\"finishReason\":\"STOP\",\"index\":0},{\"index\":1,\"finishReason\":\"SAFETY\"}],",
+    "\"usageMetadata\":{\"promptTokenCount\":3,\"candidatesTokenCount\":2,\"thoughtsTokenCount\":1,\"totalTokenCount\":6}}\r\n\r\n",
+);
+
+const GEMINI_REQUEST: &str = r#"{"systemInstruction":{"parts":[{"text":"s"}]},"contents":[{"role":"user","parts":[{"text":"t"},{"inlineData":{"mimeType":"image/png","data":"AA=="}}]},{"role":"model","parts":[{"text":"h","thought":true},{"functionCall":{"name":"f","args":{"a":1}},"thoughtSignature":"c2ln"}]},{"role":"user","parts":[{"functionResponse":{"name":"f","response":{"output":"r"}}}]}],"tools":[{"functionDeclarations":[{"name":"f","parameters":{"type":"OBJECT"}}]},{"googleSearch":{}}],"toolConfig":{"functionCallingConfig":{"mode":"ANY","allowedFunctionNames":["f"]}},"generationConfig":{"temperature":0.5,"maxOutputTokens":9,"responseMimeType":"application/json","responseSchema":{"type":"STRING"},"thinkingConfig":{"thinkingBudget":1024,"includeThoughts":true},"speechConfig":{}},"safetySettings":[]}"#;
 
 #[test]
 fn streams_keep_their_laws() {
@@ -119,7 +130,16 @@ fn streams_keep_their_laws() {
         Body::Sse(text) => Some(text.clone()),
         _ => None,
     };
-    Seeds::new(&[CHAT_STREAM, MESSAGES_STREAM, RESPONSES_STREAM], sse).hold(|random, bytes| {
+    Seeds::new(
+        &[
+            CHAT_STREAM,
+            MESSAGES_STREAM,
+            RESPONSES_STREAM,
+            GEMINI_STREAM,
+        ],
+        sse,
+    )
+    .hold(|random, bytes| {
         let lengths = [1 + random.below(9), 1 + random.below(200)];
         for dialect in dialects() {
             streams::hold(dialect, byte(random), &lengths, bytes);
@@ -129,9 +149,15 @@ fn streams_keep_their_laws() {
 
 #[test]
 fn requests_keep_their_laws() {
-    Seeds::new(&[CHAT_REQUEST, MESSAGES_REQUEST, RESPONSES_REQUEST], |r| {
-        r.request_body.clone()
-    })
+    Seeds::new(
+        &[
+            CHAT_REQUEST,
+            MESSAGES_REQUEST,
+            RESPONSES_REQUEST,
+            GEMINI_REQUEST,
+        ],
+        |r| r.request_body.clone(),
+    )
     .hold(|random, bytes| {
         for dialect in dialects() {
             requests::hold(dialect, byte(random), bytes);
@@ -148,6 +174,8 @@ fn answers_and_errors_keep_their_laws() {
         r#"{"id":"resp_1","object":"response","status":"incomplete","incomplete_details":{"reason":"max_output_tokens"},"output":[{"type":"message","id":"m","content":[{"type":"output_text","text":"a","annotations":[]}]},{"type":"function_call","call_id":"t","name":"f","arguments":"{}"}],"usage":{"input_tokens":1,"output_tokens":2}}"#,
         r#"{"type":"error","error":{"type":"invalid_request_error","message":"prompt is too long"}}"#,
         r#"{"error":{"message":"m","type":"t","param":"p","code":429}}"#,
+        r#"{"candidates":[{"content":{"parts":[{"text":"a"},{"functionCall":{"id":"t","name":"f","args":{}}},{"executableCode":{"code":"1"}}]},"finishReason":"STOP","groundingMetadata":{"groundingChunks":[{"web":{"uri":"u","title":"t"}}]}}],"usageMetadata":{"promptTokenCount":1},"responseId":"r"}"#,
+        r#"{"error":{"code":429,"message":"m","status":"RESOURCE_EXHAUSTED","details":[{"@type":"type.googleapis.com/google.rpc.RetryInfo","retryDelay":"34.5s"}]}}"#,
     ];
     let whole = |r: &recordings::Recording| match &r.body {
         Body::Json(text) | Body::Text(text) => Some(text.clone()),

@@ -197,6 +197,7 @@ const PASSED: &[&str] = &[
     "annotation",
     "annotations",
     "content_block",
+    "args",
 ];
 const ANYTHING: &[&str] = &[
     "choices",
@@ -210,6 +211,9 @@ const ANYTHING: &[&str] = &[
     "part",
     "annotation",
     "logprobs",
+    "candidates",
+    "promptFeedback",
+    "usageMetadata",
 ];
 
 fn has_unknown(events: &[Event]) -> bool {
@@ -278,7 +282,7 @@ impl Told {
             match kind {
                 BlockKind::Text => told.text.push_str(&text),
                 // This wire has no other place for it.
-                BlockKind::Refusal if to == Dialect::Messages => told.text.push_str(&text),
+                BlockKind::Refusal if refuses_in_text(to) => told.text.push_str(&text),
                 BlockKind::Reasoning { .. } => told.thoughts.push_str(&text),
                 BlockKind::ToolCall { id, name, flavour } => {
                     told.calls
@@ -287,8 +291,17 @@ impl Told {
                 _ => {}
             }
         }
+        if to == Dialect::GenerateContent {
+            // A call is told when it is whole.
+            told.calls.sort();
+        }
         told
     }
+}
+
+/// True for wires without refusals: they go as text.
+fn refuses_in_text(to: Dialect) -> bool {
+    matches!(to, Dialect::Messages | Dialect::GenerateContent)
 }
 
 fn call_arguments(to: Dialect, flavour: ToolFlavour, arguments: String) -> String {
@@ -298,6 +311,16 @@ fn call_arguments(to: Dialect, flavour: ToolFlavour, arguments: String) -> Strin
             serde_json::json!({ "input": arguments }).to_string()
         }
         (_, ToolFlavour::Function) if arguments.is_empty() => "{}".into(),
+        (Dialect::GenerateContent, ToolFlavour::Custom) => {
+            serde_json::json!({ "input": arguments }).to_string()
+        }
+        (Dialect::GenerateContent, ToolFlavour::Function) => {
+            match llmleaf_dialects::object::Object::parse(&arguments) {
+                Ok(_) => arguments.trim().replace(['\n', '\r'], " "),
+                Err(_) if arguments.trim().is_empty() => "{}".into(),
+                Err(_) => serde_json::json!({ "input": arguments }).to_string(),
+            }
+        }
         _ => arguments,
     }
 }
@@ -318,7 +341,16 @@ fn blocks(to: Dialect, events: &[Event]) -> Vec<(BlockKind, String, String)> {
                     continue;
                 };
                 let lane = match (&blocks[at].1, to) {
-                    (BlockKind::Text | BlockKind::Reasoning { .. }, Dialect::ChatCompletions) => {
+                    (BlockKind::Text | BlockKind::Refusal, Dialect::GenerateContent) => {
+                        let words = |b: &(u32, BlockKind, String, String)| {
+                            matches!(b.1, BlockKind::Text | BlockKind::Refusal)
+                        };
+                        blocks.iter().position(words).unwrap_or(at)
+                    }
+                    (
+                        BlockKind::Text | BlockKind::Reasoning { .. },
+                        Dialect::ChatCompletions | Dialect::GenerateContent,
+                    ) => {
                         let kind = std::mem::discriminant(&blocks[at].1);
                         blocks
                             .iter()
@@ -349,7 +381,7 @@ pub fn whole_text(to: Dialect, response: &Response, choice: usize) -> String {
     blocks
         .filter(|b| match b.kind {
             BlockKind::Text => true,
-            BlockKind::Refusal => to == Dialect::Messages,
+            BlockKind::Refusal => refuses_in_text(to),
             _ => false,
         })
         .map(|b| b.text.as_str())

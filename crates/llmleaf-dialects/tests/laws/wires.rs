@@ -1,17 +1,28 @@
 //! What the laws run under: variations of each wire, and the contexts of a reply.
 
 use llmleaf_dialects::chat_completions::quirks as chat;
+use llmleaf_dialects::gemini::quirks as gemini;
 use llmleaf_dialects::messages::quirks as messages;
 use llmleaf_dialects::responses::quirks as responses;
-use llmleaf_dialects::{ChatWire, Decoder, Dialect, ReplyContext};
+use llmleaf_dialects::{ChatWire, Decoder, Dialect, Head, ReplyContext};
+use llmleaf_model::Failure;
 use std::borrow::Cow;
 
 /// All consumer ends.
-pub const DIALECTS: [Dialect; 3] = [
+pub const DIALECTS: [Dialect; 4] = [
     Dialect::ChatCompletions,
     Dialect::Messages,
     Dialect::Responses,
+    Dialect::GenerateContent,
 ];
+
+/// The head of a body; where the model and whether to stream stand in the path, these are taken.
+pub fn head(dialect: Dialect, body: &[u8], model: &str, stream: bool) -> Result<Head, Failure> {
+    match dialect {
+        Dialect::GenerateContent => Head::addressed(body, model, stream),
+        _ => Head::read(body),
+    }
+}
 
 const FAMILIES: &[Cow<'static, str>] = &[
     Cow::Borrowed("anthropic-claude-v1"),
@@ -27,6 +38,7 @@ pub fn reference(dialect: Dialect) -> ChatWire {
         Dialect::ChatCompletions => ChatWire::Completions(chat::Quirks::REFERENCE),
         Dialect::Messages => ChatWire::Messages(messages::Quirks::REFERENCE),
         Dialect::Responses => ChatWire::Responses(responses::Quirks::REFERENCE),
+        Dialect::GenerateContent => ChatWire::GenerateContent(gemini::Quirks::REFERENCE),
     }
 }
 
@@ -39,6 +51,9 @@ pub fn whole_decoder(wire: &ChatWire) -> Box<dyn Decoder> {
         ChatWire::Messages(quirks) => Box::new(llmleaf_dialects::messages::events::decoder(quirks)),
         ChatWire::Responses(quirks) => {
             Box::new(llmleaf_dialects::responses::events::decoder(quirks))
+        }
+        ChatWire::GenerateContent(quirks) => {
+            Box::new(llmleaf_dialects::gemini::events::decoder(quirks))
         }
     }
 }
@@ -78,6 +93,19 @@ pub fn pick(dialect: Dialect, choice: u8) -> ChatWire {
             names_family: false,
         }),
         (Dialect::Responses, 2) => holder(),
+        (Dialect::GenerateContent, 1) => ChatWire::GenerateContent(gemini::Quirks {
+            verifies: Cow::Borrowed(FAMILIES),
+            ..gemini::Quirks::REFERENCE
+        }),
+        (Dialect::GenerateContent, 2) => ChatWire::GenerateContent(gemini::Quirks {
+            verifies: Cow::Borrowed(&[]),
+            models: Cow::Owned(vec![gemini::ModelRule {
+                prefix: Cow::Borrowed(""),
+                thinking: gemini::Thinking::Level { minimal: true },
+                signed_calls: true,
+                media_in_results: true,
+            }]),
+        }),
         (dialect, _) => reference(dialect),
     }
 }

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use llmleaf_framing::{
-    Frame, FramingError, NdjsonFramer, NdjsonLimits, SseFramer, SseLimits, Tail,
+    ArrayFramer, Frame, FramingError, NdjsonFramer, NdjsonLimits, SseFramer, SseLimits, Tail,
 };
 
 use crate::reference::{Event, Reading};
@@ -61,6 +61,7 @@ macro_rules! framer {
 }
 framer!(SseFramer);
 framer!(NdjsonFramer);
+framer!(ArrayFramer);
 
 pub fn sse(max_event_bytes: usize) -> SseFramer {
     SseFramer::new(SseLimits { max_event_bytes })

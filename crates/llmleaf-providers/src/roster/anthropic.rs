@@ -16,7 +16,7 @@ pub static PROVIDER: Provider = Provider {
             ChatWire::Messages(Quirks::REFERENCE),
             Path::Fixed("/v1/messages"),
         )],
-        count_tokens: Some("/v1/messages/count_tokens"),
+        count_tokens: Some(Path::Fixed("/v1/messages/count_tokens")),
     },
     headers: &[("anthropic-version", "2023-06-01")],
     setting_headers: &[("anthropic_version", "anthropic-version")],

@@ -10,6 +10,11 @@ pub fn of(wire: &ChatWire) -> Vec<(String, ChatWire)> {
         ChatWire::Completions(quirks) => completions_resets(quirks),
         ChatWire::Messages(quirks) => messages_resets(quirks),
         ChatWire::Responses(quirks) => responses_resets(quirks),
+        // Its one row is the reference.
+        ChatWire::GenerateContent(quirks) => {
+            assert_eq!(*quirks, llmleaf_dialects::gemini::Quirks::REFERENCE);
+            Vec::new()
+        }
     }
 }
 

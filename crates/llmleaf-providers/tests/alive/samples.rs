@@ -88,6 +88,7 @@ fn own(provider: &str, path: &Path) -> Sample {
         Some("chat_completions") => Some(Dialect::ChatCompletions),
         Some("messages") => Some(Dialect::Messages),
         Some("responses") => Some(Dialect::Responses),
+        Some("generate_content") => Some(Dialect::GenerateContent),
         Some(other) => panic!("{name}: no dialect {other}"),
     };
     let spoken = named("wire").expect("wire");

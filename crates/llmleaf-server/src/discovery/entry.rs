@@ -171,7 +171,7 @@ fn takes(upstream: &Upstream, parameter: &str) -> bool {
         }
         Some((ChatWire::Messages(_), _)) => !NOT_IN_MESSAGES.contains(&parameter),
         Some((ChatWire::Responses(_), _)) => !NOT_IN_RESPONSES.contains(&parameter),
-        // Answered here: everything is read.
-        None => true,
+        // This wire has them all; else the answer is made here, where everything is read.
+        Some((ChatWire::GenerateContent(_), _)) | None => true,
     }
 }

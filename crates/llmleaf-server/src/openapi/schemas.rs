@@ -12,6 +12,8 @@ pub fn all() -> Value {
     json!({
         "OpenAiError": openai_error(),
         "AnthropicError": anthropic_error(),
+        "GoogleError": google_error(),
+        "GeminiTokenCount": object(&["totalTokens"], json!({"totalTokens": count()})),
         "TokenCount": object(&["input_tokens"], json!({"input_tokens": count()})),
         "ModelList": model_list(),
         "Model": model(),
@@ -64,6 +66,14 @@ fn anthropic_error() -> Value {
     );
     let properties = json!({"type": {"const": "error"}, "error": error, "request_id": text()});
     object(&["type", "error", "request_id"], properties)
+}
+
+fn google_error() -> Value {
+    let error = object(
+        &["code", "message", "status"],
+        json!({"code": count(), "message": text(), "status": text(), "details": {"type": "array"}}),
+    );
+    object(&["error"], json!({"error": error}))
 }
 
 fn model_list() -> Value {

@@ -91,6 +91,28 @@ pub fn anthropic_error(status: Option<u16>, body: &str) -> ErrorReading {
     finish_reading(status, None, inner, message)
 }
 
+/// Reads an error of Google's APIs: `{"error":{"code","message","status"}}`, also inside an array.
+#[must_use]
+pub fn google_error(status: Option<u16>, body: &str) -> ErrorReading {
+    let value = json::parse(body).unwrap_or(Value::Null);
+    let value = match &value {
+        Value::Array(items) => items.first().unwrap_or(&Value::Null),
+        one => one,
+    };
+    let inner = value.at(&["error"]).unwrap_or(value);
+    let named = inner
+        .get("code")
+        .and_then(Value::as_u64)
+        .and_then(|code| u16::try_from(code).ok());
+    let message = inner.get("message").map_or_else(|| body.to_owned(), plain);
+    finish_reading(
+        status,
+        named.filter(|code| (400..600).contains(code)),
+        inner,
+        message,
+    )
+}
+
 fn finish_reading(
     status: Option<u16>,
     named: Option<u16>,

@@ -84,6 +84,27 @@ fn output_total(
     Some(completion)
 }
 
+/// The `usageMetadata` object of the Gemini wire; `None` where it counts nothing. Thoughts and tool use stand beside the
+/// other counts.
+pub(super) fn gemini(usage: &Value) -> Option<UsageClasses> {
+    let count = |name: &str| usage.u64_at(&[name]);
+    let counts = [
+        "promptTokenCount",
+        "candidatesTokenCount",
+        "totalTokenCount",
+    ];
+    counts.iter().find_map(|name| count(name))?;
+    let prompt = count("promptTokenCount").unwrap_or(0);
+    let thoughts = count("thoughtsTokenCount").unwrap_or(0);
+    Some(UsageClasses {
+        input_total: Some(prompt + count("toolUsePromptTokenCount").unwrap_or(0)),
+        cache_read: count("cachedContentTokenCount"),
+        cache_write: None,
+        output_total: Some(count("candidatesTokenCount").unwrap_or(0) + thoughts),
+        reasoning: count("thoughtsTokenCount"),
+    })
+}
+
 /// The raw counts of the Anthropic wire, of which a later event may repeat any part.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct AnthropicCounts {

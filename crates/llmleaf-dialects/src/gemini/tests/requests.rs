@@ -1,0 +1,325 @@
+//! Requests, both ends.
+
+use super::rendered;
+use crate::gemini::edits::edit_request;
+use crate::gemini::signature::EXCUSE;
+use crate::gemini::{Quirks, count};
+use crate::{Dialect, Head, Target};
+use bytes::Bytes;
+use llmleaf_model::{
+    ChatRequest, Effort, PartKind, ReasoningMode, ResponseFormat, Role, ToolChoice, ToolKind,
+};
+use serde_json::json;
+
+fn parsed(body: &serde_json::Value) -> ChatRequest {
+    let text = body.to_string();
+    Dialect::GenerateContent.parse_request(&text).unwrap()
+}
+
+fn chat(body: &serde_json::Value) -> ChatRequest {
+    let text = body.to_string();
+    Dialect::ChatCompletions.parse_request(&text).unwrap()
+}
+
+#[test]
+fn both_spellings_of_a_name_mean_the_same() {
+    let camel = json!({"contents":[{"role":"user","parts":[{"inlineData":{"mimeType":"image/png","data":"AA=="}}]}],
+        "systemInstruction":{"parts":{"text":"s"}},
+        "generationConfig":{"maxOutputTokens":5,"responseMimeType":"application/json","thinkingConfig":{"thinkingBudget":0}}});
+    let snake = json!({"contents":[{"role":"user","parts":[{"inline_data":{"mime_type":"image/png","data":"AA=="}}]}],
+        "system_instruction":{"parts":[{"text":"s"}]},
+        "generation_config":{"max_output_tokens":"5","response_mime_type":"application/json","thinking_config":{"thinking_budget":"0"}}});
+    assert_eq!(parsed(&camel), parsed(&snake));
+    let request = parsed(&camel);
+    assert_eq!(request.messages[0].role, Role::System);
+    assert_eq!(request.sampling.max_output_tokens, Some(5));
+    assert_eq!(request.response_format, Some(ResponseFormat::JsonObject));
+    assert_eq!(
+        request.reasoning.unwrap().mode,
+        Some(ReasoningMode::Disabled)
+    );
+    let both = json!({"contents":[],"systemInstruction":{},"system_instruction":{}}).to_string();
+    let failure = Dialect::GenerateContent.parse_request(&both).unwrap_err();
+    assert!(failure.message.contains("two spellings"), "{failure:?}");
+}
+
+#[test]
+fn what_is_wrong_is_named() {
+    for (body, path) in [
+        (json!({}), "contents"),
+        (json!({"contents":[]}), "contents"),
+        (
+            json!({"contents":[{"role":"invalid_role","parts":[]}]}),
+            "contents[0].role",
+        ),
+        (
+            json!({"contents":[{"parts":[{"functionCall":{"name":"f","args":3}}]}]}),
+            "contents[0].parts[0].functionCall.args",
+        ),
+        (
+            json!({"contents":[{"parts":[{"text":"t"}]}],"generationConfig":{"topP":"x"}}),
+            "generationConfig.topP",
+        ),
+    ] {
+        let failure = Dialect::GenerateContent
+            .parse_request(&body.to_string())
+            .unwrap_err();
+        assert_eq!(failure.param.as_deref(), Some(path), "{body}");
+    }
+}
+
+#[test]
+fn calls_without_ids_are_paired_with_their_results_by_name() {
+    let request = parsed(&json!({"contents":[
+        {"role":"model","parts":[{"functionCall":{"name":"f","args":{"a":1}}},{"functionCall":{"name":"g"}},{"functionCall":{"name":"f"}}]},
+        {"role":"user","parts":[{"functionResponse":{"name":"f","response":{"output":"1"}}},{"functionResponse":{"name":"g","response":{"error":"2"}}},
+            {"functionResponse":{"name":"f","response":{"result":3}}}]}]}));
+    let ids = |message: usize| -> Vec<String> {
+        let parts = request.messages[message].parts.iter();
+        parts
+            .filter_map(|part| match &part.kind {
+                PartKind::ToolCall(call) => Some(call.id.clone()),
+                PartKind::ToolResult(result) => Some(result.call_id.clone()),
+                _ => None,
+            })
+            .collect()
+    };
+    assert_eq!(ids(0), ["leaf-0", "leaf-1", "leaf-2"]);
+    assert_eq!(ids(0), ids(1));
+    let PartKind::ToolResult(failed) = &request.messages[1].parts[1].kind else {
+        panic!("no result");
+    };
+    assert_eq!(
+        (failed.parts[0].as_text(), failed.is_error),
+        (Some("2"), Some(true))
+    );
+    // None of the made-up ids goes back, and what the functions said is what they said.
+    let (body, losses) = rendered(&request, "gemini-2.5-flash");
+    assert!(losses.is_empty() && !body.to_string().contains("leaf"));
+    assert_eq!(
+        body["contents"][1]["parts"][2]["functionResponse"]["response"],
+        json!({"result":3})
+    );
+    assert_eq!(
+        body["contents"][1]["parts"][1]["functionResponse"]["response"],
+        json!({"error":"2"})
+    );
+}
+
+#[test]
+fn a_stream_kept_as_turns_is_one_turn_again() {
+    let request = parsed(&json!({"contents":[
+        {"role":"user","parts":[{"text":"q"}]},
+        {"role":"model","parts":[{"text":"th","thought":true}]},
+        {"role":"model","parts":[{"text":"ink","thought":true}]},
+        {"role":"model","parts":[{"text":"","thought":true,"thoughtSignature":"c2ln"}]},
+        {"role":"model","parts":[{"text":"an"}]},
+        {"role":"model","parts":[{"text":"swer"}]}]}));
+    assert_eq!(request.messages.len(), 2);
+    let parts = &request.messages[1].parts;
+    let PartKind::Reasoning(thought) = &parts[0].kind else {
+        panic!("no thought");
+    };
+    assert_eq!(thought.joined(), "think");
+    assert_eq!(thought.artefact.as_ref().unwrap().data, "c2ln");
+    assert_eq!(parts[1].as_text(), Some("answer"));
+}
+
+#[test]
+fn schemas_become_json_schema_and_tools_stay_apart() {
+    let request = parsed(&json!({"contents":[{"parts":[{"text":"q"}]}],
+        "tools":[{"functionDeclarations":[{"name":"f","description":"d","parameters":{"type":"OBJECT","properties":{"a":{"type":"STRING"}}}}],"googleSearch":{}},{"codeExecution":{}}],
+        "toolConfig":{"functionCallingConfig":{"mode":"any","allowedFunctionNames":["f"]},"retrievalConfig":{"x":1}},
+        "generationConfig":{"responseMimeType":"application/json","responseSchema":{"type":"ARRAY","items":{"type":"INTEGER"}}}}));
+    assert_eq!(request.tools.len(), 3);
+    let ToolKind::Function { parameters, .. } = &request.tools[0].kind else {
+        panic!("no function");
+    };
+    let schema = r#"{"properties":{"a":{"type":"string"}},"type":"object"}"#;
+    assert_eq!(parameters.as_ref().unwrap().as_str(), schema);
+    assert!(matches!(&request.tool_choice, Some(ToolChoice::Named { name, .. }) if name == "f"));
+    let (body, losses) = rendered(&request, "m");
+    assert!(losses.is_empty(), "{losses:?}");
+    assert_eq!(body["tools"][2], json!({"codeExecution":{}}));
+    assert_eq!(body["toolConfig"]["retrievalConfig"], json!({"x":1}));
+    let format = &body["generationConfig"]["responseJsonSchema"];
+    assert_eq!(format, &json!({"type":"array","items":{"type":"integer"}}));
+}
+
+/// A tool loop as a chat client sends it back, with the signature where Google's own layer for that wire puts it.
+fn loop_of_a_chat_client(extra: &serde_json::Value) -> ChatRequest {
+    chat(&json!({"model":"m","messages":[
+        {"role":"system","content":"s"},
+        {"role":"user","content":[{"type":"text","text":"q"},{"type":"image_url","image_url":{"url":"data:image/png;base64,AA=="}}]},
+        {"role":"assistant","content":null,"tool_calls":[{"id":"call_1","type":"function","function":{"name":"f","arguments":"{\"a\":1}"},"extra_content":extra},
+            {"id":"call_2","type":"function","function":{"name":"g","arguments":"{}"}}]},
+        {"role":"tool","tool_call_id":"call_2","content":"two"},
+        {"role":"tool","tool_call_id":"call_1","content":"{\"one\":1}"}]}))
+}
+
+#[test]
+fn a_tool_loop_of_a_chat_client_keeps_its_signature() {
+    let request = loop_of_a_chat_client(&json!({"google":{"thought_signature":"c2ln"}}));
+    let (body, losses) = rendered(&request, "gemini-3-flash");
+    assert!(losses.is_empty(), "{losses:?}");
+    assert_eq!(body["systemInstruction"]["parts"], json!([{"text":"s"}]));
+    let image = &body["contents"][0]["parts"][1]["inlineData"];
+    assert_eq!(image, &json!({"mimeType":"image/png","data":"AA=="}));
+    let calls = &body["contents"][1]["parts"];
+    assert_eq!(
+        calls[0],
+        json!({"functionCall":{"id":"call_1","name":"f","args":{"a":1}},"thoughtSignature":"c2ln"})
+    );
+    assert_eq!(calls[1]["thoughtSignature"], json!(null));
+    let results = &body["contents"][2]["parts"];
+    assert_eq!(
+        results[0]["functionResponse"],
+        json!({"id":"call_2","name":"g","response":{"output":"two"}})
+    );
+    assert_eq!(results[1]["functionResponse"]["response"], json!({"one":1}));
+}
+
+#[test]
+fn calls_of_another_model_are_excused_where_signatures_are_demanded() {
+    let request = loop_of_a_chat_client(&json!(null));
+    let (body, _) = rendered(&request, "models/gemini-3-pro-preview");
+    let calls = &body["contents"][1]["parts"];
+    assert_eq!(calls[0]["thoughtSignature"], json!(EXCUSE));
+    assert_eq!(calls[1]["thoughtSignature"], json!(null));
+    let (body, _) = rendered(&request, "gemini-2.5-pro");
+    assert!(!body.to_string().contains(EXCUSE));
+}
+
+#[test]
+fn effort_is_asked_for_as_the_model_takes_it() {
+    for (asked, model, wanted, lossy) in [
+        (
+            json!({"reasoning_effort":"low"}),
+            "gemini-2.5-flash",
+            json!({"includeThoughts":true,"thinkingBudget":1024}),
+            false,
+        ),
+        (
+            json!({"reasoning_effort":"none"}),
+            "gemini-2.5-flash",
+            json!({"thinkingBudget":0}),
+            false,
+        ),
+        (
+            json!({"reasoning_effort":"none"}),
+            "gemini-2.5-pro",
+            json!({"thinkingBudget":128}),
+            true,
+        ),
+        (
+            json!({"reasoning_effort":"medium"}),
+            "gemini-3-flash",
+            json!({"includeThoughts":true,"thinkingLevel":"medium"}),
+            false,
+        ),
+        (
+            json!({"reasoning_effort":"xhigh"}),
+            "gemini-3-pro",
+            json!({"includeThoughts":true,"thinkingLevel":"high"}),
+            true,
+        ),
+        (
+            json!({"reasoning":{"max_tokens":2000,"exclude":true}}),
+            "gemini-3-pro",
+            json!({"thinkingBudget":2000}),
+            false,
+        ),
+        (
+            json!({"reasoning":{"max_tokens":99999}}),
+            "gemini-2.5-flash",
+            json!({"includeThoughts":true,"thinkingBudget":24576}),
+            true,
+        ),
+    ] {
+        let mut body = json!({"model":"m","messages":[{"role":"user","content":"q"}]});
+        for (name, value) in asked.as_object().unwrap() {
+            body[name] = value.clone();
+        }
+        let (body, losses) = rendered(&chat(&body), model);
+        assert_eq!(
+            body["generationConfig"]["thinkingConfig"], wanted,
+            "{asked} {model}"
+        );
+        assert_eq!(!losses.is_empty(), lossy, "{asked} {model}: {losses:?}");
+    }
+    let own = parsed(
+        &json!({"contents":[{"parts":[{"text":"q"}]}],"generationConfig":{"thinkingConfig":{"thinkingLevel":"HIGH","includeThoughts":true}}}),
+    );
+    let reasoning = own.reasoning.unwrap();
+    assert_eq!(
+        (reasoning.effort, reasoning.hidden),
+        (Some(Effort::High), Some(false))
+    );
+}
+
+#[test]
+fn what_the_wire_cannot_say_is_a_named_loss() {
+    let request = chat(
+        &json!({"model":"m","messages":[{"role":"user","content":"q","name":"n"}],"logit_bias":{"1":2},"user":"u",
+        "parallel_tool_calls":false,"metadata":{"a":"b"},"seed":99999999999u64,"stop":["1","2","3","4","5","6"],"verbosity":"low",
+        "tools":[{"type":"web_search_preview"}]}),
+    );
+    let (body, losses) = rendered(&request, "m");
+    let mut fields: Vec<_> = losses.iter().map(|loss| loss.field.as_str()).collect();
+    fields.sort_unstable();
+    let expected = [
+        "logit_bias",
+        "messages[0].name",
+        "metadata",
+        "parallel_tool_calls",
+        "seed",
+        "stop",
+        "tools[0]",
+        "user",
+        "verbosity",
+    ];
+    assert_eq!(fields, expected);
+    assert_eq!(
+        body["generationConfig"]["stopSequences"]
+            .as_array()
+            .unwrap()
+            .len(),
+        5
+    );
+}
+
+#[test]
+fn edits_touch_the_named_places_alone() {
+    let head = |body: &Bytes| Head::addressed(body, "asked", false).unwrap();
+    let target = Target {
+        model: "gemini-3-pro",
+        stream: true,
+    };
+    // Nothing to edit: the bytes are the same bytes.
+    let body = Bytes::from_static(
+        br#"{ "contents": [{"parts":[{"text":"q","thoughtSignature":"c2ln"}]}], "x": 1.50 }"#,
+    );
+    let edited = edit_request(&head(&body), &body, target, &Quirks::REFERENCE).unwrap();
+    assert_eq!(edited.body, body);
+    // The envelope of another family: the call is excused, the thought loses its proof, the bare proof leaves.
+    let sealed = "bGxtbGVhZi52MS5hbnRocm9waWMtY2xhdWRlLXYxLnNpZ25hdHVyZS5jMmxu";
+    let body = Bytes::from(format!(
+        r#"{{"model":"models/asked","contents":[{{"role":"model","parts":[{{"text":"t","thought":true,"thoughtSignature":"{sealed}"}},{{"text":"","thoughtSignature":"{sealed}"}},{{"functionCall":{{"name":"f"}},"thoughtSignature":"{sealed}"}}]}}],"x":1.50}}"#
+    ));
+    let edited = edit_request(&head(&body), &body, target, &Quirks::REFERENCE).unwrap();
+    let expected = format!(
+        r#"{{"model":"models/gemini-3-pro","contents":[{{"role":"model","parts":[{{"text":"t","thought":true}},{{"functionCall":{{"name":"f"}},"thoughtSignature":"{EXCUSE}"}}]}}],"x":1.50}}"#
+    );
+    assert_eq!(std::str::from_utf8(&edited.body).unwrap(), expected);
+    assert_eq!(edited.losses.len(), 3);
+}
+
+#[test]
+fn counting_reads_both_forms() {
+    let plain = r#"{"contents":[{"parts":[{"text":"q"}]}]}"#;
+    let whole = r#"{"generateContentRequest":{"model":"models/m","contents":[{"parts":[{"text":"q"}]}],"tools":[{"functionDeclarations":[{"name":"f"}]}]}}"#;
+    assert_eq!(count::parse_request(plain).unwrap().messages.len(), 1);
+    assert_eq!(count::parse_request(whole).unwrap().tools.len(), 1);
+    assert_eq!(count::parse_reply(&count::render_reply(12)).unwrap(), 12);
+    assert!(count::parse_reply(b"{}").is_err());
+}

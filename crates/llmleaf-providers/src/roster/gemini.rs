@@ -1,0 +1,33 @@
+//! Google's Gemini API: the reference of the generateContent wire.
+
+use crate::{Auth, Chat, Path, Provider, Speaks};
+use llmleaf_dialects::{ChatWire, gemini::Quirks};
+
+/// The row.
+pub static PROVIDER: Provider = Provider {
+    name: "gemini",
+    aliases: &["google"],
+    title: "Google Gemini",
+    base_url: Some("https://generativelanguage.googleapis.com/v1beta"),
+    auth: Auth::Header("x-goog-api-key"),
+    credential_env: Some("GEMINI_API_KEY"),
+    speaks: Speaks {
+        chat: &[Chat::Wire(
+            ChatWire::GenerateContent(Quirks::REFERENCE),
+            Path::Method {
+                version: VERSION,
+                whole: ":generateContent",
+                stream: ":streamGenerateContent?alt=sse",
+            },
+        )],
+        count_tokens: Some(Path::Method {
+            version: VERSION,
+            whole: ":countTokens",
+            stream: ":countTokens",
+        }),
+    },
+    source: "Discovery document of generativelanguage v1beta, 2026-08; recordings of 2025 and 2026",
+    ..Provider::TEMPLATE
+};
+
+const VERSION: &str = "v1beta";
