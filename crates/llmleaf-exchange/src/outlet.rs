@@ -4,7 +4,7 @@ use crate::drive;
 use crate::job::Job;
 use crate::node::Node;
 use crate::panics;
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 use llmleaf_dialects::Dialect;
 use llmleaf_framing::ArrayWriter;
@@ -35,7 +35,9 @@ pub struct Aborted;
 struct Slot {
     head: Option<ReplyHead>,
     head_sent: bool,
-    ready: BytesMut,
+    ready: Vec<u8>,
+    /// How much was taken last: about as much will be needed next.
+    usual: usize,
     aborted: bool,
     /// The consumer wants its events as one JSON array.
     list: Option<ArrayWriter>,
@@ -63,6 +65,9 @@ impl Outlet {
     /// Adds bytes for the consumer.
     pub fn write(&self, bytes: &[u8]) {
         let slot = &mut *self.0.borrow_mut();
+        if slot.ready.capacity() == 0 {
+            slot.ready.reserve_exact(slot.usual.max(bytes.len()));
+        }
         match &mut slot.list {
             Some(list) => list.push(bytes, &mut slot.ready),
             None => slot.ready.extend_from_slice(bytes),
@@ -158,7 +163,10 @@ impl Exchange {
         if slot.ready.is_empty() {
             None
         } else {
-            Some(slot.ready.split().freeze())
+            // Handed on with the room it takes, and no more: a slow reader holds it for long.
+            let ready = std::mem::take(&mut slot.ready);
+            slot.usual = ready.len();
+            Some(Bytes::from(ready))
         }
     }
 

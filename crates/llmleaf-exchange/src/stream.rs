@@ -17,7 +17,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 /// Most bytes gathered for the consumer in one go.
-const GATHER_BYTES: usize = 64 * 1024;
+const GATHER_BYTES: usize = 8 * 1024;
 
 /// Most chunks read before other exchanges of the thread get their turn.
 const CHUNKS_PER_TURN: u32 = 256;

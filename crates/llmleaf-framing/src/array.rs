@@ -6,7 +6,7 @@
 //!
 //! [`ArrayWriter`] is the way back: an event stream in, an array out.
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use memchr::{memchr, memchr2};
 
 use crate::feed::Feed;
@@ -172,7 +172,7 @@ impl Default for ArrayWriter {
 
 impl ArrayWriter {
     /// Takes bytes of the event stream, and appends what they become.
-    pub fn push(&mut self, bytes: &[u8], out: &mut BytesMut) {
+    pub fn push(&mut self, bytes: &[u8], out: &mut Vec<u8>) {
         self.framer.push(Bytes::copy_from_slice(bytes));
         while let Some(Ok(frame)) = self.framer.next() {
             if !frame.has_data {
@@ -186,7 +186,7 @@ impl ArrayWriter {
     }
 
     /// Ends the array.
-    pub fn close(&mut self, out: &mut BytesMut) {
+    pub fn close(&mut self, out: &mut Vec<u8>) {
         out.extend_from_slice(if self.empty { b"[]\n" } else { b"\n]\n" });
         self.empty = false;
     }

@@ -54,6 +54,9 @@ struct Lingering {
 impl<S: AsyncRead + AsyncWrite + Unpin> Guard<S> {
     /// Around a socket that speaks HTTP/1, or HTTP/2.
     pub fn new(stream: S, line: Rc<Line>, speaks_h2: bool) -> Self {
+        if speaks_h2 {
+            line.multiplex();
+        }
         Self {
             stream,
             line,
@@ -167,6 +170,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Guard<S> {
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
         let polled = Pin::new(&mut this.stream).poll_write(cx, bytes);
+        if let Poll::Ready(Ok(taken)) = &polled {
+            this.line.took(*taken, cx);
+        }
         this.written(polled, cx)
     }
 
@@ -177,6 +183,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Guard<S> {
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
         let polled = Pin::new(&mut this.stream).poll_write_vectored(cx, slices);
+        if let Poll::Ready(Ok(taken)) = &polled {
+            this.line.took(*taken, cx);
+        }
         this.written(polled, cx)
     }
 
@@ -187,6 +196,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Guard<S> {
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         let polled = Pin::new(&mut this.stream).poll_flush(cx);
+        if polled.is_ready() {
+            // hyper flushes when it has nothing left.
+            this.line.flushed(cx);
+        }
         this.written(polled, cx)
     }
 

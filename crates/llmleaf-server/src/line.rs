@@ -11,12 +11,20 @@ use std::cell::Cell;
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
-use std::task::{Context, Poll};
-use tokio::time::Instant;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+use tokio::time::{Instant, Sleep, sleep};
 
 /// How many answers a connection may throw away before they are done, beyond those it takes to the end. A consumer that
 /// goes on like that makes work for providers and takes nothing (rapid reset, CVE-2023-44487).
 const THROWN_AWAY: u32 = 100;
+
+/// Bytes of an answer that hyper may hold while the socket takes no more. hyper's own limit is that of a request's head, which is
+/// larger than what a slow reader should cost.
+const UNWRITTEN: usize = 2 * 1024;
+
+/// How long the last bytes of an answer that we cut may take to leave, where nothing tells that they have.
+const LAST_WORDS: Duration = Duration::from_millis(10);
 
 /// One connection.
 #[derive(Debug)]
@@ -29,6 +37,12 @@ pub struct Line {
     waits: Cell<u64>,
     /// It speaks no HTTP any more.
     switched: Cell<bool>,
+    /// It carries several answers at once, which have room of their own each.
+    multiplexed: Cell<bool>,
+    /// Bytes of an answer that hyper has and the socket has not.
+    unwritten: Cell<usize>,
+    /// An answer waits for the socket to take some of them.
+    waiting: Cell<bool>,
     crowded: bool,
 }
 
@@ -42,6 +56,9 @@ impl Line {
             thrown_away: Cell::new(0),
             waits: Cell::new(0),
             switched: Cell::new(false),
+            multiplexed: Cell::new(false),
+            unwritten: Cell::new(0),
+            waiting: Cell::new(false),
             crowded,
         })
     }
@@ -87,6 +104,34 @@ impl Line {
         self.switched.get()
     }
 
+    /// It carries several answers at once.
+    pub fn multiplex(&self) {
+        self.multiplexed.set(true);
+    }
+
+    /// The socket took bytes. Wakes the answer that waits for that: it is polled by the same task.
+    pub fn took(&self, bytes: usize, cx: &Context<'_>) {
+        self.unwritten
+            .set(self.unwritten.get().saturating_sub(bytes));
+        if self.waiting.replace(false) {
+            cx.waker().wake_by_ref();
+        }
+    }
+
+    /// The socket has everything.
+    pub fn flushed(&self, cx: &Context<'_>) {
+        self.took(usize::MAX, cx);
+    }
+
+    /// Whether an answer must wait before it hands on more than `most` bytes that the socket has not taken.
+    fn is_behind(&self, most: usize) -> bool {
+        let behind = !self.multiplexed.get() && self.unwritten.get() > most;
+        if behind {
+            self.waiting.set(true);
+        }
+        behind
+    }
+
     /// A number that changes whenever a request waits for us.
     pub fn waits(&self) -> u64 {
         self.waits.get()
@@ -126,7 +171,12 @@ impl Open {
     fn hold(mut self, body: ReplyBody) -> Held {
         // Nobody works any more for an answer that is whole.
         self.finished = matches!(body, ReplyBody::Whole(_));
-        Held { body, open: self }
+        Held {
+            body,
+            open: self,
+            cut: false,
+            last_words: None,
+        }
     }
 }
 
@@ -150,6 +200,25 @@ impl Drop for Open {
 pub struct Held {
     body: ReplyBody,
     open: Open,
+    /// The answer ends without a clean end, once what was said has left.
+    cut: bool,
+    last_words: Option<Pin<Box<Sleep>>>,
+}
+
+impl Held {
+    /// Cuts the answer when the bytes before have left: the cut drops what is still queued in this process.
+    fn poll_cut(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Aborted>>> {
+        if self.open.line.is_behind(0) {
+            return Poll::Pending;
+        }
+        if self.open.line.multiplexed.get() {
+            let sleep = self
+                .last_words
+                .get_or_insert_with(|| Box::pin(sleep(LAST_WORDS)));
+            ready!(sleep.as_mut().poll(cx));
+        }
+        Poll::Ready(Some(Err(Aborted)))
+    }
 }
 
 impl Body for Held {
@@ -160,13 +229,30 @@ impl Body for Held {
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Aborted>>> {
-        let Held { body, open } = self.get_mut();
+        let held = self.get_mut();
+        if held.cut {
+            return held.poll_cut(cx);
+        }
+        let Held { body, open, .. } = held;
+        if open.line.is_behind(UNWRITTEN) {
+            return Poll::Pending;
+        }
         let polled = Pin::new(body).poll_frame(cx);
         match &polled {
             Poll::Pending => open.line.wait(),
-            // An answer that we cut ourselves was not thrown away.
-            Poll::Ready(None | Some(Err(_))) => open.finished = true,
-            Poll::Ready(Some(Ok(_))) => {}
+            Poll::Ready(Some(Ok(frame))) => {
+                let length = frame.data_ref().map_or(0, Bytes::len);
+                let line = &open.line;
+                line.unwritten
+                    .set(line.unwritten.get().saturating_add(length));
+            }
+            Poll::Ready(None) => open.finished = true,
+            Poll::Ready(Some(Err(Aborted))) => {
+                // An answer that we cut ourselves was not thrown away.
+                open.finished = true;
+                held.cut = true;
+                return held.poll_cut(cx);
+            }
         }
         polled
     }

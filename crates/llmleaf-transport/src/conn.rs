@@ -21,7 +21,7 @@ use crate::stream::Stream;
 /// to need it has a large buffer.
 const FIRST_READ: usize = 8 * 1024;
 /// The largest read, in bytes.
-const LARGEST_READ: usize = 32 * 1024;
+const LARGEST_READ: usize = 16 * 1024;
 
 #[derive(Debug)]
 pub(crate) struct Conn {

@@ -1,6 +1,5 @@
 //! JSON arrays: elements under every cut, and an event stream as an array.
 
-use bytes::BytesMut;
 use llmleaf_framing::{ArrayFramer, ArrayLimits, ArrayWriter, FramingError};
 use proptest::prelude::*;
 
@@ -61,7 +60,7 @@ proptest! {
     #[test]
     fn what_is_written_reads_back(texts in prop::collection::vec("[a-z\"\\\\{}\n\u{e9}]{0,8}", 0..6), comment: bool) {
         let elements: Vec<String> = texts.iter().map(|text| serde_json::json!({ "t": text }).to_string()).collect();
-        let (mut writer, mut out) = (ArrayWriter::default(), BytesMut::new());
+        let (mut writer, mut out) = (ArrayWriter::default(), Vec::new());
         for element in &elements {
             if comment {
                 writer.push(b": keep-alive\n\n", &mut out);
