@@ -19,9 +19,10 @@ pub(super) fn parse(mut config: Level<'_>, request: &mut ChatRequest) -> Result<
     sampling.frequency_penalty = number(&mut config, "frequencyPenalty")?;
     sampling.presence_penalty = number(&mut config, "presencePenalty")?;
     sampling.seed = number(&mut config, "seed")?;
-    sampling.choices = count(&mut config, "candidateCount")?;
+    // 0 is how the mapping spells what is not set.
+    sampling.choices = bounded(&mut config, "candidateCount", 128)?.filter(|count| *count > 0);
     sampling.logprobs = config.bool("responseLogprobs")?;
-    sampling.top_logprobs = count(&mut config, "logprobs")?;
+    sampling.top_logprobs = bounded(&mut config, "logprobs", 20)?;
     sampling.stop = words(&mut config, "stopSequences")?;
     let modalities = words(&mut config, "responseModalities")?;
     request.output.modalities = modalities
@@ -44,6 +45,15 @@ pub(super) fn object_of(rest: &Rest) -> Json {
     json_object(|object| {
         object.rest(rest);
     })
+}
+
+/// A count up to what any wire takes.
+fn bounded(config: &mut Level<'_>, name: &str, most: u64) -> Result<Option<u64>, Failure> {
+    let path = config.at(name);
+    match count(config, name)? {
+        Some(found) if found > most => Err(wrong(&path, &format!("at most {most}"))),
+        found => Ok(found),
+    }
 }
 
 fn number(config: &mut Level<'_>, name: &str) -> Result<Option<Number>, Failure> {
