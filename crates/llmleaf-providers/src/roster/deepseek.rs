@@ -9,8 +9,8 @@ use llmleaf_dialects::{
     chat_completions::{
         Quirks,
         quirks::{
-            InstructionRole, OutputCap, ReasoningEcho, ReasoningQuirks, ReasoningRequest,
-            RequestQuirks, SchemaSupport,
+            CustomTools, InstructionRole, OutputCap, ReasoningEcho, ReasoningQuirks,
+            ReasoningRequest, RequestQuirks, SchemaSupport,
         },
     },
 };
@@ -41,6 +41,8 @@ const QUIRKS: Quirks = Quirks {
         schema: SchemaSupport::JsonObject,
         // Recorded: "unknown variant `file`, expected `text`".
         files: false,
+        // Functions are all the tools of the consumer there are: api-docs.deepseek.com/api/create-chat-completion: "Currently, only functions are supported as a tool.".
+        custom_tools: CustomTools::AsFunctions,
         ..RequestQuirks::REFERENCE
     },
     reasoning: ReasoningQuirks {

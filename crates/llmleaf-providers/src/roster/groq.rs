@@ -7,7 +7,7 @@ use llmleaf_dialects::{
     ChatWire,
     chat_completions::{
         Quirks,
-        quirks::{ReasoningEcho, ReasoningQuirks, RequestQuirks},
+        quirks::{CustomTools, ReasoningEcho, ReasoningQuirks, RequestQuirks},
     },
     responses::{self, quirks::Storage},
 };
@@ -43,6 +43,8 @@ const QUIRKS: Quirks = Quirks {
         ]),
         // Parts are text, image_url and a document of another shape (OpenAPI, ChatCompletionRequestMessageContentPart).
         files: false,
+        // Functions are all the tools of the consumer there are: console.groq.com/docs/openai; ChatCompletionTool of its OpenAPI document 2.1.
+        custom_tools: CustomTools::AsFunctions,
         ..RequestQuirks::REFERENCE
     },
     reasoning: ReasoningQuirks {

@@ -6,7 +6,7 @@ use llmleaf_dialects::{
     chat_completions::{
         Quirks,
         quirks::{
-            InstructionRole, OutputCap, ReasoningEcho, ReasoningQuirks, RequestQuirks,
+            CustomTools, InstructionRole, OutputCap, ReasoningEcho, ReasoningQuirks, RequestQuirks,
             StreamQuirks, StreamUsage,
         },
     },
@@ -55,6 +55,8 @@ const QUIRKS: Quirks = Quirks {
         renamed: Cow::Borrowed(&[(Cow::Borrowed("seed"), Cow::Borrowed("random_seed"))]),
         // FileChunk is a file id of its own shape and nothing inline.
         files: false,
+        // Functions are all the tools of the consumer there are: ToolTypes of its OpenAPI document 1.0.0.
+        custom_tools: CustomTools::AsFunctions,
         ..RequestQuirks::REFERENCE
     },
     stream: StreamQuirks {

@@ -7,7 +7,7 @@ use llmleaf_dialects::{
     ChatWire,
     chat_completions::{
         Quirks,
-        quirks::{InstructionRole, ReasoningEcho, ReasoningQuirks, RequestQuirks},
+        quirks::{CustomTools, InstructionRole, ReasoningEcho, ReasoningQuirks, RequestQuirks},
     },
 };
 
@@ -34,6 +34,8 @@ const QUIRKS: Quirks = Quirks {
         // Message of the OpenAPI document: the roles are system, user, assistant and tool; parts are text, image and video.
         instructions: InstructionRole::SystemOnly,
         files: false,
+        // Functions are all the tools of the consumer there are: ToolDefinition of its OpenAPI document 1.0.0.
+        custom_tools: CustomTools::AsFunctions,
         ..RequestQuirks::REFERENCE
     },
     reasoning: ReasoningQuirks {

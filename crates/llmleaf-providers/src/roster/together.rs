@@ -8,7 +8,9 @@ use llmleaf_dialects::{
     ChatWire,
     chat_completions::{
         Quirks,
-        quirks::{InstructionRole, OutputCap, RequestQuirks, StreamQuirks, StreamUsage},
+        quirks::{
+            CustomTools, InstructionRole, OutputCap, RequestQuirks, StreamQuirks, StreamUsage,
+        },
     },
 };
 
@@ -36,6 +38,8 @@ const QUIRKS: Quirks = Quirks {
         instructions: InstructionRole::SystemOnly,
         // Parts of a user message are text, image, video and audio.
         files: false,
+        // Functions are all the tools of the consumer there are: ToolsPart of its OpenAPI document 2.0.0.
+        custom_tools: CustomTools::AsFunctions,
         ..RequestQuirks::REFERENCE
     },
     stream: StreamQuirks {
