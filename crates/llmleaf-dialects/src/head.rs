@@ -1,7 +1,9 @@
 //! The first reading of a consumer's body: what routing needs, and where each top-level field lies.
 
 use crate::object::Object;
-use crate::skim;
+use crate::sane;
+use crate::skim::{self, MOST_FIELDS};
+use crate::wire::Dialect;
 use llmleaf_model::{Failure, FailureKind, Origin};
 use std::ops::Range;
 
@@ -44,7 +46,21 @@ impl Head {
     /// Not UTF-8, not one JSON object, too deep, a field given twice, `model` missing or not a string,
     /// `stream` not a boolean.
     pub fn read(body: &[u8]) -> Result<Self, Failure> {
+        Self::of(utf8(body)?)
+    }
+
+    /// Reads a body of a dialect, and refuses what no provider of that wire takes ([`sane`]).
+    ///
+    /// # Errors
+    /// Those of [`Head::read`], and a field that cannot be meant.
+    pub fn read_as(dialect: Dialect, body: &[u8]) -> Result<Self, Failure> {
         let text = utf8(body)?;
+        let head = Self::of(text)?;
+        sane::check(dialect, &head, text)?;
+        Ok(head)
+    }
+
+    fn of(text: &str) -> Result<Self, Failure> {
         let fields = located(text)?;
         let value = |name: &str| {
             let field = fields.iter().find(|field| field.is(text, name))?;
@@ -137,7 +153,8 @@ impl Field {
         self.name(body) == name
     }
 
-    fn name<'b>(&'b self, body: &'b str) -> &'b str {
+    /// Its name, decoded.
+    pub fn name<'b>(&'b self, body: &'b str) -> &'b str {
         match &self.name {
             Name::Plain(range) => body.get(range.clone()).unwrap_or_default(),
             Name::Escaped(key) => key,
@@ -267,6 +284,10 @@ fn located(text: &str) -> Result<Vec<Field>, Failure> {
         });
         return Err(invalid_json(&error));
     };
+    if entries.len() > MOST_FIELDS {
+        let message = format!("the body has more than {MOST_FIELDS} fields");
+        return Err(Failure::invalid(message, None));
+    }
     let mut fields: Vec<Field> = Vec::with_capacity(entries.len());
     for entry in entries {
         let written = entry.key.start + 1..entry.key.end - 1;

@@ -21,6 +21,7 @@ mod level;
 pub mod messages;
 pub mod object;
 pub mod responses;
+mod sane;
 mod sealed;
 mod skim;
 pub mod splice;

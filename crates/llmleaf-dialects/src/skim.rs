@@ -7,6 +7,9 @@
 use crate::head::MAX_DEPTH;
 use std::ops::Range;
 
+/// Most fields of an object that are told one by one. Where each lies takes more memory than a small field itself.
+pub(crate) const MOST_FIELDS: usize = 4096;
+
 /// One field of the outermost object.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Entry {
@@ -19,7 +22,7 @@ pub(crate) struct Entry {
 }
 
 /// The fields of the object that a text is, in order, doubles and all; `None` where it is not one JSON object, or nested deeper
-/// than [`MAX_DEPTH`].
+/// than [`MAX_DEPTH`]. Of more than [`MOST_FIELDS`] fields, one more than that are returned.
 pub(crate) fn fields(text: &str) -> Option<Vec<Entry>> {
     let mut scan = Scan {
         bytes: text.as_bytes(),
@@ -44,11 +47,13 @@ pub(crate) fn fields(text: &str) -> Option<Vec<Entry>> {
             let start = scan.at;
             scan.value()?;
             let value = start..scan.at;
-            entries.push(Entry {
-                key,
-                escaped,
-                value,
-            });
+            if entries.len() <= MOST_FIELDS {
+                entries.push(Entry {
+                    key,
+                    escaped,
+                    value,
+                });
+            }
             scan.space();
             match scan.next()? {
                 b',' => {}

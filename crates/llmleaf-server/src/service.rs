@@ -82,7 +82,7 @@ struct Asked<'a> {
 impl Asked<'_> {
     fn head(&self, body: &[u8]) -> Result<Head, Failure> {
         let Addressing::Path { stream } = self.addressing else {
-            return Head::read(body);
+            return Head::read_as(self.dialect, body);
         };
         let named = self.model.and_then(discovery::query::decode);
         let model = named.ok_or_else(|| Failure::invalid("the path names no model", None))?;

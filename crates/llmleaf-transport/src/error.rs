@@ -186,3 +186,34 @@ pub(crate) fn from_io(error: &io::Error, progress: Progress) -> TransportError {
         _ => TransportError::Protocol(error.to_string()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{TransportError, from_connecting};
+    use rustix::io::Errno;
+
+    #[test]
+    fn i3_i4_a_lack_of_descriptors_or_ports_is_ours_and_a_refusal_is_theirs() {
+        let read = |errno: Errno| from_connecting(&errno.into());
+        for errno in [
+            Errno::MFILE,
+            Errno::NFILE,
+            Errno::ADDRNOTAVAIL,
+            Errno::NOBUFS,
+        ] {
+            let error = read(errno);
+            assert!(matches!(error, TransportError::Exhausted { .. }), "{error}");
+            assert!(!error.possibly_billed());
+        }
+        for errno in [Errno::CONNREFUSED, Errno::TIMEDOUT, Errno::HOSTUNREACH] {
+            let error = read(errno);
+            assert!(matches!(error, TransportError::Connect { .. }), "{error}");
+        }
+    }
+
+    #[test]
+    fn i4_a_lack_of_ports_is_ours() {
+        let error = from_connecting(&Errno::ADDRNOTAVAIL.into());
+        assert_eq!(error.kind(), "exhausted");
+    }
+}

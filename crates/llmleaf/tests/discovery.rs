@@ -200,7 +200,7 @@ fn no_answer_ever_holds_a_secret() {
             leaf.addr,
             "/v1/messages",
             &[KEY],
-            r#"{"model":"gone/x","messages":[],"max_tokens":1}"#,
+            r#"{"model":"gone/x","messages":[{"role":"user","content":"x"}],"max_tokens":1}"#,
         ),
     ];
     for path in [

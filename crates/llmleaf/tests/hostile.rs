@@ -12,8 +12,12 @@ mod corpus;
 mod heads;
 #[path = "hostile/http2.rs"]
 mod http2;
+#[path = "hostile/json.rs"]
+mod json;
 #[path = "hostile/limits.rs"]
 mod limits;
+#[path = "hostile/slow.rs"]
+mod slow;
 #[path = "hostile/smuggling.rs"]
 mod smuggling;
 

@@ -395,7 +395,8 @@ fn b23_answers_without_measure_are_ended() {
         .resident_kib()
         .zip(before)
         .map(|(now, before)| now.saturating_sub(before));
-    assert!(grown < Some(96 << 10), "{grown:?} KiB");
+    // What may be held of a whole answer, once more while it grows, and what the allocator keeps.
+    assert!(grown < Some(160 << 10), "{grown:?} KiB");
 }
 
 #[test]

@@ -350,16 +350,8 @@ const READINGS: &[(&str, Law)] = &[
     ),
 ];
 
-/// Every payload, for a consumer with this credential.
-pub fn payloads(bearer: &str) -> Vec<Payload> {
-    let auth = format!("authorization: {bearer}\r\n");
-    let all = [
-        framings(bearer, &auth),
-        chunks(bearer, &auth),
-        heads(bearer, &auth),
-        readings(bearer, &auth),
-    ];
-    all.into_iter().flatten().collect()
+fn auth(bearer: &str) -> String {
+    format!("authorization: {bearer}\r\n")
 }
 
 fn payload(name: String, text: String, law: Law) -> Payload {
@@ -370,8 +362,9 @@ fn payload(name: String, text: String, law: Law) -> Payload {
     }
 }
 
-/// Both readings of a body have a request behind them: for one reader it is the body, for the other what follows.
-fn framings(bearer: &str, auth: &str) -> Vec<Payload> {
+/// Framings with two readings. Both have a request behind them: for one reader it is the body, for the other what follows.
+pub fn framings(bearer: &str) -> Vec<Payload> {
+    let auth = auth(bearer);
     let (outer, inner) = (body("outer"), good(bearer, "inner"));
     let tails = [
         ("chunks end, inner follows", format!("0\r\n\r\n{inner}")),
@@ -391,7 +384,9 @@ fn framings(bearer: &str, auth: &str) -> Vec<Payload> {
     all
 }
 
-fn chunks(bearer: &str, auth: &str) -> Vec<Payload> {
+/// Chunked bodies, broken and odd.
+pub fn chunks(bearer: &str) -> Vec<Payload> {
+    let auth = auth(bearer);
     let (outer, inner, next) = (body("outer"), good(bearer, "inner"), good(bearer, "next"));
     let head = format!(
         "POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\n{auth}transfer-encoding: chunked\r\n\r\n"
@@ -434,10 +429,12 @@ fn chunks(bearer: &str, auth: &str) -> Vec<Payload> {
     all
 }
 
-fn heads(bearer: &str, auth: &str) -> Vec<Payload> {
+/// Heads that no request has.
+pub fn heads(bearer: &str) -> Vec<Payload> {
+    let auth = auth(bearer);
     let inner = good(bearer, "inner");
     let length = inner.len().to_string();
-    let fill = |template: &str| template.replace("{auth}", auth).replace("{n}", &length);
+    let fill = |template: &str| template.replace("{auth}", &auth).replace("{n}", &length);
     let all = HEADS.iter().map(|template| {
         let name = format!("head {template:?}");
         payload(name, fill(template) + &inner, Law::Refused)
@@ -445,12 +442,14 @@ fn heads(bearer: &str, auth: &str) -> Vec<Payload> {
     all.collect()
 }
 
-fn readings(bearer: &str, auth: &str) -> Vec<Payload> {
+/// Payloads with one reading that careless readers miss.
+pub fn readings(bearer: &str) -> Vec<Payload> {
+    let auth = auth(bearer);
     let (inner, next) = (good(bearer, "inner"), good(bearer, "next"));
     let first = good(bearer, "outer").replace("connection: close\r\n", "");
     let all = READINGS.iter().map(|(template, law)| {
         let text = template
-            .replace("{auth}", auth)
+            .replace("{auth}", &auth)
             .replace("{i}", &inner.len().to_string())
             .replace("{I}", &format!("{:x}", inner.len()))
             .replace("{outer}", &first)

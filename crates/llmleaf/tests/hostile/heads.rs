@@ -1,8 +1,8 @@
 //! Heads: paths, sizes, hop-by-hop fields, and answers that come before the body.
 
-use llmleaf_testkit::http::{Connection, End, get, request};
+use llmleaf_testkit::http::{Connection, End, Response, get, request};
 use llmleaf_testkit::samples::Wire;
-use llmleaf_testkit::stage::LONG;
+use llmleaf_testkit::stage::{LONG, Stage};
 
 use super::corpus::body;
 use super::{answer, stage};
@@ -82,15 +82,29 @@ fn d8_a_path_is_what_it_says_and_nothing_else() {
     assert_eq!(stage.first.connections().len(), 0);
 }
 
+fn send(stage: &Stage, text: &str) -> Response {
+    let mut connection = Connection::open(stage.leaf.addr);
+    connection.send(text.as_bytes());
+    connection.response()
+}
+
 #[test]
-fn d6_d7_hosts_and_forms_of_targets_decide_nothing() {
+fn d6_other_forms_of_targets_are_refused() {
     let stage = stage().start();
-    let send = |text: String| {
-        let mut connection = Connection::open(stage.leaf.addr);
-        connection.send(text.as_bytes());
-        connection.response()
-    };
-    // The host is nobody's business, as long as there is one.
+    for (text, status) in [
+        ("CONNECT x:443 HTTP/1.1\r\nhost: x:443\r\n\r\n", 405),
+        ("TRACE / HTTP/1.1\r\nhost: x\r\n\r\n", 405),
+        ("GET http://y/healthz HTTP/1.1\r\nhost: x\r\n\r\n", 400),
+        ("GET http://x/healthz HTTP/1.1\r\nhost: X\r\n\r\n", 200),
+        ("OPTIONS * HTTP/1.1\r\nhost: x\r\n\r\n", 404),
+    ] {
+        assert_eq!(send(&stage, text).status, status, "{text:?}");
+    }
+}
+
+#[test]
+fn d7_the_host_and_what_proxies_say_decide_nothing() {
+    let stage = stage().start();
     for host in [
         "x",
         "localhost",
@@ -99,31 +113,84 @@ fn d6_d7_hosts_and_forms_of_targets_decide_nothing() {
         "admin.internal",
         "",
     ] {
-        let response = send(format!("GET /healthz HTTP/1.1\r\nhost: {host}\r\n\r\n"));
+        let response = send(
+            &stage,
+            &format!("GET /healthz HTTP/1.1\r\nhost: {host}\r\n\r\n"),
+        );
         assert_eq!(response.status, 200, "{host}");
-        let response = send(format!("GET /v1/models HTTP/1.1\r\nhost: {host}\r\n\r\n"));
+        let response = send(
+            &stage,
+            &format!("GET /v1/models HTTP/1.1\r\nhost: {host}\r\n\r\n"),
+        );
         assert_eq!(response.status, 401, "{host}");
     }
     let spoofed = "x-forwarded-for: 127.0.0.1\r\nx-forwarded-host: localhost\r\nforwarded: for=127.0.0.1\r\n\
                    x-real-ip: 127.0.0.1\r\nx-original-url: /healthz\r\nx-rewrite-url: /healthz\r\n\
                    x-http-method-override: GET\r\n";
     for path in ["/v1/models", "/admin/keys"] {
-        let response = send(format!("GET {path} HTTP/1.1\r\nhost: x\r\n{spoofed}\r\n"));
+        let response = send(
+            &stage,
+            &format!("GET {path} HTTP/1.1\r\nhost: x\r\n{spoofed}\r\n"),
+        );
         assert!(
             [401, 404].contains(&response.status),
             "{path}: {}",
             response.status
         );
     }
-    for (text, status) in [
-        ("CONNECT x:443 HTTP/1.1\r\nhost: x:443\r\n\r\n", 405),
-        ("TRACE / HTTP/1.1\r\nhost: x\r\n\r\n", 405),
-        ("GET http://y/healthz HTTP/1.1\r\nhost: x\r\n\r\n", 400),
-        ("GET http://x/healthz HTTP/1.1\r\nhost: X\r\n\r\n", 200),
-        ("OPTIONS * HTTP/1.1\r\nhost: x\r\n\r\n", 404),
+    for fields in [
+        "",
+        "host: x\r\nhost: x\r\n",
+        "host: a/b\r\n",
+        "host: a@b\r\n",
     ] {
-        assert_eq!(send(text.to_owned()).status, status, "{text:?}");
+        let response = send(&stage, &format!("GET /healthz HTTP/1.1\r\n{fields}\r\n"));
+        assert_eq!(response.status, 400, "{fields:?}");
+        assert_eq!(response.header("connection"), Some("close"), "{fields:?}");
     }
+}
+
+#[test]
+fn d18_nothing_that_others_say_becomes_a_field_of_an_answer() {
+    let stage = stage().start();
+    let bearer = stage.bearer();
+    for (id, model) in [
+        ("a b", "x\\r\\ninner: y"),
+        ("\u{7f}inner", "\\u000d\\u000ainner: y"),
+        (&*"i".repeat(500), "\\u0000inner"),
+        ("\u{e4}", "chat\\ninner"),
+    ] {
+        let text = body("outer").replace("\"chat\"", &format!("\"{model}\""));
+        let headers = [("authorization", bearer.as_str()), ("x-request-id", id)];
+        let bytes = request("POST", "/v1/chat/completions", &headers, text.as_bytes());
+        let mut connection = Connection::open(stage.leaf.addr);
+        connection.send(&bytes);
+        let response = connection.response();
+        assert!(
+            [400, 404].contains(&response.status),
+            "{model}: {}",
+            response.status
+        );
+        assert!(
+            response
+                .headers
+                .iter()
+                .all(|(name, value)| name != "inner" && value != id),
+            "{model}"
+        );
+    }
+    let script = answer(Wire::Chat, false)
+        .header("x-request-id", "inner\u{1}")
+        .header("set-cookie", "inner=1")
+        .header("x-inner", "inner")
+        .header("access-control-allow-origin", "*");
+    stage.first.push(script);
+    let (_, response) = stage.post(Wire::Chat, "chat-first", false);
+    let fields = format!("{:?}", response.headers);
+    assert!(
+        !fields.contains("inner") && !fields.contains("access-control"),
+        "{fields}"
+    );
 }
 
 #[test]

@@ -4,7 +4,7 @@ use llmleaf_testkit::http::{Connection, End};
 use llmleaf_testkit::samples::Wire;
 use llmleaf_testkit::stage::Stage;
 
-use super::corpus::{Law, Payload, good, payloads};
+use super::corpus::{self, Law, Payload, good};
 use super::{answer, stage};
 
 /// What came of a payload.
@@ -88,29 +88,59 @@ fn expect_none(breaches: &[String], of: usize) {
     );
 }
 
-fn play(stage: &Stage, prefix: &str, bearer: &str) -> usize {
-    let all = payloads(bearer);
+/// Plays payloads; there are at least so many.
+fn play(payloads: fn(&str) -> Vec<Payload>, at_least: usize) {
+    let stage = stage().start();
+    stage.first.on(|_| answer(Wire::Chat, false));
+    let all = payloads(&stage.bearer());
     let mut breaches = Vec::new();
     for Payload { name, bytes, law } in &all {
-        let outcome = send(stage, bytes);
+        let outcome = send(&stage, bytes);
         if let Some(why) = breach(*law, &outcome) {
-            breaches.push(format!("{prefix}{name}: {why}: {outcome:?}"));
+            breaches.push(format!("{name}: {why}: {outcome:?}"));
         }
     }
     expect_none(&breaches, all.len());
-    all.len()
+    assert!(all.len() >= at_least, "{} payloads", all.len());
+    // Nothing comes late, and the program is well.
+    let last = send(&stage, good(&stage.bearer(), "next").as_bytes());
+    assert_eq!(last.upstream, ["next"]);
+    assert_eq!(stage.second.requests().len(), 0);
 }
 
 #[test]
-fn d1_d2_d3_d4_no_payload_has_two_readings() {
+fn d1_no_framing_has_two_readings() {
+    play(corpus::framings, 240);
+}
+
+#[test]
+fn d2_no_head_is_half_a_request() {
+    play(corpus::heads, 60);
+}
+
+#[test]
+fn d3_chunks_that_are_none_end_the_connection() {
+    play(corpus::chunks, 45);
+}
+
+#[test]
+fn d4_d5_what_is_behind_a_request_is_read_as_one_or_not_at_all() {
+    play(corpus::readings, 20);
+}
+
+#[test]
+fn d5_nobody_is_given_a_tunnel() {
     let stage = stage().start();
-    stage.first.on(|_| answer(Wire::Chat, false));
-    let count = play(&stage, "", &stage.bearer());
-    assert!(count >= 200, "{count} payloads");
-    // Nothing comes late, and the program is well.
-    assert_eq!(
-        send(&stage, good(&stage.bearer(), "next").as_bytes()).upstream,
-        ["next"]
-    );
-    assert_eq!(stage.second.requests().len(), 0);
+    for upgrade in ["foo", "h2c", "websocket", "TLS/1.2"] {
+        let mut connection = Connection::open(stage.leaf.addr);
+        connection.send(
+            format!(
+                "GET /healthz HTTP/1.1\r\nhost: x\r\nconnection: upgrade\r\nupgrade: {upgrade}\r\n\r\n"
+            )
+            .as_bytes(),
+        );
+        let response = connection.response();
+        assert_eq!(response.status, 200, "{upgrade}");
+        assert_eq!(response.header("upgrade"), None, "{upgrade}");
+    }
 }
