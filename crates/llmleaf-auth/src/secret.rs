@@ -36,6 +36,15 @@ impl Secret {
     }
 }
 
+/// As [`Secret::ct_eq`].
+impl PartialEq for Secret {
+    fn eq(&self, other: &Self) -> bool {
+        self.ct_eq(other.0.as_bytes())
+    }
+}
+
+impl Eq for Secret {}
+
 impl From<String> for Secret {
     fn from(text: String) -> Self {
         Self::new(text)

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::ops::Range;
+use std::path::PathBuf;
 
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 
@@ -114,6 +115,7 @@ pub struct Diagnostics {
     file: String,
     text: String,
     items: Vec<Diagnostic>,
+    files: Vec<PathBuf>,
 }
 
 impl Diagnostics {
@@ -124,7 +126,19 @@ impl Diagnostics {
             file: file.to_owned(),
             text,
             items,
+            files: Vec::new(),
         }
+    }
+
+    /// Names the files that the configuration depends on.
+    pub(crate) fn with_files(mut self, files: Vec<PathBuf>) -> Self {
+        self.files = files;
+        self
+    }
+
+    /// The files that the configuration depends on, beside its own: another try may be worth it when one changes.
+    pub fn files(&self) -> &[PathBuf] {
+        &self.files
     }
 
     /// Each diagnostic, in file order.

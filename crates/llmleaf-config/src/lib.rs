@@ -6,9 +6,11 @@
 //!
 //! Reading order: `read.rs` (how one table is read without stopping at the first mistake), then one file
 //! per table (`server.rs`, `providers.rs`, `settings.rs`, `routes.rs`, `keys.rs`, `oauth.rs`, `control.rs`),
-//! then `load.rs` (the whole, and what must hold between tables), `pending.rs` (what is accepted but not in
+//! then `load.rs` (the whole, and what must hold between tables), `changes.rs` (what one configuration has
+//! that another had not), `pending.rs` (what is accepted but not in
 //! effect yet) and `diagnose.rs` (how mistakes are shown).
 
+mod changes;
 mod control;
 mod diagnose;
 pub mod environment;
@@ -18,6 +20,7 @@ mod nearest;
 mod oauth;
 mod pending;
 mod providers;
+mod proxy;
 mod read;
 mod routes;
 mod secrets;
@@ -26,6 +29,7 @@ mod settings;
 mod timeouts;
 mod url;
 
+pub use changes::{Change, How};
 pub use control::{
     Control, ControlAuth, ControlCall, ControlCredential, Identity, Intercept, InterceptPhase,
     LimitsPull, OnError, Topology, UsagePush,
@@ -33,12 +37,15 @@ pub use control::{
 pub use diagnose::{Diagnostic, Diagnostics, Severity};
 pub use keys::Key;
 pub use oauth::{Introspection, Oauth};
-pub use providers::{Limits, Provider};
+pub use providers::{ClientCertificate, Limits, Provider};
+pub use proxy::{Proxy, ProxyKind};
 pub use routes::{Route, Target};
 pub use secrets::Secret;
 pub use server::{LossPolicy, Server, Tls};
 pub use settings::{ChatApi, PromptCache, Settings, UpstreamStreaming, Voice};
 pub use timeouts::{TimeoutOverrides, Timeouts};
+
+use std::path::PathBuf;
 
 /// A whole, validated configuration.
 #[derive(Debug)]
@@ -57,6 +64,8 @@ pub struct Config {
     pub control: Option<Control>,
     /// What its author may not expect; not empty for a file that uses what is not in effect yet.
     pub warnings: Diagnostics,
+    /// The files that it depends on, beside its own: secrets, certificates, keys.
+    pub files: Vec<PathBuf>,
 }
 
 impl Config {

@@ -47,17 +47,20 @@ impl Config {
         let (document, broken) = DeTable::parse_recoverable(text);
         cx.incomplete = !broken.is_empty();
         let config = read(&cx, document.get_ref());
+        let files = cx.files();
         let (mut found, mut masks) = cx.into_parts();
         masks.extend(syntax::secrets_on_broken_lines(text, &broken));
         let broken = syntax::explain(text, &broken);
         found.retain(|item| !shares_line(text, item, &broken));
         found.extend(broken);
-        let diagnostics = Diagnostics::new(file_name, masked(text, &masks), found);
+        let diagnostics =
+            Diagnostics::new(file_name, masked(text, &masks), found).with_files(files.clone());
         if diagnostics.count(Severity::Error) > 0 {
             return Err(diagnostics);
         }
         Ok(Config {
             warnings: diagnostics,
+            files,
             ..config
         })
     }
@@ -103,6 +106,7 @@ fn read(cx: &Reading<'_>, document: &DeTable<'_>) -> Config {
         oauth,
         control,
         warnings: Diagnostics::new("", String::new(), Vec::new()),
+        files: Vec::new(),
     }
 }
 
@@ -111,16 +115,20 @@ fn check_door(cx: &Reading<'_>, server: &ServerRead, keys: &KeysRead) {
     if keys.any {
         return;
     }
-    let listen = server.server.listen;
-    let diagnostic = if listen.ip().is_loopback() {
-        Diagnostic::warning(
+    let apart = server.server.tls.as_ref().and_then(|tls| tls.listen);
+    let mut all = [Some(server.server.listen), apart].into_iter().flatten();
+    let open = all.find(|listen| !listen.ip().is_loopback());
+    let diagnostic = match open {
+        None => Diagnostic::warning(
             &Place::Whole,
             "there are no `[[keys]]`, so every request will be refused",
             "",
-        )
-    } else {
-        let message = format!("`{listen}` is reachable from other machines, and there are no keys");
-        Diagnostic::error(&server.listen_place, message, "not only this machine")
+        ),
+        Some(listen) => {
+            let message =
+                format!("`{listen}` is reachable from other machines, and there are no keys");
+            Diagnostic::error(&server.listen_place, message, "not only this machine")
+        }
     };
     cx.report(diagnostic.help("`llmleaf key new --id ID` prints a `[[keys]]` table to paste"));
 }

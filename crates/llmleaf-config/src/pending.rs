@@ -22,16 +22,11 @@ pub(crate) const PENDING: &[Pending] = &[
         "control",
         "nothing is pulled from or pushed to a controller",
     ),
-    row("server.tls", "the listener speaks plain HTTP"),
     row("server.batch_id_secret", "there are no batches yet"),
     row("server.event_buffer", "there are no events yet"),
     row("server.include_payloads", "there are no events yet"),
     row("providers.limits", "no local limit is kept"),
     row("providers.model_limits", "no local limit is kept"),
-    row(
-        "providers.ca_file",
-        "only the public authorities are trusted",
-    ),
     row(
         "providers.settings.chat_with_audio_input_api",
         "`chat_api` counts",

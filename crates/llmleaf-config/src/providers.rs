@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use crate::diagnose::Diagnostic;
 use crate::nearest;
 use crate::read::{At, Reading, Table, Unique};
-use crate::{Secret, Settings, TimeoutOverrides, secrets, settings, timeouts, url};
+use crate::{Proxy, Secret, Settings, TimeoutOverrides, proxy, secrets, settings, timeouts, url};
 
 /// One `[[providers]]` table.
 #[derive(Debug)]
@@ -31,6 +31,19 @@ pub struct Provider {
     pub timeouts: TimeoutOverrides,
     /// PEM file with the authorities that sign this endpoint, instead of the public ones.
     pub ca_file: Option<PathBuf>,
+    /// What proves to the endpoint who is calling.
+    pub client_certificate: Option<ClientCertificate>,
+    /// The way to the endpoint leads through this. Only the file decides: no environment variable does.
+    pub proxy: Option<Proxy>,
+}
+
+/// PEM files of a client's certificate.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClientCertificate {
+    /// Certificate chain, leaf first.
+    pub cert: PathBuf,
+    /// Private key.
+    pub key: PathBuf,
 }
 
 impl Provider {
@@ -95,6 +108,8 @@ fn one(
     let model_limits = model_limits(cx, table);
     let timeouts = timeouts::read(cx, table);
     let ca_file = table.string(cx, "ca_file");
+    let client_certificate = client_certificate(cx, table);
+    let proxy = proxy::read(cx, table);
     Some(Provider {
         name: name?.value,
         row: row?,
@@ -105,7 +120,21 @@ fn one(
         limits: limits.unwrap_or_default(),
         model_limits,
         timeouts,
-        ca_file: ca_file.map(|at| cx.folder.join(at.value)),
+        ca_file: ca_file.map(|at| cx.file(&at.value)),
+        client_certificate,
+        proxy,
+    })
+}
+
+fn client_certificate(cx: &Reading<'_>, table: &mut Table<'_>) -> Option<ClientCertificate> {
+    let mut table = table.table(cx, "client_certificate")?;
+    let help = "`client_certificate` takes two PEM files: `{ cert = \"…\", key = \"…\" }`";
+    let cert = table.required(cx, "cert", help);
+    let key = table.required(cx, "key", help);
+    table.finish(cx);
+    Some(ClientCertificate {
+        cert: cx.file(&cert?.value),
+        key: cx.file(&key?.value),
     })
 }
 

@@ -11,7 +11,7 @@ pub(crate) use scalars::pick;
 pub(crate) use shapes::{Unique, wrong_item};
 
 use std::cell::RefCell;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
@@ -35,6 +35,7 @@ pub(crate) struct Reading<'a> {
     /// Set when the text itself was broken: then absent things say nothing.
     pub incomplete: bool,
     found: RefCell<Vec<Diagnostic>>,
+    files: RefCell<Vec<PathBuf>>,
     masks: RefCell<Vec<Span>>,
     /// Every key that was asked for, and whether any table had it: so a test can tell what a file leaves out.
     #[cfg(test)]
@@ -48,6 +49,7 @@ impl<'a> Reading<'a> {
             folder,
             incomplete: false,
             found: RefCell::default(),
+            files: RefCell::default(),
             masks: RefCell::default(),
             #[cfg(test)]
             asked: RefCell::default(),
@@ -56,6 +58,26 @@ impl<'a> Reading<'a> {
 
     pub(crate) fn report(&self, diagnostic: Diagnostic) {
         self.found.borrow_mut().push(diagnostic);
+    }
+
+    /// The configuration depends on what is in that file.
+    pub(crate) fn depends_on(&self, path: &Path) {
+        let mut files = self.files.borrow_mut();
+        if !files.iter().any(|known| known == path) {
+            files.push(path.to_owned());
+        }
+    }
+
+    /// Every file that the configuration depends on, beside its own.
+    pub(crate) fn files(&self) -> Vec<PathBuf> {
+        self.files.borrow().clone()
+    }
+
+    /// The path that was written, from the configuration's folder; its file is one that the configuration depends on.
+    pub(crate) fn file(&self, written: &str) -> PathBuf {
+        let path = self.folder.join(written);
+        self.depends_on(&path);
+        path
     }
 
     /// Whether anything found so far is an error.

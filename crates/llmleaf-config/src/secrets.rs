@@ -123,6 +123,7 @@ fn from_file(cx: &Reading<'_>, key: &str, written: &str, place: &Place) -> Optio
             return refuse(message, "needed for this path", "set it for this process");
         }
     };
+    cx.depends_on(&path);
     let text = match read_bounded(&path) {
         Ok(text) => text,
         Err(why) => {

@@ -36,8 +36,14 @@ pub struct Server {
     pub keepalive: Duration,
     /// How long response headers wait for the first content. Default 10 s.
     pub hold_headers: Duration,
-    /// How long running exchanges may take to finish after a stop signal. Default 30 s.
+    /// How long running exchanges may take to finish after a stop signal. Default 300 s.
     pub drain: Duration,
+    /// How long connections are still taken after a stop signal, while readiness already says no. Default none.
+    pub drain_delay: Duration,
+    /// How often this file and those it names are looked at for changes; zero is never. Default 2 s.
+    pub watch: Duration,
+    /// Whether another process may listen on the same address at the same time. Default false.
+    pub reuse_port: bool,
     /// What to do when a target cannot express a request. Default [`LossPolicy::Report`].
     pub loss_policy: LossPolicy,
     /// The clocks of every upstream call that nothing nearer overrides.
@@ -63,7 +69,10 @@ impl Default for Server {
             memory_limit: None,
             keepalive: Duration::from_secs(15),
             hold_headers: Duration::from_millis(10_000),
-            drain: Duration::from_secs(30),
+            drain: Duration::from_secs(300),
+            drain_delay: Duration::ZERO,
+            watch: Duration::from_secs(2),
+            reuse_port: false,
             loss_policy: LossPolicy::Report,
             timeouts: Timeouts::default(),
             workers: std::thread::available_parallelism().map_or(1, usize::from),
@@ -91,6 +100,8 @@ pub struct Tls {
     pub cert: PathBuf,
     /// Private key.
     pub key: PathBuf,
+    /// Where to listen with TLS, beside plain HTTP on `server.listen`. Without it, `server.listen` speaks TLS itself.
+    pub listen: Option<SocketAddr>,
 }
 
 /// Scalars of `[server]` may come from the environment under this prefix.
@@ -148,6 +159,10 @@ pub(crate) fn read(cx: &Reading<'_>, root: &mut Table<'_>) -> ServerRead {
         hold_headers: (t.millis(cx, "hold_headers_ms", 0..=MAX_SECS * 1000))
             .unwrap_or(defaults.hold_headers),
         drain: (t.seconds(cx, "drain_secs", 0..=MAX_SECS)).unwrap_or(defaults.drain),
+        drain_delay: (t.seconds(cx, "drain_delay_secs", 0..=MAX_SECS))
+            .unwrap_or(defaults.drain_delay),
+        watch: (t.seconds(cx, "watch_secs", 0..=MAX_SECS)).unwrap_or(defaults.watch),
+        reuse_port: (t.boolean(cx, "reuse_port")).unwrap_or(defaults.reuse_port),
         loss_policy: (t.choice(cx, "loss_policy", LOSS_POLICIES)).unwrap_or(defaults.loss_policy),
         timeouts: defaults.timeouts.with(&timeouts::read(cx, t)),
         workers: (t.whole(cx, "workers", 1..=1024))
@@ -218,9 +233,17 @@ fn tls(cx: &Reading<'_>, server: &mut Table<'_>) -> Option<Tls> {
     let help = "`tls` takes two PEM files: `{ cert = \"…\", key = \"…\" }`";
     let cert = table.required(cx, "cert", help);
     let key = table.required(cx, "key", help);
+    let listen = table.string(cx, "listen").and_then(|at| {
+        let parsed = at.value.parse().ok();
+        if parsed.is_none() {
+            cx.report(bad_address(&at));
+        }
+        parsed
+    });
     table.finish(cx);
     Some(Tls {
-        cert: cx.folder.join(cert?.value),
-        key: cx.folder.join(key?.value),
+        cert: cx.file(&cert?.value),
+        key: cx.file(&key?.value),
+        listen,
     })
 }

@@ -1,0 +1,304 @@
+//! What a configuration has that another had not: for the operator's eyes, so names only and no values.
+
+use std::fmt;
+
+use crate::{Config, Key, Provider, Route, Server};
+
+/// One table that is not as it was.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Change {
+    /// Which: `provider`, `route`, `key`, `server`, `oauth`, `control`.
+    pub table: &'static str,
+    /// Its name, where there are several of the kind.
+    pub name: String,
+    /// What became of it.
+    pub how: How,
+}
+
+/// What became of a table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum How {
+    /// It is new.
+    Added,
+    /// It is gone.
+    Removed,
+    /// These keys have other values; none where it is not known which.
+    Changed(Vec<&'static str>),
+}
+
+impl fmt::Display for Change {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.table)?;
+        if !self.name.is_empty() {
+            write!(f, " `{}`", self.name)?;
+        }
+        match &self.how {
+            How::Added => f.write_str(" added"),
+            How::Removed => f.write_str(" removed"),
+            How::Changed(keys) if keys.is_empty() => f.write_str(" changed"),
+            How::Changed(keys) => write!(f, " changed: {}", keys.join(", ")),
+        }
+    }
+}
+
+impl Config {
+    /// What this one has that `before` had not, in file order; what is gone stands at the end of its kind.
+    pub fn changes_since(&self, before: &Config) -> Vec<Change> {
+        let mut all = Vec::new();
+        let server = self.server.differs_from(&before.server);
+        note(&mut all, "server", "", server);
+        let of = |provider: &Provider| provider.name.clone();
+        let keys = Provider::differs_from;
+        tables(
+            &mut all,
+            "provider",
+            &self.providers,
+            &before.providers,
+            of,
+            keys,
+        );
+        let of = |route: &Route| route.model.clone();
+        tables(
+            &mut all,
+            "route",
+            &self.routes,
+            &before.routes,
+            of,
+            route_keys,
+        );
+        let of = |key: &Key| key.id.clone();
+        tables(&mut all, "key", &self.keys, &before.keys, of, key_keys);
+        // Secrets in these print nothing, so that a new one alone is not seen; they are not in effect yet either.
+        let shown = |config: &Config| {
+            (
+                format!("{:?}", config.oauth),
+                format!("{:?}", config.control),
+            )
+        };
+        let (now, then) = (shown(self), shown(before));
+        note(&mut all, "oauth", "", (now.0 != then.0).then(Vec::new));
+        note(&mut all, "control", "", (now.1 != then.1).then(Vec::new));
+        all
+    }
+}
+
+fn note(all: &mut Vec<Change>, table: &'static str, name: &str, keys: Option<Vec<&'static str>>) {
+    if let Some(keys) = keys {
+        all.push(Change {
+            table,
+            name: name.to_owned(),
+            how: How::Changed(keys),
+        });
+    }
+}
+
+fn tables<T>(
+    all: &mut Vec<Change>,
+    table: &'static str,
+    now: &[T],
+    before: &[T],
+    name: impl Fn(&T) -> String,
+    keys: impl Fn(&T, &T) -> Option<Vec<&'static str>>,
+) {
+    let known: std::collections::HashMap<String, &T> =
+        before.iter().map(|old| (name(old), old)).collect();
+    let mut gone: std::collections::HashSet<String> = known.keys().cloned().collect();
+    for new in now {
+        let called = name(new);
+        gone.remove(&called);
+        match known.get(&called) {
+            Some(old) => note(all, table, &called, keys(new, old)),
+            None => all.push(Change {
+                table,
+                name: called,
+                how: How::Added,
+            }),
+        }
+    }
+    for old in before.iter().map(&name).filter(|old| gone.contains(old)) {
+        all.push(Change {
+            table,
+            name: old,
+            how: How::Removed,
+        });
+    }
+}
+
+/// The names of those that differ; `None` where none does and `same` holds, which looks at everything that prints.
+fn differing(keys: &[(&'static str, bool)], same: bool) -> Option<Vec<&'static str>> {
+    let names: Vec<&'static str> = keys
+        .iter()
+        .filter(|(_, same)| !same)
+        .map(|(name, _)| *name)
+        .collect();
+    (!names.is_empty() || !same).then_some(names)
+}
+
+impl Provider {
+    /// The keys whose values differ, if any do.
+    pub fn differs_from(&self, before: &Provider) -> Option<Vec<&'static str>> {
+        let keys = [
+            ("kind", self.row.name == before.row.name),
+            ("endpoint", self.endpoint == before.endpoint),
+            ("credential", self.credential == before.credential),
+            ("prefix", self.prefix == before.prefix),
+            ("settings", self.settings == before.settings),
+            ("limits", self.limits == before.limits),
+            ("model_limits", self.model_limits == before.model_limits),
+            ("timeouts", self.timeouts == before.timeouts),
+            ("ca_file", self.ca_file == before.ca_file),
+            (
+                "client_certificate",
+                self.client_certificate == before.client_certificate,
+            ),
+            ("proxy", self.proxy == before.proxy),
+        ];
+        differing(&keys, format!("{self:?}") == format!("{before:?}"))
+    }
+
+    /// Whether it is the same service, called in the same way with the same credential: what was seen of it still holds.
+    pub fn same_service(&self, before: &Provider) -> bool {
+        const MATTER: &[&str] = &[
+            "kind",
+            "endpoint",
+            "credential",
+            "ca_file",
+            "client_certificate",
+            "proxy",
+        ];
+        let changed = self.differs_from(before).unwrap_or_default();
+        self.name == before.name && !changed.iter().any(|key| MATTER.contains(key))
+    }
+}
+
+impl Server {
+    fn differs_from(&self, before: &Server) -> Option<Vec<&'static str>> {
+        let keys = [
+            ("listen", self.listen == before.listen),
+            ("admin_token", self.admin_token == before.admin_token),
+            (
+                "batch_id_secret",
+                self.batch_id_secret == before.batch_id_secret,
+            ),
+            (
+                "max_body_bytes",
+                self.max_body_bytes == before.max_body_bytes,
+            ),
+            ("keepalive_secs", self.keepalive == before.keepalive),
+            ("hold_headers_ms", self.hold_headers == before.hold_headers),
+            ("drain_secs", self.drain == before.drain),
+            ("drain_delay_secs", self.drain_delay == before.drain_delay),
+            ("watch_secs", self.watch == before.watch),
+            ("reuse_port", self.reuse_port == before.reuse_port),
+            (
+                "fallback_cooldown_secs",
+                self.fallback_cooldown == before.fallback_cooldown,
+            ),
+            ("loss_policy", self.loss_policy == before.loss_policy),
+            ("timeouts", self.timeouts == before.timeouts),
+            ("workers", self.workers == before.workers),
+            ("tls", self.tls == before.tls),
+        ];
+        differing(&keys, format!("{self:?}") == format!("{before:?}"))
+    }
+}
+
+fn route_keys(now: &Route, before: &Route) -> Option<Vec<&'static str>> {
+    let keys = [
+        ("targets", now.targets == before.targets),
+        ("timeouts", now.timeouts == before.timeouts),
+        ("loss_policy", now.loss_policy == before.loss_policy),
+    ];
+    differing(&keys, now == before)
+}
+
+fn key_keys(now: &Key, before: &Key) -> Option<Vec<&'static str>> {
+    let keys = [
+        ("name", now.name == before.name),
+        ("pw_hash", now.pw_hash == before.pw_hash),
+        (
+            "allowed_models",
+            now.allowed_models == before.allowed_models,
+        ),
+    ];
+    differing(&keys, format!("{now:?}") == format!("{before:?}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FILE: &str = r#"
+        [[providers]]
+        name = "a"
+        kind = "openai"
+        credential = "sk-CANARY-one"
+        prefix = "a"
+        [[providers]]
+        name = "b"
+        kind = "openai"
+        credential = "env:B"
+        prefix = "b"
+        [[routes]]
+        model = "m"
+        targets = [{ provider = "a" }]
+        [[keys]]
+        id = "k"
+        pw_hash = "$2y$04$IcVq6nhz5Tf85lBpWclgKeDjWxWMHlIXLE696.T7m9Eg12HekWFJO"
+    "#;
+
+    fn config(text: &str, b: &str) -> Config {
+        let env = |name: &str| (name == "B").then(|| b.to_owned());
+        Config::parse(text, "x.toml", &env).unwrap_or_else(|d| panic!("{d}"))
+    }
+
+    fn told(now: &Config, before: &Config) -> Vec<String> {
+        let changes = now.changes_since(before);
+        changes.iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn nothing_changed_is_nothing_told() {
+        let before = config(FILE, "sk-CANARY-two");
+        assert!(told(&config(FILE, "sk-CANARY-two"), &before).is_empty());
+    }
+
+    #[test]
+    fn each_table_is_told_without_its_values() {
+        let before = config(FILE, "sk-CANARY-two");
+        let text = FILE
+            .replace("model = \"m\"", "model = \"n\"")
+            .replace("sk-CANARY-one", "sk-CANARY-three")
+            .replace("id = \"k\"", "id = \"k\"\nname = \"K\"")
+            + "[server]\nkeepalive_secs = 7\n";
+        let now = config(&text, "sk-CANARY-four");
+        let told = told(&now, &before);
+        assert_eq!(
+            told,
+            [
+                "server changed: keepalive_secs",
+                "provider `a` changed: credential",
+                "provider `b` changed: credential",
+                "route `n` added",
+                "route `m` removed",
+                "key `k` changed: name",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_service_is_the_same_while_the_way_to_it_is() {
+        let before = config(FILE, "x-credential");
+        let same = |text: &str, b: &str| {
+            let now = config(text, b);
+            let pairs = now.providers.iter().zip(&before.providers);
+            pairs.map(|(n, o)| n.same_service(o)).collect::<Vec<_>>()
+        };
+        let slower = FILE.replace(
+            "prefix = \"a\"",
+            "prefix = \"c\"\ntimeouts = { idle_ms = 9 }",
+        );
+        assert_eq!(same(&slower, "x-credential"), [true, true]);
+        assert_eq!(same(FILE, "y-credential"), [true, false]);
+    }
+}
