@@ -59,8 +59,8 @@ pub struct Shared {
     pub ledger: Arc<Ledger>,
     /// Figures.
     pub tuning: Tuning,
-    targets: HashMap<Candidate, Health>,
-    by_prefix: Vec<Health>,
+    targets: HashMap<Candidate, Arc<Health>>,
+    by_prefix: Vec<Arc<Health>>,
     epoch: Instant,
 }
 
@@ -84,10 +84,10 @@ impl Shared {
                         provider: *provider,
                         model,
                     })
-                    .or_insert_with(Health::default);
+                    .or_default();
             }
         }
-        let by_prefix = upstreams.iter().map(|_| Health::default()).collect();
+        let by_prefix = upstreams.iter().map(|_| Arc::default()).collect();
         let epoch = Instant::now();
         Self {
             upstreams,
@@ -102,16 +102,47 @@ impl Shared {
         }
     }
 
+    /// Takes over what was seen of targets under the snapshot before this, so that a change elsewhere makes no sick
+    /// target look well. `index_before` is where a provider stood there, if it is the same service still.
+    #[must_use]
+    pub fn inheriting(
+        mut self,
+        before: &Self,
+        index_before: impl Fn(usize) -> Option<usize>,
+    ) -> Self {
+        // Times in what is taken over count from there.
+        self.epoch = before.epoch;
+        for (candidate, health) in &mut self.targets {
+            let Some(provider) = index_before(candidate.provider) else {
+                continue;
+            };
+            let model = Arc::clone(&candidate.model);
+            if let Some(known) = before.targets.get(&Candidate { provider, model }) {
+                *health = Arc::clone(known);
+            }
+        }
+        for (index, health) in self.by_prefix.iter_mut().enumerate() {
+            let known = index_before(index).and_then(|provider| before.by_prefix.get(provider));
+            if let Some(known) = known {
+                *health = Arc::clone(known);
+            }
+        }
+        self
+    }
+
     /// Health of a target: its own where it is configured by name, else its provider's for all other models.
     pub fn health(&self, candidate: &Candidate) -> Option<&Health> {
         self.targets
             .get(candidate)
             .or_else(|| self.by_prefix.get(candidate.provider))
+            .map(Arc::as_ref)
     }
 
     /// Health of every configured target.
     pub fn all_health(&self) -> impl Iterator<Item = (&Candidate, &Health)> {
-        self.targets.iter()
+        self.targets
+            .iter()
+            .map(|(candidate, health)| (candidate, &**health))
     }
 
     /// Settings of a route, or of prefixes.

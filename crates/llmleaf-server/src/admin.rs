@@ -133,6 +133,7 @@ pub fn health(app: &App) -> Reply {
         "draining": app.draining.load(Ordering::Relaxed),
         "panics": llmleaf_exchange::panics::caught(),
         "started": app.started,
+        "config": view::config(app),
     });
     reply::json(StatusCode::OK, &body)
 }

@@ -2,6 +2,9 @@
 
 use crate::authenticate::Hashing;
 use crate::load::{Load, TooFewFiles};
+use crate::reload::LastReload;
+use crate::tls;
+use crate::ways::{self, Way};
 use http::HeaderName;
 use llmleaf_auth::{
     Authenticator, KeyEntry, ModelPatterns, PasswordHash, Roster, RosterError, Secret,
@@ -13,7 +16,8 @@ use llmleaf_exchange::{
     UpstreamSpec, UpstreamStreaming,
 };
 use llmleaf_route::{Clocks, Route, RouteTable, TableError};
-use llmleaf_transport::{TlsConfig, TlsError};
+use llmleaf_transport::{OriginError, TlsError};
+use parking_lot::Mutex;
 use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -23,8 +27,15 @@ use thiserror::Error;
 /// Attempts per exchange; a chain is seldom longer.
 const ATTEMPTS: u32 = 8;
 
-/// What all workers share.
+/// What all workers share: one configuration, as one immutable snapshot. What outlives a configuration stands behind an
+/// `Arc` that every snapshot has.
 pub struct App {
+    /// Which configuration this is, from 1.
+    pub generation: u64,
+    /// Unix seconds at which it took effect.
+    pub loaded: u64,
+    /// How the last reload went.
+    pub last_reload: Arc<Mutex<LastReload>>,
     /// The exchanges' snapshot.
     pub shared: Arc<Shared>,
     /// Consumer keys.
@@ -32,7 +43,7 @@ pub struct App {
     /// Key ids, display names and allow-lists, for the admin surface.
     pub keys: Vec<KeyView>,
     /// Where slow hashes run.
-    pub hashing: Hashing,
+    pub hashing: Arc<Hashing>,
     /// Opens the admin surface.
     pub admin_token: Option<Secret>,
     /// Largest request body, in bytes.
@@ -40,15 +51,17 @@ pub struct App {
     /// How much is taken on.
     pub load: Arc<Load>,
     /// The node takes no more work.
-    pub draining: AtomicBool,
+    pub draining: Arc<AtomicBool>,
     /// Its time to finish is over.
     pub closing: Arc<AtomicBool>,
     /// Consumer headers that some upstream lets through.
     pub forwarded: Vec<HeaderName>,
     /// The description of the API.
     pub openapi: bytes::Bytes,
-    /// What each pool trusts.
-    pub trusts: Vec<TlsConfig>,
+    /// The way of each pool.
+    pub ways: Vec<Way>,
+    /// What consumers' TLS handshakes are answered with.
+    pub tls: Option<tls::Listener>,
     /// Unix seconds of the start.
     pub started: u64,
 }
@@ -89,8 +102,17 @@ pub enum BuildError {
     #[error(transparent)]
     Mint(#[from] llmleaf_auth::MintError),
     /// Trust could not be set up.
-    #[error("TLS: {0}")]
-    Tls(#[from] TlsError),
+    #[error("provider `{provider}`: {error}")]
+    Trust { provider: String, error: TlsError },
+    /// The proxy's host is no host.
+    #[error("proxy of provider `{provider}`: {error}")]
+    Proxy {
+        provider: String,
+        error: OriginError,
+    },
+    /// The listener's certificate or key cannot be used.
+    #[error("cannot use {path}: {why}")]
+    Certificate { path: PathBuf, why: String },
     /// A certificate file cannot be read.
     #[error("cannot read {path}: {error}")]
     File {
@@ -104,55 +126,137 @@ impl App {
     ///
     /// # Errors
     /// The configuration cannot be served.
-    pub fn build(config: Config) -> Result<Self, BuildError> {
-        let (upstreams, trusts) = upstreams(&config)?;
-        let forwarded: HashSet<&str> = upstreams
-            .iter()
-            .flat_map(|u| u.row.forwards.iter().copied())
-            .collect();
-        let forwarded = forwarded.into_iter().map(HeaderName::from_static).collect();
-        let keys = config.keys.iter().map(|key| KeyView {
-            id: key.id.clone(),
-            display: key.display_name().to_owned(),
-            allowed: key.allowed_models.clone(),
-        });
+    pub fn build(config: &Config) -> Result<Self, BuildError> {
+        let authenticator = Arc::new(Authenticator::new(roster(config)?)?);
+        let (upstreams, ways) = upstreams(config, &[])?;
+        let tls = config.server.tls.as_ref();
+        let started = crate::service::unix_now().as_secs();
         Ok(Self {
-            keys: keys.collect(),
-            shared: Arc::new(shared(&config, upstreams)?),
-            authenticator: Arc::new(Authenticator::new(roster(&config)?)?),
-            hashing: Hashing::new(std::thread::available_parallelism().map_or(1, usize::from)),
+            generation: 1,
+            loaded: started,
+            last_reload: Arc::default(),
+            keys: keys(config),
+            forwarded: forwarded(&upstreams),
+            shared: Arc::new(shared(config, upstreams, Arc::new(Ledger::new()))?),
+            authenticator,
+            hashing: Arc::new(Hashing::new(
+                std::thread::available_parallelism().map_or(1, usize::from),
+            )),
             max_body_bytes: config.server.max_body_bytes,
             load: Arc::new(Load::new(
                 config.server.max_connections,
                 config.server.workers,
                 config.server.memory_limit,
             )?),
-            draining: AtomicBool::new(false),
-            closing: Arc::new(AtomicBool::new(false)),
-            forwarded,
+            draining: Arc::default(),
+            closing: Arc::default(),
             openapi: crate::openapi::document().into(),
-            trusts,
-            started: crate::service::unix_now().as_secs(),
-            admin_token: config.server.admin_token,
+            ways,
+            tls: tls.map(|tls| tls::listener(tls, None)).transpose()?,
+            started,
+            admin_token: admin_token(config),
         })
+    }
+
+    /// Builds the next snapshot. What the process has beside its configuration is taken over from the one before: the
+    /// health of services that are still the same, connections, records, what was proven of keys. The roster of keys is to
+    /// be installed when the snapshot takes effect.
+    ///
+    /// # Errors
+    /// The configuration cannot be served.
+    pub fn rebuild(
+        config: &Config,
+        before: &Self,
+        config_before: &Config,
+    ) -> Result<(Self, Roster), BuildError> {
+        let roster = roster(config)?;
+        let (upstreams, ways) = upstreams(config, &before.ways)?;
+        let index_before = |index: usize| {
+            let provider = config.providers.get(index)?;
+            let old = &config_before.providers;
+            let at = old.iter().position(|old| provider.same_service(old))?;
+            // A file may hold another certificate under the same name.
+            let way = |ways: &[Way], upstreams: &[Upstream], at: usize| {
+                ways.get(upstreams.get(at)?.pool).cloned()
+            };
+            let now = way(&ways, &upstreams, index)?;
+            let then = way(&before.ways, &before.shared.upstreams, at)?;
+            now.same_as(&then).then_some(at)
+        };
+        let indices: Vec<Option<usize>> = (0..upstreams.len()).map(index_before).collect();
+        let forwarded = forwarded(&upstreams);
+        let shared = shared(config, upstreams, Arc::clone(&before.shared.ledger))?
+            .inheriting(&before.shared, |index| {
+                indices.get(index).copied().flatten()
+            });
+        let tls = config.server.tls.as_ref();
+        let app = Self {
+            generation: before.generation + 1,
+            loaded: crate::service::unix_now().as_secs(),
+            last_reload: Arc::clone(&before.last_reload),
+            keys: keys(config),
+            shared: Arc::new(shared),
+            authenticator: Arc::clone(&before.authenticator),
+            hashing: Arc::clone(&before.hashing),
+            max_body_bytes: config.server.max_body_bytes,
+            load: Arc::clone(&before.load),
+            draining: Arc::clone(&before.draining),
+            closing: Arc::clone(&before.closing),
+            forwarded,
+            openapi: before.openapi.clone(),
+            ways,
+            tls: tls
+                .map(|tls| tls::listener(tls, before.tls.as_ref()))
+                .transpose()?,
+            started: before.started,
+            admin_token: admin_token(config),
+        };
+        Ok((app, roster))
+    }
+
+    /// What is new in the contents of files, which the configuration only names.
+    pub fn renewed(&self, before: &Self) -> impl Iterator<Item = &'static str> {
+        let certificate = match (&self.tls, &before.tls) {
+            (Some(now), Some(then)) => !now.same_as(then),
+            _ => false,
+        };
+        let known = |way: &Way| before.ways.iter().any(|known| known.same_as(way));
+        let ways = !self.ways.iter().all(known);
+        [
+            (certificate, "the listener's certificate is another one"),
+            (ways, "connections to some providers are made another way"),
+        ]
+        .into_iter()
+        .filter_map(|(new, words)| new.then_some(words))
     }
 }
 
-fn upstreams(config: &Config) -> Result<(Vec<Upstream>, Vec<TlsConfig>), BuildError> {
-    let mut trusts = vec![TlsConfig::new()?];
+fn keys(config: &Config) -> Vec<KeyView> {
+    let keys = config.keys.iter().map(|key| KeyView {
+        id: key.id.clone(),
+        display: key.display_name().to_owned(),
+        allowed: key.allowed_models.clone(),
+    });
+    keys.collect()
+}
+
+fn admin_token(config: &Config) -> Option<Secret> {
+    let token = config.server.admin_token.as_ref();
+    token.map(|token| Secret::new(token.expose().to_owned()))
+}
+
+fn forwarded(upstreams: &[Upstream]) -> Vec<HeaderName> {
+    let names: HashSet<&str> = upstreams
+        .iter()
+        .flat_map(|u| u.row.forwards.iter().copied())
+        .collect();
+    names.into_iter().map(HeaderName::from_static).collect()
+}
+
+fn upstreams(config: &Config, before: &[Way]) -> Result<(Vec<Upstream>, Vec<Way>), BuildError> {
+    let (ways, of) = ways::ways(config, before)?;
     let mut upstreams = Vec::new();
-    for provider in &config.providers {
-        let pool = match &provider.ca_file {
-            None => 0,
-            Some(path) => {
-                let pem = std::fs::read(path).map_err(|error| BuildError::File {
-                    path: path.clone(),
-                    error,
-                })?;
-                trusts.push(TlsConfig::with_extra_ca(&pem)?);
-                trusts.len() - 1
-            }
-        };
+    for (provider, pool) in config.providers.iter().zip(of) {
         let settings: Vec<(&'static str, &str)> = provider
             .row
             .setting_headers
@@ -182,10 +286,14 @@ fn upstreams(config: &Config) -> Result<(Vec<Upstream>, Vec<TlsConfig>), BuildEr
             pool,
         })?);
     }
-    Ok((upstreams, trusts))
+    Ok((upstreams, ways))
 }
 
-fn shared(config: &Config, upstreams: Vec<Upstream>) -> Result<Shared, BuildError> {
+fn shared(
+    config: &Config,
+    upstreams: Vec<Upstream>,
+    ledger: Arc<Ledger>,
+) -> Result<Shared, BuildError> {
     let index = |name: &str| config.providers.iter().position(|p| p.name == name);
     let routes = config.routes.iter().map(|route| Route {
         model: route.model.clone(),
@@ -226,7 +334,7 @@ fn shared(config: &Config, upstreams: Vec<Upstream>) -> Result<Shared, BuildErro
         table,
         per_route,
         settings(None),
-        Arc::new(Ledger::new()),
+        ledger,
         tuning,
     ))
 }
@@ -267,7 +375,10 @@ fn roster(config: &Config) -> Result<Roster, BuildError> {
 /// # Errors
 /// A provider cannot be called as configured.
 pub fn check_urls(config: &Config) -> Result<Vec<(String, String, String)>, BuildError> {
-    let (upstreams, _) = upstreams(config)?;
+    let (upstreams, _) = upstreams(config, &[])?;
+    if let Some(tls) = &config.server.tls {
+        tls::listener(tls, None)?;
+    }
     let mut urls = Vec::new();
     for route in &config.routes {
         for target in &route.targets {

@@ -5,27 +5,36 @@
 //!
 //! Reading order: [`registry`] (every endpoint, one row each), `path` (which row a path means), `app` (the node built from
 //! its config), `service` (one request), `gate` (what is refused of any request), `authenticate`, `inbound` (the body), `reply` (the answer on its way),
-//! `worker` and `run` (threads, listeners, signals), `guard` and `line` (a consumer's
-//! connection), `load` (how much is taken on), then `discovery` and `admin`.
+//! `worker` and `run` (threads, signals, the end), `guard` and `line` (a consumer's connection), `load` (how much is taken on), `doors` and `tls`
+//! (listeners), `ways` (to providers), `reload`, `watch` and `desk` (how another configuration takes effect), then `discovery` and `admin`.
 
 mod admin;
 mod alarm;
 mod app;
 mod authenticate;
+mod desk;
 mod discovery;
+mod doors;
 mod gate;
 mod guard;
 mod inbound;
 mod line;
 mod load;
+mod notify;
 mod openapi;
 mod path;
 pub mod registry;
+mod reload;
 mod reply;
 mod request_id;
 mod run;
 mod service;
+mod signals;
+mod tls;
+mod watch;
+mod ways;
 mod worker;
 
 pub use app::{BuildError, check_urls};
-pub use run::{RunError, run};
+pub use reload::Source;
+pub use run::{Listening, RunError, run};

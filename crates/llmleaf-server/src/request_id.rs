@@ -60,3 +60,35 @@ impl Ids {
         z ^ (z >> 31)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashSet;
+
+    #[test]
+    fn g13_a_clock_that_jumps_breaks_no_id() {
+        let ids = Ids::new();
+        let now = 1_764_000_000_000;
+        let day = 86_400_000;
+        let years = 3653 * day;
+        let jumps = [
+            0,
+            now,
+            now - day,
+            now + day,
+            now - years,
+            now + years,
+            u64::MAX,
+        ];
+        let made: HashSet<Arc<str>> = jumps
+            .iter()
+            .flat_map(|at| (0..100).map(|_| ids.fresh(*at)))
+            .collect();
+        assert_eq!(
+            made.len(),
+            jumps.len() * 100,
+            "unique whatever the clock says"
+        );
+    }
+}

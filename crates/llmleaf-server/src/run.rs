@@ -1,25 +1,33 @@
-//! The server as a whole: listeners, threads, signals.
+//! The server as a whole: threads, signals, reloads, and the end.
 
 use crate::app::{App, BuildError};
+use crate::desk::Published;
+use crate::doors::{self, Bound, Kind};
 use crate::load;
+use crate::notify::Notify;
+use crate::reload::{Reloader, Source};
+use crate::signals::{Asked, Signals};
+use crate::watch::Watcher;
 use crate::worker::{self, Order};
-use llmleaf_config::Config;
-use socket2::{Domain, Protocol, Socket, Type};
-use std::net::{SocketAddr, TcpListener};
+use llmleaf_config::{Config, Server};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::thread::JoinHandle;
 use std::time::Duration;
 use thiserror::Error;
-use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 
-/// Connections that may wait to be accepted.
-const BACKLOG: i32 = 4096;
 /// Stack of a worker thread.
 const STACK_BYTES: usize = 2 * 1024 * 1024;
-
 /// How long streams that are cut at the end of the drain time have to tell their consumers.
 const LAST_WORDS: Duration = Duration::from_secs(2);
+/// How often threads are asked whether they are done.
+const LOOK: Duration = Duration::from_millis(20);
+/// How often they are looked at while they should all be running.
+const ROUND: Duration = Duration::from_secs(1);
+/// Changes of addresses that a worker may not have heard of yet.
+const DOOR_CHANGES: usize = 8;
 
 /// Why the server did not run, or ended badly.
 #[derive(Debug, Error)]
@@ -44,24 +52,50 @@ pub enum RunError {
     Worker(String),
 }
 
-/// Serves until SIGTERM or ctrl-c; then takes nothing new, finishes what runs within `server.drain_secs`, and returns. A
-/// second signal ends it at once.
+/// Where the server listens.
+#[derive(Clone, Copy, Debug)]
+pub struct Listening {
+    /// The address.
+    pub addr: SocketAddr,
+    /// Whether TLS is spoken there.
+    pub tls: bool,
+}
+
+type Worker = JoinHandle<std::io::Result<()>>;
+
+/// How it stops.
+#[derive(Clone, Copy)]
+struct Pace {
+    /// Still taking connections for so long.
+    delay: Duration,
+    /// Then letting run what runs for so long.
+    drain: Duration,
+}
+
+impl Pace {
+    fn of(server: &Server) -> Self {
+        Self {
+            delay: server.drain_delay,
+            drain: server.drain,
+        }
+    }
+}
+
+/// Serves until SIGTERM or ctrl-c; then takes nothing new, finishes what runs within `server.drain_secs`, and returns. What
+/// runs longer is told so and cut; a second signal cuts it at once. SIGHUP, and a change of the files, reload the
+/// configuration from its source.
 ///
 /// # Errors
 /// The configuration cannot be served, or the address is taken.
-pub fn run(config: Config, ready: impl FnOnce(SocketAddr)) -> Result<(), RunError> {
-    let (listen, workers, drain) = (
-        config.server.listen,
-        config.server.workers,
-        config.server.drain,
-    );
-    let app = Arc::new(App::build(config)?);
-    let listeners =
-        listeners(listen, workers).map_err(|error| RunError::Listen { listen, error })?;
-    let bound = listeners
-        .first()
-        .and_then(|l| l.local_addr().ok())
-        .unwrap_or(listen);
+pub fn run(
+    config: Config,
+    source: Option<Source>,
+    ready: impl FnOnce(&[Listening]),
+) -> Result<(), RunError> {
+    let notify = Notify::from_environment();
+    let app = Arc::new(App::build(&config)?);
+    let workers = config.server.workers.max(1);
+    let (listening, bound) = bind(&config.server, workers)?;
     warm_up(&app)?;
     load::watch(&app.load).map_err(RunError::Start)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -70,41 +104,28 @@ pub fn run(config: Config, ready: impl FnOnce(SocketAddr)) -> Result<(), RunErro
         .map_err(RunError::Start)?;
     let mut signals = {
         let _inside = runtime.enter();
-        Signals::new().map_err(RunError::Start)?
+        Signals::new(source.is_some()).map_err(RunError::Start)?
     };
+    let published = Arc::new(Published::new(Arc::clone(&app)));
     let (orders, heard) = watch::channel(Order::Run);
-    let mut threads = Vec::new();
-    for (index, listener) in listeners.into_iter().enumerate() {
-        let (app, heard) = (Arc::clone(&app), heard.clone());
-        let thread = std::thread::Builder::new()
-            .name(format!("worker-{index}"))
-            .stack_size(STACK_BYTES)
-            .spawn(move || worker::run(&app, listener, heard))
-            .map_err(RunError::Start)?;
-        threads.push(thread);
-    }
+    let (threads, doors) = start(&published, &heard, bound)?;
     drop(heard);
-    ready(bound);
+    ready(&listening);
+    notify.ready("Serving");
+    let fallback = Pace::of(&config.server);
+    let mut reloader = source.map(|source| Reloader {
+        source,
+        published,
+        config,
+        workers,
+        doors,
+    });
     runtime.block_on(async {
-        signals.any().await;
-        app.draining.store(true, Ordering::Relaxed);
-        tracing::info!(drain_secs = drain.as_secs(), "draining");
-        orders.send_replace(Order::Drain);
-        tokio::select! {
-            () = signals.any() => tracing::info!("stopping at once"),
-            () = tokio::time::sleep(drain) => {
-                tracing::info!("drain time is over");
-                app.closing.store(true, Ordering::Relaxed);
-                orders.send_replace(Order::Close);
-                tokio::select! {
-                    () = signals.any() => tracing::info!("stopping at once"),
-                    () = tokio::time::sleep(LAST_WORDS) => {}
-                    () = finished(&threads) => {}
-                }
-            }
-            () = finished(&threads) => {}
-        }
-        orders.send_replace(Order::Stop);
+        serve(&mut signals, &mut reloader, &notify, &threads).await;
+        let pace = reloader
+            .as_ref()
+            .map_or(fallback, |r| Pace::of(&r.config.server));
+        stop(pace, &app, &mut signals, &orders, &threads, &notify).await;
     });
     for thread in threads {
         match thread.join() {
@@ -115,13 +136,138 @@ pub fn run(config: Config, ready: impl FnOnce(SocketAddr)) -> Result<(), RunErro
     Ok(())
 }
 
+/// Binds every address for every worker.
+fn bind(server: &Server, workers: usize) -> Result<(Vec<Listening>, Vec<Vec<Bound>>), RunError> {
+    let apart = server.tls.as_ref().is_some_and(|tls| tls.listen.is_some());
+    let mut listening = Vec::new();
+    let mut all: Vec<Vec<Bound>> = (0..workers).map(|_| Vec::new()).collect();
+    for address in doors::addresses(server) {
+        let listen = address.listen;
+        let (addr, bound) = doors::bind(address, workers, server.reuse_port)
+            .map_err(|error| RunError::Listen { listen, error })?;
+        all.iter_mut()
+            .zip(bound)
+            .for_each(|(worker, bound)| worker.push(bound));
+        let tls = address.kind == Kind::Tls || (server.tls.is_some() && !apart);
+        listening.push(Listening { addr, tls });
+    }
+    Ok((listening, all))
+}
+
+fn start(
+    published: &Arc<Published>,
+    orders: &watch::Receiver<Order>,
+    bound: Vec<Vec<Bound>>,
+) -> Result<(Vec<Worker>, Vec<mpsc::Sender<doors::Change>>), RunError> {
+    let mut threads = Vec::new();
+    let mut doors = Vec::new();
+    for (index, bound) in bound.into_iter().enumerate() {
+        let (published, orders) = (Arc::clone(published), orders.clone());
+        let (tell, hear) = mpsc::channel(DOOR_CHANGES);
+        let thread = std::thread::Builder::new()
+            .name(format!("worker-{index}"))
+            .stack_size(STACK_BYTES)
+            .spawn(move || worker::run(published, bound, hear, orders))
+            .map_err(RunError::Start)?;
+        threads.push(thread);
+        doors.push(tell);
+    }
+    Ok((threads, doors))
+}
+
+/// Runs until told to stop, or until a worker has ended by itself.
+async fn serve(
+    signals: &mut Signals,
+    reloader: &mut Option<Reloader>,
+    notify: &Notify,
+    threads: &[Worker],
+) {
+    let every = |reloader: &Reloader| reloader.config.server.watch;
+    let mut watcher = match reloader {
+        Some(reloader) => Watcher::new(every(reloader), reloader.files()),
+        None => Watcher::new(Duration::ZERO, []),
+    };
+    let mut alive = tokio::time::interval(notify.watchdog.unwrap_or(ROUND).min(ROUND));
+    loop {
+        tokio::select! {
+            biased;
+            asked = signals.next() => match asked {
+                Asked::Stop => return,
+                Asked::Reload => tracing::info!("asked to reload"),
+            },
+            changed = watcher.changed() => {
+                let files: Vec<String> = changed.iter().map(|p| p.display().to_string()).collect();
+                tracing::info!(files = files.join(", "), "files have changed");
+            }
+            _ = alive.tick() => {
+                if threads.iter().any(JoinHandle::is_finished) {
+                    tracing::error!("a worker has ended; ending with it");
+                    return;
+                }
+                if notify.watchdog.is_some() {
+                    notify.alive();
+                }
+                continue;
+            }
+        }
+        if let Some(reloader) = reloader {
+            notify.reloading();
+            let others = reloader.reload();
+            notify.ready("Serving");
+            let files = reloader.files().into_iter().chain(others);
+            watcher.watch(every(reloader), files);
+        }
+    }
+}
+
+/// Ends what runs: at its own pace within the drain time, then with a word, then without.
+async fn stop(
+    Pace { delay, drain }: Pace,
+    app: &App,
+    signals: &mut Signals,
+    orders: &watch::Sender<Order>,
+    threads: &[Worker],
+    notify: &Notify,
+) {
+    app.draining.store(true, Ordering::Relaxed);
+    notify.stopping(delay + drain + LAST_WORDS);
+    tracing::info!(drain_secs = drain.as_secs(), "draining");
+    if !delay.is_zero() {
+        tokio::select! {
+            () = signals.stop() => {
+                tracing::info!("stopping at once");
+                orders.send_replace(Order::Stop);
+                return;
+            }
+            () = tokio::time::sleep(delay) => {}
+        }
+    }
+    orders.send_replace(Order::Drain);
+    tokio::select! {
+        () = signals.stop() => tracing::info!("stopping at once"),
+        () = finished(threads) => {}
+        () = tokio::time::sleep(drain) => {
+            tracing::info!("drain time is over");
+            app.closing.store(true, Ordering::Relaxed);
+            orders.send_replace(Order::Close);
+            tokio::select! {
+                () = signals.stop() => tracing::info!("stopping at once"),
+                () = tokio::time::sleep(LAST_WORDS) => {}
+                () = finished(threads) => {}
+            }
+        }
+    }
+    orders.send_replace(Order::Stop);
+}
+
 /// Makes TLS ready beside the start, so that no worker stands still at its first handshake.
 fn warm_up(app: &App) -> Result<(), RunError> {
     let mut origins = app.shared.upstreams.iter().filter_map(|u| u.origin());
-    let Some(tls) = app.trusts.first().filter(|_| origins.any(|o| o.is_tls())) else {
+    let wanted = app.tls.is_some() || origins.any(|o| o.is_tls());
+    let Some(way) = app.ways.first().filter(|_| wanted) else {
         return Ok(());
     };
-    let tls = tls.clone();
+    let tls = way.tls.clone();
     let thread = std::thread::Builder::new().name("warm-up".to_owned());
     // It ends by itself; nobody waits for it.
     thread
@@ -131,53 +277,8 @@ fn warm_up(app: &App) -> Result<(), RunError> {
 }
 
 /// Waits until every worker is done.
-async fn finished<T>(threads: &[std::thread::JoinHandle<T>]) {
-    while !threads.iter().all(std::thread::JoinHandle::is_finished) {
-        tokio::time::sleep(Duration::from_millis(20)).await;
+async fn finished(threads: &[Worker]) {
+    while !threads.iter().all(JoinHandle::is_finished) {
+        tokio::time::sleep(LOOK).await;
     }
-}
-
-struct Signals {
-    terminate: tokio::signal::unix::Signal,
-    interrupt: tokio::signal::unix::Signal,
-}
-
-impl Signals {
-    fn new() -> std::io::Result<Self> {
-        Ok(Self {
-            terminate: signal(SignalKind::terminate())?,
-            interrupt: signal(SignalKind::interrupt())?,
-        })
-    }
-
-    async fn any(&mut self) {
-        tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.interrupt.recv() => {}
-        }
-    }
-}
-
-/// One listener per worker on the same address: the kernel spreads connections over them.
-fn listeners(listen: SocketAddr, count: usize) -> std::io::Result<Vec<TcpListener>> {
-    // With a shared port the kernel would let a second llmleaf listen beside this one. Binding once without sharing
-    // tells whether the port is free.
-    let bound = socket(listen, false)?.local_addr()?;
-    (0..count.max(1))
-        .map(|_| socket(bound, count > 1))
-        .collect()
-}
-
-fn socket(listen: SocketAddr, shared: bool) -> std::io::Result<TcpListener> {
-    let socket = Socket::new(
-        Domain::for_address(listen),
-        Type::STREAM,
-        Some(Protocol::TCP),
-    )?;
-    socket.set_reuse_address(true)?;
-    socket.set_reuse_port(shared)?;
-    socket.set_nonblocking(true)?;
-    socket.bind(&listen.into())?;
-    socket.listen(BACKLOG)?;
-    Ok(socket.into())
 }

@@ -27,7 +27,7 @@ pub struct Worker {
     /// The snapshot and this worker's connections.
     pub node: Rc<Node>,
     /// Ids of requests.
-    pub ids: Ids,
+    pub ids: Rc<Ids>,
 }
 
 /// Time since 1970; zero on a clock set before that.

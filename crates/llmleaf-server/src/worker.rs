@@ -1,32 +1,35 @@
 //! Worker threads: each has its own runtime, listener, connections to upstreams and nothing that is shared but the snapshot.
 
 use crate::alarm::Alarm;
-use crate::app::App;
+use crate::desk::{Desk, Published};
+use crate::doors::{Bound, Change, Doors, Kind};
 use crate::gate::MOST_FIELDS;
 use crate::guard::{Guard, HEAD_TIMEOUT, IDLE_TIMEOUT, WRITE_STALL};
 use crate::line::Line;
 use crate::load::{Entry, Seat};
-use crate::request_id::Ids;
-use crate::service::{self, Worker};
+use crate::service;
+use http::HeaderValue;
+use http::header::CONNECTION;
 use hyper::rt::Executor;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use llmleaf_exchange::Node;
-use llmleaf_transport::{Limits, Pool};
+use llmleaf_exchange::panics;
 use std::cell::Cell;
 use std::convert::Infallible;
 use std::future::{Future, poll_fn};
-use std::net::TcpListener as StdListener;
 use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::task::Poll;
 use std::time::Duration;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
 use tokio::runtime::{Builder, LocalOptions};
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::time::Instant;
+use tokio_rustls::TlsAcceptor;
 
 /// The first bytes of HTTP/2 without TLS (RFC 9113, section 3.4).
 const H2_PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -59,6 +62,11 @@ const FULL: &[u8] =
 /// How long accepting pauses when the system has no descriptors left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
+/// TLS handshakes that a worker does at a time.
+const HANDSHAKES: usize = 256;
+/// How long a connection that was accepted just before the doors closed may wait with its first request.
+const LATECOMERS: Duration = Duration::from_secs(1);
+
 /// What a worker is told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Order {
@@ -74,34 +82,30 @@ pub enum Order {
 
 /// Serves until told otherwise, and until the last connection is done.
 pub fn run(
-    app: &Arc<App>,
-    listener: StdListener,
+    published: Arc<Published>,
+    bound: Vec<Bound>,
+    changes: mpsc::Receiver<Change>,
     orders: watch::Receiver<Order>,
 ) -> std::io::Result<()> {
     let runtime = Builder::new_current_thread()
         .enable_all()
         .max_blocking_threads(8)
         .build_local(LocalOptions::default())?;
-    let app = Arc::clone(app);
     let result = runtime.block_on(async move {
-        let listener = TcpListener::from_std(listener)?;
-        let pools = app
-            .trusts
-            .iter()
-            .map(|tls| Pool::new(Limits::default(), tls.clone()))
-            .collect::<Vec<_>>();
-        let node = Rc::new(Node {
-            shared: Arc::clone(&app.shared),
-            pools: pools.clone(),
-            closing: Arc::clone(&app.closing),
+        let mut doors = Doors::default();
+        doors.change(Change {
+            wanted: Vec::new(),
+            fresh: bound,
         });
-        let worker = Rc::new(Worker {
-            app,
-            node,
-            ids: Ids::new(),
-        });
-        tokio::task::spawn_local(sweep(pools));
-        accept(worker, listener, orders).await;
+        let desk = Rc::new(Desk::new(published));
+        tokio::task::spawn_local(sweep(Rc::clone(&desk)));
+        let house = House {
+            desk,
+            orders,
+            live: Live::default(),
+            handshakes: Rc::new(Semaphore::new(HANDSHAKES)),
+        };
+        accept(house, doors, changes).await;
         Ok(())
     });
     // Hashes that still run are nobody's business any more.
@@ -109,11 +113,12 @@ pub fn run(
     result
 }
 
-async fn sweep(pools: Vec<Pool>) {
+async fn sweep(desk: Rc<Desk>) {
     let mut ticks = tokio::time::interval(SWEEP);
     loop {
         ticks.tick().await;
-        pools.iter().for_each(Pool::sweep);
+        // Were there ever a fault in it, the next round would be as good as this one.
+        let _ = panics::contain(|| desk.sweep());
     }
 }
 
@@ -136,24 +141,62 @@ impl Drop for Counted {
     }
 }
 
-async fn accept(worker: Rc<Worker>, listener: TcpListener, mut orders: watch::Receiver<Order>) {
-    let live = Live::default();
+/// What every connection of a worker needs.
+#[derive(Clone)]
+struct House {
+    desk: Rc<Desk>,
+    orders: watch::Receiver<Order>,
+    live: Live,
+    handshakes: Rc<Semaphore>,
+}
+
+impl House {
+    fn welcome(&self, (stream, kind): (TcpStream, Kind)) {
+        let _ = stream.set_nodelay(true);
+        if let Some(place) = self.admit(&stream, kind) {
+            tokio::task::spawn_local(connection(self.clone(), stream, kind, place));
+        }
+    }
+
+    /// A place for a new connection; without one it is told so, and closed.
+    fn admit(&self, stream: &TcpStream, kind: Kind) -> Option<Place> {
+        let app = &self.desk.worker().app;
+        let (crowded, seat) = match app.load.enter() {
+            Entry::Served(seat) => (false, seat),
+            Entry::Probes(seat) => (true, seat),
+            Entry::Full => {
+                let plain = kind == Kind::Main && app.tls.as_ref().is_none_or(|tls| tls.apart);
+                if plain {
+                    // It may be lost: nobody waits for what the consumer has to say.
+                    let _ = stream.try_write(FULL);
+                }
+                return None;
+            }
+        };
+        Some(Place {
+            crowded,
+            _seat: seat,
+            _counted: self.live.enter(),
+        })
+    }
+}
+
+async fn accept(mut house: House, mut doors: Doors, mut changes: mpsc::Receiver<Change>) {
     let stopped = loop {
         tokio::select! {
             biased;
-            changed = orders.changed() => {
-                let order = *orders.borrow_and_update();
+            changed = house.orders.changed() => {
+                let order = *house.orders.borrow_and_update();
                 if changed.is_err() || order != Order::Run {
                     break order == Order::Stop;
                 }
             }
-            accepted = listener.accept() => match accepted {
-                Ok((stream, _)) => {
-                    let _ = stream.set_nodelay(true);
-                    if let Some(place) = admit(&worker, &stream, &live) {
-                        tokio::task::spawn_local(connection(Rc::clone(&worker), stream, orders.clone(), place));
-                    }
-                }
+            Some(change) = changes.recv() => {
+                let waiting = doors.change(change);
+                waiting.into_iter().for_each(|stream| house.welcome(stream));
+            }
+            accepted = doors.accept() => match accepted {
+                Ok(stream) => house.welcome(stream),
                 Err(error) => {
                     tracing::warn!(%error, "cannot accept a connection");
                     tokio::time::sleep(ACCEPT_PAUSE).await;
@@ -161,15 +204,16 @@ async fn accept(worker: Rc<Worker>, listener: TcpListener, mut orders: watch::Re
             }
         }
     };
-    drop(listener);
+    let waiting = doors.close();
     if stopped {
         return;
     }
+    waiting.into_iter().for_each(|stream| house.welcome(stream));
     // The connections hear of it themselves; dropping the set of tasks cuts what is left.
-    while live.0.get() > 0 {
+    while house.live.0.get() > 0 {
         tokio::select! {
-            changed = orders.changed() => {
-                if changed.is_err() || *orders.borrow_and_update() == Order::Stop {
+            changed = house.orders.changed() => {
+                if changed.is_err() || *house.orders.borrow_and_update() == Order::Stop {
                     return;
                 }
             }
@@ -186,56 +230,72 @@ struct Place {
     _counted: Counted,
 }
 
-/// A place for a new connection; without one it is told so, and closed.
-fn admit(worker: &Worker, stream: &TcpStream, live: &Live) -> Option<Place> {
-    let (crowded, seat) = match worker.app.load.enter() {
-        Entry::Served(seat) => (false, seat),
-        Entry::Probes(seat) => (true, seat),
-        Entry::Full => {
-            // It may be lost: nobody waits for what the consumer has to say.
-            let _ = stream.try_write(FULL);
-            return None;
+async fn connection(house: House, stream: TcpStream, kind: Kind, place: Place) {
+    let tls = house.desk.worker().app.tls.clone();
+    let tls = tls.filter(|tls| kind == Kind::Tls || !tls.apart);
+    let Some(tls) = tls else {
+        if kind == Kind::Main
+            && let Some(Ok(speaks_h2)) = first(&house.orders, preface(&stream)).await
+        {
+            talk(&house, stream, speaks_h2, place.crowded).await;
         }
+        return;
     };
-    Some(Place {
-        crowded,
-        _seat: seat,
-        _counted: live.enter(),
-    })
+    let handshake = async {
+        // Handshakes cost the most that a stranger can ask for: some at a time, the others within the same deadline.
+        let _turn = house.handshakes.acquire().await.ok()?;
+        TlsAcceptor::from(tls.config).accept(stream).await.ok()
+    };
+    if let Some(Some(stream)) = first(&house.orders, handshake).await {
+        let speaks_h2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
+        talk(&house, stream, speaks_h2, place.crowded).await;
+    }
 }
 
-async fn connection(
-    worker: Rc<Worker>,
-    stream: TcpStream,
-    mut orders: watch::Receiver<Order>,
-    place: Place,
-) {
-    let speaks_h2 = tokio::select! {
+/// Waits for what a connection begins with, as long as a head may take. Who has asked for nothing yet keeps no worker from
+/// ending for long: a moment is left to those that came just before the worker took no more.
+async fn first<F: Future>(orders: &watch::Receiver<Order>, beginning: F) -> Option<F::Output> {
+    let mut orders = orders.clone();
+    let mut beginning = pin!(tokio::time::timeout(HEAD_TIMEOUT, beginning));
+    tokio::select! {
         biased;
-        speaks = tokio::time::timeout(HEAD_TIMEOUT, preface(&stream)) => match speaks {
-            Ok(Ok(speaks_h2)) => speaks_h2,
-            _ => return,
-        },
-        // Who has asked for nothing yet keeps no worker from ending.
-        _ = orders.wait_for(|order| *order != Order::Run) => return,
-    };
-    let line = Line::new(place.crowded);
+        begun = beginning.as_mut() => return begun.ok(),
+        _ = orders.wait_for(|order| *order != Order::Run) => {}
+    }
+    let begun = tokio::time::timeout(LATECOMERS, beginning).await;
+    begun.ok()?.ok()
+}
+
+async fn talk<S>(house: &House, stream: S, speaks_h2: bool, crowded: bool)
+where
+    S: AsyncRead + AsyncWrite + Unpin + 'static,
+{
+    let desk = Rc::clone(&house.desk);
+    let orders = house.orders.clone();
+    let line = Line::new(crowded);
     let io = TokioIo::new(Guard::new(stream, Rc::clone(&line), speaks_h2));
     let of_service = Rc::clone(&line);
     let service = service_fn(move |request| {
-        let worker = Rc::clone(&worker);
+        let worker = desk.worker();
         // Only HTTP/2 runs more than one at a time.
         let further = of_service.is_running().then(|| worker.app.load.further());
         let crowded = of_service.is_crowded() || matches!(further, Some(None));
         let open = of_service.open(further.flatten());
         async move {
+            let node = Rc::clone(&worker);
             let reply = service::serve(worker, request, crowded);
-            Ok::<_, Infallible>(open.reply(reply).await)
+            let mut reply = open.reply(reply).await;
+            // HTTP/2 has no such header; there GOAWAY says it.
+            if !speaks_h2 && node.app.draining.load(Ordering::Relaxed) {
+                let close = HeaderValue::from_static("close");
+                reply.headers_mut().insert(CONNECTION, close);
+            }
+            Ok::<_, Infallible>(reply)
         }
     });
     let result = if speaks_h2 {
         let local = Local {
-            line,
+            line: Rc::clone(&line),
             orders: orders.clone(),
         };
         let mut builder = http2::Builder::new(local);
@@ -253,7 +313,10 @@ async fn connection(
             .keep_alive_interval(Some(IDLE_TIMEOUT));
         let connection = builder.serve_connection(io, service);
         // Boxed: it is twice as large as what most connections need.
-        Box::pin(graceful(connection, orders, |c| c.graceful_shutdown())).await
+        Box::pin(graceful(connection, orders, &line, |c| {
+            c.graceful_shutdown();
+        }))
+        .await
     } else {
         let mut builder = http1::Builder::new();
         // The guard has the clocks: hyper's own cannot tell a slow head from an idle connection.
@@ -263,7 +326,7 @@ async fn connection(
             .max_header_size(READ_BYTES)
             .max_headers(MOST_FIELDS);
         let connection = builder.serve_connection(io, service);
-        graceful(connection, orders, |c| c.graceful_shutdown()).await
+        graceful(connection, orders, &line, |c| c.graceful_shutdown()).await
     };
     if let Err(error) = result {
         tracing::debug!(%error, "a consumer's connection ended");
@@ -274,6 +337,7 @@ async fn connection(
 async fn graceful<C: Future<Output = hyper::Result<()>>>(
     connection: C,
     mut orders: watch::Receiver<Order>,
+    line: &Line,
     shut: impl FnOnce(std::pin::Pin<&mut C>),
 ) -> hyper::Result<()> {
     let mut connection = pin!(connection);
@@ -281,6 +345,23 @@ async fn graceful<C: Future<Output = hyper::Result<()>>>(
         biased;
         result = connection.as_mut() => return result,
         _ = orders.wait_for(|order| *order != Order::Run) => {}
+    }
+    // hyper closes a connection on which it has read nothing yet, also where a request waits to be read: who came just
+    // before the doors closed is left a moment for its first one.
+    if !line.has_served() {
+        let mut moment = pin!(tokio::time::sleep(LATECOMERS));
+        let first = poll_fn(|cx| {
+            if let Poll::Ready(result) = connection.as_mut().poll(cx) {
+                return Poll::Ready(Some(result));
+            }
+            if line.has_served() || moment.as_mut().poll(cx).is_ready() {
+                return Poll::Ready(None);
+            }
+            Poll::Pending
+        });
+        if let Some(result) = first.await {
+            return result;
+        }
     }
     shut(connection.as_mut());
     nudged(connection, orders).await

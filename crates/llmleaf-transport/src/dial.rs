@@ -1,4 +1,4 @@
-//! From an origin to a connected, encrypted if need be, stream.
+//! From an origin to a connected, encrypted if need be, stream; through a proxy where one is set.
 
 use std::io;
 use std::net::SocketAddr;
@@ -6,12 +6,16 @@ use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use rustls::pki_types::ServerName;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep, sleep, timeout};
 use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
 
 use crate::error::{TransportError, from_connecting};
 use crate::origin::Origin;
+use crate::proxy::Proxy;
 use crate::resolve::Resolver;
 use crate::stream::Stream;
 use crate::tls::TlsConfig;
@@ -23,13 +27,14 @@ const STAGGER: Duration = Duration::from_millis(250);
 pub(crate) async fn dial(
     resolver: &Resolver,
     tls: &TlsConfig,
+    proxy: Option<&Proxy>,
     origin: &Origin,
     limit: Duration,
 ) -> Result<Stream, TransportError> {
-    match timeout(limit, dial_untimed(resolver, tls, origin)).await {
+    match timeout(limit, dial_untimed(resolver, tls, proxy, origin)).await {
         Ok(result) => result,
         Err(_) => {
-            resolver.doubt(origin);
+            resolver.doubt(proxy.map_or(origin, Proxy::origin));
             Err(TransportError::ConnectTimeout {
                 limit_ms: u64::try_from(limit.as_millis()).unwrap_or(u64::MAX),
             })
@@ -40,30 +45,73 @@ pub(crate) async fn dial(
 async fn dial_untimed(
     resolver: &Resolver,
     tls: &TlsConfig,
+    proxy: Option<&Proxy>,
     origin: &Origin,
 ) -> Result<Stream, TransportError> {
+    let Some(proxy) = proxy else {
+        let tcp = connect(resolver, origin).await?;
+        let Some(name) = origin.server_name() else {
+            return Ok(tcp.into());
+        };
+        return encrypt(tls, name, tcp).await.map(Stream::from);
+    };
+    // Boxed: a call without a proxy would carry this about.
+    Box::pin(tunnel(resolver, tls, proxy, origin)).await
+}
+
+async fn tunnel(
+    resolver: &Resolver,
+    tls: &TlsConfig,
+    proxy: &Proxy,
+    origin: &Origin,
+) -> Result<Stream, TransportError> {
+    let mut tcp = connect(resolver, proxy.origin()).await?;
+    match proxy.origin().server_name() {
+        None => {
+            proxy.open(&mut tcp, origin).await?;
+            match origin.server_name() {
+                None => Ok(tcp.into()),
+                Some(name) => encrypt(tls, name, tcp).await.map(Stream::from),
+            }
+        }
+        // The proxy itself is spoken to inside TLS, and its certificate is verified like any other.
+        Some(of_proxy) => {
+            let mut outer = encrypt(tls, of_proxy, tcp).await?;
+            proxy.open(&mut outer, origin).await?;
+            match origin.server_name() {
+                None => Ok(outer.into()),
+                Some(name) => encrypt(tls, name, outer).await.map(Stream::from),
+            }
+        }
+    }
+}
+
+async fn connect(resolver: &Resolver, to: &Origin) -> Result<TcpStream, TransportError> {
     let addresses = resolver
-        .resolve(origin)
+        .resolve(to)
         .await
         .map_err(|reason| TransportError::Resolve {
-            host: origin.host().to_owned(),
+            host: to.host().to_owned(),
             reason: reason.to_string(),
         })?;
     let connected = connect_first(&addresses).await.and_then(|tcp| {
         tcp.set_nodelay(true)?;
         Ok(tcp)
     });
-    let tcp = connected.map_err(|error| {
-        resolver.doubt(origin);
+    connected.map_err(|error| {
+        resolver.doubt(to);
         from_connecting(&error)
-    })?;
-    let Some(name) = origin.server_name() else {
-        return Ok(tcp.into());
-    };
+    })
+}
+
+async fn encrypt<S: AsyncRead + AsyncWrite + Unpin>(
+    tls: &TlsConfig,
+    name: &ServerName<'static>,
+    stream: S,
+) -> Result<TlsStream<S>, TransportError> {
     TlsConnector::from(tls.client())
-        .connect(name.clone(), tcp)
+        .connect(name.clone(), stream)
         .await
-        .map(Stream::from)
         .map_err(|error| TransportError::Tls(error.to_string()))
 }
 

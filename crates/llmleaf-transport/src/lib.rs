@@ -10,7 +10,8 @@
 //! Nothing here is `Send`: each worker thread has its own [`Pool`].
 //!
 //! Reading order: [`origin`](Origin), [`pool`](Pool), `call`, `body`, then `conn` (how one
-//! connection is driven), `head` and `coding` (what a response is), `dial`, `resolve` and `tls` (how one comes to be).
+//! connection is driven), `head` and `coding` (what a response is), `dial`, `resolve`, `tls` and `proxy` (how one comes
+//! to be).
 
 mod body;
 mod call;
@@ -21,6 +22,7 @@ mod error;
 mod head;
 mod origin;
 mod pool;
+mod proxy;
 mod resolve;
 mod stream;
 mod tls;
@@ -30,5 +32,6 @@ pub use call::Call;
 pub use error::TransportError;
 pub use origin::{Origin, OriginError};
 pub use pool::{Limits, Pool};
+pub use proxy::{Proxy, ProxyKind};
 pub use stream::Stream;
-pub use tls::{TlsConfig, TlsError};
+pub use tls::{Identity, TlsConfig, TlsError};

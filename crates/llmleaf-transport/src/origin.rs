@@ -66,7 +66,7 @@ impl Origin {
         Ok((origin, uri.path().trim_end_matches('/').to_owned()))
     }
 
-    fn new(tls: bool, written_host: &str, port: u16) -> Result<Origin, OriginError> {
+    pub(crate) fn new(tls: bool, written_host: &str, port: u16) -> Result<Origin, OriginError> {
         let written_host = written_host.to_ascii_lowercase();
         let host = written_host
             .strip_prefix('[')

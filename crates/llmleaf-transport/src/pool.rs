@@ -15,6 +15,7 @@ use crate::conn::Conn;
 use crate::dial::dial;
 use crate::error::TransportError;
 use crate::origin::Origin;
+use crate::proxy::Proxy;
 use crate::resolve::Resolver;
 use crate::stream::Stream;
 use crate::tls::TlsConfig;
@@ -51,6 +52,7 @@ pub struct Pool(Rc<Inner>);
 struct Inner {
     limits: Limits,
     tls: TlsConfig,
+    proxy: Option<Proxy>,
     resolver: Resolver,
     idle: RefCell<HashMap<String, VecDeque<Idle>>>,
 }
@@ -63,9 +65,15 @@ struct Idle {
 impl Pool {
     /// An empty pool.
     pub fn new(limits: Limits, tls: TlsConfig) -> Pool {
+        Pool::through(None, limits, tls)
+    }
+
+    /// An empty pool whose connections all go through that proxy, where there is one.
+    pub fn through(proxy: Option<Proxy>, limits: Limits, tls: TlsConfig) -> Pool {
         Pool(Rc::new(Inner {
             limits,
             tls,
+            proxy,
             resolver: Resolver::default(),
             idle: RefCell::default(),
         }))
@@ -97,13 +105,19 @@ impl Pool {
         origin: &Origin,
         connect_timeout: Duration,
     ) -> Result<Stream, TransportError> {
-        let dialled = dial(&self.0.resolver, &self.0.tls, origin, connect_timeout).await;
+        let Inner {
+            resolver,
+            tls,
+            proxy,
+            ..
+        } = &*self.0;
+        let dialled = dial(resolver, tls, proxy.as_ref(), origin, connect_timeout).await;
         if !matches!(dialled, Err(TransportError::Exhausted { .. })) || self.idle() == 0 {
             return dialled;
         }
         // What is kept for later gives way to what is needed now.
         self.0.idle.borrow_mut().clear();
-        dial(&self.0.resolver, &self.0.tls, origin, connect_timeout).await
+        dial(resolver, tls, proxy.as_ref(), origin, connect_timeout).await
     }
 
     /// Drops idle connections that have expired or that the upstream has closed. To be called

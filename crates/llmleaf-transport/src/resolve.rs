@@ -1,4 +1,4 @@
-//! Host names to addresses, off the runtime's thread, with a short memory.
+//! Host names to addresses, off the threads that serve, with a short memory.
 //!
 //! One lookup per host is under way at a time, so that a slow resolver holds one thread per host
 //! and not one per request; whoever asks meanwhile shares its answer. The system's resolver tells
@@ -7,6 +7,7 @@
 
 use std::cell::RefCell;
 use std::collections::HashMap;
+use std::io;
 use std::net::{SocketAddr, ToSocketAddrs as _};
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,6 +21,8 @@ use crate::origin::Origin;
 const FRESH: Duration = Duration::from_secs(10);
 /// How long an answer may stand in for one that does not come.
 const STALE: Duration = Duration::from_secs(300);
+/// How long a lookup may take where nothing is known; its answer still counts for those who ask later.
+const LOOKUP: Duration = Duration::from_secs(2);
 /// How long a stale answer waits for a fresh one.
 const PATIENCE: Duration = Duration::from_millis(500);
 /// More addresses than this are of no use within one connect timeout.
@@ -31,9 +34,25 @@ pub(crate) type Addresses = Arc<[SocketAddr]>;
 type Answer = Result<Addresses, Arc<str>>;
 type Flight = watch::Receiver<Option<Answer>>;
 
-#[derive(Debug, Default)]
+/// Asks the system; runs on a thread of its own.
+type Ask = fn(&str, u16) -> io::Result<Vec<SocketAddr>>;
+
+#[derive(Debug)]
 pub(crate) struct Resolver {
     hosts: RefCell<HashMap<String, Host>>,
+    ask: Ask,
+}
+
+impl Default for Resolver {
+    fn default() -> Resolver {
+        Resolver {
+            hosts: RefCell::default(),
+            ask: |host, port| {
+                let found = (host, port).to_socket_addrs()?;
+                Ok(found.take(MAX_ADDRESSES).collect())
+            },
+        }
+    }
 }
 
 #[derive(Debug, Default)]
@@ -48,6 +67,7 @@ impl Resolver {
         if let Some(ip) = origin.ip() {
             return Ok(Arc::new([SocketAddr::new(ip, origin.port())]));
         }
+        self.harvest(origin);
         let now = Instant::now();
         let known = self.known(origin, now);
         if let Some((addresses, age)) = &known
@@ -57,7 +77,10 @@ impl Resolver {
         }
         let flight = self.join_flight(origin);
         let answer = match known {
-            None => land(flight).await,
+            None => match timeout(LOOKUP, land(flight)).await {
+                Ok(answer) => answer,
+                Err(_) => Err(format!("no answer within {} ms", LOOKUP.as_millis()).into()),
+            },
             Some((stale, _)) => match timeout(PATIENCE, land(flight)).await {
                 Ok(Ok(fresh)) => Ok(fresh),
                 Ok(Err(_)) | Err(_) => return Ok(stale),
@@ -74,6 +97,20 @@ impl Resolver {
             && let Some(earlier) = Instant::now().checked_sub(FRESH)
         {
             *since = (*since).min(earlier);
+        }
+    }
+
+    /// Takes the answer of a lookup that nobody waited for to its end.
+    fn harvest(&self, origin: &Origin) {
+        let landed = {
+            let hosts = self.hosts.borrow();
+            let flight = hosts
+                .get(origin.key())
+                .and_then(|host| host.flight.as_ref());
+            flight.and_then(|flight| flight.borrow().clone())
+        };
+        if let Some(Ok(addresses)) = landed {
+            self.remember(origin, &addresses);
         }
     }
 
@@ -97,7 +134,7 @@ impl Resolver {
         {
             return flight.clone();
         }
-        let flight = take_off(origin.host().to_owned(), origin.port());
+        let flight = take_off(self.ask, origin.host().to_owned(), origin.port());
         host.flight = Some(flight.clone());
         flight
     }
@@ -110,17 +147,21 @@ impl Resolver {
     }
 }
 
-fn take_off(host: String, port: u16) -> Flight {
+/// A thread of its own: a resolver that hangs keeps no other blocking work from its turn. There is at most one per host.
+fn take_off(ask: Ask, host: String, port: u16) -> Flight {
     let (answer, flight) = watch::channel(None);
-    tokio::task::spawn_blocking(move || {
-        let looked_up = (host.as_str(), port).to_socket_addrs();
-        let result = match looked_up.map(|found| found.take(MAX_ADDRESSES).collect::<Vec<_>>()) {
+    let thread = std::thread::Builder::new().name("resolver".to_owned());
+    let spawned = thread.spawn(move || {
+        let result = match ask(&host, port) {
             Ok(found) if found.is_empty() => Err("no address".into()),
             Ok(found) => Ok(found.into()),
             Err(error) => Err(error.to_string().into()),
         };
         answer.send_replace(Some(result));
     });
+    if let Err(error) = spawned {
+        return watch::channel(Some(Err(error.to_string().into()))).1;
+    }
     flight
 }
 
@@ -168,11 +209,76 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_unknown_name_is_an_error() {
+    async fn b4_an_unknown_name_is_an_error() {
         let resolver = Resolver::default();
         // A label of 64 letters: refused by the system's resolver itself, no server is asked.
         let url = format!("http://{}.invalid", "x".repeat(64));
         let error = resolver.resolve(&origin(&url)).await;
         assert!(error.is_err());
+    }
+
+    fn asking(ask: Ask) -> Resolver {
+        Resolver {
+            ask,
+            ..Resolver::default()
+        }
+    }
+
+    /// Hangs until the test has long ended.
+    fn hangs(_: &str, _: u16) -> io::Result<Vec<SocketAddr>> {
+        std::thread::park();
+        Ok(Vec::new())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn b4_a_resolver_that_hangs_has_its_own_limit_and_one_thread() {
+        let resolver = asking(hangs);
+        let origin = origin("http://slow.example");
+        let began = Instant::now();
+        for _ in 0..3 {
+            let error = resolver.resolve(&origin).await.expect_err("no answer");
+            assert!(error.contains("2000 ms"), "{error}");
+        }
+        assert_eq!(began.elapsed(), 3 * LOOKUP);
+        let flights = resolver.hosts.borrow();
+        let flight = flights["http://slow.example:80"].flight.as_ref();
+        assert!(
+            flight.is_some_and(|flight| flight.borrow().is_none()),
+            "still the first"
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn b4_a_stale_answer_stands_in_for_a_bounded_time() {
+        let resolver = asking(hangs);
+        let origin = origin("http://flaky.example:81");
+        let address: SocketAddr = "127.0.0.1:81".parse().expect("an address");
+        let known: Addresses = Arc::new([address]);
+        let host = Host {
+            known: Some((Arc::clone(&known), Instant::now())),
+            flight: None,
+        };
+        let key = origin.key().to_owned();
+        resolver.hosts.borrow_mut().insert(key, host);
+        tokio::time::advance(FRESH).await;
+        let began = Instant::now();
+        let answer = resolver.resolve(&origin).await.expect("the stale one");
+        assert!(Arc::ptr_eq(&answer, &known));
+        assert_eq!(began.elapsed(), PATIENCE);
+        tokio::time::advance(STALE).await;
+        assert!(resolver.resolve(&origin).await.is_err(), "too old");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn b4_a_failed_lookup_leaves_the_stale_answer() {
+        let resolver = asking(|_, _| Err(io::Error::other("SERVFAIL")));
+        let origin = origin("http://flaky.example:81");
+        assert!(resolver.resolve(&origin).await.is_err());
+        let address: SocketAddr = "127.0.0.1:81".parse().expect("an address");
+        let known: Addresses = Arc::new([address]);
+        resolver.remember(&origin, &known);
+        tokio::time::advance(FRESH).await;
+        let answer = resolver.resolve(&origin).await.expect("the stale one");
+        assert!(Arc::ptr_eq(&answer, &known));
     }
 }

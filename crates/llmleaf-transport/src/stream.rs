@@ -17,6 +17,8 @@ enum Kind {
     Plain(TcpStream),
     // Boxed: the TLS state is large, and most of a plain pool would be padding.
     Tls(Box<TlsStream<TcpStream>>),
+    /// Through a proxy that is itself spoken to inside TLS.
+    Nested(Box<TlsStream<TlsStream<TcpStream>>>),
 }
 
 impl From<TcpStream> for Stream {
@@ -31,6 +33,12 @@ impl From<TlsStream<TcpStream>> for Stream {
     }
 }
 
+impl From<TlsStream<TlsStream<TcpStream>>> for Stream {
+    fn from(stream: TlsStream<TlsStream<TcpStream>>) -> Stream {
+        Stream(Kind::Nested(Box::new(stream)))
+    }
+}
+
 impl AsyncRead for Stream {
     fn poll_read(
         self: Pin<&mut Self>,
@@ -40,6 +48,7 @@ impl AsyncRead for Stream {
         match &mut self.get_mut().0 {
             Kind::Plain(stream) => Pin::new(stream).poll_read(cx, buf),
             Kind::Tls(stream) => Pin::new(stream).poll_read(cx, buf),
+            Kind::Nested(stream) => Pin::new(stream).poll_read(cx, buf),
         }
     }
 }
@@ -53,6 +62,7 @@ impl AsyncWrite for Stream {
         match &mut self.get_mut().0 {
             Kind::Plain(stream) => Pin::new(stream).poll_write(cx, buf),
             Kind::Tls(stream) => Pin::new(stream).poll_write(cx, buf),
+            Kind::Nested(stream) => Pin::new(stream).poll_write(cx, buf),
         }
     }
 
@@ -64,6 +74,7 @@ impl AsyncWrite for Stream {
         match &mut self.get_mut().0 {
             Kind::Plain(stream) => Pin::new(stream).poll_write_vectored(cx, bufs),
             Kind::Tls(stream) => Pin::new(stream).poll_write_vectored(cx, bufs),
+            Kind::Nested(stream) => Pin::new(stream).poll_write_vectored(cx, bufs),
         }
     }
 
@@ -71,6 +82,7 @@ impl AsyncWrite for Stream {
         match &self.0 {
             Kind::Plain(stream) => stream.is_write_vectored(),
             Kind::Tls(stream) => stream.is_write_vectored(),
+            Kind::Nested(stream) => stream.is_write_vectored(),
         }
     }
 
@@ -78,6 +90,7 @@ impl AsyncWrite for Stream {
         match &mut self.get_mut().0 {
             Kind::Plain(stream) => Pin::new(stream).poll_flush(cx),
             Kind::Tls(stream) => Pin::new(stream).poll_flush(cx),
+            Kind::Nested(stream) => Pin::new(stream).poll_flush(cx),
         }
     }
 
@@ -85,6 +98,7 @@ impl AsyncWrite for Stream {
         match &mut self.get_mut().0 {
             Kind::Plain(stream) => Pin::new(stream).poll_shutdown(cx),
             Kind::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
+            Kind::Nested(stream) => Pin::new(stream).poll_shutdown(cx),
         }
     }
 }

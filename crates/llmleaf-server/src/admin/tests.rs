@@ -50,7 +50,7 @@ pub(crate) const NODE: &str = r#"
 
 pub(crate) fn node() -> App {
     let config = Config::parse(NODE, "node.toml", &|_| None).unwrap_or_else(|d| panic!("{d}"));
-    App::build(config).unwrap()
+    App::build(&config).unwrap()
 }
 
 pub(crate) fn text(reply: Reply) -> String {

@@ -1,5 +1,6 @@
 //! Values of other crates as the admin surface shows them. Units stand last in names.
 
+use crate::app::App;
 use llmleaf_exchange::{LossPolicy, UsageRecord};
 use llmleaf_route::Clocks;
 use serde_json::{Value, json};
@@ -14,6 +15,20 @@ pub fn clocks(clocks: &Clocks) -> Value {
         "idle_ms": millis(clocks.idle),
         "total_ms": millis(clocks.total),
     })
+}
+
+/// Which configuration is in effect, and how the last reload went.
+pub fn config(app: &App) -> Value {
+    let last = app.last_reload.lock();
+    let reload = (last.at > 0).then(|| {
+        json!({
+            "at": last.at,
+            "refused": last.refused,
+            "told": last.told,
+            "wants_restart": last.wants_restart,
+        })
+    });
+    json!({"generation": app.generation, "loaded": app.loaded, "last_reload": reload})
 }
 
 fn millis(duration: Duration) -> u64 {

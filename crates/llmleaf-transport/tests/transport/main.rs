@@ -9,6 +9,7 @@
 mod connect;
 mod faults;
 mod ownership;
+mod proxy;
 mod reuse;
 mod support;
 mod tls;

@@ -1,0 +1,153 @@
+//! Listening sockets: one per worker and address, all on the same port, so that the kernel spreads connections over them.
+
+use socket2::{Domain, Protocol, Socket, Type};
+use std::future::poll_fn;
+use std::io;
+use std::net::{SocketAddr, TcpListener as StdListener};
+use std::task::{Context, Poll};
+use tokio::net::{TcpListener, TcpStream};
+
+/// Connections that may wait to be accepted.
+const BACKLOG: i32 = 4096;
+
+/// What a listening address is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// `server.listen`: plain HTTP, or TLS where that has no address of its own.
+    Main,
+    /// `server.tls.listen`.
+    Tls,
+}
+
+/// An address to listen on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Address {
+    pub kind: Kind,
+    /// As configured: its port may be 0.
+    pub listen: SocketAddr,
+}
+
+/// The addresses of a configuration.
+pub fn addresses(server: &llmleaf_config::Server) -> Vec<Address> {
+    let apart = server.tls.as_ref().and_then(|tls| tls.listen);
+    let main = (Kind::Main, Some(server.listen));
+    [main, (Kind::Tls, apart)]
+        .into_iter()
+        .filter_map(|(kind, listen)| {
+            Some(Address {
+                kind,
+                listen: listen?,
+            })
+        })
+        .collect()
+}
+
+/// A listening socket on its way to a worker.
+pub struct Bound {
+    pub address: Address,
+    pub listener: StdListener,
+}
+
+/// Binds an address for so many workers; returns where it listens as well, which says the port where 0 was asked for.
+///
+/// `shared` lets other processes listen there too. Otherwise a port that is taken is an error.
+///
+/// # Errors
+/// The system's word.
+pub fn bind(
+    address: Address,
+    workers: usize,
+    shared: bool,
+) -> io::Result<(SocketAddr, Vec<Bound>)> {
+    // With a shared port the kernel would let a second llmleaf listen beside this one. Binding once without sharing
+    // tells whether the port is free.
+    let at = if shared {
+        address.listen
+    } else {
+        socket(address.listen, false)?.local_addr()?
+    };
+    let workers = workers.max(1);
+    let first = socket(at, shared || workers > 1)?;
+    let at = first.local_addr()?;
+    let mut all = vec![first];
+    for _ in 1..workers {
+        all.push(socket(at, true)?);
+    }
+    let bound = all.into_iter().map(|listener| Bound { address, listener });
+    Ok((at, bound.collect()))
+}
+
+fn socket(listen: SocketAddr, shared: bool) -> io::Result<StdListener> {
+    let socket = Socket::new(
+        Domain::for_address(listen),
+        Type::STREAM,
+        Some(Protocol::TCP),
+    )?;
+    socket.set_reuse_address(true)?;
+    socket.set_reuse_port(shared)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&listen.into())?;
+    socket.listen(BACKLOG)?;
+    Ok(socket.into())
+}
+
+/// Which addresses a worker is to listen on from now on: those it has and that are wanted stay, new ones come along.
+pub struct Change {
+    pub wanted: Vec<Address>,
+    pub fresh: Vec<Bound>,
+}
+
+/// A worker's open doors.
+#[derive(Default)]
+pub struct Doors(Vec<(Address, TcpListener)>);
+
+impl Doors {
+    /// Opens and closes doors. Returns the connections that had come to a door before it was closed.
+    pub fn change(&mut self, change: Change) -> Vec<(TcpStream, Kind)> {
+        let (stay, go) = std::mem::take(&mut self.0)
+            .into_iter()
+            .partition(|(address, _)| change.wanted.contains(address));
+        self.0 = stay;
+        for Bound { address, listener } in change.fresh {
+            match TcpListener::from_std(listener) {
+                Ok(listener) => self.0.push((address, listener)),
+                Err(error) => {
+                    tracing::error!(%error, listen = %address.listen, "cannot listen there");
+                }
+            }
+        }
+        Self(go).close()
+    }
+
+    /// Waits for a connection.
+    pub async fn accept(&self) -> io::Result<(TcpStream, Kind)> {
+        poll_fn(|cx| self.poll_accept(cx)).await
+    }
+
+    fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<(TcpStream, Kind)>> {
+        for (address, listener) in &self.0 {
+            if let Poll::Ready(accepted) = listener.poll_accept(cx) {
+                return Poll::Ready(accepted.map(|(stream, _)| (stream, address.kind)));
+            }
+        }
+        Poll::Pending
+    }
+
+    /// Closes all doors, and returns the connections that wait at them: closing a socket resets those in its queue.
+    pub fn close(self) -> Vec<(TcpStream, Kind)> {
+        let mut waiting = Vec::new();
+        for (address, listener) in self.0 {
+            // The system is asked itself: the runtime knows only of those that it has been told of.
+            let Ok(listener) = listener.into_std() else {
+                continue;
+            };
+            while let Ok((stream, _)) = listener.accept() {
+                let stream = stream.set_nonblocking(true).map(|()| stream);
+                if let Ok(stream) = stream.and_then(TcpStream::from_std) {
+                    waiting.push((stream, address.kind));
+                }
+            }
+        }
+        waiting
+    }
+}

@@ -1,0 +1,193 @@
+//! Reading the configuration again: validate it, build from it, and only then put it in effect, as a whole.
+
+use crate::app::App;
+use crate::desk::Published;
+use crate::doors::{self, Address, Bound, Change};
+use crate::service::unix_now;
+use llmleaf_config::{Config, Diagnostics, Severity};
+use std::path::PathBuf;
+use std::sync::Arc;
+use tokio::sync::mpsc;
+
+/// Where a configuration comes from, so that it can be read again.
+pub struct Source {
+    /// Its file.
+    pub path: PathBuf,
+    /// Reads it.
+    pub load: Box<dyn Fn() -> Result<Config, Diagnostics>>,
+    /// Shows what is wrong with it, or what its author may not expect.
+    pub show: Box<dyn Fn(&Diagnostics)>,
+}
+
+/// How the last reload went, for the admin surface.
+#[derive(Clone, Debug, Default)]
+pub struct LastReload {
+    /// Unix seconds; 0 where there was none.
+    pub at: u64,
+    /// What it changed, or why it was refused.
+    pub told: Vec<String>,
+    /// Whether it was refused.
+    pub refused: bool,
+    /// What takes effect only after a restart.
+    pub wants_restart: Vec<&'static str>,
+}
+
+/// What can be reloaded, and how.
+pub struct Reloader {
+    pub source: Source,
+    pub published: Arc<Published>,
+    /// The configuration in effect.
+    pub config: Config,
+    /// How many workers there are.
+    pub workers: usize,
+    /// Where each worker hears of other addresses.
+    pub doors: Vec<mpsc::Sender<Change>>,
+}
+
+/// Most lines about one reload that the log and the admin surface show.
+const LINES: usize = 100;
+
+impl Reloader {
+    /// Every file that the configuration in effect was made of.
+    pub fn files(&self) -> Vec<PathBuf> {
+        let own = std::iter::once(self.source.path.clone());
+        own.chain(self.config.files.iter().cloned()).collect()
+    }
+
+    /// Reads, validates, builds, and puts in effect. Whatever fails, the one before stays, untouched. Returns the files that
+    /// were looked at and are not those of the configuration in effect.
+    pub fn reload(&mut self) -> Vec<PathBuf> {
+        let mut others = Vec::new();
+        let outcome = match (self.source.load)() {
+            Ok(config) => {
+                others.clone_from(&config.files);
+                self.put(config)
+            }
+            Err(diagnostics) => {
+                others.extend_from_slice(diagnostics.files());
+                (self.source.show)(&diagnostics);
+                Err(lines(&diagnostics))
+            }
+        };
+        let app = self.published.app();
+        let mut last = app.last_reload.lock();
+        last.at = unix_now().as_secs();
+        match outcome {
+            Ok((changes, wants_restart)) => {
+                tracing::info!(
+                    generation = app.generation,
+                    changes = changes.join("; "),
+                    "configuration reloaded"
+                );
+                if !wants_restart.is_empty() {
+                    let keys = wants_restart.join(", ");
+                    tracing::warn!(keys, "these take effect only after a restart");
+                }
+                last.refused = false;
+                last.told = changes;
+                last.wants_restart = wants_restart;
+            }
+            Err(told) => {
+                for line in &told {
+                    tracing::error!(
+                        generation = app.generation,
+                        "configuration refused, the one before stays: {line}"
+                    );
+                }
+                last.refused = true;
+                last.told = told;
+            }
+        }
+        others
+    }
+
+    fn put(&mut self, config: Config) -> Result<(Vec<String>, Vec<&'static str>), Vec<String>> {
+        let refused = |error: &dyn std::fmt::Display| vec![error.to_string()];
+        if !config.warnings.is_empty() {
+            (self.source.show)(&config.warnings);
+        }
+        let before = self.published.app();
+        let (app, roster) =
+            App::rebuild(&config, &before, &self.config).map_err(|error| refused(&error))?;
+        let mut changes: Vec<String> = config
+            .changes_since(&self.config)
+            .iter()
+            .map(ToString::to_string)
+            .collect();
+        changes.extend(app.renewed(&before).map(str::to_owned));
+        if changes.is_empty() {
+            changes.push("nothing changed".to_owned());
+        }
+        let more = changes.len().saturating_sub(LINES);
+        if more > 0 {
+            changes.truncate(LINES);
+            changes.push(format!("and {more} more"));
+        }
+        // The last thing that can fail. From here on all of it takes effect.
+        let fresh = self.bind(&config).map_err(|error| refused(&error))?;
+        let app = Arc::new(app);
+        app.authenticator.install(roster);
+        self.published.put(app);
+        self.open(&config, fresh);
+        let mut wants_restart = Vec::new();
+        if config.server.workers != self.workers {
+            wants_restart.push("server.workers");
+        }
+        let (now, then) = (&config.server, &self.config.server);
+        if now.max_connections != then.max_connections {
+            wants_restart.push("server.max_connections");
+        }
+        if now.memory_limit != then.memory_limit {
+            wants_restart.push("server.memory_limit");
+        }
+        self.config = config;
+        Ok((changes, wants_restart))
+    }
+
+    /// Binds the addresses that are new.
+    fn bind(&self, config: &Config) -> Result<Vec<Vec<Bound>>, String> {
+        let known = doors::addresses(&self.config.server);
+        let mut fresh: Vec<Vec<Bound>> = Vec::new();
+        for address in doors::addresses(&config.server) {
+            if known.contains(&address) {
+                continue;
+            }
+            let Address { listen, .. } = address;
+            let (at, bound) = doors::bind(address, self.workers, config.server.reuse_port)
+                .map_err(|error| format!("cannot listen on {listen}: {error}"))?;
+            tracing::info!(listen = %at, "listening there from now on");
+            fresh.push(bound);
+        }
+        Ok(fresh)
+    }
+
+    /// Tells each worker its addresses, where they are others than before.
+    fn open(&self, config: &Config, mut fresh: Vec<Vec<Bound>>) {
+        let wanted = doors::addresses(&config.server);
+        if wanted == doors::addresses(&self.config.server) {
+            return;
+        }
+        for worker in &self.doors {
+            let change = Change {
+                wanted: wanted.clone(),
+                fresh: fresh.iter_mut().filter_map(Vec::pop).collect(),
+            };
+            if worker.try_send(change).is_err() {
+                tracing::error!("a worker does not hear of its new addresses");
+            }
+        }
+    }
+}
+
+/// The mistakes as lines of a log.
+fn lines(diagnostics: &Diagnostics) -> Vec<String> {
+    diagnostics
+        .iter()
+        .filter(|item| item.severity() == Severity::Error)
+        .take(LINES)
+        .map(|item| match diagnostics.line_of(item) {
+            Some(line) => format!("line {line}: {}", item.message()),
+            None => item.message().to_owned(),
+        })
+        .collect()
+}
