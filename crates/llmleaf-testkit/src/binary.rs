@@ -80,6 +80,22 @@ impl Llmleaf {
         &self.folder.0
     }
 
+    /// Puts another text in the place of its config file, in one step.
+    ///
+    /// # Panics
+    /// When it cannot be written.
+    pub fn write_config(&self, text: &str) {
+        let (new, config) = (self.folder.0.join("new.toml"), self.config_path());
+        std::fs::write(&new, text).expect("the config can be written");
+        std::fs::rename(new, config).expect("the config can be replaced");
+    }
+
+    /// Its config file.
+    #[must_use]
+    pub fn config_path(&self) -> PathBuf {
+        self.folder.0.join("llmleaf.toml")
+    }
+
     /// Process id.
     #[must_use]
     pub fn pid(&self) -> u32 {

@@ -47,6 +47,7 @@ pub struct Setup {
     endpoint: Option<String>,
     envs: Vec<(String, String)>,
     judged: bool,
+    files: Vec<(String, String)>,
 }
 
 /// The running program, its providers, and a key to it. A [judged](Setup::judged) stage fails its test at its end when any
@@ -62,6 +63,8 @@ pub struct Stage {
     pub third: Option<Replay>,
     /// The consumer's credential.
     pub key: String,
+    /// The text of the config file that it was started with.
+    pub config: String,
     asked: AtomicU64,
     noted: Mutex<Vec<Noted>>,
     base_files: Option<usize>,
@@ -89,6 +92,7 @@ impl Stage {
             endpoint: None,
             envs: Vec::new(),
             judged: false,
+            files: Vec::new(),
         }
     }
 
@@ -281,6 +285,13 @@ impl Setup {
         self
     }
 
+    /// One more file in the folder it runs in.
+    #[must_use]
+    pub fn file(mut self, name: &str, text: &str) -> Self {
+        self.files.push((name.to_owned(), text.to_owned()));
+        self
+    }
+
     /// One more environment variable of the program.
     #[must_use]
     pub fn env(mut self, name: &str, value: &str) -> Self {
@@ -304,10 +315,14 @@ impl Setup {
         for (name, value) in &self.envs {
             setup = setup.env(name, value);
         }
+        for (name, text) in &self.files {
+            setup = setup.file(name, text);
+        }
         let leaf = setup.start();
         Stage {
             base_files: leaf.open_files(),
             leaf,
+            config,
             first,
             second,
             third,

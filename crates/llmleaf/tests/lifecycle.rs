@@ -1,15 +1,27 @@
-//! The program and its connections: stopping, panics, two workers, pipelining, half-closed connections, HTTP/2.
+//! The program and its connections: starting, reloading, stopping, TLS, the ways to providers, panics, two workers, pipelining, half-closed connections, HTTP/2.
 
 #![expect(clippy::expect_used, reason = "a test that cannot go on has failed")]
 
 #[path = "lifecycle/connections.rs"]
 mod connections;
+#[path = "lifecycle/crypto.rs"]
+mod crypto;
+#[path = "lifecycle/handover.rs"]
+mod handover;
 #[path = "lifecycle/http2.rs"]
 mod http2;
 #[path = "lifecycle/panics.rs"]
 mod panics;
+#[path = "lifecycle/reload.rs"]
+mod reload;
+#[path = "lifecycle/starting.rs"]
+mod starting;
 #[path = "lifecycle/stopping.rs"]
 mod stopping;
+#[path = "lifecycle/tls.rs"]
+mod tls;
+#[path = "lifecycle/ways.rs"]
+mod ways;
 
 use llmleaf_testkit::replay::Script;
 use llmleaf_testkit::samples::Wire;

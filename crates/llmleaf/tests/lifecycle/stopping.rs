@@ -156,8 +156,8 @@ fn i8_a_stream_that_is_cut_at_the_end_of_the_time_is_told_so() {
 
 /// How many streams run while the program stops; `LLMLEAF_STREAMS=1000` is the full size.
 fn streams() -> usize {
-    let set = std::env::var("LLMLEAF_STREAMS");
-    set.ok().and_then(|text| text.parse().ok()).unwrap_or(50)
+    let set = llmleaf_config::environment::var("LLMLEAF_STREAMS");
+    set.and_then(|text| text.parse().ok()).unwrap_or(50)
 }
 
 #[test]
