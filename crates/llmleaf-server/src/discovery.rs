@@ -25,13 +25,13 @@
 //! openrouter 1.3.84 (list and paging; it validates every field), all from PyPI; and the list against OpenRouter's and Anthropic's
 //! published schemas.
 //!
-//! Google's clients read a form of their own; see [`gemini`].
+//! Google's clients read a form of their own; see [`generative`].
 //!
 //! Not served: Codex's own `{"models": […]}`. Its entries want prompts and tool settings that nobody told us, and
 //! Codex falls back on its built-in list.
 
 mod entry;
-pub mod gemini;
+pub mod generative;
 pub mod query;
 #[cfg(test)]
 mod tests;

@@ -109,7 +109,7 @@ const fn method(
     }
 }
 
-const GENERATE: &str = "Generates content, as Gemini does.";
+const GENERATE: &str = "Generates content, by the `generateContent` wire.";
 const STREAM: &str = "Generates content as a stream: events with `alt=sse`, else one JSON array.";
 const COUNT_CONTENT: &str = "Counts the input tokens of a request to generate content.";
 
@@ -197,13 +197,13 @@ pub static ENDPOINTS: &[Endpoint] = &[
         "/v1beta/models",
         AuthClass::Consumer,
         Operation::Models,
-        "The models that the key may use, as Gemini lists them.",
+        "The models that the key may use, as that wire lists them.",
     ),
     get(
         "/v1beta/models/{id}",
         AuthClass::Consumer,
         Operation::Model,
-        "One model, as Gemini describes it.",
+        "One model, as that wire describes it.",
     ),
     get(
         "/v1/models",

@@ -198,7 +198,7 @@ impl Call {
             _ if endpoint.path.starts_with("/v1beta/")
                 || request.headers().contains_key("x-goog-api-key") =>
             {
-                discovery::gemini::answer(&self.worker.app, &principal, rest)
+                discovery::generative::answer(&self.worker.app, &principal, rest)
             }
             Operation::Model => discovery::model(
                 &self.worker.app,
