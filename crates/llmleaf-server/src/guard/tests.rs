@@ -129,7 +129,7 @@ fn d10_while_a_request_is_answered_nobody_is_hurried() {
 }
 
 #[test]
-fn d10_who_takes_nothing_of_its_answer_is_given_up() {
+fn a5_d10_who_takes_nothing_of_its_answer_is_given_up() {
     timed(async {
         let (mut consumer, mut guard, line) = connected();
         let _open = line.open(None);

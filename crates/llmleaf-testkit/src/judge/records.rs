@@ -1,6 +1,6 @@
 //! I-1: each attempt has its record, in order, ending as the exchange ended, with the counts that the provider told.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Attempt, Evidence, Exchange, Invariant, Report};
 use crate::digest::UsageClasses;
@@ -18,6 +18,8 @@ pub(super) fn check(evidence: &Evidence, report: &mut Report) {
             Err(error) => report.expect(false, I, "a record", || format!("{error}: {line}")),
         }
     }
+    let known: BTreeSet<&str> = evidence.exchanges.iter().map(|own| &*own.id).collect();
+    let mut by_request: BTreeMap<&str, Vec<&Value>> = BTreeMap::new();
     let mut ids = BTreeSet::new();
     for record in &records {
         let id = record.text_at(&["id"]);
@@ -25,19 +27,13 @@ pub(super) fn check(evidence: &Evidence, report: &mut Report) {
             format!("an id that is not its own: {record}")
         });
         let request = record.text_at(&["request_id"]);
-        let mut known = evidence.exchanges.iter();
-        report.expect(
-            known.any(|exchange| exchange.id == request),
-            I,
-            request,
-            || format!("a record of no request: {record}"),
-        );
+        by_request.entry(request).or_default().push(record);
+        report.expect(known.contains(request), I, request, || {
+            format!("a record of no request: {record}")
+        });
     }
     for exchange in &evidence.exchanges {
-        let own: Vec<&Value> = records
-            .iter()
-            .filter(|record| record.text_at(&["request_id"]) == exchange.id)
-            .collect();
+        let own = by_request.remove(exchange.id.as_str()).unwrap_or_default();
         Own {
             evidence,
             exchange,
