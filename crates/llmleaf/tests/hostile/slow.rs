@@ -47,6 +47,10 @@ fn percentile(times: &mut [Duration], percent: usize) -> Duration {
 }
 
 /// Plays slow consumers, each of which begins with some bytes and goes on with one at a time, beside an honest one.
+#[expect(
+    clippy::print_stdout,
+    reason = "the figures are for who reads the output"
+)]
 fn play(case: &str, begin: impl Fn(&Stage) -> Vec<u8>) {
     let (count, full) = size();
     let stage = stage().start();
