@@ -130,92 +130,68 @@ mod tests {
 
     #[test]
     fn base_urls_as_people_paste_them_reach_the_same_row() {
-        for (path, means, dialect) in [
+        let tables: [(Dialect, &[(&str, &str)]); 4] = [
             (
-                "/v1/chat/completions",
-                "/v1/chat/completions",
                 Dialect::ChatCompletions,
+                &[
+                    ("/v1/chat/completions", "/v1/chat/completions"),
+                    ("/v1/chat/completions/", "/v1/chat/completions"),
+                    ("//v1//chat/completions", "/v1/chat/completions"),
+                    ("/v1/v1/chat/completions", "/v1/chat/completions"),
+                    ("/chat/completions", "/v1/chat/completions"),
+                    ("/openai/v1/chat/completions", "/v1/chat/completions"),
+                    ("/openai/chat/completions", "/v1/chat/completions"),
+                    ("/api/v1/chat/completions", "/v1/chat/completions"),
+                    ("/models/a/b", "/v1/models/a/b"),
+                    ("/api/hello", "/api/hello"),
+                    ("/openai", "/"),
+                    ("/", "/"),
+                    ("//", "/"),
+                    ("/openaix/v1/models", "/openaix/v1/models"),
+                    ("/modelsx", "/modelsx"),
+                ],
             ),
             (
-                "/v1/chat/completions/",
-                "/v1/chat/completions",
-                Dialect::ChatCompletions,
-            ),
-            (
-                "//v1//chat/completions",
-                "/v1/chat/completions",
-                Dialect::ChatCompletions,
-            ),
-            (
-                "/v1/v1/chat/completions",
-                "/v1/chat/completions",
-                Dialect::ChatCompletions,
-            ),
-            (
-                "/chat/completions",
-                "/v1/chat/completions",
-                Dialect::ChatCompletions,
-            ),
-            (
-                "/openai/v1/chat/completions",
-                "/v1/chat/completions",
-                Dialect::ChatCompletions,
-            ),
-            (
-                "/openai/chat/completions",
-                "/v1/chat/completions",
-                Dialect::ChatCompletions,
-            ),
-            (
-                "/api/v1/chat/completions",
-                "/v1/chat/completions",
-                Dialect::ChatCompletions,
-            ),
-            ("/anthropic/v1/messages", "/v1/messages", Dialect::Messages),
-            ("/messages", "/v1/messages", Dialect::Messages),
-            ("/responses", "/v1/responses", Dialect::Responses),
-            ("/openai/responses", "/v1/responses", Dialect::Responses),
-            (
-                "/v1/messages/count_tokens",
-                "/v1/messages/count_tokens",
                 Dialect::Messages,
+                &[
+                    ("/anthropic/v1/messages", "/v1/messages"),
+                    ("/messages", "/v1/messages"),
+                    ("/v1/messages/count_tokens", "/v1/messages/count_tokens"),
+                    ("/anthropic/v1/models", "/v1/models"),
+                ],
             ),
-            ("/anthropic/v1/models", "/v1/models", Dialect::Messages),
-            ("/models/a/b", "/v1/models/a/b", Dialect::ChatCompletions),
-            ("/api/hello", "/api/hello", Dialect::ChatCompletions),
-            ("/openai", "/", Dialect::ChatCompletions),
-            ("/", "/", Dialect::ChatCompletions),
             (
-                "/v1beta/models/a/b:generateContent",
-                "/v1beta/models/a/b:generateContent",
+                Dialect::Responses,
+                &[
+                    ("/responses", "/v1/responses"),
+                    ("/openai/responses", "/v1/responses"),
+                ],
+            ),
+            (
                 Dialect::GenerateContent,
+                &[
+                    (
+                        "/v1beta/models/a/b:generateContent",
+                        "/v1beta/models/a/b:generateContent",
+                    ),
+                    (
+                        "/genai/v1beta/v1beta/models/m:countTokens",
+                        "/v1beta/models/m:countTokens",
+                    ),
+                    (
+                        "/v1/v1beta/models/m:streamGenerateContent",
+                        "/v1beta/models/m:streamGenerateContent",
+                    ),
+                    ("/models/m:generateContent", "/v1/models/m:generateContent"),
+                    ("/v1beta/models", "/v1beta/models"),
+                ],
             ),
-            (
-                "/genai/v1beta/v1beta/models/m:countTokens",
-                "/v1beta/models/m:countTokens",
-                Dialect::GenerateContent,
-            ),
-            (
-                "/v1/v1beta/models/m:streamGenerateContent",
-                "/v1beta/models/m:streamGenerateContent",
-                Dialect::GenerateContent,
-            ),
-            (
-                "/models/m:generateContent",
-                "/v1/models/m:generateContent",
-                Dialect::GenerateContent,
-            ),
-            ("/v1beta/models", "/v1beta/models", Dialect::GenerateContent),
-            ("//", "/", Dialect::ChatCompletions),
-            (
-                "/openaix/v1/models",
-                "/openaix/v1/models",
-                Dialect::ChatCompletions,
-            ),
-            ("/modelsx", "/modelsx", Dialect::ChatCompletions),
-        ] {
-            let found = canonical(path);
-            assert_eq!((&*found.path, found.dialect), (means, dialect), "{path}");
+        ];
+        for (dialect, rows) in tables {
+            for (path, means) in rows {
+                let found = canonical(path);
+                assert_eq!((&*found.path, found.dialect), (*means, dialect), "{path}");
+            }
         }
     }
 }

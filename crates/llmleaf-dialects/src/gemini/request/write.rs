@@ -88,7 +88,7 @@ impl PartWriter<'_> {
     fn part(&mut self, part: &Part, path: &str, out: &mut Vec<Vec<u8>>) {
         match &part.kind {
             PartKind::Text { text, citations } => {
-                if citations.len() > 0 {
+                if !citations.is_empty() {
                     let field = format!("{path}.citations");
                     self.losses
                         .push(Loss::dropped(field, "this wire cites in answers only"));

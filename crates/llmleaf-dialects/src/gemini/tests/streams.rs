@@ -162,45 +162,7 @@ fn an_array_of_chunks_reads_as_an_answer() {
 /// Thinking of another family, told to a consumer of this dialect, and sent back by it.
 #[test]
 fn foreign_reasoning_travels_in_an_envelope() {
-    let artefact = llmleaf_model::Artefact {
-        provenance: Provenance("anthropic-claude-v1".into()),
-        kind: ArtefactKind::Signature,
-        data: "EqQB+/=".into(),
-    };
-    let start = |block, kind| Event::BlockStart {
-        block,
-        choice: 0,
-        kind,
-    };
-    let grow = |block, delta| Event::BlockDelta { block, delta };
-    let events = [
-        start(
-            0,
-            BlockKind::Reasoning {
-                id: None,
-                form: llmleaf_model::ReasoningForm::Full,
-            },
-        ),
-        grow(0, Delta::Text("think".into())),
-        grow(0, Delta::Artefact(artefact.clone())),
-        Event::BlockEnd { block: 0 },
-        start(
-            1,
-            BlockKind::ToolCall {
-                id: "toolu_1".into(),
-                name: "f".into(),
-                flavour: llmleaf_model::ToolFlavour::Function,
-            },
-        ),
-        grow(1, Delta::Arguments("{\"a\":1}".into())),
-        Event::BlockEnd { block: 1 },
-        Event::ChoiceEnd {
-            choice: 0,
-            finish: llmleaf_model::Finish::new(FinishReason::ToolCalls, "tool_use"),
-        },
-        Event::ResponseEnd,
-    ];
-    let chunks = told(&events);
+    let chunks = told(&foreign_thinking());
     let parts: Vec<Value> = chunks
         .iter()
         .map(|chunk| chunk["candidates"][0]["content"]["parts"][0].clone())
@@ -238,6 +200,48 @@ fn foreign_reasoning_travels_in_an_envelope() {
         json!([{"type":"thinking","thinking":"think","signature":"EqQB+/="},{"type":"tool_use","id":"toolu_1","name":"f","input":{"a":1}}])
     );
     assert_eq!(body["messages"][2]["content"][0]["tool_use_id"], "toolu_1");
+}
+
+/// An answer of another family that thinks, proves it, and calls a tool.
+fn foreign_thinking() -> [Event; 9] {
+    let artefact = llmleaf_model::Artefact {
+        provenance: Provenance("anthropic-claude-v1".into()),
+        kind: ArtefactKind::Signature,
+        data: "EqQB+/=".into(),
+    };
+    let start = |block, kind| Event::BlockStart {
+        block,
+        choice: 0,
+        kind,
+    };
+    let grow = |block, delta| Event::BlockDelta { block, delta };
+    [
+        start(
+            0,
+            BlockKind::Reasoning {
+                id: None,
+                form: llmleaf_model::ReasoningForm::Full,
+            },
+        ),
+        grow(0, Delta::Text("think".into())),
+        grow(0, Delta::Artefact(artefact.clone())),
+        Event::BlockEnd { block: 0 },
+        start(
+            1,
+            BlockKind::ToolCall {
+                id: "toolu_1".into(),
+                name: "f".into(),
+                flavour: llmleaf_model::ToolFlavour::Function,
+            },
+        ),
+        grow(1, Delta::Arguments("{\"a\":1}".into())),
+        Event::BlockEnd { block: 1 },
+        Event::ChoiceEnd {
+            choice: 0,
+            finish: llmleaf_model::Finish::new(FinishReason::ToolCalls, "tool_use"),
+        },
+        Event::ResponseEnd,
+    ]
 }
 
 /// A thought signature on a call, told to consumers of the other dialects, and sent back by them.
