@@ -64,8 +64,8 @@ pub fn canonical(path: &str) -> Canonical<'_> {
     // A base URL that ends in a version, below which a client writes its own.
     while let Some(rest) = ["/v1", "/v1beta"]
         .iter()
-        .find_map(|version| path.strip_prefix(version))
-        .filter(|rest| rest.starts_with("/v1beta/"))
+        .filter_map(|version| path.strip_prefix(version))
+        .find(|rest| rest.starts_with("/v1beta/"))
     {
         path = Cow::Owned(rest.to_owned());
     }

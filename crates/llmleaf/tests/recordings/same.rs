@@ -2,6 +2,7 @@
 
 use llmleaf_testkit::digest::Tolerance;
 use llmleaf_testkit::http::End;
+use llmleaf_testkit::json;
 use llmleaf_testkit::recordings::{Body, Recording, boundaries};
 use llmleaf_testkit::replay::{Request, Script};
 use llmleaf_testkit::sse;
@@ -89,6 +90,14 @@ fn ask(stand: &mut Stand, recording: &Recording, body: &str, script: Script) -> 
 
 fn judge(recording: &Recording, body: &str, exchange: &Exchange) -> Finding {
     let mut finding = Finding::default();
+    if lacks_messages(recording, body) {
+        finding.check(
+            exchange.requests.is_empty() && exchange.response.status == 400,
+            || format!("a request without messages: {}", exchange.response.text()),
+        );
+        finding.except("a request without `messages` is refused before it is sent");
+        return finding;
+    }
     let edited = judge_request(recording, body, exchange, &mut finding);
     if recording.status >= 400 {
         judge_error(recording, exchange, &mut finding);
@@ -98,6 +107,13 @@ fn judge(recording: &Recording, body: &str, exchange: &Exchange) -> Finding {
         judge_answer(recording, exchange, edited.usage_added, &mut finding);
     }
     finding
+}
+
+/// Nothing was asked: such a request is refused by us, with the field's name, whatever its service would say.
+fn lacks_messages(recording: &Recording, body: &str) -> bool {
+    let asked = json::parse(body).ok();
+    Spoken::of(recording) == Spoken::Chat
+        && asked.is_some_and(|asked| asked.get("messages").is_none())
 }
 
 fn judge_request(
