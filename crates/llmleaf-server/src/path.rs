@@ -119,7 +119,7 @@ pub fn hint(path: &str) -> &'static str {
         }
         p if p.contains("embeddings") => "embeddings are not served by this version",
         p if p.contains("completions") => "did you mean /v1/chat/completions?",
-        p if p.contains("generateContent") => "this dialect is not served by this version",
+        p if p.contains("enerateContent") => "did you mean /v1beta/models/{model}:generateContent?",
         _ => "GET /v1/openapi.json lists every endpoint",
     }
 }
