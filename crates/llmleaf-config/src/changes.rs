@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::{Config, Key, Provider, Route, Server};
+use crate::{Config, Key, Provider, Route, Secret, Server};
 
 /// One table that is not as it was.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -140,11 +140,31 @@ impl Provider {
         let keys = [
             ("kind", self.row.name == before.row.name),
             ("endpoint", self.endpoint == before.endpoint),
-            ("credential", self.credential == before.credential),
+            (
+                "credential",
+                self.credentials
+                    .iter()
+                    .map(Secret::expose)
+                    .eq(before.credentials.iter().map(Secret::expose)),
+            ),
+            (
+                "spread_credentials",
+                self.spread_credentials == before.spread_credentials,
+            ),
             ("prefix", self.prefix == before.prefix),
             ("settings", self.settings == before.settings),
             ("limits", self.limits == before.limits),
             ("model_limits", self.model_limits == before.model_limits),
+            ("health", self.health == before.health),
+            ("on_cancel", self.on_cancel == before.on_cancel),
+            (
+                "data_collection",
+                self.data.collects == before.data.collects,
+            ),
+            (
+                "zdr",
+                self.data.zero_retention == before.data.zero_retention,
+            ),
             ("timeouts", self.timeouts == before.timeouts),
             ("ca_file", self.ca_file == before.ca_file),
             (
@@ -154,20 +174,6 @@ impl Provider {
             ("proxy", self.proxy == before.proxy),
         ];
         differing(&keys, format!("{self:?}") == format!("{before:?}"))
-    }
-
-    /// Whether it is the same service, called in the same way with the same credential: what was seen of it still holds.
-    pub fn same_service(&self, before: &Provider) -> bool {
-        const MATTER: &[&str] = &[
-            "kind",
-            "endpoint",
-            "credential",
-            "ca_file",
-            "client_certificate",
-            "proxy",
-        ];
-        let changed = self.differs_from(before).unwrap_or_default();
-        self.name == before.name && !changed.iter().any(|key| MATTER.contains(key))
     }
 }
 
@@ -196,6 +202,7 @@ impl Server {
             ),
             ("loss_policy", self.loss_policy == before.loss_policy),
             ("timeouts", self.timeouts == before.timeouts),
+            ("retries", self.retries == before.retries),
             ("workers", self.workers == before.workers),
             ("tls", self.tls == before.tls),
         ];
@@ -206,6 +213,10 @@ impl Server {
 fn route_keys(now: &Route, before: &Route) -> Option<Vec<&'static str>> {
     let keys = [
         ("targets", now.targets == before.targets),
+        ("strategy", now.strategy == before.strategy),
+        ("affinity", now.affinity == before.affinity),
+        ("hedge", now.hedge == before.hedge),
+        ("retries", now.retries == before.retries),
         ("timeouts", now.timeouts == before.timeouts),
         ("loss_policy", now.loss_policy == before.loss_policy),
     ];
@@ -220,6 +231,7 @@ fn key_keys(now: &Key, before: &Key) -> Option<Vec<&'static str>> {
             "allowed_models",
             now.allowed_models == before.allowed_models,
         ),
+        ("limits", now.limits == before.limits),
     ];
     differing(&keys, format!("{now:?}") == format!("{before:?}"))
 }
@@ -284,21 +296,5 @@ mod tests {
                 "key `k` changed: name",
             ]
         );
-    }
-
-    #[test]
-    fn a_service_is_the_same_while_the_way_to_it_is() {
-        let before = config(FILE, "x-credential");
-        let same = |text: &str, b: &str| {
-            let now = config(text, b);
-            let pairs = now.providers.iter().zip(&before.providers);
-            pairs.map(|(n, o)| n.same_service(o)).collect::<Vec<_>>()
-        };
-        let slower = FILE.replace(
-            "prefix = \"a\"",
-            "prefix = \"c\"\ntimeouts = { idle_ms = 9 }",
-        );
-        assert_eq!(same(&slower, "x-credential"), [true, true]);
-        assert_eq!(same(FILE, "y-credential"), [true, false]);
     }
 }

@@ -4,6 +4,7 @@ use llmleaf_auth::roster::MAX_ID_BYTES;
 use llmleaf_auth::{ModelPatterns, PasswordHash};
 
 use crate::diagnose::{Diagnostic, Place};
+use crate::limits::{self, Limits};
 use crate::nearest;
 use crate::read::{At, Reading, Table, Unique};
 use crate::{Secret, secrets};
@@ -19,6 +20,8 @@ pub struct Key {
     pub pw_hash: Secret,
     /// Models that this key may use, exact or with `*`; `None` means all, an empty list none.
     pub allowed_models: Option<Vec<String>>,
+    /// What it may ask for in a minute, and at once.
+    pub limits: Limits,
 }
 
 impl Key {
@@ -54,6 +57,7 @@ pub(crate) fn read(cx: &Reading<'_>, root: &mut Table<'_>) -> KeysRead {
         let name = table.string(cx, "name");
         let pw_hash = pw_hash(cx, &mut table);
         let allowed = table.strings(cx, "allowed_models");
+        let limits = limits::read(cx, &mut table);
         table.finish(cx);
         let mut fresh = id.as_ref().is_none_or(|id| ids.check(cx, id));
         // Events and lists show one name per key, so an id counts as a name where there is none.
@@ -68,6 +72,7 @@ pub(crate) fn read(cx: &Reading<'_>, root: &mut Table<'_>) -> KeysRead {
                 name: name.map(|at| at.value),
                 pw_hash,
                 allowed_models: allowed.map(|list| list.into_iter().map(|at| at.value).collect()),
+                limits,
             });
         }
     }

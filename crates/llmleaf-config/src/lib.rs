@@ -5,7 +5,8 @@
 //! a [`Config`] of plain values, complete and consistent, or the [`Diagnostics`] that say why not.
 //!
 //! Reading order: `read.rs` (how one table is read without stopping at the first mistake), then one file
-//! per table (`server.rs`, `providers.rs`, `settings.rs`, `routes.rs`, `keys.rs`, `oauth.rs`, `control.rs`),
+//! per table (`server.rs`, `providers.rs`, `settings.rs`, `routes.rs`, `keys.rs`, `oauth.rs`, `control.rs`; and those that
+//! several of them share: `timeouts.rs`, `retries.rs`, `limits.rs`),
 //! then `load.rs` (the whole, and what must hold between tables), `changes.rs` (what one configuration has
 //! that another had not), `pending.rs` (what is accepted but not in
 //! effect yet) and `diagnose.rs` (how mistakes are shown).
@@ -15,6 +16,7 @@ mod control;
 mod diagnose;
 pub mod environment;
 mod keys;
+mod limits;
 mod load;
 mod nearest;
 mod oauth;
@@ -22,6 +24,7 @@ mod pending;
 mod providers;
 mod proxy;
 mod read;
+mod retries;
 mod routes;
 mod secrets;
 mod server;
@@ -36,10 +39,12 @@ pub use control::{
 };
 pub use diagnose::{Diagnostic, Diagnostics, Severity};
 pub use keys::Key;
+pub use limits::Limits;
 pub use oauth::{Introspection, Oauth};
-pub use providers::{ClientCertificate, Limits, Provider};
+pub use providers::{ClientCertificate, DataPolicy, OnCancel, Provider};
 pub use proxy::{Proxy, ProxyKind};
-pub use routes::{Route, Target};
+pub use retries::{Retries, RetryOverrides};
+pub use routes::{Price, Route, Target};
 pub use secrets::Secret;
 pub use server::{LossPolicy, Server, Tls};
 pub use settings::{ChatApi, PromptCache, Settings, UpstreamStreaming, Voice};
@@ -79,6 +84,12 @@ impl Config {
     pub fn timeouts(&self, route: Option<&Route>, provider: &Provider) -> Timeouts {
         let base = self.server.timeouts.with(&provider.timeouts);
         route.map_or(base, |route| base.with(&route.timeouts))
+    }
+
+    /// How often and how long exchanges of that route may try: the route's word counts before the server's.
+    pub fn retries(&self, route: Option<&Route>) -> Retries {
+        let base = self.server.retries;
+        route.map_or(base, |route| base.with(&route.retries))
     }
 
     /// What to do about losses on that route.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use crate::diagnose::Diagnostic;
+use crate::limits::{self, Limits};
 use crate::nearest;
 use crate::read::{At, Reading, Table, Unique};
 use crate::{Proxy, Secret, Settings, TimeoutOverrides, proxy, secrets, settings, timeouts, url};
@@ -17,8 +18,10 @@ pub struct Provider {
     pub row: &'static llmleaf_providers::Provider,
     /// Base URL, without a trailing slash, where it is not the row's own.
     pub endpoint: Option<String>,
-    /// What to send as credential.
-    pub credential: Option<Secret>,
+    /// What to send as credential: the first, and the others in its place when it is refused or limited.
+    pub credentials: Vec<Secret>,
+    /// Spread requests over the credentials. Else the first serves until it is held back.
+    pub spread_credentials: bool,
     /// Models named `<prefix>/<model>` go here without a route.
     pub prefix: Option<String>,
     /// Details of this provider.
@@ -27,6 +30,12 @@ pub struct Provider {
     pub limits: Limits,
     /// Local limits by upstream model, on top of [`Self::limits`].
     pub model_limits: BTreeMap<String, Limits>,
+    /// Whether failures hold it back. Default true; else every request is sent, whatever came of those before it.
+    pub health: bool,
+    /// What becomes of an upstream call when its consumer goes away.
+    pub on_cancel: OnCancel,
+    /// What the service does with what it is sent, as far as the operator knows.
+    pub data: DataPolicy,
     /// Clocks that differ from the server's.
     pub timeouts: TimeoutOverrides,
     /// PEM file with the authorities that sign this endpoint, instead of the public ones.
@@ -53,15 +62,23 @@ impl Provider {
     }
 }
 
-/// A `limits` table; absent means unlimited.
+/// What becomes of an upstream call when its consumer goes away.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Limits {
-    /// Requests per minute.
-    pub requests_per_min: Option<u64>,
-    /// Tokens per minute.
-    pub tokens_per_min: Option<u64>,
-    /// Requests running at the same time.
-    pub max_concurrent: Option<u64>,
+pub enum OnCancel {
+    /// Its connection is closed.
+    #[default]
+    Close,
+    /// It is read to its end, within bounds, so that its usage is known: for services that bill for all of it anyway.
+    Drain,
+}
+
+/// What a service does with what it is sent; `None` is not known.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct DataPolicy {
+    /// It may keep prompts, to train on or otherwise.
+    pub collects: Option<bool>,
+    /// It retains nothing.
+    pub zero_retention: Option<bool>,
 }
 
 /// What reading `[[providers]]` yields beside the values.
@@ -101,10 +118,17 @@ fn one(
 ) -> Option<Provider> {
     let row = kind(cx, table);
     let endpoint = endpoint(cx, table, row);
-    let credential = secrets::read(cx, table, "credential");
+    let credentials = credentials(cx, table);
+    let spread_credentials = table.boolean(cx, "spread_credentials");
     let prefix = prefix(cx, table, prefixes);
     let settings = settings::read(cx, table);
-    let limits = table.table(cx, "limits").map(|t| limits(cx, t));
+    let limits = limits::read(cx, table);
+    let health = table.boolean(cx, "health").unwrap_or(true);
+    let on_cancel = table.choice(cx, "on_cancel", ON_CANCEL);
+    let data = DataPolicy {
+        collects: table.choice(cx, "data_collection", DATA_COLLECTION),
+        zero_retention: table.boolean(cx, "zdr"),
+    };
     let model_limits = model_limits(cx, table);
     let timeouts = timeouts::read(cx, table);
     let ca_file = table.string(cx, "ca_file");
@@ -114,11 +138,15 @@ fn one(
         name: name?.value,
         row: row?,
         endpoint,
-        credential: credential.map(|s| s.value),
+        credentials,
+        spread_credentials: spread_credentials.unwrap_or_default(),
         prefix,
         settings,
-        limits: limits.unwrap_or_default(),
+        limits,
         model_limits,
+        health,
+        on_cancel: on_cancel.unwrap_or_default(),
+        data,
         timeouts,
         ca_file: ca_file.map(|at| cx.file(&at.value)),
         client_certificate,
@@ -136,6 +164,31 @@ fn client_certificate(cx: &Reading<'_>, table: &mut Table<'_>) -> Option<ClientC
         cert: cx.file(&cert?.value),
         key: cx.file(&key?.value),
     })
+}
+
+/// The words of `on_cancel`.
+const ON_CANCEL: &[(&str, OnCancel)] = &[("close", OnCancel::Close), ("drain", OnCancel::Drain)];
+
+/// The words of `data_collection`.
+const DATA_COLLECTION: &[(&str, bool)] = &[("allow", true), ("deny", false)];
+
+/// `credential`, and behind it those of `credentials`. One that is given twice would be tried twice.
+fn credentials(cx: &Reading<'_>, table: &mut Table<'_>) -> Vec<Secret> {
+    let first = secrets::read(cx, table, "credential");
+    let more = secrets::list(cx, table, "credentials");
+    let mut all: Vec<At<Secret>> = Vec::new();
+    for secret in first.into_iter().chain(more) {
+        let same = |known: &&At<Secret>| known.value.expose() == secret.value.expose();
+        if let Some(known) = all.iter().find(same) {
+            cx.report(
+                Diagnostic::warning(&secret.place, "this credential is already there", "again")
+                    .related(&known.place, "first time"),
+            );
+            continue;
+        }
+        all.push(secret);
+    }
+    all.into_iter().map(|at| at.value).collect()
 }
 
 fn kind(cx: &Reading<'_>, table: &mut Table<'_>) -> Option<&'static llmleaf_providers::Provider> {
@@ -190,17 +243,6 @@ fn prefix(cx: &Reading<'_>, table: &mut Table<'_>, prefixes: &mut Unique) -> Opt
     prefixes.check(cx, &at).then_some(at.value)
 }
 
-fn limits(cx: &Reading<'_>, mut table: Table<'_>) -> Limits {
-    const MOST: u64 = 1_000_000_000_000;
-    let limits = Limits {
-        requests_per_min: table.whole(cx, "requests_per_min", 1..=MOST),
-        tokens_per_min: table.whole(cx, "tokens_per_min", 1..=MOST),
-        max_concurrent: table.whole(cx, "max_concurrent", 1..=1_000_000),
-    };
-    table.finish(cx);
-    limits
-}
-
 fn model_limits(cx: &Reading<'_>, table: &mut Table<'_>) -> BTreeMap<String, Limits> {
     let Some(by_model) = table.table(cx, "model_limits") else {
         return BTreeMap::new();
@@ -208,7 +250,7 @@ fn model_limits(cx: &Reading<'_>, table: &mut Table<'_>) -> BTreeMap<String, Lim
     let mut all = BTreeMap::new();
     for model in by_model.free_keys() {
         if let Some(table) = by_model.free_table(cx, &model) {
-            all.insert(model.value.to_owned(), limits(cx, table));
+            all.insert(model.value.to_owned(), limits::of(cx, table));
         }
     }
     all

@@ -4,7 +4,9 @@ use crate::diagnose::Diagnostic;
 use crate::nearest;
 use crate::read::{At, Reading, Table, Unique};
 use crate::server::LOSS_POLICIES;
-use crate::{LossPolicy, TimeoutOverrides, timeouts};
+use crate::{LossPolicy, RetryOverrides, TimeoutOverrides, retries, timeouts};
+use llmleaf_route::Strategy;
+use toml::de::DeValue;
 
 /// One `[[routes]]` table.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -13,6 +15,14 @@ pub struct Route {
     pub model: String,
     /// Where to go, in order of preference; never empty.
     pub targets: Vec<Target>,
+    /// How traffic is spread over the targets.
+    pub strategy: Strategy,
+    /// Follow a prompt to where its beginning may be cached.
+    pub affinity: bool,
+    /// Ask a second target when the first is slower than it nearly always is.
+    pub hedge: bool,
+    /// How often and how long to try, where it differs from the server's.
+    pub retries: RetryOverrides,
     /// Clocks that differ from the provider's and the server's.
     pub timeouts: TimeoutOverrides,
     /// What to do about losses, where it differs from the server's.
@@ -26,6 +36,19 @@ pub struct Target {
     pub provider: String,
     /// Name of the model there; `None` means the name that the consumer asked for.
     pub model: Option<String>,
+    /// Its share under strategy "weighted".
+    pub weight: u32,
+    /// What it costs.
+    pub price: Option<Price>,
+}
+
+/// What a target costs, in nano-dollars per million tokens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Price {
+    /// Of input.
+    pub input: u64,
+    /// Of output.
+    pub output: u64,
 }
 
 /// What reading `[[routes]]` yields beside the values.
@@ -46,6 +69,10 @@ pub(crate) fn read(cx: &Reading<'_>, root: &mut Table<'_>, providers: &[At<Strin
         let model = table.required(cx, "model", "the name that consumers ask for");
         let fresh = model.as_ref().is_none_or(|model| models.check(cx, model));
         let targets = targets(cx, &mut table, providers);
+        let strategy = strategy(cx, &mut table, &targets);
+        let affinity = table.boolean(cx, "affinity").unwrap_or(true);
+        let hedge = table.boolean(cx, "hedge").unwrap_or_default();
+        let retries = retries::read(cx, &mut table);
         let timeouts = timeouts::read(cx, &mut table);
         let loss_policy = table.choice(cx, "loss_policy", LOSS_POLICIES);
         table.finish(cx);
@@ -56,6 +83,10 @@ pub(crate) fn read(cx: &Reading<'_>, root: &mut Table<'_>, providers: &[At<Strin
         out.routes.push(Route {
             model: model.value,
             targets,
+            strategy,
+            affinity,
+            hedge,
+            retries,
             timeouts,
             loss_policy,
         });
@@ -74,6 +105,8 @@ fn targets(cx: &Reading<'_>, route: &mut Table<'_>, providers: &[At<String>]) ->
     for mut table in route.tables(cx, "targets") {
         let provider = table.required(cx, "provider", "the `name` of a provider");
         let model = target_model(cx, &mut table);
+        let weight = table.whole(cx, "weight", 0..=1_000_000);
+        let price = price(cx, &mut table);
         table.finish(cx);
         let Some(provider) = provider.filter(|at| is_known(cx, at, providers)) else {
             continue;
@@ -81,8 +114,13 @@ fn targets(cx: &Reading<'_>, route: &mut Table<'_>, providers: &[At<String>]) ->
         let target = Target {
             provider: provider.value.clone(),
             model,
+            weight: weight.and_then(|w| u32::try_from(w).ok()).unwrap_or(1),
+            price,
         };
-        if let Some((_, first)) = targets.iter().find(|(seen, _)| *seen == target) {
+        if let Some((_, first)) = targets
+            .iter()
+            .find(|(seen, _)| (&seen.provider, &seen.model) == (&target.provider, &target.model))
+        {
             cx.report(
                 Diagnostic::warning(
                     &provider.place,
@@ -99,6 +137,65 @@ fn targets(cx: &Reading<'_>, route: &mut Table<'_>, providers: &[At<String>]) ->
         cx.report(Diagnostic::error(&place, message, "empty").help(HELP));
     }
     targets.into_iter().map(|(target, _)| target).collect()
+}
+
+fn strategy(cx: &Reading<'_>, route: &mut Table<'_>, targets: &[Target]) -> Strategy {
+    let words = Strategy::ALL.map(|strategy| (strategy.as_str(), strategy));
+    let place = route.place_of("strategy");
+    let strategy = route.choice(cx, "strategy", &words).unwrap_or_default();
+    let Some(place) = place else {
+        return strategy;
+    };
+    if strategy == Strategy::Weighted
+        && !targets.is_empty()
+        && targets.iter().all(|t| t.weight == 0)
+    {
+        let message = "every target of this route has weight 0";
+        cx.report(
+            Diagnostic::error(&place, message, "nothing to choose from")
+                .help("give at least one target a `weight`"),
+        );
+    }
+    if strategy == Strategy::Price && targets.iter().any(|t| t.price.is_none()) {
+        let message = "a target of this route has no price, and is taken last";
+        cx.report(
+            Diagnostic::warning(&place, message, "asks for prices")
+                .help("`price = { input = 3.0, output = 15.0 }`, in dollars per million tokens"),
+        );
+    }
+    strategy
+}
+
+fn price(cx: &Reading<'_>, target: &mut Table<'_>) -> Option<Price> {
+    let mut table = target.table(cx, "price")?;
+    let input = dollars(cx, &mut table, "input");
+    let output = dollars(cx, &mut table, "output");
+    table.finish(cx);
+    Some(Price {
+        input: input?,
+        output: output?,
+    })
+}
+
+/// Dollars per million tokens, as nano-dollars: read from the digits as written, so that no float comes between.
+fn dollars(cx: &Reading<'_>, table: &mut Table<'_>, key: &'static str) -> Option<u64> {
+    let help = "dollars per million tokens, such as `0.25`";
+    let Some(At { value, place }) = table.value(key) else {
+        table.missing(cx, key, help);
+        return None;
+    };
+    let text = match value {
+        DeValue::Integer(n) if n.radix() == 10 => n.as_str(),
+        DeValue::Float(n) => n.as_str(),
+        DeValue::String(text) => text,
+        _ => "",
+    };
+    let nanos = llmleaf_model::preferences::nano_dollars(text);
+    if nanos.is_none() {
+        let message = format!("`{key}` is no price");
+        cx.report(Diagnostic::error(&place, message, "not a number of dollars").help(help));
+    }
+    nanos
 }
 
 fn target_model(cx: &Reading<'_>, table: &mut Table<'_>) -> Option<String> {

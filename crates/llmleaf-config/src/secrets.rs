@@ -30,6 +30,16 @@ pub(crate) fn read(
     resolve(cx, key, written)
 }
 
+/// Reads a list of secrets under `key`.
+pub(crate) fn list(cx: &Reading<'_>, table: &mut Table<'_>, key: &'static str) -> Vec<At<Secret>> {
+    let written = table.strings(cx, key).map(|list| list.value);
+    written
+        .into_iter()
+        .flatten()
+        .filter_map(|one| resolve(cx, key, one))
+        .collect()
+}
+
 fn resolve(cx: &Reading<'_>, key: &str, written: At<String>) -> Option<At<Secret>> {
     let At { value, place } = written;
     let found = if let Some(var) = value.strip_prefix("env:") {

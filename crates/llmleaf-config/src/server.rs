@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::diagnose::{Diagnostic, Place};
 use crate::read::{At, Reading, Table};
-use crate::{Secret, Timeouts, secrets, timeouts};
+use crate::{Retries, Secret, Timeouts, retries, secrets, timeouts};
 
 /// The `[server]` table.
 #[derive(Debug)]
@@ -48,6 +48,8 @@ pub struct Server {
     pub loss_policy: LossPolicy,
     /// The clocks of every upstream call that nothing nearer overrides.
     pub timeouts: Timeouts,
+    /// How often and how long exchanges may try, where no route says otherwise.
+    pub retries: Retries,
     /// Worker threads. Default: one per available core.
     pub workers: usize,
     /// Certificate and key of the listener.
@@ -75,6 +77,7 @@ impl Default for Server {
             reuse_port: false,
             loss_policy: LossPolicy::Report,
             timeouts: Timeouts::default(),
+            retries: Retries::default(),
             workers: std::thread::available_parallelism().map_or(1, usize::from),
             tls: None,
         }
@@ -165,6 +168,7 @@ pub(crate) fn read(cx: &Reading<'_>, root: &mut Table<'_>) -> ServerRead {
         reuse_port: (t.boolean(cx, "reuse_port")).unwrap_or(defaults.reuse_port),
         loss_policy: (t.choice(cx, "loss_policy", LOSS_POLICIES)).unwrap_or(defaults.loss_policy),
         timeouts: defaults.timeouts.with(&timeouts::read(cx, t)),
+        retries: defaults.retries.with(&retries::read(cx, t)),
         workers: (t.whole(cx, "workers", 1..=1024))
             .and_then(size)
             .unwrap_or(defaults.workers),

@@ -1,6 +1,7 @@
 //! The first reading of a consumer's body: what routing needs, and where each top-level field lies.
 
 use crate::object::Object;
+use crate::preferences;
 use crate::sane;
 use crate::skim::{self, MOST_FIELDS};
 use crate::wire::Dialect;
@@ -19,6 +20,8 @@ pub struct Head {
     /// The consumer wants a stream.
     pub stream: bool,
     fields: Vec<Field>,
+    /// Some field is of the routing language.
+    routes: bool,
 }
 
 /// Where a top-level field lies in the body.
@@ -66,17 +69,16 @@ impl Head {
             let field = fields.iter().find(|field| field.is(text, name))?;
             text.get(field.value.clone())
         };
-        let model = match value("model") {
-            None => {
-                return Err(Failure::invalid(
-                    "the field `model` is missing",
-                    Some("model"),
-                ));
-            }
-            Some(json) => string(json).filter(|m| !m.is_empty()).ok_or_else(|| {
-                Failure::invalid("`model` must be a non-empty string", Some("model"))
-            })?,
+        let listed = || first(value("models")?);
+        let Some(json) = value("model").or_else(listed) else {
+            return Err(Failure::invalid(
+                "the field `model` is missing",
+                Some("model"),
+            ));
         };
+        let model = string(json)
+            .filter(|model| !model.is_empty())
+            .ok_or_else(|| Failure::invalid("`model` must be a non-empty string", Some("model")))?;
         let stream = match value("stream") {
             None | Some("null" | "false") => false,
             Some("true") => true,
@@ -90,6 +92,7 @@ impl Head {
         Ok(Self {
             model,
             stream,
+            routes: fields.iter().any(|field| field.is_wish(text)),
             fields,
         })
     }
@@ -108,8 +111,14 @@ impl Head {
         Ok(Self {
             model,
             stream,
+            routes: false,
             fields,
         })
+    }
+
+    /// Whether the body says how it wants to be routed (see [`preferences`]).
+    pub fn routes(&self) -> bool {
+        self.routes
     }
 
     /// Where a field lies. `body` must be the text the head was read from.
@@ -142,6 +151,31 @@ impl Head {
         Some(start..entry.end)
     }
 
+    /// The ranges to remove so that several fields are gone and every comma between the others is right.
+    pub fn cuts(&self, gone: impl Fn(&Field) -> bool) -> Vec<Range<usize>> {
+        let mut cuts = Vec::new();
+        let mut kept_end = None;
+        let mut run = None;
+        for field in &self.fields {
+            if gone(field) {
+                run.get_or_insert(field.entry.start);
+                continue;
+            }
+            // A run with a kept field behind it goes up to that field.
+            if let Some(start) = run.take() {
+                cuts.push(start..field.entry.start);
+            }
+            kept_end = Some(field.entry.end);
+        }
+        // A run at the end takes the comma before it.
+        if let Some(start) = run
+            && let Some(last) = self.fields.last()
+        {
+            cuts.push(kept_end.unwrap_or(start)..last.entry.end);
+        }
+        cuts
+    }
+
     /// Where a new field can be inserted as `"name":value,` (before the first field).
     pub fn insertion(&self) -> Option<usize> {
         self.fields.first().map(|f| f.entry.start)
@@ -149,7 +183,14 @@ impl Head {
 }
 
 impl Field {
-    fn is(&self, body: &str, name: &str) -> bool {
+    /// Whether it is part of the routing language (see [`preferences`]). `body` must be the text the head was read from.
+    pub fn is_wish(&self, body: &str) -> bool {
+        let value = body.get(self.value.clone()).unwrap_or_default();
+        preferences::is_wish(self.name(body), value)
+    }
+
+    /// Whether this is the key. `body` must be the text the head was read from.
+    pub fn is(&self, body: &str, name: &str) -> bool {
         self.name(body) == name
     }
 
@@ -217,6 +258,12 @@ pub fn invalid_json(error: &serde_json::Error) -> Failure {
 /// Not UTF-8.
 pub fn checked(body: &[u8]) -> Result<&str, Failure> {
     utf8(body)
+}
+
+/// The first item of a JSON array, as text.
+fn first(list: &str) -> Option<&str> {
+    let items: Vec<&serde_json::value::RawValue> = serde_json::from_str(list).ok()?;
+    items.first().map(|item| item.get())
 }
 
 fn depth_exceeds(text: &str, limit: usize) -> bool {

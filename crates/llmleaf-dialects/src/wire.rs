@@ -246,6 +246,15 @@ impl ChatWire {
         }
     }
 
+    /// Whether the service speaks the routing language itself (see [`crate::preferences`]).
+    pub fn routes(&self) -> bool {
+        match self {
+            Self::Completions(quirks) => quirks.request.extended,
+            Self::Messages(quirks) => quirks.extended,
+            Self::Responses(_) | Self::GenerateContent(_) => false,
+        }
+    }
+
     /// Splices the named edits into a request of the same dialect to count input tokens.
     ///
     /// # Errors

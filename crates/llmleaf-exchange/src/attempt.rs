@@ -1,134 +1,32 @@
 //! One target: render, send, read the head, hand the answer on.
 
+mod account;
+
+pub(crate) use account::Attempt;
+
 use crate::drive::Run;
 use crate::failure;
+use crate::health;
 use crate::job::Operation;
-use crate::ledger::{Grade, Outcome, UsageRecord};
-use crate::node::{LossPolicy, Shared};
-use crate::pump::{Meter, Pump};
+use crate::ledger::Outcome;
+use crate::node::LossPolicy;
+use crate::pump::Pump;
 use crate::upstream::{Upstream, UpstreamStreaming};
-use crate::{count, settlement, stream, whole};
+use crate::{count, stream, waits, whole};
 use bytes::Bytes;
 use http::HeaderMap;
 use http::header::CONTENT_TYPE;
-use llmleaf_dialects::{ChatWire, Dialect, Rendered, Target};
+use llmleaf_dialects::{ChatWire, Rendered, Target};
 use llmleaf_model::{Failure, FailureKind, Loss, LossKind, Origin, Retry};
 use llmleaf_providers::{Chat, Path};
-use llmleaf_route::{Candidate, Clocks, Millis, Watch};
+use llmleaf_route::{Attempt as Held, Candidate, Clocks, Watch};
 use llmleaf_transport::{Body, Response};
 use std::pin::pin;
 use std::sync::Arc;
-
-/// Most losses that a record names.
-const LOSSES: usize = 32;
+use std::time::Duration;
 
 /// Most bytes read of an error reply.
 const ERROR_BYTES: usize = 1024 * 1024;
-
-/// The attempt's record; written when the attempt ends, also when the consumer goes away and all of this is dropped.
-pub(crate) struct Attempt {
-    shared: Arc<Shared>,
-    record: Option<UsageRecord>,
-    began: Millis,
-    /// The consumer's request, for an estimate of its tokens where nobody counts them.
-    body: Bytes,
-    dialect: Dialect,
-    /// What was seen of the answer; kept here so that a dropped attempt still counts.
-    pub meter: Meter,
-    /// A request went out.
-    pub sent: bool,
-    /// The consumer got the whole answer.
-    completed: bool,
-}
-
-impl Attempt {
-    fn begin(run: &Run, candidate: &Candidate, upstream: &Upstream) -> Self {
-        let shared = Arc::clone(&run.node.shared);
-        let record = UsageRecord {
-            id: format!("{}-{}", run.job.id, run.attempts),
-            request_id: Arc::clone(&run.job.request_id),
-            attempt: run.attempts,
-            key: Arc::clone(&run.job.key),
-            dialect: run.job.dialect.name().as_str(),
-            model: run.job.head.model.as_str().into(),
-            provider: Arc::clone(&upstream.name),
-            upstream_model: Arc::clone(&candidate.model),
-            stream: run.job.head.stream,
-            outcome: Outcome::Cancelled,
-            failure: None,
-            status: None,
-            grade: Grade::None,
-            usage: llmleaf_model::Usage::default(),
-            possibly_billed: false,
-            losses: Vec::new(),
-            first_content_ms: None,
-            total_ms: 0,
-        };
-        let began = shared.now();
-        Self {
-            shared,
-            record: Some(record),
-            began,
-            body: run.job.body.clone(),
-            dialect: run.job.dialect,
-            meter: Meter::default(),
-            sent: false,
-            completed: false,
-        }
-    }
-
-    /// The upstream's status came.
-    pub fn status(&mut self, status: u16) {
-        if let Some(record) = &mut self.record {
-            record.status = Some(status);
-        }
-    }
-
-    /// The first content came.
-    pub fn first_content(&mut self, now: Millis) {
-        if let Some(record) = &mut self.record {
-            record
-                .first_content_ms
-                .get_or_insert(now.0.saturating_sub(self.began.0));
-        }
-    }
-
-    /// The attempt ended, and how.
-    pub fn end(&mut self, outcome: Outcome, failure: Option<&Failure>, losses: &[Loss]) {
-        let Some(mut record) = self.record.take() else {
-            return;
-        };
-        self.completed = outcome == Outcome::Completed;
-        record.outcome = outcome;
-        record.failure = failure.map(failure::slug);
-        record.losses = losses
-            .iter()
-            .take(LOSSES)
-            .map(ToString::to_string)
-            .collect();
-        self.write(record, failure.is_some_and(|f| f.possibly_billed));
-    }
-
-    fn write(&self, mut record: UsageRecord, possibly_billed: bool) {
-        let input = || count::of_body(self.dialect, &self.body);
-        (record.usage, record.grade) = settlement::settle(&self.meter, record.outcome, input);
-        record.possibly_billed = possibly_billed || (self.sent && record.outcome.is_open());
-        record.total_ms = self.shared.now().0.saturating_sub(self.began.0);
-        self.shared.ledger.record(record);
-    }
-}
-
-impl Drop for Attempt {
-    fn drop(&mut self) {
-        if let Some(mut record) = self.record.take() {
-            if std::thread::panicking() {
-                record.outcome = Outcome::ProxyError;
-                record.failure = Some(FailureKind::Internal.as_str());
-            }
-            self.write(record, false);
-        }
-    }
-}
 
 /// A request ready to go out.
 struct Prepared {
@@ -138,15 +36,25 @@ struct Prepared {
 }
 
 /// Tries one target. `Err` leaves the consumer untouched: nothing of this attempt reached it.
-pub(crate) async fn run(run: &mut Run, candidate: &Candidate) -> Result<(), Failure> {
+pub(crate) async fn run(run: &mut Run, held: Held) -> Result<(), Failure> {
     let shared = Arc::clone(&run.node.shared);
+    let Some(stop) = run.chain.get(held.member).cloned() else {
+        return Err(Failure::gateway(
+            FailureKind::Internal,
+            "the walk names no target",
+        ));
+    };
+    run.attempts = held.number;
+    run.route = stop.route;
+    let candidate = &stop.candidate;
+    run.current = Some(candidate.clone());
     let Some(upstream) = shared.upstreams.get(candidate.provider) else {
         return Err(Failure::gateway(
             FailureKind::Internal,
             "the route names no provider",
         ));
     };
-    let mut attempt = Attempt::begin(run, candidate, upstream);
+    let mut attempt = Attempt::begin(run, candidate, upstream, held);
     run.losses.clear();
     let result = match upstream.chat(run.job.dialect) {
         Some(_) if run.job.operation == Operation::CountTokens => {
@@ -164,21 +72,17 @@ pub(crate) async fn run(run: &mut Run, candidate: &Candidate) -> Result<(), Fail
             Err(failure)
         }
     };
-    let result = result.map_err(|mut failure| {
+    // After content it ends where that happens, whichever way.
+    result.map_err(|mut failure| {
         upstream.scrub(&mut failure);
-        failure
-    });
-    match &result {
-        Ok(()) if attempt.completed => {
-            if let Some(health) = shared.health(candidate) {
-                health.success();
-            }
+        attempt.end(Outcome::Failed, Some(&failure), &run.losses);
+        if let (Some(held), Some(walk)) = (attempt.take(), &mut run.walk) {
+            let (provider, target) = (Arc::clone(held.provider()), Arc::clone(held.target()));
+            let changes = walk.failed(held, &upstream.blamed(&failure), shared.now());
+            health::log_of(provider.name(), target.model(), changes);
         }
-        // It broke after content: the consumer and the target's health were told where it happened.
-        Ok(()) => {}
-        Err(failure) => attempt.end(Outcome::Failed, Some(failure), &run.losses),
-    }
-    result
+        failure
+    })
 }
 
 async fn http(
@@ -254,7 +158,13 @@ pub(crate) async fn send(
     going: Outgoing<'_>,
 ) -> Result<Incoming, Failure> {
     let request = upstream
-        .request(going.path, going.stream, going.same, &run.job.headers)
+        .request(
+            attempt.credential(),
+            going.path,
+            going.stream,
+            going.same,
+            &run.job.headers,
+        )
         .map_err(|_| Failure::invalid("the model's name cannot be part of a URL", Some("model")))?
         .map(|()| going.body);
     let (Some(origin), Some(pool)) = (upstream.origin(), run.node.pools.get(upstream.pool)) else {
@@ -263,10 +173,17 @@ pub(crate) async fn send(
             "the provider has no address",
         ));
     };
-    let clocks = clocks(run, candidate);
-    let mut watch = Watch::new(clocks, run.node.shared.now());
+    let now = run.node.shared.now();
+    let mut clocks = clocks(run, candidate);
+    if let Some(walk) = &run.walk {
+        // What is left of the exchange's time is all that this attempt has.
+        let left = Duration::from_millis(walk.deadline().since(now));
+        clocks.headers = clocks.headers.min(left);
+        clocks.first_content = clocks.first_content.min(left);
+    }
+    let mut watch = Watch::new(clocks, now);
     let mut call = pin!(pool.call(origin, request, clocks.connect));
-    attempt.sent = true;
+    attempt.sending();
     let response = match run.wait(&watch, call.as_mut()).await {
         Err(clock) => return Err(failure::timeout(clock, &clocks)),
         Ok(Err(error)) => return Err(failure::transport(&error, false)),
@@ -298,7 +215,7 @@ pub(crate) struct Answer {
 }
 
 fn clocks(run: &Run, candidate: &Candidate) -> Clocks {
-    let settings = run.node.shared.settings(run.job.resolved.route);
+    let settings = run.node.shared.settings(run.route);
     settings
         .clocks
         .get(candidate.provider)
@@ -308,11 +225,11 @@ fn clocks(run: &Run, candidate: &Candidate) -> Clocks {
 
 /// Only for a snapshot without clocks, which the server never builds.
 const FALLBACK_CLOCKS: Clocks = Clocks {
-    connect: std::time::Duration::from_secs(3),
-    headers: std::time::Duration::from_secs(60),
-    first_content: std::time::Duration::from_secs(60),
-    idle: std::time::Duration::from_secs(300),
-    total: std::time::Duration::from_secs(3600),
+    connect: Duration::from_secs(3),
+    headers: Duration::from_secs(60),
+    first_content: Duration::from_secs(60),
+    idle: Duration::from_secs(300),
+    total: Duration::from_secs(3600),
 };
 
 fn prepare(
@@ -333,11 +250,15 @@ fn prepare(
         let request = run.canonical()?;
         wire.render_request(&request, target)?
     };
+    let mut rendered = rendered;
+    if run.job.head.routes() {
+        heeded(run, wire, same, &mut rendered.losses);
+    }
     run.losses.clone_from(&rendered.losses);
     // An approximation says what was asked in the target's own way: it is reported, and no reason to refuse.
     let lost = |loss: &&Loss| loss.kind != LossKind::Approximated;
     let lost: Vec<&Loss> = rendered.losses.iter().filter(lost).collect();
-    let policy = run.node.shared.settings(run.job.resolved.route).loss_policy;
+    let policy = run.node.shared.settings(run.route).loss_policy;
     let Some(first) = lost.first().filter(|_| policy != LossPolicy::Report) else {
         return Ok(Prepared { rendered, same });
     };
@@ -349,6 +270,17 @@ fn prepare(
         failure.retry = Retry::NextTarget;
     }
     Err(failure)
+}
+
+/// What a request asked of routing was done here: it is no loss, but for what nobody heeds.
+fn heeded(run: &Run, wire: &ChatWire, same: bool, losses: &mut Vec<Loss>) {
+    losses.retain(|loss| !llmleaf_dialects::preferences::is_field(&loss.field));
+    if !(same && wire.routes()) {
+        let unheeded = run.unheeded.iter();
+        losses.extend(
+            unheeded.map(|field| Loss::dropped(field, "this gateway does not route by it")),
+        );
+    }
 }
 
 async fn refused(
@@ -385,7 +317,11 @@ async fn refused(
             .and_then(|v| v.to_str().ok())
             .map(str::to_owned)
     };
-    wire.parse_error(status, &header, &body)
+    let mut failure = wire.parse_error(status, &header, &body);
+    if failure.origin == Origin::Upstream && failure.retry_after.is_none() {
+        failure.retry_after = waits::stated(headers, run.unix_now());
+    }
+    failure
 }
 
 fn is_event_stream(headers: &HeaderMap) -> bool {
@@ -402,7 +338,7 @@ fn is_event_stream(headers: &HeaderMap) -> bool {
 async fn echo(run: &mut Run, attempt: &mut Attempt) -> Result<(), Failure> {
     let request = run.canonical()?;
     let steps = llmleaf_providers::echo::answer(&request);
-    let candidate = run.job.resolved.chain.first().cloned();
+    let candidate = run.current.clone();
     let clocks = candidate.map_or(FALLBACK_CLOCKS, |c| clocks(run, &c));
     let mut watch = Watch::new(clocks, run.node.shared.now());
     watch.headers(run.node.shared.now());

@@ -1,6 +1,7 @@
 //! The walk along the chain: attempts until one is committed or nothing is left.
 
-use crate::attempt;
+use crate::attempt::{self, Attempt};
+use crate::chain::{self, Stop};
 use crate::failure;
 use crate::job::Job;
 use crate::node::Node;
@@ -12,9 +13,11 @@ use http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use llmleaf_dialects::ReplyContext;
 use llmleaf_model::{ChatRequest, Failure, FailureKind, Loss, Origin};
-use llmleaf_route::{Candidate, Millis, Plan, Step, Watch};
+use llmleaf_route::walk::Step;
+use llmleaf_route::{Candidate, Millis, Walk, Watch};
 use std::pin::Pin;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -32,8 +35,17 @@ pub(crate) struct Run {
     told: Vec<Loss>,
     /// Attempts so far.
     pub attempts: u32,
+    /// The targets that may be tried, as configured; the walk knows in which order.
+    pub chain: Vec<Stop>,
+    /// The walk along them.
+    pub walk: Option<Walk>,
+    /// The route of the current attempt.
+    pub route: Option<usize>,
     /// The target of the current attempt.
     pub current: Option<Candidate>,
+    /// Fields of the routing language that nobody heeds.
+    pub unheeded: Vec<String>,
+    began: Millis,
     /// The reply is an estimate of ours, and says so.
     pub estimated: bool,
     pulse: Option<Pulse>,
@@ -56,68 +68,50 @@ pub(crate) async fn run(node: Rc<Node>, job: Job, out: Outlet) {
         losses: Vec::new(),
         told: Vec::new(),
         attempts: 0,
+        chain: Vec::new(),
+        walk: None,
+        route: None,
         current: None,
+        unheeded: Vec::new(),
+        began,
         estimated: false,
         pulse,
         timer: Timer::default(),
     };
     if let Err(failure) = walk(&mut run).await {
+        if let Some(allowance) = &run.job.allowance {
+            // Whoever was not served used no more than its attempts did.
+            allowance.spend(0, run.node.shared.now());
+        }
         run.refuse(&failure).await;
     }
 }
 
 async fn walk(run: &mut Run) -> Result<(), Failure> {
-    let shared = run.node.shared.clone();
-    let chain = run.job.resolved.chain.clone();
-    let now = shared.now();
-    let cooling = chain.iter().map(|candidate| {
-        let left = shared
-            .health(candidate)
-            .and_then(|h| h.cooling(now))
-            .unwrap_or_default();
-        u64::try_from(left.as_millis()).unwrap_or(u64::MAX)
-    });
-    let mut plan = Plan::new(cooling, shared.tuning.attempts);
     panics::inject("exchange", &run.job.request_id);
-    let mut soonest: Option<Millis> = None;
-    let mut last = Failure::gateway(FailureKind::Internal, "the route has no target");
-    while let Step::Try(index) = plan.step() {
-        let Some(candidate) = chain.get(index) else {
-            break;
-        };
-        run.attempts = plan.spent();
-        run.current = Some(candidate.clone());
-        match attempt::run(run, candidate).await {
-            Ok(()) => return Ok(()),
-            Err(failure) => {
-                if let Some(health) = shared.health(candidate) {
-                    health.failure(&failure, shared.now(), shared.tuning.cooldown);
+    run.walk = Some(chain::begin(run)?);
+    let shared = Arc::clone(&run.node.shared);
+    let mut last = None;
+    while let Some(walk) = &mut run.walk {
+        match walk.step(shared.now()) {
+            Step::Try(held) => match attempt::run(run, held).await {
+                Ok(()) => return Ok(()),
+                Err(failure) => {
+                    tracing::debug!(
+                        request_id = &*run.job.request_id,
+                        attempt = run.attempts,
+                        failure = failure.kind.as_str(),
+                        message = failure.message,
+                        "attempt failed"
+                    );
+                    last = Some(failure);
                 }
-                let asked = failure.retry_after.map(|wait| shared.now().after(wait));
-                soonest = soonest.into_iter().chain(asked).min();
-                tracing::debug!(
-                    request_id = &*run.job.request_id,
-                    attempt = run.attempts,
-                    failure = failure.kind.as_str(),
-                    message = failure.message,
-                    "attempt failed"
-                );
-                let stop = !plan.goes_on(&failure);
-                last = failure;
-                if stop {
-                    break;
-                }
-            }
+            },
+            Step::Wait(until) => run.pause(until).await?,
+            Step::GiveUp(why) => return Err(failure::gave_up(why, last, shared.now())),
         }
     }
-    // Of several targets that ask to wait, the soonest one is worth waiting for: as long as still remains.
-    let remains = |at: Millis| Duration::from_millis(at.0.saturating_sub(shared.now().0));
-    last.retry_after = if last.origin == Origin::Upstream {
-        soonest.map(remains)
-    } else {
-        None
-    };
-    Err(last)
+    Ok(())
 }
 
 impl Run {
@@ -291,13 +285,18 @@ impl Run {
         }
     }
 
-    /// The current attempt's stream broke after content: its target's health takes note.
-    pub fn broken(&self, failure: &Failure) {
-        let shared = &self.node.shared;
-        let upstream_model = self.current.as_ref();
-        if let Some(health) = upstream_model.and_then(|candidate| shared.health(candidate)) {
-            health.failure(failure, shared.now(), shared.tuning.cooldown);
+    /// The first content of an attempt's stream came.
+    pub fn content(&mut self, attempt: &mut Attempt, now: Millis) {
+        attempt.first_content(now);
+        if let Some(walk) = &mut self.walk {
+            attempt.commit(walk, now);
         }
+    }
+
+    /// The unix time, in seconds, by the time at which the request came.
+    pub fn unix_now(&self) -> u64 {
+        let passed = self.node.shared.now().since(self.began);
+        self.job.created.saturating_add(passed / 1000)
     }
 
     /// Something was sent to the consumer.
@@ -315,35 +314,52 @@ impl Run {
 
     /// Ready when a clock of the attempt has run out, or the node closes. Keeps the consumer's stream alive meanwhile.
     pub fn poll_alarm(&mut self, watch: &Watch, cx: &mut Context<'_>) -> Poll<Alarm> {
-        if self.closing() {
-            return Poll::Ready(Alarm::Closing);
-        }
         loop {
-            let now = self.node.shared.now();
-            if let Some(clock) = watch.expired(now) {
+            if self.closing() {
+                return Poll::Ready(Alarm::Closing);
+            }
+            if let Some(clock) = watch.expired(self.node.shared.now()) {
                 return Poll::Ready(Alarm::Clock(clock));
             }
-            let mut deadline = watch.deadline().0;
-            let due = self
-                .pulse
-                .as_ref()
-                .map(|pulse| pulse.due(self.out.head_sent()));
-            if due.is_some_and(|due| now >= due) {
-                self.sent();
-                self.stream_head();
-                self.out.write(self.job.dialect.keep_alive());
-            }
-            if let Some(pulse) = &self.pulse {
-                deadline = deadline.min(pulse.due(self.out.head_sent()));
-            }
-            if self
-                .timer
-                .poll(self.node.shared.instant(deadline), cx)
-                .is_pending()
-            {
+            if self.poll_quiet(watch.deadline().0, cx).is_pending() {
                 return Poll::Pending;
             }
         }
+    }
+
+    /// Waits between two attempts, and keeps the consumer's stream alive meanwhile.
+    async fn pause(&mut self, until: Millis) -> Result<(), Failure> {
+        std::future::poll_fn(|cx| {
+            loop {
+                if self.closing() {
+                    return Poll::Ready(Err(failure::shutdown()));
+                }
+                if self.node.shared.now() >= until {
+                    return Poll::Ready(Ok(()));
+                }
+                if self.poll_quiet(until, cx).is_pending() {
+                    return Poll::Pending;
+                }
+            }
+        })
+        .await
+    }
+
+    /// Sends the consumer a sign of life where one is due; ready at the deadline, or when the next one is.
+    fn poll_quiet(&mut self, mut deadline: Millis, cx: &mut Context<'_>) -> Poll<()> {
+        let due = self
+            .pulse
+            .as_ref()
+            .map(|pulse| pulse.due(self.out.head_sent()));
+        if due.is_some_and(|due| self.node.shared.now() >= due) {
+            self.sent();
+            self.stream_head();
+            self.out.write(self.job.dialect.keep_alive());
+        }
+        if let Some(pulse) = &self.pulse {
+            deadline = deadline.min(pulse.due(self.out.head_sent()));
+        }
+        self.timer.poll(self.node.shared.instant(deadline), cx)
     }
 
     /// Waits for a future under the attempt's clocks.

@@ -2,9 +2,10 @@
 
 use crate::pulse::Alarm;
 use llmleaf_framing::FramingError;
-use llmleaf_model::{Failure, FailureKind};
-use llmleaf_route::{Clock, Clocks};
+use llmleaf_model::{Failure, FailureKind, Origin};
+use llmleaf_route::{Clock, Clocks, GiveUp, Millis, Reason};
 use llmleaf_transport::TransportError;
+use std::time::Duration;
 
 /// A failure of the connection. `started` says that a good response head had come.
 pub(crate) fn transport(error: &TransportError, started: bool) -> Failure {
@@ -81,4 +82,53 @@ pub(crate) fn framing(error: &FramingError) -> Failure {
         FailureKind::InvalidResponse,
         format!("upstream sent an invalid stream: {error}"),
     )
+}
+
+/// A walk ended without an answer: its last failure says why, or, where nobody could be tried, what stood in the way. The wait is
+/// until the first target can be tried again.
+pub(crate) fn gave_up(why: GiveUp, last: Option<Failure>, now: Millis) -> Failure {
+    let refused = |last: &Failure| last.kind == FailureKind::Credential;
+    let exhausted = why.reason == Reason::Credentials && last.as_ref().is_none_or(refused);
+    let (mut failure, ours) = match last {
+        Some(last) if !exhausted => (last, false),
+        _ => (not_tried(why.reason), true),
+    };
+    if ours || failure.origin == Origin::Upstream {
+        let wait = why.retry_at.map(|at| Duration::from_millis(at.since(now)));
+        failure.retry_after = wait.filter(|wait| !wait.is_zero());
+    }
+    failure
+}
+
+fn not_tried(reason: Reason) -> Failure {
+    let (kind, code, message) = match reason {
+        Reason::Credentials => (
+            FailureKind::Credential,
+            "credentials_exhausted",
+            "every credential that this gateway has for the model is refused or used up",
+        ),
+        Reason::Deadline => (
+            FailureKind::Timeout,
+            "deadline_timeout",
+            "the time for this request was over before a target could be tried",
+        ),
+        Reason::RateLimited => (
+            FailureKind::RateLimit,
+            "targets_rate_limited",
+            "every target of the model asked for a wait that is not over",
+        ),
+        Reason::LocalLimit => (
+            FailureKind::RateLimit,
+            "targets_at_limit",
+            "every target of the model is at this gateway's own limit for it",
+        ),
+        Reason::Failed | Reason::Down => (
+            FailureKind::Overloaded,
+            "targets_down",
+            "every target of the model is passed over after failures",
+        ),
+    };
+    let mut failure = Failure::gateway(kind, message);
+    failure.code = Some(code.to_owned());
+    failure
 }

@@ -3,7 +3,10 @@
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue};
 use llmleaf_dialects::{Dialect, Head};
-use llmleaf_route::Resolved;
+use llmleaf_model::Preferences;
+use llmleaf_route::{Millis, Permit, Resolved};
+use std::cell::RefCell;
+use std::rc::Rc;
 use std::sync::Arc;
 
 /// What is asked of the model.
@@ -36,8 +39,42 @@ pub struct Job {
     pub key: Arc<str>,
     /// Where to.
     pub resolved: Resolved,
+    /// Where to for the further models that the request names, in its order.
+    pub more: Vec<Resolved>,
+    /// What the request asks of routing, beside that.
+    pub preferences: Option<Box<Preferences>>,
+    /// Hash of the session that the client names in a header.
+    pub session: Option<u64>,
+    /// What the exchange holds of its key's limits.
+    pub allowance: Option<Allowance>,
     /// Consumer headers that some provider's row lets through. Everything else stayed behind.
     pub headers: Vec<(HeaderName, HeaderValue)>,
     /// Unix seconds at which the request came.
     pub created: u64,
+}
+
+/// What an exchange holds of its key's limits: a place until it ends, and the tokens that it is thought to use. What its attempts
+/// used takes the place of the thought.
+#[derive(Clone, Debug)]
+pub struct Allowance(Rc<RefCell<Held>>);
+
+#[derive(Debug)]
+struct Held {
+    permit: Permit,
+    spent: u64,
+}
+
+impl Allowance {
+    /// From an admission.
+    pub fn new(permit: Permit) -> Self {
+        Self(Rc::new(RefCell::new(Held { permit, spent: 0 })))
+    }
+
+    /// So many tokens more were used.
+    pub(crate) fn spend(&self, tokens: u64, now: Millis) {
+        let mut held = self.0.borrow_mut();
+        held.spent = held.spent.saturating_add(tokens);
+        let spent = held.spent;
+        held.permit.settle(spent, now);
+    }
 }

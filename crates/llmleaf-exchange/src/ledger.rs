@@ -83,6 +83,8 @@ pub struct UsageRecord {
     pub provider: Arc<str>,
     /// The model's name there.
     pub upstream_model: Arc<str>,
+    /// Which of the provider's credentials was used, from 0.
+    pub credential: usize,
     /// Whether the consumer asked for a stream.
     pub stream: bool,
     /// How it ended.
@@ -149,6 +151,7 @@ fn log(record: &UsageRecord) {
         model = &*record.model,
         provider = &*record.provider,
         upstream_model = &*record.upstream_model,
+        credential = record.credential,
         stream = record.stream,
         outcome = record.outcome.as_str(),
         failure = record.failure,

@@ -6,13 +6,15 @@
 //!
 //! What this crate does not know: wires (only `llmleaf-dialects` does), providers' names, sockets, HTTP servers.
 //!
-//! Reading order: [`node`] (what all exchanges of a worker share), [`job`], `drive` (the walk along the chain), `attempt`
+//! Reading order: [`node`] (what all exchanges of a worker share), [`job`], [`chain`] (whom it may try), `drive` (the walk along the chain), `attempt`
 //! (one target), `stream` and `whole` (its answer), `pump` (events and frames on their way), `outlet`, [`ledger`], [`panics`].
 
 mod attempt;
+pub mod chain;
 mod count;
 mod drive;
 mod failure;
+mod health;
 pub mod job;
 pub mod ledger;
 pub mod node;
@@ -23,10 +25,11 @@ mod pump;
 mod settlement;
 mod stream;
 pub mod upstream;
+mod waits;
 mod whole;
 
-pub use job::{Job, Operation};
+pub use job::{Allowance, Job, Operation};
 pub use ledger::{Grade, Ledger, Outcome, UsageRecord};
-pub use node::{LossPolicy, Node, RouteSettings, Shared, Tuning};
+pub use node::{LossPolicy, Node, Parts, RouteSettings, Seeds, Shared, Tuning};
 pub use outlet::{Aborted, Exchange, ReplyHead};
 pub use upstream::{ChatApi, Upstream, UpstreamError, UpstreamSpec, UpstreamStreaming};

@@ -2,9 +2,12 @@
 
 use crate::ledger::Ledger;
 use crate::upstream::Upstream;
-use llmleaf_route::{Candidate, Clocks, Health, Millis, RouteTable};
+use llmleaf_route::choice::Price;
+use llmleaf_route::{
+    Candidate, Clocks, Fleet, Millis, Policy, ProviderSpec, Resolved, RouteTable, Strategy,
+};
 use llmleaf_transport::Pool;
-use std::collections::HashMap;
+use std::cell::Cell;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
@@ -29,6 +32,14 @@ pub struct RouteSettings {
     pub loss_policy: LossPolicy,
     /// The five clocks, per upstream.
     pub clocks: Vec<Clocks>,
+    /// How its exchanges walk along its chain.
+    pub policy: Policy,
+    /// Follow a prompt to where its beginning may be cached.
+    pub affinity: bool,
+    /// The share of each target, in the route's order.
+    pub weights: Vec<u32>,
+    /// What each target costs, in the route's order.
+    pub prices: Vec<Option<Price>>,
 }
 
 /// Figures of the node that are no clocks of an attempt.
@@ -38,17 +49,32 @@ pub struct Tuning {
     pub hold_headers: Duration,
     /// Gap after which a silent stream gets a keep-alive.
     pub keepalive: Duration,
-    /// Most attempts per exchange.
-    pub attempts: u32,
-    /// How long a failing target is passed over.
-    pub cooldown: Duration,
 }
 
-/// The node as one immutable snapshot, shared by all workers.
+/// What a snapshot is made from.
+#[derive(Debug)]
+pub struct Parts {
+    /// Every provider, resolved.
+    pub upstreams: Vec<Upstream>,
+    /// The same providers as routing knows them, in the same order.
+    pub specs: Vec<ProviderSpec>,
+    /// Model names to chains.
+    pub routes: RouteTable,
+    /// Settings per route, in the table's order.
+    pub route_settings: Vec<RouteSettings>,
+    /// Settings of exchanges that reach a provider by its prefix.
+    pub prefix_settings: RouteSettings,
+    /// Figures.
+    pub tuning: Tuning,
+}
+
+/// The node as one immutable snapshot, shared by all workers. What was learnt of providers lives in the fleet, and outlives it.
 #[derive(Debug)]
 pub struct Shared {
     /// Every provider, resolved.
     pub upstreams: Vec<Upstream>,
+    /// What is remembered of every provider, in the same order.
+    pub fleet: Fleet,
     /// Model names to chains.
     pub routes: RouteTable,
     /// Settings per route, in the table's order.
@@ -59,90 +85,54 @@ pub struct Shared {
     pub ledger: Arc<Ledger>,
     /// Figures.
     pub tuning: Tuning,
-    targets: HashMap<Candidate, Arc<Health>>,
-    by_prefix: Vec<Arc<Health>>,
+    /// Some limit counts tokens, so that they are worth an estimate.
+    pub counts_tokens: bool,
     epoch: Instant,
 }
 
 impl Shared {
-    /// Builds the snapshot.
-    pub fn new(
-        upstreams: Vec<Upstream>,
-        routes: RouteTable,
-        route_settings: Vec<RouteSettings>,
-        prefix_settings: RouteSettings,
-        ledger: Arc<Ledger>,
-        tuning: Tuning,
-    ) -> Self {
-        let mut targets = HashMap::new();
-        for route in routes.routes() {
-            for (provider, model) in &route.targets {
-                // A target that sends on the name it was asked for has no name of its own.
-                let model = model.clone().unwrap_or_else(|| route.model.as_str().into());
-                targets
-                    .entry(Candidate {
-                        provider: *provider,
-                        model,
-                    })
-                    .or_default();
-            }
-        }
-        let by_prefix = upstreams.iter().map(|_| Arc::default()).collect();
+    /// The first snapshot.
+    pub fn new(parts: Parts, ledger: Arc<Ledger>) -> Self {
         let epoch = Instant::now();
+        let fleet = Fleet::new(&parts.specs, chance(), Millis(0));
+        Self::build(parts, fleet, ledger, epoch)
+    }
+
+    /// The next snapshot: providers that did not change keep health, limits and figures.
+    #[must_use]
+    pub fn renew(&self, parts: Parts) -> Self {
+        let fleet = self.fleet.renew(&parts.specs, self.now());
+        Self::build(parts, fleet, Arc::clone(&self.ledger), self.epoch)
+    }
+
+    fn build(parts: Parts, fleet: Fleet, ledger: Arc<Ledger>, epoch: Instant) -> Self {
+        let counts = |spec: &ProviderSpec| {
+            let models = spec.model_limits.iter().map(|(_, limits)| limits);
+            std::iter::once(&spec.limits)
+                .chain(models)
+                .any(|limits| limits.tokens_per_min.is_some())
+        };
         Self {
-            upstreams,
-            routes,
-            route_settings,
-            prefix_settings,
+            counts_tokens: parts.specs.iter().any(counts),
+            upstreams: parts.upstreams,
+            fleet,
+            routes: parts.routes,
+            route_settings: parts.route_settings,
+            prefix_settings: parts.prefix_settings,
             ledger,
-            tuning,
-            targets,
-            by_prefix,
+            tuning: parts.tuning,
             epoch,
         }
     }
 
-    /// Takes over what was seen of targets under the snapshot before this, so that a change elsewhere makes no sick
-    /// target look well. `index_before` is where a provider stood there, if it is the same service still.
-    #[must_use]
-    pub fn inheriting(
-        mut self,
-        before: &Self,
-        index_before: impl Fn(usize) -> Option<usize>,
-    ) -> Self {
-        // Times in what is taken over count from there.
-        self.epoch = before.epoch;
-        for (candidate, health) in &mut self.targets {
-            let Some(provider) = index_before(candidate.provider) else {
-                continue;
-            };
-            let model = Arc::clone(&candidate.model);
-            if let Some(known) = before.targets.get(&Candidate { provider, model }) {
-                *health = Arc::clone(known);
-            }
-        }
-        for (index, health) in self.by_prefix.iter_mut().enumerate() {
-            let known = index_before(index).and_then(|provider| before.by_prefix.get(provider));
-            if let Some(known) = known {
-                *health = Arc::clone(known);
-            }
-        }
-        self
-    }
-
-    /// Health of a target: its own where it is configured by name, else its provider's for all other models.
-    pub fn health(&self, candidate: &Candidate) -> Option<&Health> {
-        self.targets
-            .get(candidate)
-            .or_else(|| self.by_prefix.get(candidate.provider))
-            .map(Arc::as_ref)
-    }
-
-    /// Health of every configured target.
-    pub fn all_health(&self) -> impl Iterator<Item = (&Candidate, &Health)> {
-        self.targets
-            .iter()
-            .map(|(candidate, health)| (candidate, &**health))
+    /// Whether it matters for a chain which prompt it is: where there is a choice that a prompt's cache may decide.
+    pub fn follows(&self, resolved: &Resolved, strategy: Strategy) -> bool {
+        let spreads = |candidate: &Candidate| {
+            let upstream = self.upstreams.get(candidate.provider);
+            upstream.is_some_and(|upstream| upstream.spreads)
+        };
+        (resolved.chain.len() > 1 && strategy != Strategy::Ordered)
+            || resolved.chain.iter().any(spreads)
     }
 
     /// Settings of a route, or of prefixes.
@@ -159,7 +149,34 @@ impl Shared {
 
     /// A moment of [`Self::now`] as the runtime's own.
     pub(crate) fn instant(&self, at: Millis) -> Instant {
-        self.epoch + Duration::from_millis(at.0)
+        // A moment that does not come is as good as one in a year.
+        let far = self.now().after(Duration::from_secs(365 * 24 * 3600));
+        self.epoch + Duration::from_millis(at.min(far).0)
+    }
+}
+
+/// A number nobody can foresee: two nodes, and two starts of one, do not act as one.
+fn chance() -> u64 {
+    use std::hash::{BuildHasher, RandomState};
+    RandomState::new().hash_one(0u8)
+}
+
+/// Seeds for the chance in routing, one for each exchange of a worker.
+#[derive(Debug)]
+pub struct Seeds(Cell<u64>);
+
+impl Default for Seeds {
+    fn default() -> Self {
+        Self(Cell::new(chance()))
+    }
+}
+
+impl Node {
+    /// A seed for one exchange.
+    pub(crate) fn seed(&self) -> u64 {
+        let next = self.seeds.0.get().wrapping_add(1);
+        self.seeds.0.set(next);
+        next
     }
 }
 
@@ -167,6 +184,8 @@ impl Shared {
 pub struct Node {
     /// The snapshot.
     pub shared: Arc<Shared>,
+    /// Chance of this worker.
+    pub seeds: Seeds,
     /// Connections, per upstream; upstreams with the same trust share a pool.
     pub pools: Vec<Pool>,
     /// The node's time to finish is over: exchanges end with an error when they are polled next.

@@ -148,7 +148,7 @@ fn note(run: &mut Run, pump: &Pump, attempt: &mut Attempt, watch: &mut Watch) {
     watch.bytes(now);
     if pump.meter.committed {
         watch.content();
-        attempt.first_content(now);
+        run.content(attempt, now);
     }
     if pump.meter.ended {
         watch.linger(now, LINGER);
@@ -182,7 +182,6 @@ async fn settle(
         Err(mut broken) => {
             run.scrub(&mut broken.failure);
             attempt.end(Outcome::Broken, Some(&broken.failure), &losses);
-            run.broken(&broken.failure);
             run.stream_head();
             if !broken.told {
                 pump.tell(

@@ -6,6 +6,7 @@ use llmleaf_dialects::{ChatWire, Dialect};
 use llmleaf_model::Failure;
 use llmleaf_providers::{Auth, Chat, Path, Provider};
 use llmleaf_transport::{Origin, OriginError};
+use std::borrow::Cow;
 use std::sync::Arc;
 use thiserror::Error;
 
@@ -43,8 +44,16 @@ pub struct UpstreamSpec<'a> {
     pub row: &'static Provider,
     /// Its base URL; `None` for providers that need none.
     pub base_url: Option<&'a str>,
-    /// Its credential.
-    pub credential: Option<&'a str>,
+    /// Its credentials, in the order of use.
+    pub credentials: Vec<&'a str>,
+    /// Requests are spread over the credentials.
+    pub spreads: bool,
+    /// Failures hold it back.
+    pub watched: bool,
+    /// It may keep what it is sent, as far as the operator knows.
+    pub collects_data: Option<bool>,
+    /// It retains nothing, as far as the operator knows.
+    pub zero_retention: Option<bool>,
     /// Values of header settings: (setting, value).
     pub settings: &'a [(&'static str, &'a str)],
     /// API version for paths that carry one.
@@ -85,12 +94,20 @@ pub struct Upstream {
     /// Whether calls stream.
     pub streaming: UpstreamStreaming,
     chat_api: ChatApi,
+    /// Requests are spread over several credentials.
+    pub spreads: bool,
+    /// Failures hold it back; else every request is sent, whatever came of those before it.
+    pub watched: bool,
+    /// It may keep what it is sent; `None` is not known.
+    pub collects_data: Option<bool>,
+    /// It retains nothing; `None` is not known.
+    pub zero_retention: Option<bool>,
     origin: Option<Arc<Origin>>,
     base_path: String,
     api_version: Option<String>,
     responses_api_version: Option<String>,
-    /// Sent with every request, the credential among them (marked sensitive).
-    headers: HeaderMap,
+    /// What is sent with every request, once per credential, with that among them (marked sensitive). Never empty.
+    headers: Vec<HeaderMap>,
 }
 
 impl Upstream {
@@ -117,11 +134,15 @@ impl Upstream {
             pool: spec.pool,
             streaming: spec.streaming,
             chat_api: spec.chat_api,
+            spreads: spec.spreads && spec.credentials.len() > 1,
+            watched: spec.watched,
+            collects_data: spec.collects_data,
+            zero_retention: spec.zero_retention,
             origin,
             base_path,
             api_version: spec.api_version.map(str::to_owned),
             responses_api_version: spec.responses_api_version.map(str::to_owned),
-            headers: headers(spec)?,
+            headers: each_headers(spec)?,
         })
     }
 
@@ -158,16 +179,18 @@ impl Upstream {
     }
 
     /// A request to this provider, without a body. Built from the row and the configuration alone; `forwarded` are
-    /// consumer headers, of which those go on that the row names, and only where the dialect is the same.
+    /// consumer headers, of which those go on that the row names, and only where the dialect is the same. `credential` is an index.
     pub fn request(
         &self,
+        credential: usize,
         path: &str,
         stream: bool,
         same_dialect: bool,
         forwarded: &[(HeaderName, HeaderValue)],
     ) -> Result<Request<()>, http::Error> {
         let mut request = Request::builder().method(Method::POST).uri(path).body(())?;
-        let mut headers = self.headers.clone();
+        let own = self.headers.get(credential).or(self.headers.first());
+        let mut headers = own.cloned().unwrap_or_default();
         let accept = if stream {
             "text/event-stream"
         } else {
@@ -193,9 +216,22 @@ impl Upstream {
         Ok(request)
     }
 
+    /// A failure as it is held against this provider.
+    pub(crate) fn blamed<'f>(&self, failure: &'f Failure) -> Cow<'f, Failure> {
+        if self.watched {
+            return Cow::Borrowed(failure);
+        }
+        let origin = llmleaf_model::Origin::Gateway;
+        Cow::Owned(Failure {
+            origin,
+            ..failure.clone()
+        })
+    }
+
     /// Takes this provider's credential out of what it said: error replies quote it, and end in logs.
     pub(crate) fn scrub(&self, failure: &mut Failure) {
-        let sent = self.headers.values().filter(|value| value.is_sensitive());
+        let all = self.headers.iter().flat_map(HeaderMap::values);
+        let sent = all.filter(|value| value.is_sensitive());
         let secrets = sent
             .filter_map(|value| value.to_str().ok())
             .map(|text| text.strip_prefix("Bearer ").unwrap_or(text))
@@ -265,7 +301,16 @@ fn unescaped(text: &str) -> String {
     out
 }
 
-fn headers(spec: &UpstreamSpec<'_>) -> Result<HeaderMap, UpstreamError> {
+fn each_headers(spec: &UpstreamSpec<'_>) -> Result<Vec<HeaderMap>, UpstreamError> {
+    if spec.credentials.is_empty() {
+        return Ok(vec![headers(spec, None)?]);
+    }
+    let each = spec.credentials.iter();
+    each.map(|credential| headers(spec, Some(credential)))
+        .collect()
+}
+
+fn headers(spec: &UpstreamSpec<'_>, credential: Option<&str>) -> Result<HeaderMap, UpstreamError> {
     let bad = |what: &str| UpstreamError::Header {
         provider: spec.name.to_owned(),
         what: what.to_owned(),
@@ -289,7 +334,7 @@ fn headers(spec: &UpstreamSpec<'_>) -> Result<HeaderMap, UpstreamError> {
             headers.insert(HeaderName::from_static(header), value);
         }
     }
-    if let Some(credential) = spec.credential {
+    if let Some(credential) = credential {
         let (name, text) = match spec.row.auth {
             Auth::None => return Ok(headers),
             Auth::Bearer => (AUTHORIZATION, format!("Bearer {credential}")),

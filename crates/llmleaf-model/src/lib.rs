@@ -15,6 +15,7 @@ pub mod json;
 pub mod loss;
 pub mod media;
 pub mod message;
+pub mod preferences;
 pub mod reasoning;
 pub mod request;
 pub mod tool;
@@ -28,6 +29,7 @@ pub use json::{Json, Rest};
 pub use loss::{Loss, LossKind};
 pub use media::{Media, MediaKind, MediaSource};
 pub use message::{CacheHint, Citation, Message, Part, PartKind, Role};
+pub use preferences::{Demands, MaxPrice, Preferences, Sort};
 pub use reasoning::{
     Artefact, ArtefactKind, Effort, Provenance, Reasoning, ReasoningConfig, ReasoningForm,
     ReasoningMode, ReasoningText,

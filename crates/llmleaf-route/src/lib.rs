@@ -10,22 +10,18 @@
 
 pub mod choice;
 pub mod clocks;
-pub mod cooling;
 pub mod fleet;
 pub mod health;
 pub mod limits;
-pub mod plan;
 pub mod random;
 pub mod table;
 pub mod walk;
 
 pub use choice::{Preferences, Strategy};
 pub use clocks::{Clock, Clocks, Watch};
-pub use cooling::Health;
 pub use fleet::{Fleet, Member, ProviderSpec};
 pub use health::{Change, Changes};
 pub use limits::{Limiter, Limits, Permit};
-pub use plan::{Plan, Step};
 pub use table::{Candidate, Resolved, Route, RouteTable, TableError};
 pub use walk::{Ask, Attempt, GiveUp, Policy, Reason, Spent, Walk};
 

@@ -11,15 +11,14 @@ use crate::app::App;
 use crate::reply::{self, Reply};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use llmleaf_dialects::Dialect;
-use llmleaf_route::{Candidate, Health, Route};
+use llmleaf_route::fleet::{Provider, TargetView};
+use llmleaf_route::health::BreakerState;
+use llmleaf_route::{Millis, Route};
 use serde_json::{Value, json};
 use std::sync::atomic::Ordering;
 
 /// Usage records shown with the health, the newest first.
 const RECENT: usize = 50;
-
-/// A name that no target has; its health is that of a provider's models that no route names.
-const UNNAMED: &str = "";
 
 /// Whether a request carries the admin token. Never true where none is configured.
 pub fn admitted(app: &App, headers: &HeaderMap) -> bool {
@@ -39,19 +38,29 @@ pub fn targets(route: &Route) -> impl Iterator<Item = (usize, Option<&str>)> {
         .map(move |(provider, model)| (*provider, model.as_deref().or(own)))
 }
 
-/// How long a target is still passed over, in milliseconds; 0 where it is not.
+/// How long a target is still passed over, in milliseconds; 0 where it is not, or where nobody asked for it yet.
 pub fn cooling_ms(app: &App, provider: usize, model: Option<&str>) -> u64 {
-    health_of(app, provider, model).map_or(0, |health| left_ms(app, health))
+    let (fleet, now) = (&app.shared.fleet, app.shared.now());
+    let Some((provider, model)) = fleet.providers().get(provider).zip(model) else {
+        return 0;
+    };
+    let targets = provider.targets();
+    let target = targets.iter().find(|target| &**target.model() == model);
+    target.map_or(0, |target| left_ms(provider, &target.view(now), now))
 }
 
-fn health_of<'a>(app: &'a App, provider: usize, model: Option<&str>) -> Option<&'a Health> {
-    let model = model.unwrap_or(UNNAMED).into();
-    app.shared.health(&Candidate { provider, model })
-}
-
-fn left_ms(app: &App, health: &Health) -> u64 {
-    let left = health.cooling(app.shared.now()).unwrap_or_default();
-    u64::try_from(left.as_millis()).unwrap_or(u64::MAX)
+/// Until its breaker lets somebody through, and one of its credentials may be used.
+fn left_ms(provider: &Provider, target: &TargetView, now: Millis) -> u64 {
+    let breaker = match target.state {
+        BreakerState::Open(until) => until.since(now),
+        BreakerState::Closed | BreakerState::HalfOpen => 0,
+    };
+    let each = target.lanes.iter().enumerate().map(|(index, lane)| {
+        let lane = lane.map_or(0, |(until, _)| until.since(now));
+        let refused = provider.refused(index, now).map_or(0, |u| u.since(now));
+        lane.max(refused)
+    });
+    breaker.max(each.min().unwrap_or_default())
 }
 
 /// Configured routes and prefixes.
@@ -94,60 +103,42 @@ pub fn routes(app: &App) -> Reply {
     reply::json(StatusCode::OK, &body)
 }
 
-/// Health of every target by provider, and the last usage records.
+/// Health of every target by provider, and the last usage records. Credentials are told by their place in the configuration.
 ///
-/// A provider is down while everything that leads to it is passed over. `model: null` stands for those of its models
-/// that are reached through a wildcard or a prefix and share one health.
+/// A provider is down while everything that was asked of it is passed over. Models behind a wildcard or a prefix are there once
+/// somebody asked for them.
 pub fn health(app: &App) -> Reply {
     let shared = &app.shared;
-    let providers = shared
-        .upstreams
-        .iter()
-        .enumerate()
-        .map(|(index, upstream)| {
-            let mut reached = reached(app, index);
-            reached.sort_unstable();
-            reached.dedup();
-            let targets: Vec<(u64, Value)> = reached
-                .into_iter()
-                .filter_map(|model| {
-                    let health = health_of(app, index, model)?;
-                    let cooling_ms = left_ms(app, health);
-                    let view = json!({
-                        "model": model,
-                        "failures": health.failures(),
-                        "cooling_ms": cooling_ms,
-                    });
-                    Some((cooling_ms, view))
-                })
-                .collect();
-            let down = !targets.is_empty() && targets.iter().all(|(cooling, _)| *cooling > 0);
-            let targets: Vec<Value> = targets.into_iter().map(|(_, view)| view).collect();
-            json!({"provider": &*upstream.name, "down": down, "targets": targets})
+    let now = shared.now();
+    let providers = shared.fleet.providers().iter().map(|provider| {
+        let targets: Vec<TargetView> = (provider.targets().iter())
+            .map(|target| target.view(now))
+            .collect();
+        let left = |target: &TargetView| left_ms(provider, target, now);
+        let down = !targets.is_empty() && targets.iter().all(|target| left(target) > 0);
+        let credentials = (0..provider.credentials()).map(|index| {
+            let refused = provider.refused(index, now);
+            json!({"index": index, "refused_ms": refused.map_or(0, |until| until.since(now))})
         });
+        json!({
+            "provider": &**provider.name(),
+            "down": down,
+            "credentials": credentials.collect::<Vec<_>>(),
+            "limits": view::figures(&provider.limiter().figures(now)),
+            "targets": targets.iter().map(|t| view::target(t, left(t), now)).collect::<Vec<_>>(),
+        })
+    });
     let records = shared.ledger.recent();
     let recent = records.iter().rev().take(RECENT).map(|r| view::record(r));
     let body = json!({
         "providers": providers.collect::<Vec<_>>(),
         "recent": recent.collect::<Vec<_>>(),
         "draining": app.draining.load(Ordering::Relaxed),
-        "panics": llmleaf_exchange::panics::caught(),
         "started": app.started,
+        "panics": llmleaf_exchange::panics::caught(),
         "config": view::config(app),
     });
     reply::json(StatusCode::OK, &body)
-}
-
-/// Every name of a provider's models that routes and prefixes lead to.
-fn reached(app: &App, provider: usize) -> Vec<Option<&str>> {
-    let table = &app.shared.routes;
-    let by_route = table.routes().iter().flat_map(targets);
-    let by_prefix = table.prefixes().map(|(_, provider)| (provider, None));
-    by_route
-        .chain(by_prefix)
-        .filter(|(leads_to, _)| *leads_to == provider)
-        .map(|(_, model)| model)
-        .collect()
 }
 
 /// Consumer keys, without secrets. A verdict is what a control plane says of a key; without one nobody is blocked.

@@ -1,5 +1,6 @@
 //! The node, built from its configuration.
 
+use crate::allowance::Allowances;
 use crate::authenticate::Hashing;
 use crate::load::{Load, TooFewFiles};
 use crate::reload::LastReload;
@@ -12,20 +13,20 @@ use llmleaf_auth::{
 use llmleaf_config::{Config, Timeouts};
 use llmleaf_dialects::Dialect;
 use llmleaf_exchange::{
-    ChatApi, Ledger, LossPolicy, RouteSettings, Shared, Tuning, Upstream, UpstreamError,
+    ChatApi, Ledger, LossPolicy, Parts, RouteSettings, Shared, Tuning, Upstream, UpstreamError,
     UpstreamSpec, UpstreamStreaming,
 };
-use llmleaf_route::{Clocks, Route, RouteTable, TableError};
+use llmleaf_route::choice::Price;
+use llmleaf_route::random::hash;
+use llmleaf_route::{Clocks, Limits, Policy, ProviderSpec, Route, RouteTable, TableError};
 use llmleaf_transport::{OriginError, TlsError};
 use parking_lot::Mutex;
 use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::time::Duration;
 use thiserror::Error;
-
-/// Attempts per exchange; a chain is seldom longer.
-const ATTEMPTS: u32 = 8;
 
 /// What all workers share: one configuration, as one immutable snapshot. What outlives a configuration stands behind an
 /// `Arc` that every snapshot has.
@@ -40,6 +41,8 @@ pub struct App {
     pub shared: Arc<Shared>,
     /// Consumer keys.
     pub authenticator: Arc<Authenticator>,
+    /// What keys may ask for.
+    pub allowances: Allowances,
     /// Key ids, display names and allow-lists, for the admin surface.
     pub keys: Vec<KeyView>,
     /// Where slow hashes run.
@@ -136,8 +139,12 @@ impl App {
             loaded: started,
             last_reload: Arc::default(),
             keys: keys(config),
+            allowances: allowances(config),
             forwarded: forwarded(&upstreams),
-            shared: Arc::new(shared(config, upstreams, Arc::new(Ledger::new()))?),
+            shared: Arc::new(Shared::new(
+                parts(config, upstreams, &ways)?,
+                Arc::new(Ledger::new()),
+            )),
             authenticator,
             hashing: Arc::new(Hashing::new(
                 std::thread::available_parallelism().map_or(1, usize::from),
@@ -164,37 +171,19 @@ impl App {
     ///
     /// # Errors
     /// The configuration cannot be served.
-    pub fn rebuild(
-        config: &Config,
-        before: &Self,
-        config_before: &Config,
-    ) -> Result<(Self, Roster), BuildError> {
+    pub fn rebuild(config: &Config, before: &Self) -> Result<(Self, Roster), BuildError> {
         let roster = roster(config)?;
         let (upstreams, ways) = upstreams(config, &before.ways)?;
-        let index_before = |index: usize| {
-            let provider = config.providers.get(index)?;
-            let old = &config_before.providers;
-            let at = old.iter().position(|old| provider.same_service(old))?;
-            // A file may hold another certificate under the same name.
-            let way = |ways: &[Way], upstreams: &[Upstream], at: usize| {
-                ways.get(upstreams.get(at)?.pool).cloned()
-            };
-            let now = way(&ways, &upstreams, index)?;
-            let then = way(&before.ways, &before.shared.upstreams, at)?;
-            now.same_as(&then).then_some(at)
-        };
-        let indices: Vec<Option<usize>> = (0..upstreams.len()).map(index_before).collect();
         let forwarded = forwarded(&upstreams);
-        let shared = shared(config, upstreams, Arc::clone(&before.shared.ledger))?
-            .inheriting(&before.shared, |index| {
-                indices.get(index).copied().flatten()
-            });
+        // A provider that is another service now is known to nobody; `ProviderSpec::identity` says so.
+        let shared = before.shared.renew(parts(config, upstreams, &ways)?);
         let tls = config.server.tls.as_ref();
         let app = Self {
             generation: before.generation + 1,
             loaded: crate::service::unix_now().as_secs(),
             last_reload: Arc::clone(&before.last_reload),
             keys: keys(config),
+            allowances: allowances(config),
             shared: Arc::new(shared),
             authenticator: Arc::clone(&before.authenticator),
             hashing: Arc::clone(&before.hashing),
@@ -267,7 +256,11 @@ fn upstreams(config: &Config, before: &[Way]) -> Result<(Vec<Upstream>, Vec<Way>
             name: &provider.name,
             row: provider.row,
             base_url: provider.base_url(),
-            credential: provider.credential.as_ref().map(|c| c.expose()),
+            credentials: provider.credentials.iter().map(|c| c.expose()).collect(),
+            spreads: provider.spread_credentials,
+            watched: provider.health,
+            collects_data: provider.data.collects,
+            zero_retention: provider.data.zero_retention,
             settings: &settings,
             api_version: provider.settings.api_version.as_deref(),
             responses_api_version: provider.settings.responses_api_version.as_deref(),
@@ -289,11 +282,14 @@ fn upstreams(config: &Config, before: &[Way]) -> Result<(Vec<Upstream>, Vec<Way>
     Ok((upstreams, ways))
 }
 
-fn shared(
-    config: &Config,
-    upstreams: Vec<Upstream>,
-    ledger: Arc<Ledger>,
-) -> Result<Shared, BuildError> {
+/// What keys may ask for.
+fn allowances(config: &Config) -> Allowances {
+    let keys = config.keys.iter();
+    Allowances::new(keys.map(|key| (key.id.clone(), limits(&key.limits))))
+}
+
+/// What the exchanges' snapshot is made from.
+fn parts(config: &Config, upstreams: Vec<Upstream>, ways: &[Way]) -> Result<Parts, BuildError> {
     let index = |name: &str| config.providers.iter().position(|p| p.name == name);
     let routes = config.routes.iter().map(|route| Route {
         model: route.model.clone(),
@@ -310,7 +306,77 @@ fn shared(
         .filter_map(|(i, p)| Some((p.prefix.clone()?, i)))
         .collect();
     let table = RouteTable::new(routes.collect(), prefixes)?;
-    let settings = |route: Option<&llmleaf_config::Route>| RouteSettings {
+    let per_route = config.routes.iter();
+    let specs = config.providers.iter().zip(&upstreams);
+    let specs = specs.map(|(p, upstream)| spec(config, p, ways.get(upstream.pool)));
+    Ok(Parts {
+        specs: specs.collect(),
+        upstreams,
+        routes: table,
+        route_settings: per_route.map(|r| settings(config, Some(r))).collect(),
+        prefix_settings: settings(config, None),
+        tuning: Tuning {
+            hold_headers: config.server.hold_headers,
+            keepalive: config.server.keepalive,
+        },
+    })
+}
+
+/// A provider as routing knows it.
+fn spec(config: &Config, provider: &llmleaf_config::Provider, way: Option<&Way>) -> ProviderSpec {
+    let targets = config.routes.iter().flat_map(|route| {
+        let exact = Some(route.model.as_str()).filter(|model| !model.contains('*'));
+        (route.targets.iter()).filter_map(move |target| {
+            let model = target.model.as_deref().or(exact)?;
+            (target.provider == provider.name).then(|| model.into())
+        })
+    });
+    let cached = match provider.settings.prompt_cache {
+        Some(llmleaf_config::PromptCache::OneHour) => Duration::from_secs(3600),
+        _ => PROMPT_CACHE,
+    };
+    // Another address, or another way there, is another service. A file may hold another certificate under the same name. Another first
+    // credential may mend what the service was held back for, so it is tried anew.
+    let address = (
+        provider.row.name,
+        provider.base_url(),
+        way.map(Way::fingerprint),
+        (provider.credentials.first()).map(|credential| hash(credential.expose().as_bytes())),
+    );
+    let address = format!("{address:?}");
+    ProviderSpec {
+        name: provider.name.as_str().into(),
+        aliases: vec![provider.row.name.into()],
+        identity: hash(address.as_bytes()),
+        credentials: (provider.credentials.iter())
+            .map(|credential| hash(credential.expose().as_bytes()))
+            .collect(),
+        spread: provider.spread_credentials,
+        limits: limits(&provider.limits),
+        model_limits: (provider.model_limits.iter())
+            .map(|(model, own)| (model.as_str().into(), limits(own)))
+            .collect(),
+        models: targets.collect(),
+        cooldown: config.server.fallback_cooldown,
+        cache_for: cached,
+    }
+}
+
+/// How long services keep a prompt's beginning, where nothing says otherwise: five minutes, the shortest that they promise.
+const PROMPT_CACHE: Duration = Duration::from_secs(300);
+
+fn limits(limits: &llmleaf_config::Limits) -> Limits {
+    Limits {
+        requests_per_min: limits.requests_per_min,
+        tokens_per_min: limits.tokens_per_min,
+        max_concurrent: limits.max_concurrent,
+    }
+}
+
+fn settings(config: &Config, route: Option<&llmleaf_config::Route>) -> RouteSettings {
+    let retries = config.retries(route);
+    let targets = || route.into_iter().flat_map(|route| route.targets.iter());
+    RouteSettings {
         loss_policy: match config.loss_policy(route) {
             llmleaf_config::LossPolicy::Report => LossPolicy::Report,
             llmleaf_config::LossPolicy::Error => LossPolicy::Error,
@@ -321,22 +387,26 @@ fn shared(
             .iter()
             .map(|p| clocks(config.timeouts(route, p)))
             .collect(),
-    };
-    let tuning = Tuning {
-        hold_headers: config.server.hold_headers,
-        keepalive: config.server.keepalive,
-        attempts: ATTEMPTS,
-        cooldown: config.server.fallback_cooldown,
-    };
-    let per_route = config.routes.iter().map(|r| settings(Some(r))).collect();
-    Ok(Shared::new(
-        upstreams,
-        table,
-        per_route,
-        settings(None),
-        ledger,
-        tuning,
-    ))
+        policy: Policy {
+            strategy: route.map(|route| route.strategy).unwrap_or_default(),
+            attempts: retries.attempts,
+            tries_per_target: retries.tries_per_target,
+            deadline: retries.deadline,
+            max_wait: config.server.rate_limit_max_wait,
+            hedge: false,
+        },
+        affinity: route.is_none_or(|route| route.affinity),
+        weights: targets().map(|target| target.weight).collect(),
+        prices: targets()
+            .map(|target| {
+                target.price.map(|price| Price {
+                    input: price.input,
+                    output: price.output,
+                    request: 0,
+                })
+            })
+            .collect(),
+    }
 }
 
 fn clocks(timeouts: Timeouts) -> Clocks {

@@ -102,6 +102,7 @@ fn worker(app: Arc<App>, pools: Vec<Pool>, ids: Rc<Ids>) -> Rc<Worker> {
         shared: Arc::clone(&app.shared),
         pools,
         closing: Arc::clone(&app.closing),
+        seeds: llmleaf_exchange::Seeds::default(),
     });
     Rc::new(Worker { app, node, ids })
 }

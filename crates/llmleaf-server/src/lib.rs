@@ -10,6 +10,7 @@
 
 mod admin;
 mod alarm;
+mod allowance;
 mod app;
 mod authenticate;
 mod desk;
@@ -27,6 +28,7 @@ pub mod registry;
 mod reload;
 mod reply;
 mod request_id;
+mod routing;
 mod run;
 mod service;
 mod signals;

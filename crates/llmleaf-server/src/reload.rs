@@ -107,8 +107,7 @@ impl Reloader {
             (self.source.show)(&config.warnings);
         }
         let before = self.published.app();
-        let (app, roster) =
-            App::rebuild(&config, &before, &self.config).map_err(|error| refused(&error))?;
+        let (app, roster) = App::rebuild(&config, &before).map_err(|error| refused(&error))?;
         let mut changes: Vec<String> = config
             .changes_since(&self.config)
             .iter()

@@ -95,6 +95,13 @@ pub fn failed(dialect: Dialect, failure: &Failure, request_id: &str) -> Reply {
         }
         _ => {}
     }
+    if let Some(wait) = failure.retry_after {
+        let millis = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
+        let seconds = HeaderValue::from(millis.div_ceil(1000));
+        headers.insert(http::header::RETRY_AFTER, seconds);
+        let name = HeaderName::from_static("retry-after-ms");
+        headers.insert(name, HeaderValue::from(millis));
+    }
     if !status.is_server_error() && status != StatusCode::TOO_MANY_REQUESTS {
         headers.insert(
             HeaderName::from_static("x-should-retry"),

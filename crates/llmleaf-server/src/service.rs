@@ -4,14 +4,15 @@ use crate::app::App;
 use crate::registry::{self, Addressing, AuthClass, Endpoint, Matched, Operation};
 use crate::reply::{self, Reply, ReplyBody};
 use crate::request_id::Ids;
-use crate::{admin, authenticate, discovery, gate, inbound, path};
+use crate::{admin, allowance, authenticate, discovery, gate, inbound, path, routing};
 use http::header::{ALLOW, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use llmleaf_auth::Principal;
 use llmleaf_dialects::{Dialect, Head};
-use llmleaf_exchange::{Exchange, Job, Node, panics};
+use llmleaf_exchange::{Allowance, Exchange, Job, Node, panics};
 use llmleaf_model::{Failure, FailureKind, Origin};
+use llmleaf_route::limits::Figures;
 use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::rc::Rc;
@@ -229,13 +230,17 @@ impl Call {
         let body = inbound::read(&parts.headers, body, app.max_body_bytes).await?;
         let head = asked.head(&body)?;
         let in_array = asked.in_array(parts.uri.query());
-        let grant = app
-            .authenticator
-            .authorise(&principal, &head.model)
-            .map_err(|error| reply::unauthorised(&error))?;
-        let Some(resolved) = app.shared.routes.resolve(grant.model()) else {
-            return Err(unrouted(app, &principal, &head.model));
+        let routing = routing::of(app, &principal, dialect, &head, &body)?;
+        // After all that may refuse it: what is refused costs a key nothing.
+        let (allowance, told) = match self.allowance(dialect, &principal, &head, &body) {
+            Ok(allowed) => allowed,
+            Err(reply) => return Ok(*reply),
         };
+        let settings = app.shared.settings(routing.resolved.route);
+        let follows = settings.affinity
+            && app
+                .shared
+                .follows(&routing.resolved, settings.policy.strategy);
         let headers = app.forwarded.iter().flat_map(|name| {
             parts
                 .headers
@@ -251,8 +256,12 @@ impl Call {
             body,
             id: self.worker.ids.fresh(self.created.saturating_mul(1000)),
             request_id: Arc::clone(&self.id),
-            key: Arc::clone(grant.principal().display()),
-            resolved,
+            key: Arc::clone(routing.grant.principal().display()),
+            resolved: routing.resolved,
+            more: routing.more,
+            preferences: routing.preferences,
+            session: follows.then(|| routing::session(&parts.headers)).flatten(),
+            allowance,
             headers: headers.collect(),
             created: self.created,
         };
@@ -270,7 +279,35 @@ impl Call {
         let mut reply = Response::new(body);
         *reply.status_mut() = head.status;
         *reply.headers_mut() = head.headers;
+        if let Some(figures) = told {
+            allowance::tell(reply.headers_mut(), dialect, &figures, unix_now());
+        }
         Ok(reply)
+    }
+
+    /// What the key's limits allow, and the figures to tell; or the reply that they do not.
+    fn allowance(
+        &self,
+        dialect: Dialect,
+        principal: &Principal,
+        head: &Head,
+        body: &[u8],
+    ) -> Result<(Option<Allowance>, Option<Figures>), Box<Reply>> {
+        let app = &self.worker.app;
+        let Some(limiter) = app.allowances.of(principal.key_id()) else {
+            return Ok((None, None));
+        };
+        let tokens = || llmleaf_exchange::chain::estimate(head, body);
+        let admitted = allowance::admit(limiter, tokens, app.shared.now());
+        let figures = limiter.figures(app.shared.now());
+        match admitted {
+            Ok(allowance) => Ok((Some(allowance), Some(figures))),
+            Err(failure) => {
+                let mut reply = reply::failed(dialect, &failure, &self.id);
+                allowance::tell(reply.headers_mut(), dialect, &figures, unix_now());
+                Err(Box::new(reply))
+            }
+        }
     }
 
     fn other_methods(&self, dialect: Dialect, methods: &[&'static Method]) -> Reply {
@@ -300,33 +337,4 @@ fn overloaded() -> Failure {
 fn unknown(path: &str) -> Failure {
     let message = format!("no such endpoint; {}", path::hint(path));
     Failure::new(Origin::Consumer, FailureKind::NotFound, message)
-}
-
-/// Most characters of a model's name that a message repeats.
-const ECHOED: usize = 128;
-
-fn unrouted(app: &App, principal: &Principal, model: &str) -> Failure {
-    let shown: String = model
-        .chars()
-        .filter(|c| !c.is_control())
-        .take(ECHOED)
-        .collect();
-    // Names that the key may not use are no hint for it.
-    let near: Vec<&str> = app
-        .shared
-        .routes
-        .nearest(model, 8)
-        .into_iter()
-        .filter(|name| principal.permits(name))
-        .take(3)
-        .collect();
-    let hint = match near.as_slice() {
-        [] => "GET /v1/models lists what is".to_owned(),
-        names => format!("did you mean \"{}\"?", names.join("\", \"")),
-    };
-    let message = format!("the model \"{shown}\" is not routed here; {hint}");
-    let mut failure = Failure::new(Origin::Consumer, FailureKind::NotFound, message);
-    failure.param = Some("model".into());
-    failure.code = Some("model_not_found".into());
-    failure
 }

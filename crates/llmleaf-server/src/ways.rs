@@ -21,6 +21,11 @@ impl Way {
         self.mark == other.mark
     }
 
+    /// The same for what may not keep a way.
+    pub fn fingerprint(&self) -> [u8; 32] {
+        self.mark
+    }
+
     /// A pool for connections that go this way.
     pub fn pool(&self) -> Pool {
         Pool::through(self.proxy.clone(), Limits::default(), self.tls.clone())

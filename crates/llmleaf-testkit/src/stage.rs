@@ -34,6 +34,10 @@ const PLACES: [&str; 3] = ["first", "second", "third"];
 /// What the samples ask.
 const PROMPT: &str = "Say two words.";
 
+/// Every failure is the answer at once, and no target is passed over for failures that it states no wait for.
+const SERVER: &str =
+    "workers = 1\nfallback_cooldown_secs = 0\ntries_per_target = 1\nrate_limit_max_wait_ms = 0\n";
+
 /// The id of the consumer's key.
 pub const KEY_ID: &str = "stage";
 
@@ -44,6 +48,7 @@ pub struct Setup {
     provider: [String; 2],
     third: bool,
     route: String,
+    key: String,
     endpoint: Option<String>,
     envs: Vec<(String, String)>,
     judged: bool,
@@ -85,10 +90,11 @@ impl Stage {
     pub fn with(exe: &str) -> Setup {
         Setup {
             exe: exe.into(),
-            server: "workers = 1\nfallback_cooldown_secs = 0\n".to_owned(),
+            server: SERVER.to_owned(),
             provider: [String::new(), String::new()],
             third: false,
             route: String::new(),
+            key: String::new(),
             endpoint: None,
             envs: Vec::new(),
             judged: false,
@@ -231,7 +237,7 @@ impl Setup {
         self
     }
 
-    /// Replaces a line of `[server]` that a stage has by itself: `workers`, `fallback_cooldown_secs`.
+    /// Replaces a line of `[server]` that a stage has by itself: `workers`, `fallback_cooldown_secs`, `tries_per_target`, `rate_limit_max_wait_ms`.
     #[must_use]
     pub fn instead(mut self, key: &str, value: &str) -> Self {
         let kept: Vec<&str> = self
@@ -278,6 +284,13 @@ impl Setup {
         self
     }
 
+    /// More lines of the consumer's key.
+    #[must_use]
+    pub fn key(mut self, lines: &str) -> Self {
+        self.key.push_str(lines);
+        self
+    }
+
     /// Another address for the first provider, without a path.
     #[must_use]
     pub fn first_at(mut self, url: &str) -> Self {
@@ -310,7 +323,10 @@ impl Setup {
             second.url(),
         ];
         endpoints.extend(third.as_ref().map(Replay::url));
-        let config = self.config(&endpoints) + &table;
+        let config = self.config(&endpoints)
+            + &table
+            + "
+" + &self.key;
         let mut setup = Llmleaf::with_config(&self.exe, &config);
         for (name, value) in &self.envs {
             setup = setup.env(name, value);

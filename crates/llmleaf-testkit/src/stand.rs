@@ -150,7 +150,7 @@ impl Stand {
         replay.on(move |_| next.lock().unwrap_or_else(PoisonError::into_inner).clone());
         let mut config = format!(
             "[server]\nlisten = \"127.0.0.1:0\"\nworkers = 1\n\n[[providers]]\nname = \"service\"\nkind = \"{}\"\n\
-             endpoint = \"{}{}\"\ncredential = \"{UPSTREAM_CREDENTIAL}\"\nprefix = \"{}\"\nsettings = {{ {} }}\n",
+             endpoint = \"{}{}\"\ncredential = \"{UPSTREAM_CREDENTIAL}\"\nprefix = \"{}\"\nsettings = {{ {} }}\nhealth = false\n",
             service.kind,
             replay.url(),
             service.base,
@@ -215,7 +215,10 @@ impl Stand {
         let lines = self.leaf.wait_lines(1, LOG_LAG, |line| {
             line.contains("llmleaf::usage") && line.contains(id)
         });
-        let lines = lines.unwrap_or_else(|| panic!("no usage record of {id}"));
+        let lines = lines.unwrap_or_else(|| {
+            let (status, text) = (exchange.response.status, exchange.response.text());
+            panic!("no usage record of {id}: {status} {text}")
+        });
         let records = lines
             .iter()
             .filter_map(|line| crate::json::parse(line).ok());

@@ -19,6 +19,8 @@ mod exhausted;
 mod health;
 #[path = "fallback/pooled.rs"]
 mod pooled;
+#[path = "fallback/routing.rs"]
+mod routing;
 
 use llmleaf_testkit::http::{End, Response};
 use llmleaf_testkit::replay::Script;

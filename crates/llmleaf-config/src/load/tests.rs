@@ -91,7 +91,7 @@ fn the_example_reads_as_written() {
     let (config, folder) = example("as-written");
     std::fs::remove_dir_all(&folder).expect("cleans up");
     let anthropic = config.provider("anthropic").expect("the provider");
-    let credential = anthropic.credential.as_ref().expect("a credential");
+    let credential = anthropic.credentials.first().expect("a credential");
     assert_eq!(credential.expose(), "sk-from-file");
     assert_eq!(anthropic.settings.prompt_cache, Some(PromptCache::OneHour));
     let openai = config.provider("openai").expect("the provider");

@@ -1,7 +1,8 @@
 //! Same dialect in and out: the few named edits.
 //!
 //! A request keeps its bytes but for: the model's name, the name of the output cap, the `developer` role where only
-//! `system` is known, fields that the service refuses or knows under another name, the stream flag where the target's
+//! `system` is known, fields that the service refuses or knows under another name, the routing language where the service
+//! does not speak it, the stream flag where the target's
 //! differs, and the usage flag, which is removed again from the frames on the way back ([`relay`]).
 
 use super::Quirks;
@@ -36,7 +37,8 @@ pub fn edit_request(
         edited: Vec::new(),
     };
     edits.drop_unsupported(quirks);
-    if head.model != target.model {
+    let listed = head.routes() && edits.routing(target.model, quirks);
+    if head.model != target.model && !listed {
         edits.set("model", quote(target.model));
     }
     edits.rename_cap(quirks);
@@ -171,6 +173,31 @@ impl<'a> Edits<'a> {
         }
     }
 
+    /// Cuts the routing language where the service does not speak it; what it asked for was done before this. True where the
+    /// model stood in a list only, and now stands by itself.
+    fn routing(&mut self, model: &str, quirks: &Quirks) -> bool {
+        let listed = self.field("model").is_none();
+        if quirks.request.extended {
+            if listed {
+                self.insert("model", &quote(model));
+            }
+            return listed;
+        }
+        for name in crate::preferences::FIELDS {
+            match self.field(name) {
+                Some(field) if listed && name == "models" => {
+                    let single = ["\"model\":", &quote(model)].concat();
+                    self.splices.replace(field.entry.clone(), single);
+                }
+                Some(field) if field.is_wish(self.text) => {
+                    self.remove(name);
+                }
+                _ => {}
+            }
+        }
+        listed
+    }
+
     fn rename_known(&mut self, quirks: &Quirks) {
         for (from, to) in quirks.request.renamed.iter() {
             if self.field(to).is_none() {
@@ -241,38 +268,13 @@ impl<'a> Edits<'a> {
         (body, self.losses)
     }
 
-    /// The ranges to cut so that all removed fields are gone and every comma between the others is right.
+    /// The ranges to cut so that all removed fields are gone.
     fn removals(&self) -> Vec<std::ops::Range<usize>> {
-        let fields = self.head.fields();
-        let gone: Vec<bool> = fields
-            .iter()
-            .map(|field| {
-                self.removed
-                    .iter()
-                    .any(|name| self.field(name).is_some_and(|f| f.entry == field.entry))
-            })
-            .collect();
-        let mut cuts = Vec::new();
-        let mut kept_end = None;
-        let mut run = None;
-        for (field, gone) in fields.iter().zip(gone) {
-            if gone {
-                run.get_or_insert(field.entry.start);
-                continue;
-            }
-            // A run with a kept field behind it goes up to that field.
-            if let Some(start) = run.take() {
-                cuts.push(start..field.entry.start);
-            }
-            kept_end = Some(field.entry.end);
-        }
-        // A run at the end takes the comma before it.
-        if let Some(start) = run
-            && let Some(last) = fields.last()
-        {
-            cuts.push(kept_end.unwrap_or(start)..last.entry.end);
-        }
-        cuts
+        self.head.cuts(|field| {
+            self.removed
+                .iter()
+                .any(|name| self.field(name).is_some_and(|f| f.entry == field.entry))
+        })
     }
 }
 

@@ -223,7 +223,7 @@ fn write_error(out: &mut Vec<u8>, failure: &Failure) {
         failure.origin != Origin::Upstream
             && !code.is_empty()
             && failure.kind != FailureKind::ContextLength
-            && failure.kind != FailureKind::Credential
+            && (failure.kind != FailureKind::Credential || failure.origin == Origin::Gateway)
     });
     let mut object = ObjectWriter::begin(out);
     object.string("message", shown(failure));
@@ -243,7 +243,7 @@ fn write_error(out: &mut Vec<u8>, failure: &Failure) {
 
 /// The words for the consumer. A refused credential is this gateway's affair: nothing of the provider's is told.
 fn shown(failure: &Failure) -> &str {
-    if failure.kind == FailureKind::Credential {
+    if failure.kind == FailureKind::Credential && failure.origin != Origin::Gateway {
         "the provider refused this gateway's credential"
     } else {
         &failure.message

@@ -19,6 +19,8 @@ pub struct Quirks {
     pub sampling: SamplingSupport,
     /// How an effort of another dialect is asked for.
     pub effort: EffortForm,
+    /// It takes the fields of the routing language (see [`crate::preferences`]).
+    pub extended: bool,
 }
 
 /// Where instructions go that do not stand at the head of the conversation.
@@ -62,6 +64,7 @@ impl Quirks {
         later_instructions: LaterInstructions::Hoisted,
         sampling: SamplingSupport::Offered,
         effort: EffortForm::Budget,
+        extended: false,
     };
 
     /// Whose artefacts the service sends.

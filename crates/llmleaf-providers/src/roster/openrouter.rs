@@ -28,7 +28,10 @@ pub static PROVIDER: Provider = Provider {
                 Path::Fixed("/chat/completions"),
             ),
             Chat::Wire(
-                ChatWire::Messages(messages::Quirks::REFERENCE),
+                ChatWire::Messages(messages::Quirks {
+                    extended: true,
+                    ..messages::Quirks::REFERENCE
+                }),
                 Path::Fixed("/messages"),
             ),
             Chat::Wire(ChatWire::Responses(RESPONSES), Path::Fixed("/responses")),

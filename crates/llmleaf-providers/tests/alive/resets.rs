@@ -82,6 +82,7 @@ fn messages_resets(quirks: &messages::Quirks) -> Vec<(String, ChatWire)> {
         later_instructions,
         sampling,
         effort,
+        extended,
     );
     out
 }

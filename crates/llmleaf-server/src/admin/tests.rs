@@ -3,6 +3,8 @@ use crate::reply::ReplyBody;
 use http::HeaderName;
 use llmleaf_config::Config;
 use llmleaf_model::{Failure, FailureKind};
+use llmleaf_route::walk::Step;
+use llmleaf_route::{Ask, Candidate, Policy, Walk};
 use std::time::Duration;
 
 /// A node with exact, wildcard and prefix routes. Each of its secrets contains `CANARY`.
@@ -141,13 +143,16 @@ fn a_provider_is_down_when_nothing_of_it_is_left() {
         let all = shown["providers"].as_array().unwrap();
         all.iter().find(|p| p["provider"] == name).unwrap().clone()
     };
+    let third = provider(&app, "third");
+    assert_eq!(third["down"], false);
+    let target = &third["targets"][0];
     assert_eq!(
-        provider(&app, "third"),
-        json!({
-            "provider": "third",
-            "down": false,
-            "targets": [{"model": "b-1", "failures": 0, "cooling_ms": 0}],
-        })
+        (&target["model"], &target["state"]),
+        (&json!("b-1"), &json!("closed"))
+    );
+    assert_eq!(
+        (&target["failures"], &target["pending"]),
+        (&json!(0), &json!(0))
     );
     let mut limited = Failure::upstream(FailureKind::RateLimit, "429");
     limited.retry_after = Some(Duration::from_secs(40));
@@ -156,26 +161,39 @@ fn a_provider_is_down_when_nothing_of_it_is_left() {
             provider,
             model: model.into(),
         };
-        let health = app.shared.health(&candidate).unwrap();
-        health.failure(&limited, app.shared.now(), Duration::ZERO);
+        let now = app.shared.now();
+        let member = app.shared.fleet.member(&candidate, 1, now).unwrap();
+        let ask = Ask::default();
+        let policy = Policy::default();
+        let mut walk = Walk::new(&app.shared.fleet, policy, vec![member], &ask, now).unwrap();
+        let Step::Try(attempt) = walk.step(now) else {
+            panic!("nobody to try");
+        };
+        walk.failed(attempt, &limited, now);
     };
     strike(2, "b-1");
     let third = provider(&app, "third");
     assert_eq!(third["down"], true);
-    assert_eq!(third["targets"][0]["failures"], 1);
+    let lane = &third["targets"][0]["credentials"][0];
+    assert_eq!(
+        (&lane["index"], &lane["cause"]),
+        (&json!(0), &json!("rate_limit"))
+    );
     let cooling = third["targets"][0]["cooling_ms"].as_u64().unwrap();
     assert!((1..=40_000).contains(&cooling), "{cooling}");
     // Reached by name and through a wildcard: one of the two cools, then both.
     strike(1, "claude-a");
-    let second = provider(&app, "second");
-    assert_eq!(
-        (&second["down"], second["targets"].as_array().unwrap().len()),
-        (&json!(false), 2)
-    );
+    assert_eq!(provider(&app, "second")["down"], true);
+    let other = Candidate {
+        provider: 1,
+        model: "claude-sonnet-5".into(),
+    };
+    app.shared.fleet.member(&other, 1, app.shared.now());
+    assert_eq!(provider(&app, "second")["down"], false);
     strike(1, "claude-sonnet-5");
     let second = provider(&app, "second");
     assert_eq!(second["down"], true, "{second}");
-    assert_eq!(second["targets"][0]["model"], Value::Null);
+    assert_eq!(second["targets"][1]["model"], "claude-sonnet-5");
 }
 
 #[test]

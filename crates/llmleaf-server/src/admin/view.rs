@@ -2,7 +2,10 @@
 
 use crate::app::App;
 use llmleaf_exchange::{LossPolicy, UsageRecord};
-use llmleaf_route::Clocks;
+use llmleaf_route::fleet::TargetView;
+use llmleaf_route::health::BreakerState;
+use llmleaf_route::limits::{Figure, Figures};
+use llmleaf_route::{Clocks, Millis};
 use serde_json::{Value, json};
 use std::time::Duration;
 
@@ -31,6 +34,48 @@ pub fn config(app: &App) -> Value {
     json!({"generation": app.generation, "loaded": app.loaded, "last_reload": reload})
 }
 
+/// A target's health, pace and limits.
+pub fn target(target: &TargetView, cooling_ms: u64, now: Millis) -> Value {
+    let state = match target.state {
+        BreakerState::Closed => "closed",
+        BreakerState::Open(_) => "open",
+        BreakerState::HalfOpen => "half_open",
+    };
+    let lanes = target.lanes.iter().enumerate().map(|(index, lane)| {
+        json!({
+            "index": index,
+            "cooling_ms": lane.map_or(0, |(until, _)| until.since(now)),
+            "cause": lane.map(|(_, cause)| cause.as_str()),
+        })
+    });
+    json!({
+        "model": &*target.model,
+        "state": state,
+        "failures": target.score,
+        "cooling_ms": cooling_ms,
+        "credentials": lanes.collect::<Vec<_>>(),
+        "pending": target.pending,
+        "latency_ms": target.latency_ms,
+        "tokens_per_s": target.tokens_per_s,
+        "limits": figures(&target.limits),
+    })
+}
+
+/// What is left of limits; what is not limited is not shown.
+pub fn figures(figures: &Figures) -> Value {
+    let rate = |figure: Option<Figure>| {
+        figure.map(
+            |f| json!({"limit": f.limit, "remaining": f.remaining, "reset_ms": millis(f.reset)}),
+        )
+    };
+    let concurrent = figures.concurrent;
+    json!({
+        "requests_per_min": rate(figures.requests),
+        "tokens_per_min": rate(figures.tokens),
+        "max_concurrent": concurrent.map(|(running, most)| json!({"limit": most, "running": running})),
+    })
+}
+
 fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
@@ -55,6 +100,7 @@ pub fn record(record: &UsageRecord) -> Value {
         "model": &*record.model,
         "provider": &*record.provider,
         "upstream_model": &*record.upstream_model,
+        "credential": record.credential,
         "stream": record.stream,
         "outcome": record.outcome.as_str(),
         "failure": record.failure,

@@ -204,13 +204,34 @@ fn admin_routes() -> Value {
 }
 
 fn admin_health() -> Value {
+    let credential = object(
+        &["index"],
+        json!({"index": count(), "refused_ms": count(), "cooling_ms": count(), "cause": maybe_text()}),
+    );
+    let limits = json!({"type": "object", "description": "What is left of each limit; null where there is none."});
     let target = object(
-        &["model", "failures", "cooling_ms"],
-        json!({"model": maybe_text(), "failures": count(), "cooling_ms": count()}),
+        &["model", "state", "failures", "cooling_ms"],
+        json!({
+            "model": text(),
+            "state": {"type": "string", "enum": ["closed", "open", "half_open"]},
+            "failures": count(),
+            "cooling_ms": count(),
+            "credentials": list(&credential),
+            "pending": count(),
+            "latency_ms": {"type": ["number", "null"]},
+            "tokens_per_s": {"type": ["number", "null"]},
+            "limits": &limits,
+        }),
     );
     let provider = object(
         &["provider", "down", "targets"],
-        json!({"provider": text(), "down": flag(), "targets": list(&target)}),
+        json!({
+            "provider": text(),
+            "down": flag(),
+            "credentials": list(&credential),
+            "limits": &limits,
+            "targets": list(&target),
+        }),
     );
     object(
         &["providers", "recent"],

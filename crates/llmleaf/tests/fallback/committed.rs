@@ -231,10 +231,10 @@ fn an_error_follows_a_long_answer() {
 
 #[test]
 fn b12_what_a_provider_says_of_its_operator_stays_out_of_the_stream() {
-    let stage = stage().start();
     for pair in Wire::PAIRS {
         let stream = pair.1.stream("first answer");
         for kind in ["api_error", "rate_limit_error", "overloaded_error"] {
+            let stage = stage().start();
             let told = "failure at host internal-7.corp in organization org-abc123";
             let error = pair.1.error_event(kind, told);
             stage

@@ -212,3 +212,34 @@ fn an_error_without_stream_options_object_names_it() {
     let failure = edit_request(&head, &body, target, &Quirks::REFERENCE).unwrap_err();
     assert_eq!(failure.param.as_deref(), Some("stream_options"));
 }
+
+#[test]
+fn the_routing_language_goes_to_services_that_speak_it_only() {
+    let router = Quirks {
+        request: RequestQuirks {
+            extended: true,
+            ..RequestQuirks::REFERENCE
+        },
+        ..Quirks::REFERENCE
+    };
+    for (body, plain, routed) in [
+        (
+            r#"{"model":"a","provider":{"order":["x"]},"t":0.70,"route":"fallback"}"#,
+            r#"{"model":"b","t":0.70}"#,
+            r#"{"model":"b","provider":{"order":["x"]},"t":0.70,"route":"fallback"}"#,
+        ),
+        (
+            r#"{"models":["a","c"]}"#,
+            r#"{"model":"b"}"#,
+            r#"{"model":"b","models":["a","c"]}"#,
+        ),
+        (
+            r#"{"t":1, "provider":null, "models":["b"]}"#,
+            r#"{"t":1, "provider":null, "model":"b"}"#,
+            r#"{"model":"b","t":1, "provider":null, "models":["b"]}"#,
+        ),
+    ] {
+        assert_eq!(edited(body, "b", false, &Quirks::REFERENCE), plain);
+        assert_eq!(edited(body, "b", false, &router), routed);
+    }
+}

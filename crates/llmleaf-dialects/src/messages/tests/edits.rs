@@ -43,6 +43,36 @@ fn only_the_named_fields_change() {
 }
 
 #[test]
+fn the_routing_language_goes_to_services_that_speak_it_only() {
+    let router = Quirks {
+        extended: true,
+        ..Quirks::REFERENCE
+    };
+    for (body, plain, routed) in [
+        (
+            r#"{"model":"a","provider":{"order":["x"]},"t":0.70,"route":"fallback"}"#,
+            r#"{"model":"b","t":0.70}"#,
+            r#"{"model":"b","provider":{"order":["x"]},"t":0.70,"route":"fallback"}"#,
+        ),
+        (
+            r#"{"t":1, "provider":null, "models":["b"]}"#,
+            r#"{"t":1, "provider":null, "model":"b"}"#,
+            r#"{"model":"b","t":1, "provider":null, "models":["b"]}"#,
+        ),
+    ] {
+        let bytes = Bytes::copy_from_slice(body.as_bytes());
+        let head = Head::read(&bytes).unwrap();
+        let target = Target {
+            model: "b",
+            stream: false,
+        };
+        let sent = |quirks| edit_request(&head, &bytes, target, quirks).unwrap().body;
+        assert_eq!(sent(&Quirks::REFERENCE), plain);
+        assert_eq!(sent(&router), routed);
+    }
+}
+
+#[test]
 fn foreign_sealed_reasoning_does_not_reach_a_provider() {
     let seal = "llmleaf.v1.openai-responses-v1.encrypted.Z0FBQQ";
     let ours = "llmleaf.v1.anthropic-claude-v1.signature.QQ";

@@ -1,0 +1,198 @@
+//! An attempt's account: its usage record, and what it holds of its target and its key. Both are settled when it ends, also when the
+//! consumer goes away and all of it is dropped.
+
+use crate::drive::Run;
+use crate::job::Allowance;
+use crate::ledger::{Grade, Outcome, UsageRecord};
+use crate::node::Shared;
+use crate::pump::Meter;
+use crate::upstream::Upstream;
+use crate::{count, failure, health, settlement};
+use bytes::Bytes;
+use llmleaf_dialects::Dialect;
+use llmleaf_model::{Failure, FailureKind, Loss};
+use llmleaf_route::{Attempt as Held, Candidate, Changes, Millis, Spent, Walk};
+use std::borrow::Cow;
+use std::sync::Arc;
+
+/// Most losses that a record names.
+const LOSSES: usize = 32;
+
+/// The attempt's record; written when the attempt ends, also when the consumer goes away and all of this is dropped.
+pub(crate) struct Attempt {
+    shared: Arc<Shared>,
+    record: Option<UsageRecord>,
+    began: Millis,
+    /// The consumer's request, for an estimate of its tokens where nobody counts them.
+    body: Bytes,
+    dialect: Dialect,
+    /// What was seen of the answer; kept here so that a dropped attempt still counts.
+    pub meter: Meter,
+    /// A request went out.
+    sent: bool,
+    /// What it holds of the target's limits and health; whoever ends it gives it back.
+    held: Option<Held>,
+    /// Index of the provider.
+    provider: usize,
+    /// What its exchange holds of its key's limits.
+    allowance: Option<Allowance>,
+}
+
+impl Attempt {
+    pub(super) fn begin(run: &Run, candidate: &Candidate, upstream: &Upstream, held: Held) -> Self {
+        let shared = Arc::clone(&run.node.shared);
+        let record = UsageRecord {
+            id: format!("{}-{}", run.job.id, run.attempts),
+            request_id: Arc::clone(&run.job.request_id),
+            attempt: run.attempts,
+            key: Arc::clone(&run.job.key),
+            dialect: run.job.dialect.name().as_str(),
+            model: run.job.head.model.as_str().into(),
+            provider: Arc::clone(&upstream.name),
+            upstream_model: Arc::clone(&candidate.model),
+            credential: held.credential,
+            stream: run.job.head.stream,
+            outcome: Outcome::Cancelled,
+            failure: None,
+            status: None,
+            grade: Grade::None,
+            usage: llmleaf_model::Usage::default(),
+            possibly_billed: false,
+            losses: Vec::new(),
+            first_content_ms: None,
+            total_ms: 0,
+        };
+        let began = shared.now();
+        Self {
+            shared,
+            record: Some(record),
+            began,
+            body: run.job.body.clone(),
+            dialect: run.job.dialect,
+            meter: Meter::default(),
+            sent: false,
+            held: Some(held),
+            provider: candidate.provider,
+            allowance: run.job.allowance.clone(),
+        }
+    }
+
+    /// Index of the credential to use.
+    pub(super) fn credential(&self) -> usize {
+        self.held.as_ref().map_or(0, |held| held.credential)
+    }
+
+    /// The request goes out.
+    pub(super) fn sending(&mut self) {
+        self.sent = true;
+        if let Some(held) = &mut self.held {
+            held.sent();
+        }
+    }
+
+    /// The first content of a stream came: from here on there is no way back.
+    pub fn commit(&mut self, walk: &mut Walk, now: Millis) {
+        if let Some(held) = &mut self.held
+            && !walk.is_committed()
+        {
+            let changes = walk.commit(held, now);
+            self.log(changes);
+        }
+    }
+
+    /// What it holds, for the walk to take back. Only a failed attempt has it still.
+    pub(super) fn take(&mut self) -> Option<Held> {
+        self.held.take()
+    }
+
+    /// Tells the operator of a change of health.
+    fn log(&self, changes: Changes) {
+        if let Some(held) = &self.held {
+            health::log(held, changes);
+        }
+    }
+
+    /// The upstream's status came.
+    pub fn status(&mut self, status: u16) {
+        if let Some(record) = &mut self.record {
+            record.status = Some(status);
+        }
+    }
+
+    /// The first content came.
+    pub fn first_content(&mut self, now: Millis) {
+        if let Some(record) = &mut self.record {
+            record
+                .first_content_ms
+                .get_or_insert(now.0.saturating_sub(self.began.0));
+        }
+    }
+
+    /// The attempt ended, and how.
+    pub fn end(&mut self, outcome: Outcome, failure: Option<&Failure>, losses: &[Loss]) {
+        let Some(mut record) = self.record.take() else {
+            return;
+        };
+        record.outcome = outcome;
+        record.failure = failure.map(failure::slug);
+        record.losses = losses
+            .iter()
+            .take(LOSSES)
+            .map(ToString::to_string)
+            .collect();
+        let spent = self.write(record, failure.is_some_and(|f| f.possibly_billed));
+        // A failed attempt is the walk's to judge.
+        if outcome == Outcome::Failed {
+            return;
+        }
+        let Some(held) = self.held.take() else {
+            return;
+        };
+        let (provider, target) = (Arc::clone(held.provider()), Arc::clone(held.target()));
+        let now = self.shared.now();
+        let changes = match failure {
+            Some(failure) => held.fail(&self.blamed(failure), now),
+            None => held.complete(spent, now),
+        };
+        health::log_of(provider.name(), target.model(), changes);
+    }
+
+    /// A failure as it is held against the provider.
+    fn blamed<'f>(&self, failure: &'f Failure) -> Cow<'f, Failure> {
+        match self.shared.upstreams.get(self.provider) {
+            Some(upstream) => upstream.blamed(failure),
+            None => Cow::Borrowed(failure),
+        }
+    }
+
+    fn write(&self, mut record: UsageRecord, possibly_billed: bool) -> Spent {
+        let input = || count::of_body(self.dialect, &self.body);
+        (record.usage, record.grade) = settlement::settle(&self.meter, record.outcome, input);
+        record.possibly_billed = possibly_billed || (self.sent && record.outcome.is_open());
+        record.total_ms = self.shared.now().0.saturating_sub(self.began.0);
+        let spent = Spent {
+            tokens: Some(record.usage.total()),
+            output: record.usage.output_total(),
+        };
+        if let Some(allowance) = &self.allowance {
+            allowance.spend(record.usage.total(), self.shared.now());
+        }
+        self.shared.ledger.record(record);
+        spent
+    }
+}
+
+impl Drop for Attempt {
+    fn drop(&mut self) {
+        if let Some(mut record) = self.record.take() {
+            if std::thread::panicking() {
+                record.outcome = Outcome::ProxyError;
+                record.failure = Some(FailureKind::Internal.as_str());
+            }
+            let spent = self.write(record, false);
+            if let (true, Some(held), Some(tokens)) = (self.sent, &mut self.held, spent.tokens) {
+                held.settle(tokens, self.shared.now());
+            }
+        }
+    }
+}

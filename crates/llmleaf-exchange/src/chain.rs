@@ -1,0 +1,288 @@
+//! Whom an exchange may try: the targets of its route, and of the further models that the request names, as members of the fleet.
+
+use crate::drive::Run;
+use crate::node::{RouteSettings, Shared};
+use llmleaf_dialects::Target;
+use llmleaf_model::{Failure, FailureKind, MaxPrice, Origin, Preferences, Sort};
+use llmleaf_route::choice::{self, Facts};
+use llmleaf_route::random::{hash, pair};
+use llmleaf_route::{Ask, Candidate, Member, Millis, Resolved, Strategy, Walk};
+use std::sync::Arc;
+
+/// One stop of a chain: a target, and the route that leads to it.
+#[derive(Clone, Debug)]
+pub(crate) struct Stop {
+    pub candidate: Candidate,
+    pub route: Option<usize>,
+}
+
+/// Tokens of an answer that names no limit, as far as local limits are concerned.
+const ANSWER_TOKENS: u64 = 1024;
+/// Most output tokens that are reserved: some clients ask for all that a model can give, and use a little of it.
+const RESERVED_TOKENS: u64 = 16 * 1024;
+/// Bytes of a field that count for the hash of a prompt's beginning.
+const PREFIX_BYTES: usize = 4 * 1024;
+
+/// Begins the walk of an exchange.
+pub(crate) fn begin(run: &mut Run) -> Result<Walk, Failure> {
+    let shared = Arc::clone(&run.node.shared);
+    let now = shared.now();
+    let nowhere = Resolved {
+        chain: Vec::new(),
+        route: None,
+    };
+    let first = std::mem::replace(&mut run.job.resolved, nowhere);
+    let settings = shared.settings(first.route);
+    let policy = settings.policy;
+    let wishes = run.job.preferences.take();
+    let asks_price = wishes.is_some() || policy.strategy == Strategy::Price;
+    let mut members = Vec::with_capacity(first.chain.len());
+    let more = std::mem::take(&mut run.job.more);
+    let follows = settings.affinity && shared.follows(&first, policy.strategy);
+    for (group, resolved) in std::iter::once(first).chain(more).enumerate() {
+        let group = u16::try_from(group).unwrap_or(u16::MAX);
+        add(run, &mut members, resolved, group, asks_price, now);
+    }
+    let preferences = match &wishes {
+        Some(wishes) => Some(heed(run, wishes, &mut members)?),
+        None => None,
+    };
+    let ask = Ask {
+        tokens: if shared.counts_tokens { tokens(run) } else { 0 },
+        key: follows.then(|| key(run)),
+        preferences: preferences.as_ref(),
+        seed: run.node.seed(),
+    };
+    run.unheeded = wishes.map(|wishes| wishes.unheeded).unwrap_or_default();
+    Walk::new(&shared.fleet, policy, members, &ask, now).map_err(|unmet| {
+        let message = format!("no target of this model meets `{}`", unmet.field());
+        let mut failure = Failure::new(Origin::Consumer, FailureKind::NotFound, message);
+        failure.param = Some(unmet.field().to_owned());
+        failure.code = Some("no_target".to_owned());
+        failure
+    })
+}
+
+/// Adds the targets of one model.
+fn add(
+    run: &mut Run,
+    members: &mut Vec<Member>,
+    resolved: Resolved,
+    group: u16,
+    with_facts: bool,
+    now: Millis,
+) {
+    let shared = &run.node.shared;
+    let settings = shared.settings(resolved.route);
+    for (place, candidate) in resolved.chain.into_iter().enumerate() {
+        let weight = settings.weights.get(place).copied().unwrap_or(1);
+        let Some(mut member) = shared.fleet.member(&candidate, weight, now) else {
+            continue;
+        };
+        member.group = group;
+        if with_facts {
+            member.facts = facts(shared, settings, &candidate, place);
+        }
+        members.push(member);
+        run.chain.push(Stop {
+            candidate,
+            route: resolved.route,
+        });
+    }
+}
+
+fn facts(shared: &Shared, settings: &RouteSettings, candidate: &Candidate, place: usize) -> Facts {
+    let upstream = shared.upstreams.get(candidate.provider);
+    Facts {
+        price: settings.prices.get(place).copied().flatten(),
+        expresses_all: None,
+        collects_data: upstream.and_then(|u| u.collects_data),
+        zero_retention: upstream.and_then(|u| u.zero_retention),
+        quantization: None,
+    }
+}
+
+/// The wishes as routing takes them. A service that speaks their language itself gets them as they are, and heeds them among its own
+/// providers: here it counts as one that meets them, and names that nobody here has are left to it.
+fn heed(
+    run: &mut Run,
+    wishes: &Preferences,
+    members: &mut Vec<Member>,
+) -> Result<choice::Preferences, Failure> {
+    let speakers: Vec<bool> = run.chain.iter().map(|stop| speaks(run, stop)).collect();
+    let named = |list: &[String]| {
+        let names = members.iter().flat_map(|m| m.provider.names());
+        let mut pairs = names.flat_map(|name| list.iter().map(move |slug| (name, slug)));
+        pairs.any(|(name, slug)| name.eq_ignore_ascii_case(slug))
+    };
+    let foreign = |list: &[String]| !list.is_empty() && !named(list) && speakers.contains(&true);
+    let mut preferences = convert(wishes);
+    let (only, order) = (foreign(&wishes.only), foreign(&wishes.order));
+    if only || (order && wishes.no_fallbacks) {
+        let mut kept = speakers.iter().copied();
+        members.retain(|_| kept.next().unwrap_or_default());
+        let mut kept = speakers.iter().copied();
+        run.chain.retain(|_| kept.next().unwrap_or_default());
+    }
+    if only {
+        preferences.only.clear();
+    }
+    if order {
+        preferences.order.clear();
+    }
+    for index in 0..members.len() {
+        let Some(stop) = run.chain.get(index).cloned() else {
+            break;
+        };
+        let speaks = speaks(run, &stop);
+        let expresses = if wishes.demands.all_parameters && !speaks {
+            Some(expresses(run, &stop)?)
+        } else {
+            None
+        };
+        let Some(facts) = members.get_mut(index).map(|member| &mut member.facts) else {
+            break;
+        };
+        facts.expresses_all = expresses;
+        if speaks {
+            facts.expresses_all = Some(true);
+            facts.collects_data = Some(false);
+            facts.zero_retention = Some(true);
+            facts.quantization = wishes.quantizations.first().map(|q| q.as_str().into());
+            if wishes.max_price != MaxPrice::default() {
+                facts.price.get_or_insert_default();
+            }
+        }
+    }
+    Ok(preferences)
+}
+
+/// Whether the target's service gets the wishes as they are.
+fn speaks(run: &Run, stop: &Stop) -> bool {
+    let upstream = run.node.shared.upstreams.get(stop.candidate.provider);
+    let wire = upstream.and_then(|u| u.wire(run.job.dialect));
+    wire.is_some_and(|(wire, _)| wire.dialect() == run.job.dialect && wire.routes())
+}
+
+/// Whether a target takes every field of the request.
+fn expresses(run: &mut Run, stop: &Stop) -> Result<bool, Failure> {
+    let shared = Arc::clone(&run.node.shared);
+    let upstream = shared.upstreams.get(stop.candidate.provider);
+    let Some((wire, _)) = upstream.and_then(|u| u.wire(run.job.dialect)) else {
+        return Ok(true);
+    };
+    let target = Target {
+        model: &stop.candidate.model,
+        stream: run.job.head.stream,
+    };
+    let rendered = if wire.dialect() == run.job.dialect {
+        wire.edit_request(&run.job.head, &run.job.body, target)
+    } else {
+        wire.render_request(&*run.canonical()?, target)
+    };
+    let routing = |field: &str| llmleaf_dialects::preferences::is_field(field);
+    Ok(rendered.is_ok_and(|r| r.losses.iter().all(|loss| routing(&loss.field))))
+}
+
+fn convert(wishes: &Preferences) -> choice::Preferences {
+    choice::Preferences {
+        order: wishes.order.clone(),
+        only: wishes.only.clone(),
+        ignore: wishes.ignore.clone(),
+        allow_fallbacks: !wishes.no_fallbacks,
+        sort: wishes.sort.map(|sort| match sort {
+            Sort::Price => choice::Sort::Price,
+            Sort::Throughput => choice::Sort::Throughput,
+            Sort::Latency => choice::Sort::Latency,
+        }),
+        across_models: wishes.across_models,
+        max_price: choice::MaxPrice {
+            input: wishes.max_price.input,
+            output: wishes.max_price.output,
+            request: wishes.max_price.request,
+        },
+        demands: choice::Demands {
+            all_parameters: wishes.demands.all_parameters,
+            no_collection: wishes.demands.no_collection,
+            zero_retention: wishes.demands.zero_retention,
+        },
+        quantizations: wishes.quantizations.clone(),
+    }
+}
+
+fn tokens(run: &Run) -> u64 {
+    estimate(&run.job.head, &run.job.body)
+}
+
+/// Tokens that a request is thought to use, for limits: its length as input, and what it lets the answer have.
+pub fn estimate(head: &llmleaf_dialects::Head, body: &[u8]) -> u64 {
+    let text = llmleaf_dialects::head::checked(body).unwrap_or_default();
+    let caps = ["max_completion_tokens", "max_tokens", "max_output_tokens"];
+    let cap = caps
+        .iter()
+        .find_map(|name| head.value(text, name)?.parse::<u64>().ok());
+    (body.len() as u64 / 4) + cap.unwrap_or(ANSWER_TOKENS).min(RESERVED_TOKENS)
+}
+
+/// A hash of the session that the client names, else of the prompt's beginning: its instructions, tools and first message. With
+/// whose it is, so that nobody learns of another's prompts by where theirs go.
+fn key(run: &Run) -> u64 {
+    let (job, text) = (&run.job, llmleaf_dialects::head::checked(&run.job.body));
+    let text = text.unwrap_or_default();
+    let own = pair(hash(job.key.as_bytes()), hash(job.head.model.as_bytes()));
+    let field = |name: &str| job.head.value(text, name).filter(|v| *v != "null");
+    let named = ["prompt_cache_key", "session_id"]
+        .into_iter()
+        .find_map(field);
+    if let Some(session) = job.session.or(named.map(|text| hash(text.as_bytes()))) {
+        return pair(own, session);
+    }
+    let stable = ["system", "instructions", "tools", "systemInstruction"];
+    let begun = stable.into_iter().filter_map(field);
+    let begun = begun.fold(own, |sum, text| pair(sum, hash(beginning(text))));
+    let turns = ["messages", "input", "contents"]
+        .into_iter()
+        .find_map(field);
+    pair(begun, hash(beginning(turns.map_or("", first_item))))
+}
+
+fn beginning(text: &str) -> &[u8] {
+    let bytes = text.as_bytes();
+    bytes.get(..PREFIX_BYTES).unwrap_or(bytes)
+}
+
+/// The text of a list up to the end of its first item, by brackets; what is no list is taken whole.
+fn first_item(list: &str) -> &str {
+    let (mut depth, mut quoted, mut escaped) = (0u32, false, false);
+    for (at, byte) in list.bytes().enumerate() {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if quoted => escaped = true,
+            b'"' => quoted = !quoted,
+            _ if quoted => {}
+            b'{' | b'[' => depth += 1,
+            b'}' | b']' => {
+                depth = depth.saturating_sub(1);
+                if depth == 1 {
+                    return list.get(..at).unwrap_or(list);
+                }
+            }
+            _ => {}
+        }
+    }
+    list
+}
+
+#[cfg(test)]
+mod tests {
+    use super::first_item;
+
+    #[test]
+    fn a_conversation_keeps_its_first_item_as_it_grows() {
+        let first = r#"[{"role":"user","content":[{"text":"a ]} \" b"}]"#;
+        for rest in ["}]", r#"},{"role":"assistant"}]"#] {
+            assert_eq!(first_item(&[first, rest].concat()), first);
+        }
+        assert_eq!(first_item("\"text\""), "\"text\"");
+    }
+}

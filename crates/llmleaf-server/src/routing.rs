@@ -1,0 +1,146 @@
+//! Where a request may go: what its key may use, what its models lead to, and what it asks of routing itself.
+
+use crate::app::App;
+use crate::reply;
+use http::HeaderMap;
+use llmleaf_auth::{Grant, Principal};
+use llmleaf_dialects::headers::SESSIONS;
+use llmleaf_dialects::preferences::{self, Suffix};
+use llmleaf_dialects::{Dialect, Head};
+use llmleaf_model::{Failure, FailureKind, Origin, Preferences};
+use llmleaf_route::Resolved;
+use llmleaf_route::random::hash;
+
+/// Where a request may go.
+#[derive(Debug)]
+pub struct Routing {
+    /// Who asks, and for which model.
+    pub grant: Grant,
+    /// The targets of that model.
+    pub resolved: Resolved,
+    /// The targets of the further models that the request names.
+    pub more: Vec<Resolved>,
+    /// What it asks of routing, beside that.
+    pub preferences: Option<Box<Preferences>>,
+}
+
+/// Finds where a request may go.
+///
+/// # Errors
+/// A model that the key may not use, or none that leads anywhere.
+pub fn of(
+    app: &App,
+    principal: &Principal,
+    dialect: Dialect,
+    head: &Head,
+    body: &[u8],
+) -> Result<Routing, Failure> {
+    let mut preferences = preferences::read(head, body)?;
+    let first = one(app, principal, dialect, &head.model);
+    let mut more = Vec::new();
+    if let Some(wishes) = &mut preferences {
+        for (place, model) in wishes.models.iter().enumerate() {
+            match one(app, principal, dialect, model) {
+                Ok(found) => more.push(found),
+                // One of several that nothing serves here is left out, and told.
+                Err(failure) if failure.kind == FailureKind::NotFound => {
+                    wishes.unheeded.push(format!("models[{place}]"));
+                }
+                Err(failure) => return Err(failure),
+            }
+        }
+    }
+    let mut found = more.into_iter();
+    let first = match first {
+        Ok(first) => first,
+        Err(failure) if failure.kind == FailureKind::NotFound => found.next().ok_or(failure)?,
+        Err(failure) => return Err(failure),
+    };
+    if let Some(suffix) = first.suffix {
+        suffix.apply(preferences.get_or_insert_default());
+    }
+    Ok(Routing {
+        grant: first.grant,
+        resolved: first.resolved,
+        more: found.map(|found| found.resolved).collect(),
+        preferences,
+    })
+}
+
+/// One model's grant, targets, and what its suffix asks for.
+struct Found {
+    grant: Grant,
+    resolved: Resolved,
+    suffix: Option<Suffix>,
+}
+
+fn one(app: &App, principal: &Principal, dialect: Dialect, model: &str) -> Result<Found, Failure> {
+    let authorise = |name: &str| app.authenticator.authorise(principal, name);
+    // A routed name counts as it is, whatever it ends in.
+    let exact = || app.shared.routes.models().any(|routed| routed == model);
+    let wish = preferences::suffix(model).filter(|_| !exact());
+    let Some((name, suffix)) = wish else {
+        let grant = authorise(model).map_err(|error| reply::unauthorised(&error))?;
+        let resolved = app.shared.routes.resolve(grant.model());
+        let resolved = resolved.ok_or_else(|| unrouted(app, principal, model))?;
+        return Ok(Found {
+            grant,
+            resolved,
+            suffix: None,
+        });
+    };
+    let grant = authorise(model)
+        .or_else(|error| authorise(name).map_err(|_| error))
+        .map_err(|error| reply::unauthorised(&error))?;
+    let resolved = app.shared.routes.resolve(name);
+    let mut resolved = resolved.ok_or_else(|| unrouted(app, principal, model))?;
+    let ending = model.strip_prefix(name).unwrap_or_default();
+    for candidate in &mut resolved.chain {
+        let upstream = app.shared.upstreams.get(candidate.provider);
+        let wire = upstream.and_then(|upstream| upstream.wire(dialect));
+        // A service that knows the suffixes gets the name with its own.
+        if wire.is_some_and(|(wire, _)| wire.routes()) && name.ends_with(&*candidate.model) {
+            candidate.model = [&candidate.model, ending].concat().into();
+        }
+    }
+    Ok(Found {
+        grant,
+        resolved,
+        suffix: Some(suffix),
+    })
+}
+
+/// Hash of the session that a client names.
+pub fn session(headers: &HeaderMap) -> Option<u64> {
+    let named = SESSIONS.iter().find_map(|name| headers.get(*name))?;
+    Some(hash(named.as_bytes()))
+}
+
+/// Most characters of a model's name that a message repeats.
+const ECHOED: usize = 128;
+
+fn unrouted(app: &App, principal: &Principal, model: &str) -> Failure {
+    let shown: String = model
+        .chars()
+        .filter(|c| !c.is_control())
+        .take(ECHOED)
+        .collect();
+    // Names that the key may not use are no hint for it.
+    let near: Vec<&str> = app
+        .shared
+        .routes
+        .nearest(model, 8)
+        .into_iter()
+        .filter(|name| principal.permits(name))
+        .take(3)
+        .collect();
+    let hint = match near.as_slice() {
+        [] => "GET /v1/models lists what is".to_owned(),
+        names => format!("did you mean \"{}\"?", names.join("\", \"")),
+    };
+    let message = format!("the model \"{shown}\" is not routed here; {hint}");
+    let mut failure = Failure::new(Origin::Consumer, FailureKind::NotFound, message);
+    failure.param = Some("model".into());
+    failure.code = Some("model_not_found".into());
+    failure
+}
