@@ -39,6 +39,8 @@ kind = "openai"
 endpoint = "{upstream}/v1"
 credential = "env:FAKE_OPENAI_KEY"
 prefix = "oai"
+# It refuses on demand, case after case: none of that says how the next one will do.
+health = false
 # What it plays of its wires.
 settings = {{ chat_api = "chat_completions" }}
 
@@ -48,6 +50,7 @@ kind = "anthropic"
 endpoint = "{upstream}"
 credential = "env:FAKE_ANTHROPIC_KEY"
 prefix = "ant"
+health = false
 
 [[providers]]
 name = "nobody"

@@ -123,7 +123,7 @@ fn one(
     let prefix = prefix(cx, table, prefixes);
     let settings = settings::read(cx, table);
     let limits = limits::read(cx, table);
-    let health = table.boolean(cx, "health").unwrap_or(true);
+    let health = table.boolean(cx, "health");
     let on_cancel = table.choice(cx, "on_cancel", ON_CANCEL);
     let data = DataPolicy {
         collects: table.choice(cx, "data_collection", DATA_COLLECTION),
@@ -134,9 +134,12 @@ fn one(
     let ca_file = table.string(cx, "ca_file");
     let client_certificate = client_certificate(cx, table);
     let proxy = proxy::read(cx, table);
+    let row = row?;
+    // What plays errors on demand is as well as ever after each of them.
+    let health = health.unwrap_or(row.name != "echo");
     Some(Provider {
         name: name?.value,
-        row: row?,
+        row,
         endpoint,
         credentials,
         spread_credentials: spread_credentials.unwrap_or_default(),

@@ -95,7 +95,9 @@ pub(crate) fn gave_up(why: GiveUp, last: Option<Failure>, now: Millis) -> Failur
     };
     if ours || failure.origin == Origin::Upstream {
         let wait = why.retry_at.map(|at| Duration::from_millis(at.since(now)));
-        failure.retry_after = wait.filter(|wait| !wait.is_zero());
+        // Where nobody keeps count of a target's waits, what it said last is still true.
+        let stated = failure.retry_after.filter(|_| !ours);
+        failure.retry_after = wait.filter(|wait| !wait.is_zero()).or(stated);
     }
     failure
 }
