@@ -110,8 +110,6 @@ pub fn run(
     let (orders, heard) = watch::channel(Order::Run);
     let (threads, doors) = start(&published, &heard, bound)?;
     drop(heard);
-    ready(&listening);
-    notify.ready("Serving");
     let fallback = Pace::of(&config.server);
     let mut reloader = source.map(|source| Reloader {
         source,
@@ -120,8 +118,15 @@ pub fn run(
         workers,
         doors,
     });
+    // The files are looked at before anybody can know that they were read, and change them.
+    let watcher = match &reloader {
+        Some(reloader) => Watcher::new(every(reloader), reloader.files()),
+        None => Watcher::new(Duration::ZERO, []),
+    };
+    ready(&listening);
+    notify.ready("Serving");
     runtime.block_on(async {
-        serve(&mut signals, &mut reloader, &notify, &threads).await;
+        serve(&mut signals, &mut reloader, watcher, &notify, &threads).await;
         let pace = reloader
             .as_ref()
             .map_or(fallback, |r| Pace::of(&r.config.server));
@@ -175,18 +180,19 @@ fn start(
     Ok((threads, doors))
 }
 
+/// How often the files are looked at.
+fn every(reloader: &Reloader) -> Duration {
+    reloader.config.server.watch
+}
+
 /// Runs until told to stop, or until a worker has ended by itself.
 async fn serve(
     signals: &mut Signals,
     reloader: &mut Option<Reloader>,
+    mut watcher: Watcher,
     notify: &Notify,
     threads: &[Worker],
 ) {
-    let every = |reloader: &Reloader| reloader.config.server.watch;
-    let mut watcher = match reloader {
-        Some(reloader) => Watcher::new(every(reloader), reloader.files()),
-        None => Watcher::new(Duration::ZERO, []),
-    };
     let mut alive = tokio::time::interval(notify.watchdog.unwrap_or(ROUND).min(ROUND));
     loop {
         tokio::select! {
