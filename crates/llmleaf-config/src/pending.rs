@@ -53,6 +53,10 @@ pub(crate) const PENDING: &[Pending] = &[
         "providers.settings.input_type",
         "the provider's default counts",
     ),
+    row("providers.settings.project", "no kind sends it yet"),
+    row("providers.settings.location", "no kind sends it yet"),
+    row("providers.settings.publisher", "no kind sends it yet"),
+    row("providers.settings.keep_alive", "no kind sends it yet"),
 ];
 
 const fn row(path: &'static str, consequence: &'static str) -> Pending {
