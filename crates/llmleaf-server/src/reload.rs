@@ -137,7 +137,7 @@ impl Reloader {
             wants_restart.push("server.max_connections");
         }
         if now.memory_limit != then.memory_limit {
-            wants_restart.push("server.memory_limit");
+            wants_restart.push("server.memory_limit_mib");
         }
         self.config = config;
         Ok((changes, wants_restart))
