@@ -3,8 +3,8 @@
 use crate::drive::Run;
 use crate::node::{RouteSettings, Shared};
 use llmleaf_dialects::Target;
-use llmleaf_model::{Failure, FailureKind, MaxPrice, Origin, Preferences, Sort};
-use llmleaf_route::choice::{self, Facts};
+use llmleaf_model::{Failure, FailureKind, MaxPrice, Origin, Preferences};
+use llmleaf_route::choice::Facts;
 use llmleaf_route::random::{hash, pair};
 use llmleaf_route::{Ask, Candidate, Member, Millis, Resolved, Strategy, Walk};
 use std::sync::Arc;
@@ -34,7 +34,7 @@ pub(crate) fn begin(run: &mut Run) -> Result<Walk, Failure> {
     let first = std::mem::replace(&mut run.job.resolved, nowhere);
     let settings = shared.settings(first.route);
     let policy = settings.policy;
-    let wishes = run.job.preferences.take();
+    let mut wishes = run.job.preferences.take();
     let asks_price = wishes.is_some() || policy.strategy == Strategy::Price;
     let mut members = Vec::with_capacity(first.chain.len());
     let more = std::mem::take(&mut run.job.more);
@@ -43,18 +43,18 @@ pub(crate) fn begin(run: &mut Run) -> Result<Walk, Failure> {
         let group = u16::try_from(group).unwrap_or(u16::MAX);
         add(run, &mut members, resolved, group, asks_price, now);
     }
-    let preferences = match &wishes {
-        Some(wishes) => Some(heed(run, wishes, &mut members)?),
-        None => None,
-    };
+    if let Some(wishes) = &mut wishes {
+        heed(run, wishes, &mut members)?;
+    }
     let ask = Ask {
         tokens: if shared.counts_tokens { tokens(run) } else { 0 },
         key: follows.then(|| key(run)),
-        preferences: preferences.as_ref(),
+        preferences: wishes.as_deref(),
         seed: run.node.seed(),
     };
+    let walk = Walk::new(&shared.fleet, policy, members, &ask, now);
     run.unheeded = wishes.map(|wishes| wishes.unheeded).unwrap_or_default();
-    Walk::new(&shared.fleet, policy, members, &ask, now).map_err(|unmet| {
+    walk.map_err(|unmet| {
         let message = format!("no target of this model meets `{}`", unmet.field());
         let mut failure = Failure::new(Origin::Consumer, FailureKind::NotFound, message);
         failure.param = Some(unmet.field().to_owned());
@@ -102,13 +102,9 @@ fn facts(shared: &Shared, settings: &RouteSettings, candidate: &Candidate, place
     }
 }
 
-/// The wishes as routing takes them. A service that speaks their language itself gets them as they are, and heeds them among its own
+/// Makes the wishes what routing can take. A service that speaks their language itself gets them as they are, and heeds them among its own
 /// providers: here it counts as one that meets them, and names that nobody here has are left to it.
-fn heed(
-    run: &mut Run,
-    wishes: &Preferences,
-    members: &mut Vec<Member>,
-) -> Result<choice::Preferences, Failure> {
+fn heed(run: &mut Run, wishes: &mut Preferences, members: &mut Vec<Member>) -> Result<(), Failure> {
     let speakers: Vec<bool> = run.chain.iter().map(|stop| speaks(run, stop)).collect();
     let named = |list: &[String]| {
         let names = members.iter().flat_map(|m| m.provider.names());
@@ -116,7 +112,6 @@ fn heed(
         pairs.any(|(name, slug)| name.eq_ignore_ascii_case(slug))
     };
     let foreign = |list: &[String]| !list.is_empty() && !named(list) && speakers.contains(&true);
-    let mut preferences = convert(wishes);
     let (only, order) = (foreign(&wishes.only), foreign(&wishes.order));
     if only || (order && wishes.no_fallbacks) {
         let mut kept = speakers.iter().copied();
@@ -125,10 +120,10 @@ fn heed(
         run.chain.retain(|_| kept.next().unwrap_or_default());
     }
     if only {
-        preferences.only.clear();
+        wishes.only.clear();
     }
     if order {
-        preferences.order.clear();
+        wishes.order.clear();
     }
     for index in 0..members.len() {
         let Some(stop) = run.chain.get(index).cloned() else {
@@ -154,7 +149,7 @@ fn heed(
             }
         }
     }
-    Ok(preferences)
+    Ok(())
 }
 
 /// Whether the target's service gets the wishes as they are.
@@ -182,32 +177,6 @@ fn expresses(run: &mut Run, stop: &Stop) -> Result<bool, Failure> {
     };
     let routing = |field: &str| llmleaf_dialects::preferences::is_field(field);
     Ok(rendered.is_ok_and(|r| r.losses.iter().all(|loss| routing(&loss.field))))
-}
-
-fn convert(wishes: &Preferences) -> choice::Preferences {
-    choice::Preferences {
-        order: wishes.order.clone(),
-        only: wishes.only.clone(),
-        ignore: wishes.ignore.clone(),
-        allow_fallbacks: !wishes.no_fallbacks,
-        sort: wishes.sort.map(|sort| match sort {
-            Sort::Price => choice::Sort::Price,
-            Sort::Throughput => choice::Sort::Throughput,
-            Sort::Latency => choice::Sort::Latency,
-        }),
-        across_models: wishes.across_models,
-        max_price: choice::MaxPrice {
-            input: wishes.max_price.input,
-            output: wishes.max_price.output,
-            request: wishes.max_price.request,
-        },
-        demands: choice::Demands {
-            all_parameters: wishes.demands.all_parameters,
-            no_collection: wishes.demands.no_collection,
-            zero_retention: wishes.demands.zero_retention,
-        },
-        quantizations: wishes.quantizations.clone(),
-    }
 }
 
 fn tokens(run: &Run) -> u64 {

@@ -20,7 +20,6 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
-use std::time::Duration;
 
 /// Everything one exchange works with.
 pub(crate) struct Run {
@@ -267,12 +266,9 @@ impl Run {
             .is_some_and(|(wire, _)| wire.dialect() == self.job.dialect)
     }
 
-    /// Ends the transport without a clean end, after the bytes before it had time to leave.
+    /// Ends the transport without a clean end. What was written before is the connection's, which cuts when it has left.
     pub async fn abort(&mut self) {
         self.out.taken().await;
-        // The connection writes what it took before it polls us again; give the kernel a moment, since the abort
-        // drops whatever is still queued in this process.
-        tokio::time::sleep(Duration::from_millis(10)).await;
         self.out.abort();
     }
 

@@ -15,6 +15,10 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
+/// Bytes of an answer that are handed on as one piece if they came together: at the beginning, and later.
+const BEGINNING: usize = 64 * 1024;
+const PIECE: usize = 8 * 1024;
+
 /// Status and headers of a reply.
 #[derive(Debug)]
 pub struct ReplyHead {
@@ -38,6 +42,8 @@ struct Slot {
     ready: Vec<u8>,
     /// How much was taken last: about as much will be needed next.
     usual: usize,
+    /// How much was taken in all.
+    taken: usize,
     aborted: bool,
     /// The consumer wants its events as one JSON array.
     list: Option<ArrayWriter>,
@@ -85,6 +91,13 @@ impl Outlet {
     /// Bytes that wait to be taken.
     pub fn pending(&self) -> usize {
         self.0.borrow().ready.len()
+    }
+
+    /// Whether it is time to hand on what is there. The socket surely has room for the beginning of an answer, so that goes in
+    /// one piece; what comes later may have to wait for a slow reader, who must not cost much.
+    pub fn is_full(&self) -> bool {
+        let slot = self.0.borrow();
+        slot.ready.len() >= PIECE.max(BEGINNING.saturating_sub(slot.taken))
     }
 
     /// Waits until the consumer's connection took what was written. It polls us again when it has.
@@ -166,6 +179,7 @@ impl Exchange {
             // Handed on with the room it takes, and no more: a slow reader holds it for long.
             let ready = std::mem::take(&mut slot.ready);
             slot.usual = ready.len();
+            slot.taken = slot.taken.saturating_add(ready.len());
             Some(Bytes::from(ready))
         }
     }

@@ -16,9 +16,6 @@ use std::pin::pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-/// Most bytes gathered for the consumer in one go.
-const GATHER_BYTES: usize = 8 * 1024;
-
 /// Most chunks read before other exchanges of the thread get their turn.
 const CHUNKS_PER_TURN: u32 = 256;
 
@@ -111,7 +108,7 @@ fn turn(
     let mut read = false;
     let mut turn = None;
     let mut budget = CHUNKS_PER_TURN;
-    while turn.is_none() && run.out.pending() < GATHER_BYTES {
+    while turn.is_none() && !run.out.is_full() {
         if budget == 0 {
             // An upstream that always has more must not keep this thread from its other exchanges.
             cx.waker().wake_by_ref();

@@ -11,12 +11,13 @@ pub mod strategy;
 
 pub use affinity::{Affinity, Served};
 pub(crate) use arrange::{Arranging, arrange};
-pub use preferences::{Demands, MaxPrice, Preferences, Sort, Unmet};
+pub use preferences::Unmet;
+pub(crate) use preferences::Wishes;
 pub use strategy::Strategy;
 
 use std::sync::Arc;
 
-/// What is known of a member of a chain beyond its health, for [`Preferences`] and prices. The caller fills in what it knows, and only
+/// What is known of a member of a chain beyond its health, for [`Preferences`](llmleaf_model::Preferences) and prices. The caller fills in what it knows, and only
 /// when a request or strategy asks.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Facts {

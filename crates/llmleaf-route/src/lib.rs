@@ -17,7 +17,7 @@ pub mod random;
 pub mod table;
 pub mod walk;
 
-pub use choice::{Preferences, Strategy};
+pub use choice::Strategy;
 pub use clocks::{Clock, Clocks, Watch};
 pub use fleet::{Fleet, Member, ProviderSpec};
 pub use health::{Change, Changes};

@@ -76,9 +76,15 @@ struct Found {
 
 fn one(app: &App, principal: &Principal, dialect: Dialect, model: &str) -> Result<Found, Failure> {
     let authorise = |name: &str| app.authenticator.authorise(principal, name);
-    // A routed name counts as it is, whatever it ends in.
-    let exact = || app.shared.routes.models().any(|routed| routed == model);
-    let wish = preferences::suffix(model).filter(|_| !exact());
+    // A routed name counts as it is, whatever it ends in, and so does the name of a model at a provider: there is nobody to choose.
+    let literal = || {
+        let routes = &app.shared.routes;
+        routes.models().any(|routed| routed == model)
+            || routes
+                .resolve(model)
+                .is_some_and(|found| found.route.is_none())
+    };
+    let wish = preferences::suffix(model).filter(|_| !literal());
     let Some((name, suffix)) = wish else {
         let grant = authorise(model).map_err(|error| reply::unauthorised(&error))?;
         let resolved = app.shared.routes.resolve(grant.model());

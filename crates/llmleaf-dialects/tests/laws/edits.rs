@@ -85,7 +85,8 @@ fn changed_as_named(wire: &ChatWire, target: Target<'_>, before: &[u8], after: &
             .map(|(n, v)| (n.clone(), v.get().to_owned()))
             .collect()
     };
-    let stayed_behind = |name: &str| WISHES.contains(&name) && after.iter().all(|(n, _)| n != name);
+    let gone = |name: &str| after.iter().all(|(n, _)| n != name);
+    let stayed_behind = |name: &str| !wire.routes() && WISHES.contains(&name) && gone(name);
     let mut before_unnamed = unnamed(&before);
     before_unnamed.retain(|(name, _)| !stayed_behind(name));
     assert_eq!(unnamed(&after), before_unnamed, "an unnamed field changed");

@@ -1,9 +1,10 @@
 //! Preferences, strategy and affinity joined to one order.
 
-use super::{Preferences, Served, Sort, Strategy, Unmet};
+use super::{Served, Strategy, Unmet, Wishes as _};
 use crate::Millis;
 use crate::fleet::Member;
 use crate::random::{Random, pair, unit};
+use llmleaf_model::{Preferences, Sort};
 
 /// What an order is made from.
 pub(crate) struct Arranging<'a> {
@@ -37,10 +38,10 @@ pub(crate) fn arrange(a: &Arranging<'_>) -> Result<Vec<usize>, Unmet> {
     if order.len() > 1 && (strategy != Strategy::Ordered || a.preferences.is_some()) {
         sort(a, strategy, &mut order);
     }
-    if !a.preferences.is_some_and(Preferences::orders) {
+    if !a.preferences.is_some_and(|p| p.orders()) {
         follow(a, strategy, &mut order);
     }
-    let alone = |p: &Preferences| !p.allow_fallbacks && p.order.is_empty();
+    let alone = |p: &Preferences| p.no_fallbacks && p.order.is_empty();
     if a.preferences.is_some_and(alone) {
         order.truncate(1);
     }

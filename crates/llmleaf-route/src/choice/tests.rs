@@ -1,11 +1,10 @@
 //! The order of a chain: what the request may ask, what the strategies do with chance and figures, where a prompt goes.
 
 use super::arrange;
-use super::{
-    Arranging, Demands, Facts, MaxPrice, Preferences, Price, Served, Sort, Strategy, Unmet,
-};
+use super::{Arranging, Facts, Price, Served, Strategy, Unmet};
 use crate::fleet::{Fleet, Member, ProviderSpec};
 use crate::{Candidate, Millis};
+use llmleaf_model::{Demands, MaxPrice, Preferences, Sort};
 use std::time::Duration;
 
 const NOW: Millis = Millis(1000);
@@ -97,10 +96,10 @@ fn providers_are_named_by_name_kind_or_family() {
         ..any()
     };
     assert_eq!(of(order.clone()), Ok(vec![3, 1, 2, 0]));
-    order.allow_fallbacks = false;
+    order.no_fallbacks = true;
     assert_eq!(of(order), Ok(vec![3, 1, 2]), "none but the named");
     let alone = Preferences {
-        allow_fallbacks: false,
+        no_fallbacks: true,
         ..any()
     };
     assert_eq!(of(alone), Ok(vec![0]), "none but the first");
@@ -256,17 +255,6 @@ fn who_served_a_prompt_is_asked_first_but_not_against_the_request_or_an_ordered_
         ..Preferences::default()
     };
     assert_eq!(first(Strategy::Balanced, Some(&order)), 3);
-}
-
-#[test]
-fn a_suffix_sorts() {
-    assert_eq!(
-        Sort::of_suffix("a/b:nitro"),
-        ("a/b", Some(Sort::Throughput))
-    );
-    assert_eq!(Sort::of_suffix("a/b:floor"), ("a/b", Some(Sort::Price)));
-    assert_eq!(Sort::of_suffix("a/b:free"), ("a/b:free", None));
-    assert_eq!(Sort::of_suffix(":nitro"), (":nitro", None));
 }
 
 #[test]

@@ -17,7 +17,10 @@ pub const SCORE_TO_OPEN: u32 = 6;
 pub const TRIALS: u32 = 2;
 /// Trials that must pass before it closes.
 pub const PASSES: u32 = 2;
-/// When nothing else is left, an open breaker lets one trial through, and the next no sooner than this.
+/// When nothing else is left, an open breaker lets one trial through this long after it opened. The time until the next doubles up to
+/// [`LAST_RESORT_GAP`]: trouble that lasts is asked for rarely, trouble that has passed to another target keeps nobody waiting.
+pub const FIRST_RESORT_GAP: Duration = Duration::from_millis(125);
+/// Longest time between two last resorts.
 pub const LAST_RESORT_GAP: Duration = Duration::from_secs(1);
 /// Longest time a breaker stays open.
 pub const LONGEST_OPEN: Duration = Duration::from_secs(300);
@@ -54,6 +57,8 @@ struct Inner {
     opened_for: u64,
     closed_at: Millis,
     last_trial: Millis,
+    /// Last resorts since it opened.
+    resorts: u32,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -111,8 +116,10 @@ impl Breaker {
             return Err(opens_at);
         }
         let trial = inner.phase != Phase::Closed;
-        if matches!(inner.phase, Phase::Open { until } if now >= until) {
-            inner.phase = Phase::HalfOpen;
+        match inner.phase {
+            Phase::Open { until } if now >= until => inner.phase = Phase::HalfOpen,
+            Phase::Open { .. } => inner.resorts = inner.resorts.saturating_add(1),
+            Phase::Closed | Phase::HalfOpen => {}
         }
         if trial {
             inner.trials += 1;
@@ -223,7 +230,9 @@ impl Inner {
                 now.after(RECHECK).min(until)
             }
             Phase::Open { until } if now < until => {
-                self.last_trial.after(LAST_RESORT_GAP).min(until).max(now)
+                let gap = FIRST_RESORT_GAP.saturating_mul(1 << self.resorts.min(16));
+                let next = self.last_trial.after(gap.min(LAST_RESORT_GAP));
+                next.min(until).max(now)
             }
             _ if self.trials >= TRIALS => now.after(RECHECK),
             _ => now,
@@ -245,6 +254,7 @@ impl Inner {
         self.opened_for = Random::new(pair(breaker.seed, self.generation)).around(open);
         self.passed = 0;
         self.last_trial = now;
+        self.resorts = 0;
         let until = now.plus(self.opened_for);
         self.phase = Phase::Open { until };
         Change::Opened { until, again }

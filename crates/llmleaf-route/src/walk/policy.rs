@@ -1,6 +1,7 @@
 //! What bounds a walk, and what an exchange asks.
 
-use crate::choice::{Preferences, Strategy};
+use crate::choice::Strategy;
+use llmleaf_model::Preferences;
 use std::time::Duration;
 
 /// What a route allows its exchanges.

@@ -26,6 +26,8 @@ pub struct Open {
     /// Its time is over, or a last resort passed: trials run.
     half: bool,
     last_trial: u64,
+    /// Milliseconds from the last trial to the next last resort.
+    gap: u64,
 }
 
 pub enum Let {
@@ -54,13 +56,16 @@ impl BreakerBook {
         if last_resort && !self.trials.is_empty() {
             return Err("a last resort beside a trial".into());
         }
-        if last_resort && now < open.last_trial + 1000 {
+        if last_resort && now < open.last_trial + open.gap {
             return Err(format!(
                 "a last resort {} ms after the last",
                 now - open.last_trial
             ));
         }
         open.last_trial = now;
+        if last_resort {
+            open.gap = (open.gap * 2).min(1000);
+        }
         self.trials.push(serial);
         Ok(if last_resort {
             Let::LastResort
@@ -162,6 +167,7 @@ impl BreakerBook {
             passes: 0,
             half: false,
             last_trial: now,
+            gap: 125,
         });
         Ok(())
     }

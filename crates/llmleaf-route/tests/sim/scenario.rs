@@ -1,7 +1,8 @@
 //! What a seed makes: providers and their moods, a chain, consumers.
 
 use crate::chance::Chance;
-use llmleaf_route::{Clocks, Limits, Policy, Preferences, ProviderSpec, Strategy};
+use llmleaf_model::Preferences;
+use llmleaf_route::{Clocks, Limits, Policy, ProviderSpec, Strategy};
 use std::sync::Arc;
 use std::time::Duration;
 

@@ -122,7 +122,7 @@ fn a7_readers_of_a_byte_a_second_hold_little_and_hinder_nobody() {
         grown_kib,
         streams: u64::try_from(readers).expect("few"),
         // Twenty share what an allocator keeps for itself.
-        ceiling_kib: if full { 64 } else { 1024 },
+        ceiling_kib: if full { 64 } else { 512 },
     };
     let evidence = Evidence {
         growth: vec![growth],

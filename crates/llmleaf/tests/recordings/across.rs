@@ -95,8 +95,6 @@ fn service(recording: &Recording) -> Service {
 
 /// A plain request; what the answer says does not depend on it.
 fn question(spoken: Spoken, model: &str, stream: bool) -> String {
-    // The service that plays knows no such ending: it would ask us for a target whose price is known to be nothing.
-    let model = model.strip_suffix(":free").unwrap_or(model);
     let model = serde_json::Value::from(format!("{PREFIX}{model}"));
     let rest = match (spoken, stream) {
         // With a cap, so that no loss is reported but those of the answer.
