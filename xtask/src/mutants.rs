@@ -13,6 +13,12 @@
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// How long the tests of one fault may take, once they are built.
+const LONGEST: Duration = Duration::from_secs(120);
+/// Between two looks at whether they have ended.
+const PAUSE: Duration = Duration::from_millis(50);
 
 const CRATE: &str = "crates/llmleaf-route";
 /// What the crate needs beside it.
@@ -55,8 +61,9 @@ pub fn run(root: &Path) -> Result<(), String> {
         let path = copy.join(CRATE).join(&mutant.file);
         let sound = read(&path)?;
         write(&path, &planted(&sound, mutant)?)?;
-        let caught = !passes(&copy)?;
+        let passed = passes(&copy);
         write(&path, &sound)?;
+        let caught = !passed.map_err(|why| format!("{}: {why}", mutant.name))?;
         let verdict = if caught { "caught  " } else { "SURVIVED" };
         eprintln!("{verdict}  {}", mutant.name);
         if !caught {
@@ -162,16 +169,42 @@ fn copy_tree(from: &Path, to: &Path) -> Result<(), String> {
     Ok(())
 }
 
+/// Whether the tests pass. A fault that makes them hang is found, too.
 fn passes(copy: &Path) -> Result<bool, String> {
-    let status = Command::new("cargo")
+    // What does not compile shows nothing about the tests.
+    let built = cargo(copy, &["--no-run"]).status().map_err(no_cargo)?;
+    if !built.success() {
+        return Err("it does not compile".to_owned());
+    }
+    let mut running = cargo(copy, &[]).spawn().map_err(no_cargo)?;
+    let deadline = Instant::now() + LONGEST;
+    loop {
+        if let Some(status) = running.try_wait().map_err(no_cargo)? {
+            return Ok(status.success());
+        }
+        if Instant::now() >= deadline {
+            running.kill().map_err(no_cargo)?;
+            running.wait().map_err(no_cargo)?;
+            return Ok(false);
+        }
+        std::thread::sleep(PAUSE);
+    }
+}
+
+fn cargo(copy: &Path, more: &[&str]) -> Command {
+    let mut command = Command::new("cargo");
+    command
         .args(TEST)
+        .args(more)
         .current_dir(copy)
         .env("CARGO_TARGET_DIR", copy.join("target"))
         .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .status();
-    let status = status.map_err(|error| format!("cannot start cargo: {error}"))?;
-    Ok(status.success())
+        .stderr(Stdio::null());
+    command
+}
+
+fn no_cargo(error: std::io::Error) -> String {
+    format!("cannot run cargo: {error}")
 }
 
 fn read(path: &Path) -> Result<String, String> {

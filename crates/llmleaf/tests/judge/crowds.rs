@@ -173,3 +173,52 @@ fn a7_live_streams_are_held_and_let_go() {
         stage.settle();
     }
 }
+
+/// Fault I14: the flood of one key ends at its own limit, and costs no other key anything.
+#[test]
+fn i14_a_key_that_floods_is_held_to_its_limit_and_others_are_served() {
+    const OWN: usize = 4;
+    let quiet = "$2y$04$IcVq6nhz5Tf85lBpWclgKeDjWxWMHlIXLE696.T7m9Eg12HekWFJO";
+    let stage = stage()
+        .key(&format!(
+            "limits = {{ max_concurrent = {OWN} }}\n\n[[keys]]\nid = \"quiet\"\npw_hash = \"{quiet}\"\n"
+        ))
+        .start();
+    stage.first.on(|_| {
+        let stream = Wire::Chat.stream("first answer");
+        Script::sse(stream.body()).stall_at(stream.until(1).len())
+    });
+    let mut held: Vec<Asked> = Vec::new();
+    for _ in 0..OWN {
+        let mut asked = stage.ask(Wire::Chat, "chat-first", true);
+        asked.connection.read_to("first ");
+        held.push(asked);
+    }
+    for _ in 0..60 {
+        let mut asked = stage.ask(Wire::Chat, "chat-first", true);
+        let response = asked.connection.response();
+        assert_eq!(response.status, 429, "{}", response.text());
+    }
+    assert_eq!(
+        stage.first.requests().len(),
+        OWN,
+        "refused before any provider"
+    );
+    // The base64 of `quiet:s3cret`.
+    let headers = [("authorization", "Bearer cXVpZXQ6czNjcmV0")];
+    for _ in 0..10 {
+        stage
+            .second
+            .push(Script::sse(Wire::Chat.stream("second answer").body()));
+        let body = Wire::Chat.request("chat-second", true);
+        let response = http::post(stage.leaf.addr, Wire::Chat.path(), &headers, &body);
+        assert_eq!(Wire::Chat.read(&response).text(), "second answer");
+    }
+    drop(held);
+    assert!(stage.first.wait_all_closed(LONG), "the flood is let go");
+    stage
+        .second
+        .push(Script::sse(Wire::Chat.stream("second answer").body()));
+    let (_, response) = stage.post(Wire::Chat, "chat-second", true);
+    assert_eq!(response.status, 200, "its places are given back");
+}
