@@ -29,6 +29,7 @@ pub(crate) async fn run(
         let text = llmleaf_dialects::head::text(&run.job.body)?;
         let tokens = estimate(&run.job.dialect.parse_count(text)?);
         run.estimated = true;
+        attempt.forgo();
         attempt.end(Outcome::Completed, None, &[]);
         run.whole(
             StatusCode::OK,

@@ -78,10 +78,6 @@ pub(crate) async fn run(node: Rc<Node>, job: Job, out: Outlet) {
         timer: Timer::default(),
     };
     if let Err(failure) = walk(&mut run).await {
-        if let Some(allowance) = &run.job.allowance {
-            // Whoever was not served used no more than its attempts did.
-            allowance.spend(0, run.node.shared.now());
-        }
         run.refuse(&failure).await;
     }
 }

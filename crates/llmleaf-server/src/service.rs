@@ -298,7 +298,7 @@ impl Call {
             return Ok((None, None));
         };
         let tokens = || llmleaf_exchange::chain::estimate(head, body);
-        let admitted = allowance::admit(limiter, tokens, app.shared.now());
+        let admitted = allowance::admit(limiter, tokens, &app.shared);
         let figures = limiter.figures(app.shared.now());
         match admitted {
             Ok(allowance) => Ok((Some(allowance), Some(figures))),

@@ -2,7 +2,7 @@
 //! consumer goes away and all of it is dropped.
 
 use crate::drive::Run;
-use crate::job::Allowance;
+use crate::job::{Allowance, Operation};
 use crate::ledger::{Grade, Outcome, UsageRecord};
 use crate::node::Shared;
 use crate::pump::Meter;
@@ -30,6 +30,8 @@ pub(crate) struct Attempt {
     pub meter: Meter,
     /// A request went out.
     sent: bool,
+    /// Nobody is billed for it: it only counts tokens.
+    free: bool,
     /// What it holds of the target's limits and health; whoever ends it gives it back.
     held: Option<Held>,
     /// Index of the provider.
@@ -71,6 +73,7 @@ impl Attempt {
             dialect: run.job.dialect,
             meter: Meter::default(),
             sent: false,
+            free: run.job.operation == Operation::CountTokens,
             held: Some(held),
             provider: candidate.provider,
             allowance: run.job.allowance.clone(),
@@ -88,6 +91,11 @@ impl Attempt {
         if let Some(held) = &mut self.held {
             held.sent();
         }
+    }
+
+    /// Nothing goes out: what it holds of the target is given back, and nobody's health learns of it.
+    pub fn forgo(&mut self) {
+        self.held = None;
     }
 
     /// The first content of a stream came: from here on there is no way back.
@@ -145,13 +153,18 @@ impl Attempt {
         if outcome == Outcome::Failed {
             return;
         }
-        let Some(held) = self.held.take() else {
+        let Some(mut held) = self.held.take() else {
             return;
         };
         let (provider, target) = (Arc::clone(held.provider()), Arc::clone(held.target()));
         let now = self.shared.now();
         let changes = match failure {
-            Some(failure) => held.fail(&self.blamed(failure), now),
+            Some(failure) => {
+                if let Some(tokens) = spent.tokens {
+                    held.settle(tokens, now);
+                }
+                held.fail(&self.blamed(failure), now)
+            }
             None => held.complete(spent, now),
         };
         health::log_of(provider.name(), target.model(), changes);
@@ -167,16 +180,26 @@ impl Attempt {
 
     fn write(&self, mut record: UsageRecord, possibly_billed: bool) -> Spent {
         let input = || count::of_body(self.dialect, &self.body);
-        (record.usage, record.grade) = settlement::settle(&self.meter, record.outcome, input);
-        record.possibly_billed = possibly_billed || (self.sent && record.outcome.is_open());
+        if !self.free {
+            (record.usage, record.grade) = settlement::settle(&self.meter, record.outcome, input);
+            record.possibly_billed = possibly_billed || (self.sent && record.outcome.is_open());
+        }
         record.total_ms = self.shared.now().0.saturating_sub(self.began.0);
+        let total = record.usage.total();
+        // Nobody counted, and the upstream may have worked all the same.
+        let unknown = record.grade == Grade::None && record.possibly_billed;
+        if let Some(allowance) = &self.allowance {
+            // Whoever hangs up early and often must not thereby be free; for a failure its key does not pay.
+            if unknown && record.outcome == Outcome::Cancelled {
+                allowance.spend_thought();
+            } else {
+                allowance.spend(total);
+            }
+        }
         let spent = Spent {
-            tokens: Some(record.usage.total()),
+            tokens: (!unknown).then_some(total),
             output: record.usage.output_total(),
         };
-        if let Some(allowance) = &self.allowance {
-            allowance.spend(record.usage.total(), self.shared.now());
-        }
         self.shared.ledger.record(record);
         spent
     }
