@@ -1,6 +1,7 @@
 //! Whom an exchange may try: the targets of its route, and of the further models that the request names, as members of the fleet.
 
 use crate::drive::Run;
+use crate::job::Operation;
 use crate::node::{RouteSettings, Shared};
 use llmleaf_dialects::Target;
 use llmleaf_model::{Failure, FailureKind, MaxPrice, Origin, Preferences};
@@ -38,7 +39,10 @@ pub(crate) fn begin(run: &mut Run) -> Result<Walk, Failure> {
     let asks_price = wishes.is_some() || policy.strategy == Strategy::Price;
     let mut members = Vec::with_capacity(first.chain.len());
     let more = std::mem::take(&mut run.job.more);
-    let follows = settings.affinity && shared.follows(&first, policy.strategy);
+    // Counting tokens fills no cache.
+    let follows = run.job.operation == Operation::Chat
+        && settings.affinity
+        && shared.follows(&first, policy.strategy);
     for (group, resolved) in std::iter::once(first).chain(more).enumerate() {
         let group = u16::try_from(group).unwrap_or(u16::MAX);
         add(run, &mut members, resolved, group, asks_price, now);

@@ -3,7 +3,6 @@
 use crate::attempt::{self, Attempt, Incoming, Outgoing};
 use crate::drive::Run;
 use crate::failure;
-use crate::ledger::Outcome;
 use crate::upstream::Upstream;
 use bytes::Bytes;
 use http::StatusCode;
@@ -30,7 +29,7 @@ pub(crate) async fn run(
         let tokens = estimate(&run.job.dialect.parse_count(text)?);
         run.estimated = true;
         attempt.forgo();
-        attempt.end(Outcome::Completed, None, &[]);
+        attempt.complete(&mut run.walk, &[]);
         run.whole(
             StatusCode::OK,
             Bytes::from(run.job.dialect.render_count(tokens)),
@@ -47,19 +46,15 @@ pub(crate) async fn run(
         stream: false,
         same: true,
     };
-    let Incoming {
-        watch,
-        clocks,
-        body,
-        ..
-    } = attempt::send(run, attempt, candidate, upstream, going).await?;
+    let Incoming { watch, body, .. } =
+        attempt::send(run, attempt, candidate, upstream, going).await?;
     let body = match run.wait(&watch, pin!(body.collect(REPLY_BYTES))).await {
-        Err(clock) => return Err(failure::timeout(clock, &clocks)),
+        Err(clock) => return Err(failure::timeout(clock, &watch)),
         Ok(Err(error)) => return Err(failure::transport(&error, true)),
         Ok(Ok(body)) => body,
     };
     wire.parse_count(&body)?;
-    attempt.end(Outcome::Completed, None, &run.losses);
+    attempt.complete(&mut run.walk, &run.losses);
     run.whole(StatusCode::OK, body);
     Ok(())
 }

@@ -155,7 +155,11 @@ impl Walk {
                 };
                 match result {
                     Ok(attempt) => return Step::Try(attempt),
-                    Err(block) if soonest.is_none_or(|s| block.until < s.until) => {
+                    // A wait that is too long hides none that is not.
+                    Err(block)
+                        if soonest.is_none_or(|s| block.until < s.until)
+                            && self.may_wait(block, now) =>
+                    {
                         soonest = Some(block);
                     }
                     Err(_) => {}
@@ -163,8 +167,11 @@ impl Walk {
             }
         }
         match soonest {
-            Some(block) if self.may_wait(block, now) => Step::Wait(block.until),
-            _ => self.give_up(Reason::Failed, now),
+            Some(block) => {
+                self.waited = self.waits(block, now);
+                Step::Wait(block.until)
+            }
+            None => self.give_up(Reason::Failed, now),
         }
     }
 
@@ -286,19 +293,18 @@ impl Walk {
         whole / 2 + self.random.below(whole / 2 + 1)
     }
 
-    fn may_wait(&mut self, block: Block, now: Millis) -> bool {
-        if block.until >= self.deadline {
-            return false;
+    fn may_wait(&self, block: Block, now: Millis) -> bool {
+        let waited = Duration::from_millis(self.waits(block, now));
+        block.until < self.deadline
+            && (block.kind == Kind::Backoff || waited <= self.policy.max_wait)
+    }
+
+    /// All waiting for limits and recoveries, with this one. A back-off is none.
+    fn waits(&self, block: Block, now: Millis) -> u64 {
+        match block.kind {
+            Kind::Backoff => self.waited,
+            _ => self.waited.saturating_add(block.until.since(now)),
         }
-        if block.kind == Kind::Backoff {
-            return true;
-        }
-        let waited = self.waited.saturating_add(block.until.since(now));
-        if Duration::from_millis(waited) > self.policy.max_wait {
-            return false;
-        }
-        self.waited = waited;
-        true
     }
 
     fn give_up(&self, reason: Reason, now: Millis) -> Step {

@@ -136,11 +136,43 @@ impl Attempt {
         }
     }
 
-    /// The attempt ended, and how.
-    pub fn end(&mut self, outcome: Outcome, failure: Option<&Failure>, losses: &[Loss]) {
-        let Some(mut record) = self.record.take() else {
+    /// The consumer gets the whole answer.
+    pub fn complete(&mut self, walk: &mut Option<Walk>, losses: &[Loss]) {
+        let Some(spent) = self.close(Outcome::Completed, None, losses) else {
             return;
         };
+        let Some((held, walk)) = self.held.take().zip(walk.as_mut()) else {
+            return;
+        };
+        let (provider, target) = (Arc::clone(held.provider()), Arc::clone(held.target()));
+        let changes = walk.complete(held, spent, self.shared.now());
+        health::log_of(provider.name(), target.model(), changes);
+    }
+
+    /// It failed after the consumer had some of it.
+    pub fn broke(&mut self, failure: &Failure, losses: &[Loss]) {
+        self.close(Outcome::Broken, Some(failure), losses);
+        let Some(held) = self.held.take() else {
+            return;
+        };
+        let (provider, target) = (Arc::clone(held.provider()), Arc::clone(held.target()));
+        let changes = held.fail(&self.blamed(failure), self.shared.now());
+        health::log_of(provider.name(), target.model(), changes);
+    }
+
+    /// It failed before anything of it reached the consumer. What the failure is held against is the walk's to judge.
+    pub(super) fn failed(&mut self, failure: &Failure, losses: &[Loss]) {
+        self.close(Outcome::Failed, Some(failure), losses);
+    }
+
+    /// Writes the record, and sets the target's limits right.
+    fn close(
+        &mut self,
+        outcome: Outcome,
+        failure: Option<&Failure>,
+        losses: &[Loss],
+    ) -> Option<Spent> {
+        let mut record = self.record.take()?;
         record.outcome = outcome;
         record.failure = failure.map(failure::slug);
         record.losses = losses
@@ -149,25 +181,10 @@ impl Attempt {
             .map(ToString::to_string)
             .collect();
         let spent = self.write(record, failure.is_some_and(|f| f.possibly_billed));
-        // A failed attempt is the walk's to judge.
-        if outcome == Outcome::Failed {
-            return;
+        if let (Some(_), Some(tokens), Some(held)) = (failure, spent.tokens, &mut self.held) {
+            held.settle(tokens, self.shared.now());
         }
-        let Some(mut held) = self.held.take() else {
-            return;
-        };
-        let (provider, target) = (Arc::clone(held.provider()), Arc::clone(held.target()));
-        let now = self.shared.now();
-        let changes = match failure {
-            Some(failure) => {
-                if let Some(tokens) = spent.tokens {
-                    held.settle(tokens, now);
-                }
-                held.fail(&self.blamed(failure), now)
-            }
-            None => held.complete(spent, now),
-        };
-        health::log_of(provider.name(), target.model(), changes);
+        Some(spent)
     }
 
     /// A failure as it is held against the provider.

@@ -10,7 +10,7 @@ use llmleaf_model::{Failure, FailureKind};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// A try at one target with one credential. It ends by [`Self::complete`], by [`Self::fail`], or by being dropped: then nobody learnt
+/// A try at one target with one credential. It ends by [`super::Walk::complete`], by [`Self::fail`], or by being dropped: then nobody learnt
 /// anything, because the consumer went away or another attempt was faster.
 #[derive(Debug)]
 pub struct Attempt {
@@ -31,6 +31,8 @@ pub struct Attempt {
     /// It alone finds out whether its credential is accepted again.
     claimed: bool,
     sent: bool,
+    /// What it used is known already.
+    settled: bool,
     content_at: Option<Millis>,
 }
 
@@ -123,6 +125,7 @@ impl Opening {
             }),
             claimed: self.claimed,
             sent: false,
+            settled: false,
             content_at: None,
         }
     }
@@ -160,6 +163,7 @@ impl Attempt {
     pub fn settle(&mut self, tokens: u64, now: Millis) {
         if let Some(held) = &mut self.held {
             held.permits.settle(tokens, now);
+            self.settled = true;
         }
     }
 
@@ -190,7 +194,7 @@ impl Attempt {
     }
 
     /// It ended well.
-    pub fn complete(mut self, spent: Spent, now: Millis) -> Changes {
+    pub(super) fn complete(mut self, spent: Spent, now: Millis) -> Changes {
         self.sent = true;
         let Some(mut held) = self.held.take() else {
             return Changes::default();
@@ -222,7 +226,7 @@ impl Attempt {
         };
         if !self.sent || failure.kind == FailureKind::Connect {
             held.permits.refund();
-        } else if !failure.possibly_billed && self.content_at.is_none() {
+        } else if !failure.possibly_billed && !self.settled && self.content_at.is_none() {
             held.permits.settle(0, now);
         }
         let blame = Blame::of(failure);

@@ -301,3 +301,29 @@ fn a_prompt_comes_back_to_the_credential_that_served_it() {
     }
     assert!(used.iter().all(|n| *n > 8), "{used:?}");
 }
+
+#[test]
+fn a_wait_that_is_too_long_hides_none_that_is_not() {
+    let fleet = fleet(2, 1);
+    let policy = Policy {
+        tries_per_target: 2,
+        max_wait: Duration::from_millis(20),
+        ..POLICY
+    };
+    let mut walk = walk(&fleet, policy, 0);
+    let first = next(&mut walk, 0).unwrap();
+    walk.failed(first, &failure(FailureKind::Server, 500, None), Millis(0));
+    let second = next(&mut walk, 0).unwrap();
+    let wait = Some(Duration::from_millis(50));
+    walk.failed(
+        second,
+        &failure(FailureKind::RateLimit, 429, wait),
+        Millis(0),
+    );
+    // The second is free after 50 ms, which is longer than anybody waits; the first after a back-off of 125 at least.
+    let Step::Wait(until) = walk.step(Millis(0)) else {
+        panic!("gives up");
+    };
+    assert!((125..=250).contains(&until.0), "{until:?}");
+    assert_eq!(next(&mut walk, until.0).unwrap().member, 0);
+}
