@@ -77,7 +77,7 @@ pub(crate) async fn run(run: &mut Run, held: Held) -> Result<(), Failure> {
         attempt.failed(&failure, &run.losses);
         if let (Some(held), Some(walk)) = (attempt.take(), &mut run.walk) {
             let (provider, target) = (Arc::clone(held.provider()), Arc::clone(held.target()));
-            let changes = walk.failed(held, &upstream.blamed(&failure), shared.now());
+            let changes = walk.failed(held, &failure, shared.now());
             health::log_of(provider.name(), target.model(), changes);
         }
         failure
@@ -309,7 +309,7 @@ async fn refused(run: &mut Run, watch: &Watch, wire: &ChatWire, response: Respon
     };
     let mut failure = wire.parse_error(status, &header, &body);
     if failure.origin == Origin::Upstream && failure.retry_after.is_none() {
-        failure.retry_after = waits::stated(headers, run.unix_now());
+        failure.retry_after = waits::stated(headers, failure.kind, run.unix_now());
     }
     failure
 }

@@ -25,15 +25,9 @@ pub(crate) async fn run(
         .wire(run.job.dialect)
         .filter(|(wire, _)| wire.dialect() == run.job.dialect);
     let (Some(path), Some((wire, _))) = (upstream.row.speaks.count_tokens, own) else {
-        let text = llmleaf_dialects::head::text(&run.job.body)?;
-        let tokens = estimate(&run.job.dialect.parse_count(text)?);
-        run.estimated = true;
+        here(run)?;
         attempt.forgo();
         attempt.complete(&mut run.walk, &[]);
-        run.whole(
-            StatusCode::OK,
-            Bytes::from(run.job.dialect.render_count(tokens)),
-        );
         return Ok(());
     };
     let rendered = wire.edit_count(&run.job.head, &run.job.body, &candidate.model)?;
@@ -56,6 +50,16 @@ pub(crate) async fn run(
     wire.parse_count(&body)?;
     attempt.complete(&mut run.walk, &run.losses);
     run.whole(StatusCode::OK, body);
+    Ok(())
+}
+
+/// Estimates here: nobody need be asked.
+pub(crate) fn here(run: &mut Run) -> Result<(), Failure> {
+    let text = llmleaf_dialects::head::text(&run.job.body)?;
+    let tokens = estimate(&run.job.dialect.parse_count(text)?);
+    run.estimated = true;
+    let reply = run.job.dialect.render_count(tokens);
+    run.whole(StatusCode::OK, Bytes::from(reply));
     Ok(())
 }
 

@@ -46,6 +46,8 @@ pub struct Job {
     pub preferences: Option<Box<Preferences>>,
     /// Hash of the session that the client names in a header.
     pub session: Option<u64>,
+    /// Tokens that it is thought to use, where some limit counts them; see [`crate::chain::estimate`].
+    pub tokens: u64,
     /// What the exchange holds of its key's limits.
     pub allowance: Option<Allowance>,
     /// Consumer headers that some provider's row lets through. Everything else stayed behind.

@@ -206,7 +206,8 @@ impl Walk {
     /// An attempt failed before its first content: the failure is held against whom it blames, and [`Self::step`] knows what is next.
     pub fn failed(&mut self, attempt: Attempt, failure: &Failure, now: Millis) -> Changes {
         let blame = Blame::of(failure);
-        let slot = attempt.slot;
+        let (slot, credential) = (attempt.slot, attempt.credential);
+        let unwatched = attempt.provider().unwatched;
         let changes = attempt.fail(failure, now);
         self.ended |= !goes_on(failure);
         let backoff = self.backoff(slot);
@@ -222,9 +223,11 @@ impl Walk {
         } else if !blame.rotates() {
             slot_state.strikes += 1;
             slot_state.retry_at = now.plus(backoff);
-            if !may_pass(failure) {
+            if unwatched || !may_pass(failure) {
                 slot_state.strikes = tries.max(slot_state.strikes);
             }
+        } else if unwatched {
+            slot_state.spent.push(credential);
         }
         changes
     }
@@ -327,7 +330,7 @@ impl Walk {
         let member = self.members.get(slot.member).ok_or(Block::NEVER)?;
         let (provider, target) = (&member.provider, &member.target);
         let credential = provider
-            .pick(target, self.key, self.served, now)
+            .pick(target, self.key, self.served, &slot.spent, now)
             .map_err(Block::from)?;
         // Looked at first and taken last: a trial that limits then forbid would be spent for nothing.
         let opens = target.breaker().opens_at(last_resort, now);

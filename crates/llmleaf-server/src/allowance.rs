@@ -46,6 +46,12 @@ impl Allowances {
         each.for_each(|allowed| allowed.limiter.set(allowed.limits, now));
     }
 
+    /// Whether a key has a limit that counts tokens.
+    pub fn counts_tokens(&self, key: &str) -> bool {
+        let allowed = self.0.get(key);
+        allowed.is_some_and(|allowed| allowed.limits.tokens_per_min.is_some())
+    }
+
     /// The limits of a key, if it has any.
     pub fn of(&self, key: &str) -> Option<&Arc<Limiter>> {
         if self.0.is_empty() {
@@ -61,11 +67,11 @@ impl Allowances {
 /// A limit of the key is used up.
 pub fn admit(
     limiter: &Arc<Limiter>,
-    tokens: impl FnOnce() -> u64,
+    tokens: u64,
     shared: &Arc<Shared>,
 ) -> Result<Allowance, Failure> {
     let now = shared.now();
-    let admitted = limiter.admit(tokens(), now);
+    let admitted = limiter.admit(tokens, now);
     let allowed = admitted.map(|permit| Allowance::new(permit, Arc::clone(shared)));
     allowed.map_err(|refusal| {
         let what = match refusal.scope {

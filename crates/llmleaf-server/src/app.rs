@@ -259,7 +259,6 @@ fn upstreams(config: &Config, before: &[Way]) -> Result<(Vec<Upstream>, Vec<Way>
             base_url: provider.base_url(),
             credentials: provider.credentials.iter().map(|c| c.expose()).collect(),
             spreads: provider.spread_credentials,
-            watched: provider.health,
             collects_data: provider.data.collects,
             zero_retention: provider.data.zero_retention,
             settings: &settings,
@@ -360,6 +359,7 @@ fn spec(config: &Config, provider: &llmleaf_config::Provider, way: Option<&Way>)
         models: targets.collect(),
         cooldown: config.server.fallback_cooldown,
         cache_for: cached,
+        unwatched: !provider.health,
     }
 }
 

@@ -12,7 +12,6 @@ use bytes::Bytes;
 use llmleaf_dialects::Dialect;
 use llmleaf_model::{Failure, FailureKind, Loss};
 use llmleaf_route::{Attempt as Held, Candidate, Changes, Millis, Spent, Walk};
-use std::borrow::Cow;
 use std::sync::Arc;
 
 /// Most losses that a record names.
@@ -34,8 +33,6 @@ pub(crate) struct Attempt {
     free: bool,
     /// What it holds of the target's limits and health; whoever ends it gives it back.
     held: Option<Held>,
-    /// Index of the provider.
-    provider: usize,
     /// What its exchange holds of its key's limits.
     allowance: Option<Allowance>,
 }
@@ -75,7 +72,6 @@ impl Attempt {
             sent: false,
             free: run.job.operation == Operation::CountTokens,
             held: Some(held),
-            provider: candidate.provider,
             allowance: run.job.allowance.clone(),
         }
     }
@@ -156,7 +152,7 @@ impl Attempt {
             return;
         };
         let (provider, target) = (Arc::clone(held.provider()), Arc::clone(held.target()));
-        let changes = held.fail(&self.blamed(failure), self.shared.now());
+        let changes = held.fail(failure, self.shared.now());
         health::log_of(provider.name(), target.model(), changes);
     }
 
@@ -185,14 +181,6 @@ impl Attempt {
             held.settle(tokens, self.shared.now());
         }
         Some(spent)
-    }
-
-    /// A failure as it is held against the provider.
-    fn blamed<'f>(&self, failure: &'f Failure) -> Cow<'f, Failure> {
-        match self.shared.upstreams.get(self.provider) {
-            Some(upstream) => upstream.blamed(failure),
-            None => Cow::Borrowed(failure),
-        }
     }
 
     fn write(&self, mut record: UsageRecord, possibly_billed: bool) -> Spent {

@@ -31,8 +31,6 @@ pub struct Attempt {
     /// It alone finds out whether its credential is accepted again.
     claimed: bool,
     sent: bool,
-    /// What it used is known already.
-    settled: bool,
     content_at: Option<Millis>,
 }
 
@@ -47,6 +45,8 @@ struct Held {
 #[derive(Debug, Default)]
 pub(super) struct Permits {
     all: [Option<Permit>; 2],
+    /// What was used is known.
+    settled: bool,
 }
 
 impl Permits {
@@ -73,6 +73,7 @@ impl Permits {
     fn settle(&mut self, tokens: u64, now: Millis) {
         let each = self.all.iter_mut().flatten();
         each.for_each(|permit| permit.settle(tokens, now));
+        self.settled = true;
     }
 }
 
@@ -125,7 +126,6 @@ impl Opening {
             }),
             claimed: self.claimed,
             sent: false,
-            settled: false,
             content_at: None,
         }
     }
@@ -163,7 +163,6 @@ impl Attempt {
     pub fn settle(&mut self, tokens: u64, now: Millis) {
         if let Some(held) = &mut self.held {
             held.permits.settle(tokens, now);
-            self.settled = true;
         }
     }
 
@@ -226,10 +225,14 @@ impl Attempt {
         };
         if !self.sent || failure.kind == FailureKind::Connect {
             held.permits.refund();
-        } else if !failure.possibly_billed && !self.settled && self.content_at.is_none() {
+        } else if !failure.possibly_billed && !held.permits.settled && self.content_at.is_none() {
             held.permits.settle(0, now);
         }
-        let blame = Blame::of(failure);
+        let blame = if self.provider.unwatched {
+            Blame::NONE
+        } else {
+            Blame::of(failure)
+        };
         let mut changes = Changes::default();
         if blame.credential
             && let Some(credential) = self.provider.credentials.get(self.credential)

@@ -28,10 +28,12 @@ fn counting_tokens_is_no_use_of_any() {
             &body,
         );
         assert_eq!(response.status, 200, "{}", response.text());
+        response
+    };
+    let recorded = |id: &str| {
         let usage = stage.usage(id, 1);
         assert_eq!(usage[0].text_at(&["grade"]), "none");
         assert_eq!(usage[0].u64_at(&["input"]), Some(0));
-        response
     };
     // Counted by the provider.
     stage
@@ -39,6 +41,7 @@ fn counting_tokens_is_no_use_of_any() {
         .push(Script::json(200, r#"{"input_tokens":77}"#));
     let counted = count(Wire::Messages, "count-0").json();
     assert_eq!(counted.u64_at(&["input_tokens"]), Some(77));
+    recorded("count-0");
     // Estimated here: nobody is asked, no limit of the provider's is used, and it says nothing of the provider's health.
     let wire = Wire::Chat;
     for round in 1..=3 {
@@ -49,6 +52,7 @@ fn counting_tokens_is_no_use_of_any() {
         let counted = count(wire, &format!("count-{round}"));
         assert_eq!(counted.header("x-llmleaf-estimate"), Some("true"));
     }
+    recorded("count-2");
     assert_eq!(stage.first.requests().len(), 4);
     stage.second.push(answer(wire, true, "second answer"));
     let (_, response) = stage.post(wire, &Stage::chain(wire), true);
