@@ -120,7 +120,8 @@ async fn http(
         in_array: stream && !events && wire.streams_arrays(),
     };
     if events || answer.in_array {
-        stream::http(run, attempt, watch, answer, body).await
+        // Boxed, as what follows is: an exchange that needs less is to be small.
+        Box::pin(stream::http(run, attempt, watch, answer, body)).await
     } else {
         whole::http(run, attempt, watch, answer, body).await
     }

@@ -283,7 +283,7 @@ where
         let open = of_service.open(further.flatten());
         async move {
             let node = Rc::clone(&worker);
-            let reply = service::serve(worker, request, crowded);
+            let reply = pin!(service::serve(worker, request, crowded));
             let mut reply = open.reply(reply).await;
             // HTTP/2 has no such header; there GOAWAY says it.
             if !speaks_h2 && node.app.draining.load(Ordering::Relaxed) {
