@@ -9,12 +9,17 @@ use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, HOST, HeaderValue, TRANSFER_ENCODING};
 use http::uri::{PathAndQuery, Uri};
 use http::{Method, Request};
+use tokio::time::Instant;
 
 use crate::body::{Body, Response};
 use crate::conn::Conn;
 use crate::error::TransportError;
 use crate::origin::Origin;
 use crate::pool::Pool;
+
+/// How soon after a request was sent its connection must close for the close to have been on its way before. A later one
+/// means that the upstream had the request, and perhaps worked on it, so that repeating it might be paid for twice.
+const STALE_WITHIN: Duration = Duration::from_secs(1);
 
 /// A request under way; resolves when the response head is there. Dropping it closes the
 /// connection.
@@ -52,8 +57,11 @@ async fn run(
     if let Some(mut conn) = pool.take(&origin) {
         // The upstream may be closing the connection just now. It cannot have answered then, and
         // the request goes once more, on a fresh connection; never a third time.
+        let began = Instant::now();
         match conn.exchange(&request, pool.limits()).await {
-            Err(error) if error.is_stale() => {}
+            Err(error)
+                if error.is_stale()
+                    && (!error.possibly_billed() || began.elapsed() < STALE_WITHIN) => {}
             result => {
                 reused = true;
                 exchanged = Some((conn, result?));

@@ -2,7 +2,7 @@
 
 use crate::error::TransportError;
 
-/// Largest sum of chunk extensions and trailers, in bytes. Nobody needs them; they are passed over.
+/// Largest sum of what stands between two chunks, and of the trailers, in bytes. Nobody needs it; it is passed over.
 const MOST_EXTRA: usize = 16 * 1024;
 
 /// What is still to come of a body.
@@ -28,6 +28,7 @@ pub(crate) struct Decoded {
 #[derive(Debug)]
 pub(crate) struct Chunked {
     state: State,
+    /// Bytes passed over since the last data.
     extra: usize,
 }
 
@@ -185,7 +186,10 @@ impl Chunked {
                 State::Extension(size)
             }
             (State::SizeLf(0), b'\n') => State::LineStart,
-            (State::SizeLf(size), b'\n') => State::Data(size),
+            (State::SizeLf(size), b'\n') => {
+                self.extra = 0;
+                State::Data(size)
+            }
             (State::DataCr, b'\r') => State::DataLf,
             (State::DataLf, b'\n') => State::Size(None),
             (State::LineStart, b'\r') => State::EndLf,

@@ -102,8 +102,8 @@ impl TransportError {
         }
     }
 
-    /// Whether a reused connection that fails like this was simply stale, so that the request may
-    /// be sent once more on a fresh one.
+    /// Whether a reused connection that fails like this, soon, was simply stale, so that the request
+    /// may be sent once more on a fresh one.
     pub(crate) fn is_stale(&self) -> bool {
         matches!(
             self,

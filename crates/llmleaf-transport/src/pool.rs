@@ -1,4 +1,4 @@
-//! Idle connections, per origin, kept with their connection futures.
+//! Idle connections, per origin. Nothing polls them: whether one is still good is asked when it is taken, and by the sweep.
 
 use std::cell::RefCell;
 use std::collections::{HashMap, VecDeque};

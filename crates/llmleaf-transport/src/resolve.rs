@@ -23,7 +23,8 @@ const FRESH: Duration = Duration::from_secs(10);
 const STALE: Duration = Duration::from_secs(300);
 /// How long a lookup may take where nothing is known; its answer still counts for those who ask later.
 const LOOKUP: Duration = Duration::from_secs(2);
-/// How long a stale answer waits for a fresh one.
+/// How long a stale answer waits for a fresh one, from when that was asked for: a resolver that hangs is waited for once, and not by
+/// every connection.
 const PATIENCE: Duration = Duration::from_millis(500);
 /// More addresses than this are of no use within one connect timeout.
 const MAX_ADDRESSES: usize = 16;
@@ -58,7 +59,8 @@ impl Default for Resolver {
 #[derive(Debug, Default)]
 struct Host {
     known: Option<(Addresses, Instant)>,
-    flight: Option<Flight>,
+    /// The lookup that is under way, and since when.
+    flight: Option<(Flight, Instant)>,
 }
 
 impl Resolver {
@@ -75,16 +77,19 @@ impl Resolver {
         {
             return Ok(Arc::clone(addresses));
         }
-        let flight = self.join_flight(origin);
+        let (flight, since) = self.join_flight(origin, now);
         let answer = match known {
             None => match timeout(LOOKUP, land(flight)).await {
                 Ok(answer) => answer,
                 Err(_) => Err(format!("no answer within {} ms", LOOKUP.as_millis()).into()),
             },
-            Some((stale, _)) => match timeout(PATIENCE, land(flight)).await {
-                Ok(Ok(fresh)) => Ok(fresh),
-                Ok(Err(_)) | Err(_) => return Ok(stale),
-            },
+            Some((stale, _)) => {
+                let patience = PATIENCE.saturating_sub(now.saturating_duration_since(since));
+                match timeout(patience, land(flight)).await {
+                    Ok(Ok(fresh)) => Ok(fresh),
+                    Ok(Err(_)) | Err(_) => return Ok(stale),
+                }
+            }
         }?;
         self.remember(origin, &answer);
         Ok(answer)
@@ -107,7 +112,7 @@ impl Resolver {
             let flight = hosts
                 .get(origin.key())
                 .and_then(|host| host.flight.as_ref());
-            flight.and_then(|flight| flight.borrow().clone())
+            flight.and_then(|(flight, _)| flight.borrow().clone())
         };
         if let Some(Ok(addresses)) = landed {
             self.remember(origin, &addresses);
@@ -121,22 +126,22 @@ impl Resolver {
         (age < STALE).then(|| (Arc::clone(addresses), age))
     }
 
-    fn join_flight(&self, origin: &Origin) -> Flight {
+    fn join_flight(&self, origin: &Origin, now: Instant) -> (Flight, Instant) {
         let mut hosts = self.hosts.borrow_mut();
         if hosts.len() >= MAX_HOSTS && !hosts.contains_key(origin.key()) {
             hosts.clear();
         }
         let host = hosts.entry(origin.key().to_owned()).or_default();
         // A flight that has landed, or whose thread is gone, is not joined again.
-        if let Some(flight) = &host.flight
+        if let Some((flight, since)) = &host.flight
             && flight.has_changed().is_ok()
             && flight.borrow().is_none()
         {
-            return flight.clone();
+            return (flight.clone(), *since);
         }
         let flight = take_off(self.ask, origin.host().to_owned(), origin.port());
-        host.flight = Some(flight.clone());
-        flight
+        host.flight = Some((flight.clone(), now));
+        (flight, now)
     }
 
     fn remember(&self, origin: &Origin, addresses: &Addresses) {
@@ -243,7 +248,7 @@ mod tests {
         let flights = resolver.hosts.borrow();
         let flight = flights["http://slow.example:80"].flight.as_ref();
         assert!(
-            flight.is_some_and(|flight| flight.borrow().is_none()),
+            flight.is_some_and(|(flight, _)| flight.borrow().is_none()),
             "still the first"
         );
     }
@@ -265,6 +270,11 @@ mod tests {
         let answer = resolver.resolve(&origin).await.expect("the stale one");
         assert!(Arc::ptr_eq(&answer, &known));
         assert_eq!(began.elapsed(), PATIENCE);
+        // The resolver still hangs, which is known by now.
+        let began = Instant::now();
+        let answer = resolver.resolve(&origin).await.expect("the stale one");
+        assert!(Arc::ptr_eq(&answer, &known));
+        assert_eq!(began.elapsed(), Duration::ZERO);
         tokio::time::advance(STALE).await;
         assert!(resolver.resolve(&origin).await.is_err(), "too old");
     }

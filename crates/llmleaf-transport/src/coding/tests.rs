@@ -110,6 +110,14 @@ fn extensions_and_trailers_are_bounded() {
 }
 
 #[test]
+fn b21_a_long_stream_may_pad_every_size() {
+    let chunk = format!("3{}\r\nabc\r\n", " ".repeat(MOST_EXTRA / 2));
+    let wire = format!("{}0;x\r\n\r\n", chunk.repeat(5));
+    let (out, _, done) = decoded(wire.as_bytes(), &[]).expect("no error");
+    assert!(done && out == b"abc".repeat(5));
+}
+
+#[test]
 fn a_stated_length_is_taken_and_no_more() {
     let mut decoder = Decoder::Exactly(5);
     let mut bytes = *b"abc";

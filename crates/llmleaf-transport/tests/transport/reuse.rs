@@ -191,6 +191,24 @@ async fn a_request_reset_on_a_reused_connection_is_sent_once_more() {
 }
 
 #[tokio::test]
+async fn b17_a_request_that_ran_for_minutes_is_not_sent_once_more() {
+    let (server, pool) = (Server::start().await, pool());
+    let mut stale = server.warm_up(&pool).await;
+    let (result, ()) = tokio::join!(call(&pool, &server), async {
+        stale.request().await;
+        tokio::time::pause();
+        tokio::time::advance(Duration::from_secs(120)).await;
+        tokio::time::resume();
+        drop(stale);
+    });
+    let lost = TransportError::Closed {
+        sent: true,
+        response_started: false,
+    };
+    assert_eq!(result.err(), Some(lost));
+}
+
+#[tokio::test]
 async fn it_is_not_sent_a_third_time() {
     let (server, pool) = (Server::start().await, pool());
     let mut stale = server.warm_up(&pool).await;
