@@ -78,20 +78,13 @@ struct CostObject<'a> {
     total_cost: Raw<'a>,
 }
 
-/// Reads a usage report, and keeps it as it came. `None` where it states neither an input nor an output count that makes sense
+/// Reads a usage report. `None` where it states neither an input nor an output count that makes sense
 /// (negative, fractional, textual and huge counts do not).
 pub(super) fn parse(raw: &RawValue) -> Option<Usage> {
-    let mut usage = read(raw.get())?;
-    usage.native = Some((DialectName::ChatCompletions, Json::from(raw)));
-    Some(usage)
-}
-
-/// The counts of a usage report.
-pub(super) fn read(report: &str) -> Option<Usage> {
-    if !report.starts_with('{') {
+    if !raw.get().starts_with('{') {
         return None;
     }
-    let wire: WireUsage<'_> = serde_json::from_str(report).ok()?;
+    let wire: WireUsage<'_> = serde_json::from_str(raw.get()).ok()?;
     if wire.prompt_tokens.0.is_none() && wire.completion_tokens.0.is_none() {
         return None;
     }
@@ -150,6 +143,7 @@ pub(super) fn read(report: &str) -> Option<Usage> {
         .unwrap_or_default()
         .web_search_requests]);
     usage.cost_nano_usd = cost(wire.cost, wire.cost_in_usd_ticks);
+    usage.native = Some((DialectName::ChatCompletions, Json::from(raw)));
     Some(usage)
 }
 
@@ -200,6 +194,10 @@ fn dollars(nano: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn read(text: &str) -> Option<Usage> {
+        parse(serde_json::from_str(text).unwrap())
+    }
 
     #[test]
     fn counts_outside_the_documented_totals_are_found_by_the_grand_total() {

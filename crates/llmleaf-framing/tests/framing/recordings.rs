@@ -2,10 +2,9 @@
 //!
 //! The recordings lie beside the workspace, not in it. Without them these tests say so and pass.
 
-use std::path::{Path, PathBuf};
-
 use bytes::Bytes;
 use llmleaf_framing::Frame;
+use llmleaf_testkit::recordings;
 
 use crate::drive::{Framer, collect, ndjson, pieces, sse};
 use crate::reference::{self, Reading};
@@ -20,16 +19,9 @@ const WINDOWED_STREAM_BYTES: usize = 8_000;
 
 const LIMIT: usize = 1_000_000;
 
-fn recordings() -> Option<PathBuf> {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .ancestors()
-        .map(|folder| folder.join("shared/recordings"))
-        .find(|folder| folder.is_dir())
-}
-
 /// The bodies of all exchanges that have the response field `field`, the same body once.
 fn bodies(field: &str) -> Vec<Vec<u8>> {
-    let Some(folder) = recordings() else {
+    let Some(folder) = recordings::folder() else {
         println!("skipped: recordings not found");
         return Vec::new();
     };

@@ -6,8 +6,9 @@ use crate::{Decoder, Frame};
 use bytes::Bytes;
 use llmleaf_framing::{SseFramer, SseLimits};
 use llmleaf_model::{Event, Grammar};
+use llmleaf_testkit::recordings;
 use serde_json::Value;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 pub struct Recording {
     pub id: String,
@@ -22,8 +23,8 @@ pub struct Recording {
 
 /// All recordings of this wire; empty, with a note, where the folder is absent.
 pub fn all() -> Vec<Recording> {
-    let Some(root) = root() else {
-        println!("skipped: no ../shared/recordings");
+    let Some(root) = recordings::folder() else {
+        println!("skipped: recordings folder not found");
         return Vec::new();
     };
     let mut found = Vec::new();
@@ -40,13 +41,6 @@ pub fn all() -> Vec<Recording> {
     found.sort_by(|a, b| a.id.cmp(&b.id));
     assert!(found.len() > 500, "only {} recordings", found.len());
     found
-}
-
-fn root() -> Option<PathBuf> {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .ancestors()
-        .map(|dir| dir.join("../shared/recordings"))
-        .find(|dir| dir.is_dir())
 }
 
 fn read(path: &Path, found: &mut Vec<Recording>) {

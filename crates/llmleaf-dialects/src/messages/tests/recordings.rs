@@ -1,5 +1,6 @@
 //! Real exchanges, read from the folder beside the repository.
 
+use llmleaf_testkit::recordings;
 use serde_json::Value;
 use serde_json::value::RawValue;
 use std::path::{Path, PathBuf};
@@ -37,7 +38,7 @@ struct Reply<'a> {
 
 /// Every exchange of the named wires; empty, and said so, where the folder is absent.
 pub fn of(test: &str, wires: &[&str]) -> Vec<Exchange> {
-    let Some(root) = root() else {
+    let Some(root) = recordings::folder() else {
         println!("skipped: {test}: no recordings beside the repository");
         return Vec::new();
     };
@@ -66,13 +67,6 @@ fn exchange(line: Line<'_>) -> Exchange {
         sse: line.response.sse,
         body: line.response.body.map(|b| b.get().to_owned()),
     }
-}
-
-fn root() -> Option<PathBuf> {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .ancestors()
-        .map(|dir| dir.join("../shared/recordings"))
-        .find(|dir| dir.is_dir())
 }
 
 fn files(root: &Path) -> Vec<PathBuf> {
