@@ -48,6 +48,13 @@ pub struct Bound {
     pub listener: StdListener,
 }
 
+impl Bound {
+    /// Where it listens, which says the port where 0 was asked for.
+    pub fn at(&self) -> Option<SocketAddr> {
+        self.listener.local_addr().ok()
+    }
+}
+
 /// Binds an address for so many workers; returns where it listens as well, which says the port where 0 was asked for.
 ///
 /// `shared` lets other processes listen there too. Otherwise a port that is taken is an error.
@@ -99,34 +106,45 @@ pub struct Change {
 
 /// A worker's open doors.
 #[derive(Default)]
-pub struct Doors(Vec<(Address, TcpListener)>);
+pub struct Doors {
+    open: Vec<(Address, TcpListener)>,
+    /// The one that is asked first.
+    turn: usize,
+}
 
 impl Doors {
     /// Opens and closes doors. Returns the connections that had come to a door before it was closed.
     pub fn change(&mut self, change: Change) -> Vec<(TcpStream, Kind)> {
-        let (stay, go) = std::mem::take(&mut self.0)
+        let (stay, go) = std::mem::take(&mut self.open)
             .into_iter()
             .partition(|(address, _)| change.wanted.contains(address));
-        self.0 = stay;
+        self.open = stay;
         for Bound { address, listener } in change.fresh {
             match TcpListener::from_std(listener) {
-                Ok(listener) => self.0.push((address, listener)),
+                Ok(listener) => self.open.push((address, listener)),
                 Err(error) => {
                     tracing::error!(%error, listen = %address.listen, "cannot listen there");
                 }
             }
         }
-        Self(go).close()
+        let go = Self { open: go, turn: 0 };
+        go.close()
     }
 
     /// Waits for a connection.
-    pub async fn accept(&self) -> io::Result<(TcpStream, Kind)> {
+    pub async fn accept(&mut self) -> io::Result<(TcpStream, Kind)> {
         poll_fn(|cx| self.poll_accept(cx)).await
     }
 
-    fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<(TcpStream, Kind)>> {
-        for (address, listener) in &self.0 {
-            if let Poll::Ready(accepted) = listener.poll_accept(cx) {
+    /// Asks the doors in turn: one that is besieged does not shut the others.
+    fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<(TcpStream, Kind)>> {
+        let count = self.open.len();
+        for step in 0..count {
+            let at = (self.turn + step) % count;
+            if let Some((address, listener)) = self.open.get(at)
+                && let Poll::Ready(accepted) = listener.poll_accept(cx)
+            {
+                self.turn = at + 1;
                 return Poll::Ready(accepted.map(|(stream, _)| (stream, address.kind)));
             }
         }
@@ -136,7 +154,7 @@ impl Doors {
     /// Closes all doors, and returns the connections that wait at them: closing a socket resets those in its queue.
     pub fn close(self) -> Vec<(TcpStream, Kind)> {
         let mut waiting = Vec::new();
-        for (address, listener) in self.0 {
+        for (address, listener) in self.open {
             // The system is asked itself: the runtime knows only of those that it has been told of.
             let Ok(listener) = listener.into_std() else {
                 continue;
@@ -149,5 +167,31 @@ impl Doors {
             }
         }
         waiting
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Address, Change, Doors, Kind, bind};
+
+    #[tokio::test]
+    async fn a_door_where_many_wait_does_not_shut_the_other() {
+        let mut doors = Doors::default();
+        let mut waiting = Vec::new();
+        for kind in [Kind::Main, Kind::Tls] {
+            let listen = "127.0.0.1:0".parse().expect("an address");
+            let (at, fresh) = bind(Address { kind, listen }, 1, false).expect("a door");
+            let wanted = Vec::from_iter(doors.open.iter().map(|(address, _)| *address));
+            doors.change(Change { wanted, fresh });
+            for _ in 0..3 {
+                waiting.push(std::net::TcpStream::connect(at).expect("connects"));
+            }
+        }
+        let mut came = Vec::new();
+        for _ in 0..4 {
+            came.push(doors.accept().await.expect("a connection").1);
+        }
+        came.sort_by_key(|kind| *kind == Kind::Tls);
+        assert_eq!(came, [Kind::Main, Kind::Main, Kind::Tls, Kind::Tls]);
     }
 }

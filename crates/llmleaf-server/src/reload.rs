@@ -126,7 +126,6 @@ impl Reloader {
         let fresh = self.bind(&config).map_err(|error| refused(&error))?;
         let app = Arc::new(app);
         app.authenticator.install(roster);
-        app.allowances.install(app.shared.now());
         self.published.put(app);
         self.open(&config, fresh);
         let mut wants_restart = Vec::new();
@@ -153,9 +152,8 @@ impl Reloader {
                 continue;
             }
             let Address { listen, .. } = address;
-            let (at, bound) = doors::bind(address, self.workers, config.server.reuse_port)
+            let (_, bound) = doors::bind(address, self.workers, config.server.reuse_port)
                 .map_err(|error| format!("cannot listen on {listen}: {error}"))?;
-            tracing::info!(listen = %at, "listening there from now on");
             fresh.push(bound);
         }
         Ok(fresh)
@@ -166,6 +164,9 @@ impl Reloader {
         let wanted = doors::addresses(&config.server);
         if wanted == doors::addresses(&self.config.server) {
             return;
+        }
+        for listen in fresh.iter().filter_map(|bound| bound.first()?.at()) {
+            tracing::info!(%listen, "listening there from now on");
         }
         for worker in &self.doors {
             let change = Change {
