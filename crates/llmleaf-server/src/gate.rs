@@ -1,9 +1,8 @@
 //! What is refused of a request before anybody asks what it wants: heads that say two things, and more than is served.
 //! A connection that sends such a thing is closed after the answer.
 
-use crate::reply::Reply;
 use http::header::{CONNECTION, HOST};
-use http::{HeaderValue, Method, Request, StatusCode, Version};
+use http::{HeaderValue, Method, Request, Response, StatusCode, Version};
 use http_body::Body;
 use llmleaf_model::{Failure, FailureKind, Origin};
 
@@ -88,7 +87,7 @@ fn refusal(status: StatusCode, message: &str) -> Failure {
 }
 
 /// Makes a reply the last one on its connection.
-pub fn close(reply: &mut Reply, version: Version) {
+pub fn close<B>(reply: &mut Response<B>, version: Version) {
     // HTTP/2 knows no such field, and its streams end one by one.
     if version <= Version::HTTP_11 {
         reply

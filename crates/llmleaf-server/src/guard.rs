@@ -6,6 +6,7 @@ mod framing;
 
 use crate::alarm::Alarm;
 use crate::line::Line;
+use bytes::{Buf as _, BytesMut};
 use framing::Framing;
 use std::io::{self, ErrorKind, IoSlice};
 use std::pin::Pin;
@@ -25,6 +26,8 @@ pub const WRITE_STALL: Duration = Duration::from_secs(60);
 const LINGER: Duration = Duration::from_secs(2);
 /// How much of that is read.
 const LINGER_BYTES: usize = 1024 * 1024;
+/// How much is read behind a request that is being answered. Who sends more is not heard hanging up until the answer has ended.
+const MOST_AHEAD: usize = 16 * 1024;
 /// What a consumer is told whose head took too long; nothing can be known of its dialect.
 const TOO_SLOW: &[u8] =
     b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
@@ -41,6 +44,10 @@ pub struct Guard<S> {
     /// Since when no byte could be written.
     stalled_since: Option<Instant>,
     lingering: Option<Lingering>,
+    /// What came behind the request that is being answered.
+    ahead: BytesMut,
+    /// hyper is to be told when that can be handed on. Once: it may not want it any more.
+    nudge: bool,
     reading: Alarm,
     writing: Alarm,
 }
@@ -64,36 +71,98 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Guard<S> {
             head_since: None,
             stalled_since: None,
             lingering: None,
+            ahead: BytesMut::new(),
+            nudge: false,
             reading: Alarm::default(),
             writing: Alarm::default(),
         }
     }
 
-    /// Nothing is there to read: how long that may go on.
-    fn wait(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    /// Whether a request is being answered, or its answer has not left.
+    fn is_busy(&self) -> bool {
+        self.line.is_running() || self.line.is_writing()
+    }
+
+    /// Until when something must come to be read. Nothing must while a request is answered: the exchange has clocks of its own, so has
+    /// the body, and so has writing.
+    fn deadline(&mut self) -> Option<Instant> {
         let in_head = self.framing.as_ref().is_some_and(Framing::is_in_head);
-        if !in_head || self.line.is_running() {
+        if !in_head || self.is_busy() {
             self.head_since = None;
         }
-        if self.line.is_running() || self.line.has_switched() {
-            // The exchange has clocks of its own, and so has the body.
-            return Poll::Pending;
+        if self.is_busy() || self.line.has_switched() {
+            return None;
         }
-        let until = if in_head {
+        Some(if in_head {
             *self.head_since.get_or_insert_with(Instant::now) + HEAD_TIMEOUT
         } else if self.line.has_served() {
             self.line.idle_since() + IDLE_TIMEOUT
         } else {
             self.line.idle_since() + HEAD_TIMEOUT
+        })
+    }
+
+    /// Nothing is there to read: how long that may go on.
+    fn wait(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let Some(until) = self.deadline() else {
+            return Poll::Pending;
         };
         if !self.reading.is_past(until, cx) {
             return Poll::Pending;
         }
-        if in_head {
+        if self.head_since.is_some() {
             // It may be lost: the connection ends now.
             let _ = Pin::new(&mut self.stream).poll_write(cx, TOO_SLOW);
         }
         Poll::Ready(Err(ErrorKind::TimedOut.into()))
+    }
+
+    /// An answer has left. hyper reads on only when it is woken: by what waits here already, or by the clock.
+    fn rest(&mut self, cx: &mut Context<'_>) {
+        if self.is_busy() || self.framing.is_none() {
+            return;
+        }
+        if !self.ahead.is_empty() {
+            if std::mem::take(&mut self.nudge) {
+                cx.waker().wake_by_ref();
+            }
+        } else if let Some(until) = self.deadline() {
+            self.reading.arm(until, cx);
+        }
+    }
+
+    /// Reads on behind a request that is being answered, to find the consumer's hang-up.
+    fn read_ahead(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        self.nudge = true;
+        let before = buf.filled().len();
+        while self.ahead.len() < MOST_AHEAD {
+            let polled = Pin::new(&mut self.stream).poll_read(cx, buf);
+            let Poll::Ready(Ok(())) = polled else {
+                return polled;
+            };
+            let came = buf.filled().get(before..).unwrap_or_default();
+            if came.is_empty() {
+                return polled;
+            }
+            self.ahead.extend_from_slice(came);
+            buf.set_filled(before);
+            // An empty line between requests is nothing (RFC 9112, section 2.2).
+            while self.ahead.starts_with(b"\r\n") {
+                self.ahead.advance(2);
+            }
+        }
+        Poll::Pending
+    }
+
+    /// Hands on what waits here, up to the end of a request.
+    fn hand_on(&mut self, buf: &mut ReadBuf<'_>) {
+        let room = buf.remaining().min(self.ahead.len());
+        let bytes = self.ahead.get_mut(..room).unwrap_or_default();
+        let taken = match &mut self.framing {
+            Some(framing) => framing.follow(bytes),
+            None => room,
+        };
+        buf.put_slice(&self.ahead.split_to(taken));
     }
 
     /// Passes on what writing said, unless nothing was taken for too long.
@@ -145,18 +214,31 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Guard<S> {
             tracing::debug!("a connection that throws its answers away was closed");
             return Poll::Ready(Err(ErrorKind::ConnectionAborted.into()));
         }
+        if this.line.has_switched() {
+            this.framing = None;
+        }
+        // Once hyper has bytes that it cannot use yet it reads no more, and finds no hang-up: what comes behind the request
+        // that is being answered waits here.
+        if this.is_busy() && this.framing.as_ref().is_some_and(Framing::is_between) {
+            return this.read_ahead(cx, buf);
+        }
+        if !this.ahead.is_empty() {
+            this.hand_on(buf);
+            return Poll::Ready(Ok(()));
+        }
         let before = buf.filled().len();
         let polled = Pin::new(&mut this.stream).poll_read(cx, buf);
         if polled.is_pending() {
             return this.wait(cx);
         }
-        if this.line.has_switched() {
-            this.framing = None;
-        }
         if let Some(framing) = &mut this.framing
             && let Some(came) = buf.filled_mut().get_mut(before..)
         {
-            framing.follow(came);
+            let taken = framing.follow(came);
+            if let Some(behind) = came.get(taken..).filter(|behind| !behind.is_empty()) {
+                this.ahead.extend_from_slice(behind);
+                buf.set_filled(before + taken);
+            }
         }
         polled
     }
@@ -197,8 +279,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Guard<S> {
         let this = self.get_mut();
         let polled = Pin::new(&mut this.stream).poll_flush(cx);
         if polled.is_ready() {
-            // hyper flushes when it has nothing left.
             this.line.flushed(cx);
+            this.rest(cx);
         }
         this.written(polled, cx)
     }
@@ -208,7 +290,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Guard<S> {
         if this.lingering.is_none() {
             ready!(Pin::new(&mut this.stream).poll_shutdown(cx))?;
         }
-        if this.framing.as_ref().is_some_and(Framing::is_midway) {
+        let midway = this.framing.as_ref().is_some_and(Framing::is_midway);
+        if midway || !this.ahead.is_empty() {
             ready!(this.linger(cx));
         }
         Poll::Ready(Ok(()))

@@ -9,7 +9,7 @@ use http_body::{Body, Frame, SizeHint};
 use llmleaf_exchange::Aborted;
 use std::cell::Cell;
 use std::future::poll_fn;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -23,6 +23,10 @@ const THROWN_AWAY: u32 = 100;
 /// larger than what a slow reader should cost.
 const UNWRITTEN: usize = 2 * 1024;
 
+/// Bytes of an answer that HTTP/2 is handed at a time, which is what one frame holds. It takes a piece whole when there is room for
+/// any of it: only in pieces does it tell whether its consumer takes them, and until its last piece the request is open.
+const PIECE: usize = 16 * 1024;
+
 /// How long the last bytes of an answer that we cut may take to leave, where nothing tells that they have.
 const LAST_WORDS: Duration = Duration::from_millis(10);
 
@@ -35,11 +39,13 @@ pub struct Line {
     thrown_away: Cell<u32>,
     /// How often a request was found waiting for us, and not for its consumer.
     waits: Cell<u64>,
+    /// How often a piece of an answer was handed on.
+    moves: Cell<u64>,
     /// It speaks no HTTP any more.
     switched: Cell<bool>,
     /// It carries several answers at once, which have room of their own each.
     multiplexed: Cell<bool>,
-    /// Bytes of an answer that hyper has and the socket has not.
+    /// Bytes of an answer that hyper has and the socket has not; only kept where there is one answer at a time.
     unwritten: Cell<usize>,
     /// An answer waits for the socket to take some of them.
     waiting: Cell<bool>,
@@ -55,6 +61,7 @@ impl Line {
             idle_since: Cell::new(Instant::now()),
             thrown_away: Cell::new(0),
             waits: Cell::new(0),
+            moves: Cell::new(0),
             switched: Cell::new(false),
             multiplexed: Cell::new(false),
             unwritten: Cell::new(0),
@@ -109,23 +116,39 @@ impl Line {
         self.multiplexed.set(true);
     }
 
-    /// The socket took bytes. Wakes the answer that waits for that: it is polled by the same task.
+    /// Whether there is something of an answer that the socket has not taken. hyper lets go of an answer when it has all of
+    /// it, which may be long before.
+    pub fn is_writing(&self) -> bool {
+        self.unwritten.get() > 0
+    }
+
+    /// The socket took bytes, or something that encrypts them did. They are not all an answer's own, and may be held there:
+    /// the last one counts as taken with [`Self::flushed`] only.
     pub fn took(&self, bytes: usize, cx: &Context<'_>) {
-        self.unwritten
-            .set(self.unwritten.get().saturating_sub(bytes));
+        let before = self.unwritten.get();
+        let left = before.saturating_sub(bytes).max(before.min(1));
+        self.unwritten.set(left);
+        self.wake(cx);
+    }
+
+    /// The socket has everything: hyper flushes when it has nothing left.
+    pub fn flushed(&self, cx: &Context<'_>) {
+        if self.unwritten.replace(0) > 0 && !self.is_running() {
+            self.idle_since.set(Instant::now());
+        }
+        self.wake(cx);
+    }
+
+    /// Wakes the answer that waits for the socket: it is polled by the same task.
+    fn wake(&self, cx: &Context<'_>) {
         if self.waiting.replace(false) {
             cx.waker().wake_by_ref();
         }
     }
 
-    /// The socket has everything.
-    pub fn flushed(&self, cx: &Context<'_>) {
-        self.took(usize::MAX, cx);
-    }
-
     /// Whether an answer must wait before it hands on more than `most` bytes that the socket has not taken.
     fn is_behind(&self, most: usize) -> bool {
-        let behind = !self.multiplexed.get() && self.unwritten.get() > most;
+        let behind = self.unwritten.get() > most;
         if behind {
             self.waiting.set(true);
         }
@@ -135,6 +158,11 @@ impl Line {
     /// A number that changes whenever a request waits for us.
     pub fn waits(&self) -> u64 {
         self.waits.get()
+    }
+
+    /// A number that changes whenever a piece of an answer is handed on.
+    pub fn moves(&self) -> u64 {
+        self.moves.get()
     }
 
     fn wait(&self) {
@@ -152,8 +180,8 @@ pub struct Open {
 
 impl Open {
     /// Waits for the reply, and has the reply's body keep this request open.
-    /// It is pinned by the caller: a future that takes another one and pins it has room for it twice.
-    pub async fn reply(self, mut reply: Pin<&mut impl Future<Output = Reply>>) -> Response<Held> {
+    pub async fn reply(self, reply: impl Future<Output = Reply>) -> Response<Held> {
+        let mut reply = pin!(reply);
         let reply = poll_fn(|cx| {
             let polled = reply.as_mut().poll(cx);
             if polled.is_pending() {
@@ -165,14 +193,17 @@ impl Open {
         if reply.status() == StatusCode::SWITCHING_PROTOCOLS {
             self.line.switched.set(true);
         }
-        reply.map(|body| self.hold(body))
+        // Nobody works any more for an answer that is whole.
+        let whole = matches!(reply.body(), ReplyBody::Whole(_));
+        reply.map(|body| self.hold(body, whole))
     }
 
-    fn hold(mut self, body: ReplyBody) -> Held {
-        // Nobody works any more for an answer that is whole.
-        self.finished = matches!(body, ReplyBody::Whole(_));
+    /// Has a body keep this request open. Of a `whole` one nothing is thrown away by going.
+    pub fn hold<B>(mut self, body: B, whole: bool) -> Held<B> {
+        self.finished = whole;
         Held {
             body,
+            rest: Bytes::new(),
             open: self,
             cut: false,
             last_words: None,
@@ -197,15 +228,34 @@ impl Drop for Open {
 }
 
 /// A reply's body that keeps its request open.
-pub struct Held {
-    body: ReplyBody,
+pub struct Held<B = ReplyBody> {
+    body: B,
+    /// What came of the body and is still to be handed on.
+    rest: Bytes,
     open: Open,
     /// The answer ends without a clean end, once what was said has left.
     cut: bool,
     last_words: Option<Pin<Box<Sleep>>>,
 }
 
-impl Held {
+impl<B> Held<B> {
+    /// Hands a frame on, or the first piece of it.
+    fn hand_on(&mut self, frame: Frame<Bytes>) -> Frame<Bytes> {
+        let line = &self.open.line;
+        line.moves.set(line.moves.get().wrapping_add(1));
+        let mut data = match frame.into_data() {
+            Ok(data) => data,
+            Err(other) => return other,
+        };
+        if line.multiplexed.get() {
+            self.rest = data.split_off(data.len().min(PIECE));
+        } else {
+            let unwritten = line.unwritten.get().saturating_add(data.len());
+            line.unwritten.set(unwritten);
+        }
+        Frame::data(data)
+    }
+
     /// Cuts the answer when the bytes before have left: the cut drops what is still queued in this process.
     fn poll_cut(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Aborted>>> {
         if self.open.line.is_behind(0) {
@@ -221,7 +271,7 @@ impl Held {
     }
 }
 
-impl Body for Held {
+impl<B: Body<Data = Bytes, Error = Aborted> + Unpin> Body for Held<B> {
     type Data = Bytes;
     type Error = Aborted;
 
@@ -233,35 +283,43 @@ impl Body for Held {
         if held.cut {
             return held.poll_cut(cx);
         }
-        let Held { body, open, .. } = held;
-        if open.line.is_behind(UNWRITTEN) {
+        if held.open.line.is_behind(UNWRITTEN) {
             return Poll::Pending;
         }
-        let polled = Pin::new(body).poll_frame(cx);
-        match &polled {
-            Poll::Pending => open.line.wait(),
-            Poll::Ready(Some(Ok(frame))) => {
-                let length = frame.data_ref().map_or(0, Bytes::len);
-                let line = &open.line;
-                line.unwritten
-                    .set(line.unwritten.get().saturating_add(length));
+        if !held.rest.is_empty() {
+            let rest = Frame::data(std::mem::take(&mut held.rest));
+            return Poll::Ready(Some(Ok(held.hand_on(rest))));
+        }
+        match Pin::new(&mut held.body).poll_frame(cx) {
+            Poll::Pending => {
+                held.open.line.wait();
+                Poll::Pending
             }
-            Poll::Ready(None) => open.finished = true,
+            Poll::Ready(Some(Ok(frame))) => Poll::Ready(Some(Ok(held.hand_on(frame)))),
+            Poll::Ready(None) => {
+                held.open.finished = true;
+                Poll::Ready(None)
+            }
             Poll::Ready(Some(Err(Aborted))) => {
                 // An answer that we cut ourselves was not thrown away.
-                open.finished = true;
+                held.open.finished = true;
                 held.cut = true;
-                return held.poll_cut(cx);
+                held.poll_cut(cx)
             }
         }
-        polled
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
+        self.rest.is_empty() && self.body.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
+        let Some(left) = self.body.size_hint().exact() else {
+            return SizeHint::default();
+        };
+        SizeHint::with_exact(left.saturating_add(self.rest.len() as u64))
     }
 }
+
+#[cfg(test)]
+mod tests;

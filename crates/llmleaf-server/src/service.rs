@@ -5,7 +5,7 @@ use crate::registry::{self, Addressing, AuthClass, Endpoint, Matched, Operation}
 use crate::reply::{self, Reply, ReplyBody};
 use crate::request_id::Ids;
 use crate::{admin, allowance, authenticate, discovery, gate, inbound, path, routing};
-use http::header::{ALLOW, CONTENT_TYPE};
+use http::header::ALLOW;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use llmleaf_auth::Principal;
@@ -232,8 +232,7 @@ impl Call {
         let in_array = asked.in_array(parts.uri.query());
         let routing = routing::of(app, &principal, dialect, &head, &body)?;
         // After all that may refuse it: what is refused costs a key nothing.
-        let tokens = self.tokens(&asked, &principal, &head, &body);
-        let (allowance, told) = match self.allowance(dialect, &principal, tokens) {
+        let (allowance, told) = match self.allowance(dialect, &principal, &head, &body) {
             Ok(allowed) => allowed,
             Err(reply) => return Ok(*reply),
         };
@@ -262,7 +261,6 @@ impl Call {
             more: routing.more,
             preferences: routing.preferences,
             session: follows.then(|| routing::session(&parts.headers)).flatten(),
-            tokens,
             allowance,
             headers: headers.collect(),
             created: self.created,
@@ -287,28 +285,20 @@ impl Call {
         Ok(reply)
     }
 
-    /// Tokens that the request is thought to use, where a limit counts them. Counting uses none.
-    fn tokens(&self, asked: &Asked<'_>, principal: &Principal, head: &Head, body: &[u8]) -> u64 {
-        let app = &self.worker.app;
-        let counts = app.shared.counts_tokens || app.allowances.counts_tokens(principal.key_id());
-        if !counts || asked.operation == llmleaf_exchange::Operation::CountTokens {
-            return 0;
-        }
-        llmleaf_exchange::chain::estimate(asked.dialect, head, body)
-    }
-
     /// What the key's limits allow, and the figures to tell; or the reply that they do not.
     fn allowance(
         &self,
         dialect: Dialect,
         principal: &Principal,
-        tokens: u64,
+        head: &Head,
+        body: &[u8],
     ) -> Result<(Option<Allowance>, Option<Figures>), Box<Reply>> {
         let app = &self.worker.app;
         let Some(limiter) = app.allowances.of(principal.key_id()) else {
             return Ok((None, None));
         };
-        let admitted = allowance::admit(limiter, tokens, &app.shared);
+        let tokens = || llmleaf_exchange::chain::estimate(head, body);
+        let admitted = allowance::admit(limiter, tokens, app.shared.now());
         let figures = limiter.figures(app.shared.now());
         match admitted {
             Ok(allowance) => Ok((Some(allowance), Some(figures))),
@@ -329,10 +319,6 @@ impl Call {
         if let Ok(value) = HeaderValue::from_str(&list) {
             reply.headers_mut().insert(ALLOW, value);
         }
-        reply
-            .headers_mut()
-            .entry(CONTENT_TYPE)
-            .or_insert(HeaderValue::from_static("application/json"));
         reply
     }
 }

@@ -49,8 +49,8 @@ struct Head {
 }
 
 impl Framing {
-    /// Follows bytes that came; makes a doubtful head unreadable.
-    pub fn follow(&mut self, bytes: &mut [u8]) {
+    /// Follows bytes that came, up to the end of a request, and returns how many those are; makes a doubtful head unreadable.
+    pub fn follow(&mut self, bytes: &mut [u8]) -> usize {
         let mut at = 0;
         while let Some(rest) = bytes.get_mut(at..).filter(|rest| !rest.is_empty()) {
             at += match &mut self.place {
@@ -83,7 +83,16 @@ impl Framing {
                 }
                 Place::Lost => rest.len(),
             };
+            if self.is_between() {
+                break;
+            }
         }
+        at
+    }
+
+    /// Whether nothing lacks of the last request, and none has begun after it.
+    pub fn is_between(&self) -> bool {
+        matches!(self.place, Place::Between)
     }
 
     /// Whether a head has begun and not ended.
@@ -93,7 +102,7 @@ impl Framing {
 
     /// Whether the consumer is in the middle of something that it may go on sending.
     pub fn is_midway(&self) -> bool {
-        !matches!(self.place, Place::Between)
+        !self.is_between()
     }
 
     /// Takes the rest of a head, or all there is of it.

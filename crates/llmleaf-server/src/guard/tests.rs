@@ -1,4 +1,4 @@
-use super::{Guard, HEAD_TIMEOUT, IDLE_TIMEOUT, LINGER, WRITE_STALL};
+use super::{Guard, HEAD_TIMEOUT, IDLE_TIMEOUT, LINGER, MOST_AHEAD, WRITE_STALL};
 use crate::line::Line;
 use crate::reply;
 use http::StatusCode;
@@ -29,7 +29,7 @@ fn connected() -> (DuplexStream, Guard<DuplexStream>, Rc<Line>) {
 
 /// One request of that connection, answered.
 async fn answer(line: &Rc<Line>) {
-    let whole = std::pin::pin!(async { reply::whole(StatusCode::OK, "text/plain", "") });
+    let whole = async { reply::whole(StatusCode::OK, "text/plain", "") };
     drop(line.open(None).reply(whole).await);
 }
 
@@ -112,19 +112,70 @@ fn d10_while_a_request_is_answered_nobody_is_hurried() {
         let open = line.open(None);
         // Half of the next request is there already.
         consumer
-            .write_all(b"GET /next HTTP/1.1\r\n")
+            .write_all(b"\r\n\r\nGET /next HTTP/1.1\r\n")
             .await
             .expect("sent");
-        let mut half = [0; 20];
-        guard.read_exact(&mut half).await.expect("a head");
         let waited = tokio::time::timeout(10 * IDLE_TIMEOUT, guard.read_u8()).await;
         assert!(waited.is_err());
         drop(open);
+        let mut half = [0; 20];
+        guard.read_exact(&mut half).await.expect("a head");
+        assert_eq!(&half, b"GET /next HTTP/1.1\r\n");
         let took = until_timeout(&mut guard).await;
         assert!(
             took >= HEAD_TIMEOUT && took < HEAD_TIMEOUT + SECOND,
             "{took:?}"
         );
+    });
+}
+
+#[test]
+fn a1_a9_who_has_sent_more_already_is_heard_hanging_up() {
+    timed(async {
+        for more in ["\r\n", "\r\n\r\n", "GET /next HTTP/1.1\r\n\r\n", "G"] {
+            let (mut consumer, mut guard, line) = connected();
+            let requests = format!("GET / HTTP/1.1\r\n\r\n{more}");
+            consumer.write_all(requests.as_bytes()).await.expect("sent");
+            let mut first = [0; 100];
+            assert_eq!(guard.read(&mut first).await.expect("one request"), 18);
+            let _open = line.open(None);
+            let waited = tokio::time::timeout(SECOND, guard.read_u8()).await;
+            assert!(waited.is_err(), "it waits its turn: {more:?}");
+            consumer.write_all(b"more").await.expect("sent");
+            drop(consumer);
+            assert_eq!(guard.read(&mut first).await.expect("an end"), 0, "{more:?}");
+        }
+    });
+}
+
+#[test]
+fn a9_what_waits_behind_a_request_is_bounded_and_comes_in_order() {
+    timed(async {
+        let (mut consumer, mut guard, line) = connected();
+        let request = "POST / HTTP/1.1\r\ncontent-length: 3\r\n\r\nabc";
+        let all = request.repeat(1000);
+        let sent = std::cell::Cell::new(0);
+        let sending = async {
+            for piece in all.as_bytes().chunks(100) {
+                consumer.write_all(piece).await.expect("sent");
+                sent.set(sent.get() + piece.len());
+            }
+        };
+        let reading = async {
+            let mut buf = vec![0; 64 << 10];
+            for answered in 1..=1000 {
+                let read = guard.read(&mut buf).await.expect("a request");
+                assert_eq!(&buf[..read], request.as_bytes());
+                let open = line.open(None);
+                let waited = tokio::time::timeout(SECOND, guard.read(&mut buf)).await;
+                assert!(waited.is_err());
+                let behind = sent.get() - answered * request.len();
+                assert!(behind <= MOST_AHEAD + 4096, "{behind}");
+                let whole = async { reply::whole(StatusCode::OK, "text/plain", "") };
+                drop(open.reply(whole).await);
+            }
+        };
+        tokio::join!(sending, reading);
     });
 }
 

@@ -149,6 +149,31 @@ fn g10_a_renewed_certificate_is_for_new_connections_and_old_streams_go_on() {
 }
 
 #[test]
+fn g10_an_address_is_told_when_all_of_the_configuration_takes_effect() {
+    let authority = Authority::new();
+    let stage = with_tls(&authority.signs("127.0.0.1"), "").start();
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let taken_at = taken.local_addr().expect("its address");
+    let moved = stage.config.replace("127.0.0.1:0", "127.0.0.2:0");
+    let key = "key = \"key.pem\"";
+    let bad = moved.replace(key, &format!("{key}, listen = \"{taken_at}\""));
+    assert_ne!(bad, moved);
+    let told = |what: &'static str| move |line: &str| line.contains(what);
+    stage.leaf.write_config(&bad);
+    stage.leaf.signal("HUP");
+    let refused = stage
+        .leaf
+        .wait_lines(1, LONG, told("configuration refused"));
+    assert!(refused.is_some());
+    let listening = told("listening there from now on");
+    assert!(!stage.leaf.log().iter().any(|line| listening(line)));
+    stage.leaf.write_config(&moved);
+    stage.leaf.signal("HUP");
+    let lines = stage.leaf.wait_lines(1, LONG, listening).expect("told");
+    assert!(lines[0].contains("127.0.0.2:"), "{}", lines[0]);
+}
+
+#[test]
 fn d19_what_is_no_handshake_is_closed_in_time() {
     let authority = Authority::new();
     let mut stage = with_tls(&authority.signs("127.0.0.1"), "").start();
@@ -193,6 +218,24 @@ fn d19_what_is_no_handshake_is_closed_in_time() {
     assert!(stage.leaf.wait_exit(LONG).is_some());
     let mut rest = Vec::new();
     assert!(begun.read_to_end(&mut rest).is_ok() || rest.is_empty());
+}
+
+#[test]
+fn d19_who_says_nothing_shuts_nobody_out() {
+    let authority = Authority::new();
+    let stage = with_tls(&authority.signs("127.0.0.1"), "")
+        .instead("workers", "1")
+        .start();
+    stage.first.on(|_| answer(Wire::Chat, "first answer"));
+    let began = std::time::Instant::now();
+    let silent: Vec<Connection> = (0..300)
+        .map(|_| Connection::open(stage.leaf.addr))
+        .collect();
+    let text = run(ask(&stage, stage.leaf.addr, &authority.pem)).expect("an answer");
+    assert!(text.contains("[DONE]"), "{text}");
+    // None of them has met its own deadline yet.
+    assert!(began.elapsed() < std::time::Duration::from_secs(8));
+    drop(silent);
 }
 
 #[test]

@@ -6,8 +6,9 @@ fn follow(bytes: &[u8], cuts: &[usize]) -> (bool, Framing) {
     let mut seen = bytes.to_vec();
     let mut start = 0;
     for cut in cuts.iter().copied().chain([bytes.len()]) {
-        framing.follow(&mut seen[start..cut]);
-        start = cut;
+        while start < cut {
+            start += framing.follow(&mut seen[start..cut]);
+        }
     }
     (seen == bytes, framing)
 }
@@ -45,6 +46,22 @@ fn d1_d2_one_way_to_read_it_leaves_the_bytes_alone_at_every_cut() {
             let (same, framing) = follow(text.as_bytes(), &[cut]);
             assert!(same && !framing.is_midway(), "{text:?} cut at {cut}");
         }
+    }
+}
+
+#[test]
+fn it_stops_where_a_request_ends() {
+    let requests = [
+        "GET / HTTP/1.1\r\n\r\n",
+        "\r\nPOST / HTTP/1.1\r\ncontent-length: 2\r\n\r\nab",
+        "POST / HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n1\r\na\r\n0\r\n\r\n",
+    ];
+    let mut all = requests.concat().into_bytes();
+    let (mut framing, mut at) = (Framing::default(), 0);
+    for request in requests {
+        assert!(framing.is_between());
+        assert_eq!(framing.follow(&mut all[at..]), request.len());
+        at += request.len();
     }
 }
 

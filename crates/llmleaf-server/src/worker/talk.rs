@@ -1,0 +1,197 @@
+//! What is said on one connection: HTTP of either version, until it ends or the worker does.
+
+use super::{LATECOMERS, Order};
+use crate::alarm::Alarm;
+use crate::gate::MOST_FIELDS;
+use crate::guard::{Guard, IDLE_TIMEOUT, WRITE_STALL};
+use crate::line::Line;
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body::Body;
+use hyper::body::Incoming;
+use hyper::rt::Executor;
+use hyper::server::conn::{http1, http2};
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use std::convert::Infallible;
+use std::error::Error;
+use std::future::{Future, poll_fn};
+use std::pin::{Pin, pin};
+use std::rc::Rc;
+use std::task::Poll;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+/// Largest request head, and largest piece of a body read at once.
+const READ_BYTES: usize = 64 * 1024;
+/// Streams a consumer may run at once on one HTTP/2 connection.
+const H2_STREAMS: u32 = 100;
+/// Bytes of a body that may be on their way on one stream, and on a whole connection.
+const H2_WINDOW: u32 = 64 * 1024;
+const H2_CONNECTION_WINDOW: u32 = 1024 * 1024;
+/// Largest header list, as RFC 9113 counts it; what a HPACK index stands for counts in full.
+const H2_HEADER_LIST: u32 = 64 * 1024;
+/// Table of HPACK entries that a consumer may fill.
+const H2_HEADER_TABLE: u32 = 4096;
+/// Largest frame.
+const H2_FRAME: u32 = 16 * 1024;
+/// Bytes of an answer that wait for their consumer, on one stream.
+const H2_SEND_BYTES: usize = 64 * 1024;
+/// Streams that may be reset before they were looked at (CVE-2023-44487), and that may have to be reset by us for their
+/// consumer's faults (CVE-2025-8671), before the connection ends.
+const H2_PENDING_RESETS: usize = 20;
+const H2_LOCAL_RESETS: usize = 64;
+
+/// Answers the requests of a connection.
+pub async fn talk<S, F, B>(
+    stream: S,
+    line: &Rc<Line>,
+    speaks_h2: bool,
+    orders: watch::Receiver<Order>,
+    answer: impl Fn(Request<Incoming>) -> F + 'static,
+) where
+    S: AsyncRead + AsyncWrite + Unpin + 'static,
+    F: Future<Output = Result<Response<B>, Infallible>> + 'static,
+    B: Body<Data = Bytes, Error: Into<Box<dyn Error + Send + Sync>>> + 'static,
+{
+    let io = TokioIo::new(Guard::new(stream, Rc::clone(line), speaks_h2));
+    let service = service_fn(answer);
+    let result = if speaks_h2 {
+        let local = Local {
+            line: Rc::clone(line),
+            orders: orders.clone(),
+        };
+        let connection = multiplexing(local).serve_connection(io, service);
+        // Boxed: it is twice as large as what most connections need.
+        Box::pin(graceful(connection, orders, line, |c| {
+            c.graceful_shutdown();
+        }))
+        .await
+    } else {
+        let mut builder = http1::Builder::new();
+        // The guard has the clocks: hyper's own cannot tell a slow head from an idle connection.
+        builder
+            .header_read_timeout(None)
+            .max_buf_size(READ_BYTES)
+            .max_header_size(READ_BYTES)
+            .max_headers(MOST_FIELDS);
+        let connection = builder.serve_connection(io, service);
+        graceful(connection, orders, line, |c| c.graceful_shutdown()).await
+    };
+    if let Err(error) = result {
+        tracing::debug!(%error, "a consumer's connection ended");
+    }
+}
+
+/// HTTP/2 with its limits.
+fn multiplexing(local: Local) -> http2::Builder<Local> {
+    let mut builder = http2::Builder::new(local);
+    builder
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(H2_STREAMS)
+        .initial_stream_window_size(H2_WINDOW)
+        .initial_connection_window_size(H2_CONNECTION_WINDOW)
+        .max_header_list_size(H2_HEADER_LIST)
+        .header_table_size(H2_HEADER_TABLE)
+        .max_frame_size(H2_FRAME)
+        .max_send_buf_size(H2_SEND_BYTES)
+        .max_pending_accept_reset_streams(H2_PENDING_RESETS)
+        .max_local_error_reset_streams(H2_LOCAL_RESETS)
+        .keep_alive_interval(Some(IDLE_TIMEOUT));
+    builder
+}
+
+/// Runs a connection; when the worker drains, it finishes what runs and takes nothing more.
+async fn graceful<C: Future<Output = hyper::Result<()>>>(
+    connection: C,
+    mut orders: watch::Receiver<Order>,
+    line: &Line,
+    shut: impl FnOnce(Pin<&mut C>),
+) -> hyper::Result<()> {
+    let mut connection = pin!(connection);
+    tokio::select! {
+        biased;
+        result = connection.as_mut() => return result,
+        _ = orders.wait_for(|order| *order != Order::Run) => {}
+    }
+    // hyper closes a connection on which it has read nothing yet, also where a request waits to be read: who came just
+    // before the doors closed is left a moment for its first one.
+    if !line.has_served() {
+        let mut moment = pin!(tokio::time::sleep(LATECOMERS));
+        let first = poll_fn(|cx| {
+            if let Poll::Ready(result) = connection.as_mut().poll(cx) {
+                return Poll::Ready(Some(result));
+            }
+            if line.has_served() || moment.as_mut().poll(cx).is_ready() {
+                return Poll::Ready(None);
+            }
+            Poll::Pending
+        });
+        if let Some(result) = first.await {
+            return result;
+        }
+    }
+    shut(connection.as_mut());
+    nudged(connection, orders).await
+}
+
+/// Runs a future, and polls it once more at every order: an exchange looks at the node's state when it is polled.
+async fn nudged<F: Future>(future: F, mut orders: watch::Receiver<Order>) -> F::Output {
+    let mut future = pin!(future);
+    loop {
+        tokio::select! {
+            biased;
+            output = future.as_mut() => return output,
+            changed = orders.changed() => if changed.is_err() {
+                return future.await;
+            }
+        }
+    }
+}
+
+/// Runs the tasks of a connection of HTTP/2 on this thread.
+#[derive(Clone)]
+struct Local {
+    line: Rc<Line>,
+    orders: watch::Receiver<Order>,
+}
+
+impl<F: Future + 'static> Executor<F> for Local {
+    fn execute(&self, future: F) {
+        let (line, orders) = (Rc::clone(&self.line), self.orders.clone());
+        tokio::task::spawn_local(nudged(unless_stalled(line, future), orders));
+    }
+}
+
+/// Runs the task of one stream, and drops it, which resets the stream, when its consumer has given it no room for too long.
+/// The connection's own clock does not see that: other streams, and pings, go on.
+async fn unless_stalled<F: Future>(line: Rc<Line>, future: F) {
+    let mut future = pin!(future);
+    let mut alarm = Alarm::default();
+    let mut since = None;
+    poll_fn(|cx| {
+        let (waits, moves) = (line.waits(), line.moves());
+        if future.as_mut().poll(cx).is_ready() {
+            return Poll::Ready(());
+        }
+        if line.waits() != waits {
+            // It waits for us: for its head, or for the upstream.
+            since = None;
+            return Poll::Pending;
+        }
+        if line.moves() != moves {
+            // There was room for the piece before, and this one waits for more.
+            since = Some(Instant::now());
+        }
+        let until = *since.get_or_insert_with(Instant::now) + WRITE_STALL;
+        if alarm.is_past(until, cx) {
+            return Poll::Ready(());
+        }
+        Poll::Pending
+    })
+    .await;
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,221 @@
+use super::{Order, talk};
+use crate::guard::{HEAD_TIMEOUT, IDLE_TIMEOUT, WRITE_STALL};
+use crate::line::{Held, Line};
+use crate::reply;
+use bytes::Bytes;
+use http::{Request, Response, StatusCode};
+use http_body::{Body, Frame};
+use http_body_util::{BodyExt as _, Empty};
+use hyper::body::Incoming;
+use hyper::client::conn::http2::{Builder as Client, SendRequest};
+use hyper::rt::Executor;
+use hyper_util::rt::TokioIo;
+use llmleaf_exchange::Aborted;
+use std::convert::Infallible;
+use std::future::Future;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, duplex};
+use tokio::runtime::{Builder, LocalOptions};
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep};
+
+const SECOND: Duration = Duration::from_secs(1);
+/// An answer that no buffer on the way holds.
+const LARGE: usize = 1 << 20;
+/// What a consumer of HTTP/2 takes at a time, of one stream.
+const WINDOW: u32 = 16 * 1024;
+
+/// Runs a test in simulated time: whoever waits moves the clock.
+fn timed(test: impl Future<Output = ()>) {
+    let runtime = Builder::new_current_thread()
+        .enable_time()
+        .start_paused(true)
+        .build_local(LocalOptions::default())
+        .expect("a runtime");
+    runtime.block_on(test);
+}
+
+/// A body that always has another piece.
+struct Endless;
+
+impl Body for Endless {
+    type Data = Bytes;
+    type Error = Aborted;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Aborted>>> {
+        let piece = Bytes::from_static(&[b'x'; 40_000]);
+        Poll::Ready(Some(Ok(Frame::data(piece))))
+    }
+}
+
+/// Whole where the path is `/whole`, else endless.
+type Either = http_body_util::Either<Held, Held<Endless>>;
+
+async fn answer(line: Rc<Line>, whole: bool) -> Result<Response<Either>, Infallible> {
+    let open = line.open(None);
+    if !whole {
+        return Ok(Response::new(Either::Right(open.hold(Endless, false))));
+    }
+    let reply = async { reply::whole(StatusCode::OK, "text/plain", vec![b'x'; LARGE]) };
+    Ok(open.reply(reply).await.map(Either::Left))
+}
+
+/// Serves a connection, and gives back what a consumer has of it.
+fn serve(speaks_h2: bool, room: usize) -> DuplexStream {
+    let (consumer, ours) = duplex(room);
+    tokio::task::spawn_local(async move {
+        let (_orders, heard) = watch::channel(Order::Run);
+        let line = Line::new(false);
+        let of_service = Rc::clone(&line);
+        let service = move |request: Request<Incoming>| {
+            answer(Rc::clone(&of_service), request.uri().path() == "/whole")
+        };
+        talk(ours, &line, speaks_h2, heard, service).await;
+    });
+    consumer
+}
+
+#[test]
+fn a6_a_whole_answer_may_be_read_for_longer_than_a_connection_may_be_idle() {
+    timed(async {
+        let mut consumer = serve(false, 1024);
+        let request = b"GET /whole HTTP/1.1\r\nhost: x\r\n\r\n";
+        consumer.write_all(request).await.expect("sent");
+        let mut read = vec![0; 1024];
+        for _ in 0..5 {
+            sleep(WRITE_STALL - SECOND).await;
+            consumer.read_exact(&mut read).await.expect("goes on");
+        }
+        let mut rest = Vec::new();
+        while rest.len() < LARGE - 6 * 1024 {
+            consumer.read_buf(&mut rest).await.expect("goes on");
+        }
+        // What is left is in the consumer's own buffer by now.
+        let done = Instant::now();
+        consumer.read_to_end(&mut rest).await.expect("closed");
+        let took = done.elapsed();
+        assert!(rest.len() + 5 * 1024 > LARGE, "all of it: {}", rest.len());
+        assert!(
+            took >= IDLE_TIMEOUT - SECOND && took <= IDLE_TIMEOUT + SECOND,
+            "{took:?}"
+        );
+    });
+}
+
+#[test]
+fn a5_who_takes_nothing_of_a_whole_answer_is_given_up() {
+    timed(async {
+        let mut consumer = serve(false, 1024);
+        let request = b"GET /whole HTTP/1.1\r\nhost: x\r\n\r\n";
+        consumer.write_all(request).await.expect("sent");
+        sleep(WRITE_STALL + SECOND).await;
+        let mut rest = Vec::new();
+        consumer.read_to_end(&mut rest).await.expect("the end");
+        assert!(rest.len() <= 1024, "{}", rest.len());
+    });
+}
+
+#[derive(Clone)]
+struct Here;
+
+impl<F: Future + 'static> Executor<F> for Here {
+    fn execute(&self, future: F) {
+        tokio::task::spawn_local(future);
+    }
+}
+
+/// A consumer of HTTP/2 with room for `WINDOW` on a stream.
+async fn consumer() -> SendRequest<Empty<Bytes>> {
+    let io = TokioIo::new(serve(true, 64 * 1024));
+    let mut builder = Client::new(Here);
+    builder
+        .initial_stream_window_size(WINDOW)
+        .initial_connection_window_size(1 << 20);
+    let (sender, connection) = builder.handshake(io).await.expect("HTTP/2");
+    tokio::task::spawn_local(connection);
+    sender
+}
+
+async fn get(sender: &mut SendRequest<Empty<Bytes>>, path: &str) -> Incoming {
+    let request = Request::get(format!("http://x{path}")).body(Empty::new());
+    let response = sender.send_request(request.expect("a request"));
+    response.await.expect("a response").into_body()
+}
+
+/// Reads a piece of a body now and then; how much in all.
+async fn dawdle(body: &mut Incoming, pieces: usize, pause: Duration) -> usize {
+    let mut read = 0;
+    for _ in 0..pieces {
+        sleep(pause).await;
+        let frame = body.frame().await.expect("not the end").expect("no reset");
+        read += frame.into_data().expect("data").len();
+    }
+    read
+}
+
+#[test]
+fn a6_a_stream_of_http2_may_be_read_for_longer_than_it_may_stall() {
+    timed(async {
+        let mut sender = consumer().await;
+        let mut endless = get(&mut sender, "/").await;
+        dawdle(&mut endless, 20, WRITE_STALL / 4).await;
+        let mut whole = get(&mut sender, "/whole").await;
+        // Nothing else keeps the connection.
+        drop(endless);
+        let read = dawdle(&mut whole, 20, WRITE_STALL / 4).await;
+        let rest = whole.collect().await.expect("all of it").to_bytes();
+        assert_eq!(read + rest.len(), LARGE);
+    });
+}
+
+#[test]
+fn a5_a_stream_of_http2_that_takes_nothing_is_reset_alone() {
+    timed(async {
+        let mut sender = consumer().await;
+        let mut stalled = [
+            get(&mut sender, "/").await,
+            get(&mut sender, "/whole").await,
+        ];
+        let mut other = get(&mut sender, "/").await;
+        dawdle(&mut other, 10, WRITE_STALL / 4).await;
+        for stalled in &mut stalled {
+            let mut read = 0;
+            while let Some(Ok(frame)) = stalled.frame().await {
+                read += frame.into_data().map_or(0, |data| data.len());
+            }
+            assert!(
+                read <= WINDOW as usize,
+                "{read}: no more than there was room for"
+            );
+        }
+        dawdle(&mut other, 10, WRITE_STALL / 4).await;
+    });
+}
+
+#[test]
+fn d10_a_connection_of_http2_is_idle_when_its_last_stream_ends() {
+    timed(async {
+        let mut consumer = serve(true, 64 * 1024);
+        let began = Instant::now();
+        let mut read = Vec::new();
+        consumer.read_to_end(&mut read).await.expect("closed");
+        assert!(began.elapsed() <= HEAD_TIMEOUT + SECOND);
+        let mut sender = self::consumer().await;
+        get(&mut sender, "/whole")
+            .await
+            .collect()
+            .await
+            .expect("a body");
+        let began = Instant::now();
+        while !sender.is_closed() {
+            sleep(SECOND).await;
+        }
+        assert!(began.elapsed() >= IDLE_TIMEOUT && began.elapsed() <= IDLE_TIMEOUT + 2 * SECOND);
+    });
+}
