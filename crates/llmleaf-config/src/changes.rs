@@ -186,9 +186,23 @@ impl Server {
                 "batch_id_secret",
                 self.batch_id_secret == before.batch_id_secret,
             ),
+            ("event_buffer", self.event_buffer == before.event_buffer),
+            (
+                "include_payloads",
+                self.include_payloads == before.include_payloads,
+            ),
             (
                 "max_body_bytes",
                 self.max_body_bytes == before.max_body_bytes,
+            ),
+            (
+                "max_connections",
+                self.max_connections == before.max_connections,
+            ),
+            ("memory_limit_mib", self.memory_limit == before.memory_limit),
+            (
+                "rate_limit_max_wait_ms",
+                self.rate_limit_max_wait == before.rate_limit_max_wait,
             ),
             ("keepalive_secs", self.keepalive == before.keepalive),
             ("hold_headers_ms", self.hold_headers == before.hold_headers),
@@ -202,7 +216,15 @@ impl Server {
             ),
             ("loss_policy", self.loss_policy == before.loss_policy),
             ("timeouts", self.timeouts == before.timeouts),
-            ("retries", self.retries == before.retries),
+            ("attempts", self.retries.attempts == before.retries.attempts),
+            (
+                "tries_per_target",
+                self.retries.tries_per_target == before.retries.tries_per_target,
+            ),
+            (
+                "deadline_ms",
+                self.retries.deadline == before.retries.deadline,
+            ),
             ("workers", self.workers == before.workers),
             ("tls", self.tls == before.tls),
         ];
@@ -216,7 +238,15 @@ fn route_keys(now: &Route, before: &Route) -> Option<Vec<&'static str>> {
         ("strategy", now.strategy == before.strategy),
         ("affinity", now.affinity == before.affinity),
         ("hedge", now.hedge == before.hedge),
-        ("retries", now.retries == before.retries),
+        ("attempts", now.retries.attempts == before.retries.attempts),
+        (
+            "tries_per_target",
+            now.retries.tries_per_target == before.retries.tries_per_target,
+        ),
+        (
+            "deadline_ms",
+            now.retries.deadline == before.retries.deadline,
+        ),
         ("timeouts", now.timeouts == before.timeouts),
         ("loss_policy", now.loss_policy == before.loss_policy),
     ];
@@ -273,6 +303,57 @@ mod tests {
     fn nothing_changed_is_nothing_told() {
         let before = config(FILE, "sk-CANARY-two");
         assert!(told(&config(FILE, "sk-CANARY-two"), &before).is_empty());
+    }
+
+    /// Every key of `[server]` and of a route, by its own name.
+    #[test]
+    fn what_changed_is_told_by_its_name() {
+        let before = config(FILE, "sk-CANARY-two");
+        for (key, value) in [
+            ("listen", "\"127.0.0.1:1\""),
+            ("admin_token", "\"sk-CANARY-admin\""),
+            ("batch_id_secret", "\"sk-CANARY-batch-0123456789abcdef\""),
+            ("event_buffer", "7"),
+            ("include_payloads", "true"),
+            ("max_body_bytes", "1048576"),
+            ("max_connections", "100"),
+            ("memory_limit_mib", "512"),
+            ("rate_limit_max_wait_ms", "7"),
+            ("keepalive_secs", "7"),
+            ("hold_headers_ms", "7"),
+            ("drain_secs", "7"),
+            ("drain_delay_secs", "7"),
+            ("watch_secs", "7"),
+            ("reuse_port", "true"),
+            ("fallback_cooldown_secs", "7"),
+            ("loss_policy", "\"error\""),
+            ("timeouts", "{ total_ms = 7000 }"),
+            ("attempts", "7"),
+            ("tries_per_target", "7"),
+            ("deadline_ms", "7000"),
+            ("workers", "977"),
+            ("tls", "{ cert = \"c\", key = \"k\" }"),
+        ] {
+            let now = config(
+                &format!("{FILE}[server]\n{key} = {value}\n"),
+                "sk-CANARY-two",
+            );
+            assert_eq!(told(&now, &before), [format!("server changed: {key}")]);
+        }
+        for (key, value) in [
+            ("strategy", "\"latency\""),
+            ("affinity", "false"),
+            ("hedge", "true"),
+            ("attempts", "7"),
+            ("tries_per_target", "7"),
+            ("deadline_ms", "7000"),
+            ("timeouts", "{ total_ms = 7000 }"),
+            ("loss_policy", "\"error\""),
+        ] {
+            let text = FILE.replace("model = \"m\"", &format!("model = \"m\"\n{key} = {value}"));
+            let now = config(&text, "sk-CANARY-two");
+            assert_eq!(told(&now, &before), [format!("route `m` changed: {key}")]);
+        }
     }
 
     #[test]

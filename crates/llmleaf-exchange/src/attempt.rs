@@ -8,7 +8,6 @@ use crate::drive::Run;
 use crate::failure;
 use crate::health;
 use crate::job::Operation;
-use crate::ledger::Outcome;
 use crate::node::LossPolicy;
 use crate::pump::Pump;
 use crate::upstream::{Upstream, UpstreamStreaming};
@@ -75,10 +74,10 @@ pub(crate) async fn run(run: &mut Run, held: Held) -> Result<(), Failure> {
     // After content it ends where that happens, whichever way.
     result.map_err(|mut failure| {
         upstream.scrub(&mut failure);
-        attempt.end(Outcome::Failed, Some(&failure), &run.losses);
+        attempt.failed(&failure, &run.losses);
         if let (Some(held), Some(walk)) = (attempt.take(), &mut run.walk) {
             let (provider, target) = (Arc::clone(held.provider()), Arc::clone(held.target()));
-            let changes = walk.failed(held, &upstream.blamed(&failure), shared.now());
+            let changes = walk.failed(held, &failure, shared.now());
             health::log_of(provider.name(), target.model(), changes);
         }
         failure
@@ -109,7 +108,6 @@ async fn http(
     };
     let Incoming {
         watch,
-        clocks,
         headers,
         body,
     } = send(run, attempt, candidate, upstream, going).await?;
@@ -118,12 +116,12 @@ async fn http(
         wire,
         same,
         usage_added,
-        clocks,
         // A service that was asked for events and sends JSON may send its chunks as one array.
         in_array: stream && !events && wire.streams_arrays(),
     };
     if events || answer.in_array {
-        stream::http(run, attempt, watch, answer, body).await
+        // Boxed, as what follows is: an exchange that needs less is to be small.
+        Box::pin(stream::http(run, attempt, watch, answer, body)).await
     } else {
         whole::http(run, attempt, watch, answer, body).await
     }
@@ -144,7 +142,6 @@ pub(crate) struct Outgoing<'a> {
 /// An accepted request: a good status came.
 pub(crate) struct Incoming {
     pub watch: Watch,
-    pub clocks: Clocks,
     pub headers: HeaderMap,
     pub body: Body,
 }
@@ -173,30 +170,22 @@ pub(crate) async fn send(
             "the provider has no address",
         ));
     };
-    let now = run.node.shared.now();
-    let mut clocks = clocks(run, candidate);
-    if let Some(walk) = &run.walk {
-        // What is left of the exchange's time is all that this attempt has.
-        let left = Duration::from_millis(walk.deadline().since(now));
-        clocks.headers = clocks.headers.min(left);
-        clocks.first_content = clocks.first_content.min(left);
-    }
-    let mut watch = Watch::new(clocks, now);
+    let clocks = clocks(run, candidate);
+    let mut watch = watch(run, clocks);
     let mut call = pin!(pool.call(origin, request, clocks.connect));
     attempt.sending();
     let response = match run.wait(&watch, call.as_mut()).await {
-        Err(clock) => return Err(failure::timeout(clock, &clocks)),
+        Err(clock) => return Err(failure::timeout(clock, &watch)),
         Ok(Err(error)) => return Err(failure::transport(&error, false)),
         Ok(Ok(response)) => response,
     };
     watch.headers(run.node.shared.now());
     attempt.status(response.status.as_u16());
     if !response.status.is_success() {
-        return Err(Box::pin(refused(run, &watch, &clocks, going.wire, response)).await);
+        return Err(Box::pin(refused(run, &watch, going.wire, response)).await);
     }
     Ok(Incoming {
         watch,
-        clocks,
         headers: response.headers,
         body: response.body,
     })
@@ -209,9 +198,17 @@ pub(crate) struct Answer {
     pub same: bool,
     /// A usage report was asked for on our own account.
     pub usage_added: bool,
-    pub clocks: Clocks,
     /// The stream is one JSON array of chunks.
     pub in_array: bool,
+}
+
+/// The clocks of an attempt that begins. What is left of the exchange's time is all that it has.
+fn watch(run: &Run, clocks: Clocks) -> Watch {
+    let mut watch = Watch::new(clocks, run.node.shared.now());
+    if let Some(walk) = &run.walk {
+        watch.content_by(walk.deadline());
+    }
+    watch
 }
 
 fn clocks(run: &Run, candidate: &Candidate) -> Clocks {
@@ -283,13 +280,7 @@ fn heeded(run: &Run, wire: &ChatWire, same: bool, losses: &mut Vec<Loss>) {
     }
 }
 
-async fn refused(
-    run: &mut Run,
-    watch: &Watch,
-    clocks: &Clocks,
-    wire: &ChatWire,
-    response: Response,
-) -> Failure {
+async fn refused(run: &mut Run, watch: &Watch, wire: &ChatWire, response: Response) -> Failure {
     let status = response.status.as_u16();
     let body = match run
         .wait(watch, pin!(response.body.collect(ERROR_BYTES)))
@@ -300,7 +291,7 @@ async fn refused(
             tracing::debug!(%error, "an error reply was cut");
             Bytes::new()
         }
-        Err(clock) => return failure::timeout(clock, clocks),
+        Err(clock) => return failure::timeout(clock, watch),
     };
     if response.status.is_redirection() {
         let mut failure = Failure::upstream(
@@ -319,7 +310,7 @@ async fn refused(
     };
     let mut failure = wire.parse_error(status, &header, &body);
     if failure.origin == Origin::Upstream && failure.retry_after.is_none() {
-        failure.retry_after = waits::stated(headers, run.unix_now());
+        failure.retry_after = waits::stated(headers, failure.kind, run.unix_now());
     }
     failure
 }
@@ -340,14 +331,13 @@ async fn echo(run: &mut Run, attempt: &mut Attempt) -> Result<(), Failure> {
     let steps = llmleaf_providers::echo::answer(&request);
     let candidate = run.current.clone();
     let clocks = candidate.map_or(FALLBACK_CLOCKS, |c| clocks(run, &c));
-    let mut watch = Watch::new(clocks, run.node.shared.now());
+    let mut watch = watch(run, clocks);
     watch.headers(run.node.shared.now());
     let mode = stream::mode_across(run);
     stream::script(
         run,
         attempt,
         watch,
-        clocks,
         Pump::new(Box::new(NoFrames), mode),
         steps,
     )

@@ -1,8 +1,11 @@
 //! Whom an exchange may try: the targets of its route, and of the further models that the request names, as members of the fleet.
 
+use crate::count;
 use crate::drive::Run;
+use crate::job::Operation;
 use crate::node::{RouteSettings, Shared};
-use llmleaf_dialects::Target;
+use llmleaf_dialects::object::Object;
+use llmleaf_dialects::{Dialect, Head, Target};
 use llmleaf_model::{Failure, FailureKind, MaxPrice, Origin, Preferences};
 use llmleaf_route::choice::Facts;
 use llmleaf_route::random::{hash, pair};
@@ -20,6 +23,8 @@ pub(crate) struct Stop {
 const ANSWER_TOKENS: u64 = 1024;
 /// Most output tokens that are reserved: some clients ask for all that a model can give, and use a little of it.
 const RESERVED_TOKENS: u64 = 16 * 1024;
+/// A body longer than this is parsed for an estimate of its tokens.
+const LONG_BYTES: usize = 64 * 1024;
 /// Bytes of a field that count for the hash of a prompt's beginning.
 const PREFIX_BYTES: usize = 4 * 1024;
 
@@ -38,7 +43,10 @@ pub(crate) fn begin(run: &mut Run) -> Result<Walk, Failure> {
     let asks_price = wishes.is_some() || policy.strategy == Strategy::Price;
     let mut members = Vec::with_capacity(first.chain.len());
     let more = std::mem::take(&mut run.job.more);
-    let follows = settings.affinity && shared.follows(&first, policy.strategy);
+    // Counting tokens fills no cache.
+    let follows = run.job.operation == Operation::Chat
+        && settings.affinity
+        && shared.follows(&first, policy.strategy);
     for (group, resolved) in std::iter::once(first).chain(more).enumerate() {
         let group = u16::try_from(group).unwrap_or(u16::MAX);
         add(run, &mut members, resolved, group, asks_price, now);
@@ -47,7 +55,7 @@ pub(crate) fn begin(run: &mut Run) -> Result<Walk, Failure> {
         heed(run, wishes, &mut members)?;
     }
     let ask = Ask {
-        tokens: if shared.counts_tokens { tokens(run) } else { 0 },
+        tokens: run.job.tokens,
         key: follows.then(|| key(run)),
         preferences: wishes.as_deref(),
         seed: run.node.seed(),
@@ -179,18 +187,31 @@ fn expresses(run: &mut Run, stop: &Stop) -> Result<bool, Failure> {
     Ok(rendered.is_ok_and(|r| r.losses.iter().all(|loss| routing(&loss.field))))
 }
 
-fn tokens(run: &Run) -> u64 {
-    estimate(&run.job.head, &run.job.body)
+/// Tokens that a request is thought to use, for limits: its length as input, and what it lets the answer have. What is long is mostly
+/// media, and is counted by its parts.
+pub fn estimate(dialect: Dialect, head: &Head, body: &[u8]) -> u64 {
+    let text = llmleaf_dialects::head::checked(body).unwrap_or_default();
+    let mut input = body.len() as u64 / 4;
+    if body.len() > LONG_BYTES {
+        input = input.min(count::of_body(dialect, body));
+    }
+    let cap = cap(head, text).unwrap_or(ANSWER_TOKENS);
+    input.saturating_add(cap.min(RESERVED_TOKENS))
 }
 
-/// Tokens that a request is thought to use, for limits: its length as input, and what it lets the answer have.
-pub fn estimate(head: &llmleaf_dialects::Head, body: &[u8]) -> u64 {
-    let text = llmleaf_dialects::head::checked(body).unwrap_or_default();
-    let caps = ["max_completion_tokens", "max_tokens", "max_output_tokens"];
-    let cap = caps
-        .iter()
-        .find_map(|name| head.value(text, name)?.parse::<u64>().ok());
-    (body.len() as u64 / 4) + cap.unwrap_or(ANSWER_TOKENS).min(RESERVED_TOKENS)
+/// What a request lets its answer have, whichever wire says it.
+fn cap(head: &Head, text: &str) -> Option<u64> {
+    let plain = ["max_completion_tokens", "max_tokens", "max_output_tokens"];
+    let plain = |field: &dyn Fn(&'static str) -> Option<u64>| plain.into_iter().find_map(field);
+    let number = |raw: &str| raw.trim_matches('"').parse::<u64>().ok();
+    let own = plain(&|name| head.value(text, name).and_then(number));
+    own.or_else(|| {
+        let configs = ["generationConfig", "generation_config"];
+        let config = configs.into_iter().find_map(|name| head.value(text, name));
+        let config = Object::parse(config?).ok()?;
+        let cap = config.get("maxOutputTokens");
+        number(cap.or_else(|| config.get("max_output_tokens"))?.get())
+    })
 }
 
 /// A hash of the session that the client names, else of the prompt's beginning: its instructions, tools and first message. With
@@ -244,7 +265,48 @@ fn first_item(list: &str) -> &str {
 
 #[cfg(test)]
 mod tests {
-    use super::first_item;
+    use super::{ANSWER_TOKENS, estimate, first_item};
+    use llmleaf_dialects::{Dialect, Head};
+
+    #[test]
+    fn media_are_no_prose_and_every_wire_says_what_its_answer_may_have() {
+        let thought = |dialect, body: &str| {
+            let head = Head::addressed(body.as_bytes(), "m", true);
+            let head = head.unwrap_or_else(|failure| panic!("{failure:?}"));
+            estimate(dialect, &head, body.as_bytes())
+        };
+        for (dialect, body, answer) in [
+            (Dialect::ChatCompletions, r#"{"max_tokens":70}"#, 70),
+            (Dialect::Responses, r#"{"max_output_tokens":71}"#, 71),
+            (
+                Dialect::GenerateContent,
+                r#"{"generationConfig":{"maxOutputTokens":72}}"#,
+                72,
+            ),
+            (
+                Dialect::GenerateContent,
+                r#"{"generation_config":{"max_output_tokens":"73"}}"#,
+                73,
+            ),
+            (Dialect::Messages, r#"{"messages":[]}"#, ANSWER_TOKENS),
+        ] {
+            assert_eq!(thought(dialect, body), body.len() as u64 / 4 + answer);
+        }
+        let with = |source: &str| {
+            format!(
+                r#"{{"model":"m","max_tokens":5,"messages":[{{"role":"user","content":[{source}]}}]}}"#
+            )
+        };
+        let long = "QUJD".repeat(1 << 18);
+        let document = format!(
+            r#"{{"type":"document","source":{{"type":"base64","media_type":"application/pdf","data":"{long}"}}}}"#
+        );
+        let prose = format!(r#"{{"type":"text","text":"{long}"}}"#);
+        let document = thought(Dialect::Messages, &with(&document));
+        assert!((60_000..80_000).contains(&document), "{document}");
+        let prose = thought(Dialect::Messages, &with(&prose));
+        assert!((260_000..270_000).contains(&prose), "{prose}");
+    }
 
     #[test]
     fn a_conversation_keeps_its_first_item_as_it_grows() {

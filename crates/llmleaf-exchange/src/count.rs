@@ -3,7 +3,6 @@
 use crate::attempt::{self, Attempt, Incoming, Outgoing};
 use crate::drive::Run;
 use crate::failure;
-use crate::ledger::Outcome;
 use crate::upstream::Upstream;
 use bytes::Bytes;
 use http::StatusCode;
@@ -26,14 +25,9 @@ pub(crate) async fn run(
         .wire(run.job.dialect)
         .filter(|(wire, _)| wire.dialect() == run.job.dialect);
     let (Some(path), Some((wire, _))) = (upstream.row.speaks.count_tokens, own) else {
-        let text = llmleaf_dialects::head::text(&run.job.body)?;
-        let tokens = estimate(&run.job.dialect.parse_count(text)?);
-        run.estimated = true;
-        attempt.end(Outcome::Completed, None, &[]);
-        run.whole(
-            StatusCode::OK,
-            Bytes::from(run.job.dialect.render_count(tokens)),
-        );
+        here(run)?;
+        attempt.forgo();
+        attempt.complete(&mut run.walk, &[]);
         return Ok(());
     };
     let rendered = wire.edit_count(&run.job.head, &run.job.body, &candidate.model)?;
@@ -46,20 +40,26 @@ pub(crate) async fn run(
         stream: false,
         same: true,
     };
-    let Incoming {
-        watch,
-        clocks,
-        body,
-        ..
-    } = attempt::send(run, attempt, candidate, upstream, going).await?;
+    let Incoming { watch, body, .. } =
+        attempt::send(run, attempt, candidate, upstream, going).await?;
     let body = match run.wait(&watch, pin!(body.collect(REPLY_BYTES))).await {
-        Err(clock) => return Err(failure::timeout(clock, &clocks)),
+        Err(clock) => return Err(failure::timeout(clock, &watch)),
         Ok(Err(error)) => return Err(failure::transport(&error, true)),
         Ok(Ok(body)) => body,
     };
     wire.parse_count(&body)?;
-    attempt.end(Outcome::Completed, None, &run.losses);
+    attempt.complete(&mut run.walk, &run.losses);
     run.whole(StatusCode::OK, body);
+    Ok(())
+}
+
+/// Estimates here: nobody need be asked.
+pub(crate) fn here(run: &mut Run) -> Result<(), Failure> {
+    let text = llmleaf_dialects::head::text(&run.job.body)?;
+    let tokens = estimate(&run.job.dialect.parse_count(text)?);
+    run.estimated = true;
+    let reply = run.job.dialect.render_count(tokens);
+    run.whole(StatusCode::OK, Bytes::from(reply));
     Ok(())
 }
 

@@ -2,8 +2,9 @@
 
 use crate::attempt::{self, Attempt};
 use crate::chain::{self, Stop};
+use crate::count;
 use crate::failure;
-use crate::job::Job;
+use crate::job::{Job, Operation};
 use crate::node::Node;
 use crate::outlet::{Outlet, ReplyHead};
 use crate::panics;
@@ -78,10 +79,6 @@ pub(crate) async fn run(node: Rc<Node>, job: Job, out: Outlet) {
         timer: Timer::default(),
     };
     if let Err(failure) = walk(&mut run).await {
-        if let Some(allowance) = &run.job.allowance {
-            // Whoever was not served used no more than its attempts did.
-            allowance.spend(0, run.node.shared.now());
-        }
         run.refuse(&failure).await;
     }
 }
@@ -107,6 +104,10 @@ async fn walk(run: &mut Run) -> Result<(), Failure> {
                 }
             },
             Step::Wait(until) => run.pause(until).await?,
+            // All targets are passed over, which keeps nobody from counting.
+            Step::GiveUp(_) if last.is_none() && run.job.operation == Operation::CountTokens => {
+                return count::here(run);
+            }
             Step::GiveUp(why) => return Err(failure::gave_up(why, last, shared.now())),
         }
     }

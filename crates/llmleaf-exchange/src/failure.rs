@@ -3,7 +3,7 @@
 use crate::pulse::Alarm;
 use llmleaf_framing::FramingError;
 use llmleaf_model::{Failure, FailureKind, Origin};
-use llmleaf_route::{Clock, Clocks, GiveUp, Millis, Reason};
+use llmleaf_route::{Clock, GiveUp, Millis, Reason, Watch};
 use llmleaf_transport::TransportError;
 use std::time::Duration;
 
@@ -54,23 +54,22 @@ pub(crate) fn slug(failure: &Failure) -> &'static str {
 }
 
 /// A wait was ended: a clock ran out, or the node is closing.
-pub(crate) fn timeout(alarm: Alarm, clocks: &Clocks) -> Failure {
+pub(crate) fn timeout(alarm: Alarm, watch: &Watch) -> Failure {
     let Alarm::Clock(clock) = alarm else {
         return shutdown();
     };
-    let limit = match clock {
-        Clock::Connect => clocks.connect,
-        Clock::Headers => clocks.headers,
-        Clock::FirstContent => clocks.first_content,
-        Clock::Idle => clocks.idle,
-        Clock::Total => clocks.total,
+    let limit = watch.limit(clock).as_millis();
+    let mut failure = if clock == Clock::Deadline {
+        // The target had only what others had left it of the request's time: that is not held against it.
+        let message = format!(
+            "the time for this request was over; its last target had {limit} ms of it and no content yet"
+        );
+        Failure::gateway(FailureKind::Timeout, message)
+    } else {
+        let clock = clock.as_str();
+        let message = format!("upstream timeout: {clock} took longer than {limit} ms");
+        Failure::upstream(FailureKind::Timeout, message)
     };
-    let message = format!(
-        "upstream timeout: {} took longer than {} ms",
-        clock.as_str(),
-        limit.as_millis()
-    );
-    let mut failure = Failure::upstream(FailureKind::Timeout, message);
     failure.code = Some(format!("{}_timeout", clock.as_str()));
     failure.possibly_billed = true;
     failure

@@ -1,10 +1,11 @@
 //! What an exchange is to do.
 
+use crate::node::Shared;
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue};
 use llmleaf_dialects::{Dialect, Head};
 use llmleaf_model::Preferences;
-use llmleaf_route::{Millis, Permit, Resolved};
+use llmleaf_route::{Permit, Resolved};
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -45,6 +46,8 @@ pub struct Job {
     pub preferences: Option<Box<Preferences>>,
     /// Hash of the session that the client names in a header.
     pub session: Option<u64>,
+    /// Tokens that it is thought to use, where some limit counts them; see [`crate::chain::estimate`].
+    pub tokens: u64,
     /// What the exchange holds of its key's limits.
     pub allowance: Option<Allowance>,
     /// Consumer headers that some provider's row lets through. Everything else stayed behind.
@@ -53,28 +56,114 @@ pub struct Job {
     pub created: u64,
 }
 
-/// What an exchange holds of its key's limits: a place until it ends, and the tokens that it is thought to use. What its attempts
-/// used takes the place of the thought.
+/// What an exchange holds of its key's limits: a place until it ends, and the tokens that it is thought to use. At its end what its
+/// attempts used takes the place of the thought.
 #[derive(Clone, Debug)]
 pub struct Allowance(Rc<RefCell<Held>>);
 
 #[derive(Debug)]
 struct Held {
     permit: Permit,
+    /// Tokens that it was thought to use.
+    thought: u64,
     spent: u64,
+    shared: Arc<Shared>,
 }
 
 impl Allowance {
     /// From an admission.
-    pub fn new(permit: Permit) -> Self {
-        Self(Rc::new(RefCell::new(Held { permit, spent: 0 })))
+    pub fn new(permit: Permit, shared: Arc<Shared>) -> Self {
+        Self(Rc::new(RefCell::new(Held {
+            thought: permit.charged(),
+            permit,
+            spent: 0,
+            shared,
+        })))
     }
 
-    /// So many tokens more were used.
-    pub(crate) fn spend(&self, tokens: u64, now: Millis) {
-        let mut held = self.0.borrow_mut();
+    /// An attempt used so many tokens.
+    pub(crate) fn spend(&self, tokens: u64) {
+        let held = &mut *self.0.borrow_mut();
         held.spent = held.spent.saturating_add(tokens);
-        let spent = held.spent;
-        held.permit.settle(spent, now);
+        // What is beyond the thought is owed at once; what is below it may be needed by a further attempt.
+        if held.spent > held.permit.charged() {
+            held.permit.settle(held.spent, held.shared.now());
+        }
+    }
+
+    /// Nobody knows what an attempt used: the thought counts.
+    pub(crate) fn spend_thought(&self) {
+        let thought = self.0.borrow().thought;
+        self.spend(thought);
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.permit.settle(self.spent, self.shared.now());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ledger::Ledger;
+    use crate::node::{LossPolicy, Parts, RouteSettings, Tuning};
+    use llmleaf_route::{Limiter, Limits, Policy, RouteTable};
+    use std::time::Duration;
+
+    fn shared() -> Arc<Shared> {
+        let prefix_settings = RouteSettings {
+            loss_policy: LossPolicy::Report,
+            clocks: Vec::new(),
+            policy: Policy::default(),
+            affinity: false,
+            weights: Vec::new(),
+            prices: Vec::new(),
+        };
+        let parts = Parts {
+            upstreams: Vec::new(),
+            specs: Vec::new(),
+            routes: RouteTable::default(),
+            route_settings: Vec::new(),
+            prefix_settings,
+            tuning: Tuning {
+                hold_headers: Duration::ZERO,
+                keepalive: Duration::ZERO,
+            },
+        };
+        Arc::new(Shared::new(parts, Arc::new(Ledger::new())))
+    }
+
+    #[test]
+    fn a_key_pays_for_what_its_exchange_used_however_that_ends() {
+        // So slow a rate that nothing flows in meanwhile.
+        let limits = Limits {
+            tokens_per_min: Some(100),
+            ..Limits::default()
+        };
+        let shared = shared();
+        for (attempts, left) in [
+            // It went away before any attempt.
+            (&[][..], 100),
+            (&[Some(0), Some(7)], 93),
+            (&[Some(30), Some(70)], 0),
+            // It went away during an attempt of which nothing was heard.
+            (&[Some(10), None], 30),
+        ] {
+            let limiter = Arc::new(Limiter::new(limits, shared.now()));
+            let left_now = || limiter.figures(shared.now()).tokens.map(|f| f.remaining);
+            let permit = limiter.admit(60, shared.now());
+            let allowance = Allowance::new(permit.expect("admitted"), Arc::clone(&shared));
+            for attempt in attempts {
+                match attempt {
+                    Some(tokens) => allowance.spend(*tokens),
+                    None => allowance.spend_thought(),
+                }
+                assert!(left_now() <= Some(40), "it keeps what it may need");
+            }
+            drop(allowance);
+            assert_eq!(left_now(), Some(left), "{attempts:?}");
+        }
     }
 }

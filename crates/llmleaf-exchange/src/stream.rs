@@ -3,14 +3,13 @@
 use crate::attempt::{Answer, Attempt};
 use crate::drive::Run;
 use crate::failure;
-use crate::ledger::Outcome;
 use crate::panics;
 use crate::pulse::Alarm;
 use crate::pump::{Broken, Mode, Pump};
 use crate::whole;
 use llmleaf_model::{Collector, Failure};
 use llmleaf_providers::echo::Step;
-use llmleaf_route::{Clocks, Watch};
+use llmleaf_route::Watch;
 use llmleaf_transport::{Body, TransportError};
 use std::pin::pin;
 use std::task::{Context, Poll};
@@ -83,7 +82,7 @@ pub(crate) async fn http(
             // The answer is complete; what its transport does now is no matter of the consumer's.
             Turn::Broke(_) | Turn::Expired(_) if pump.meter.ended => break Ok(()),
             Turn::Broke(error) => break Err(failure::transport(&error, true).into()),
-            Turn::Expired(clock) => break Err(failure::timeout(clock, &answer.clocks).into()),
+            Turn::Expired(clock) => break Err(failure::timeout(clock, &watch).into()),
         }
     };
     attempt.meter = std::mem::take(&mut pump.meter);
@@ -145,7 +144,12 @@ fn note(run: &mut Run, pump: &Pump, attempt: &mut Attempt, watch: &mut Watch) {
     watch.bytes(now);
     if pump.meter.committed {
         watch.content();
-        run.content(attempt, now);
+        if run.job.head.stream {
+            run.content(attempt, now);
+        } else {
+            // What is collected has reached nobody: another target may still answer.
+            attempt.first_content(now);
+        }
     }
     if pump.meter.ended {
         watch.linger(now, LINGER);
@@ -171,14 +175,14 @@ async fn settle(
             run.stream_head();
             run.late_losses(&losses);
             run.out.close();
-            attempt.end(Outcome::Completed, None, &losses);
+            attempt.complete(&mut run.walk, &losses);
             run.out.taken().await;
             Ok(())
         }
         Err(broken) if !attempt.meter.committed => Err(broken.failure),
         Err(mut broken) => {
             run.scrub(&mut broken.failure);
-            attempt.end(Outcome::Broken, Some(&broken.failure), &losses);
+            attempt.broke(&broken.failure, &losses);
             run.stream_head();
             if !broken.told {
                 pump.tell(
@@ -199,7 +203,6 @@ pub(crate) async fn script(
     run: &mut Run,
     attempt: &mut Attempt,
     mut watch: Watch,
-    clocks: Clocks,
     mut pump: Pump,
     steps: Vec<Step>,
 ) -> Result<(), Failure> {
@@ -212,7 +215,7 @@ pub(crate) async fn script(
             }
             let sleep = pin!(tokio::time::sleep(step.delay));
             if let Err(clock) = run.wait(&watch, sleep).await {
-                result = Err(failure::timeout(clock, &clocks).into());
+                result = Err(failure::timeout(clock, &watch).into());
                 break;
             }
         }

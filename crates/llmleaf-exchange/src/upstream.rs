@@ -6,7 +6,6 @@ use llmleaf_dialects::{ChatWire, Dialect};
 use llmleaf_model::Failure;
 use llmleaf_providers::{Auth, Chat, Path, Provider};
 use llmleaf_transport::{Origin, OriginError};
-use std::borrow::Cow;
 use std::sync::Arc;
 use thiserror::Error;
 
@@ -48,8 +47,6 @@ pub struct UpstreamSpec<'a> {
     pub credentials: Vec<&'a str>,
     /// Requests are spread over the credentials.
     pub spreads: bool,
-    /// Failures hold it back.
-    pub watched: bool,
     /// It may keep what it is sent, as far as the operator knows.
     pub collects_data: Option<bool>,
     /// It retains nothing, as far as the operator knows.
@@ -96,8 +93,6 @@ pub struct Upstream {
     chat_api: ChatApi,
     /// Requests are spread over several credentials.
     pub spreads: bool,
-    /// Failures hold it back; else every request is sent, whatever came of those before it.
-    pub watched: bool,
     /// It may keep what it is sent; `None` is not known.
     pub collects_data: Option<bool>,
     /// It retains nothing; `None` is not known.
@@ -135,7 +130,6 @@ impl Upstream {
             streaming: spec.streaming,
             chat_api: spec.chat_api,
             spreads: spec.spreads && spec.credentials.len() > 1,
-            watched: spec.watched,
             collects_data: spec.collects_data,
             zero_retention: spec.zero_retention,
             origin,
@@ -214,18 +208,6 @@ impl Upstream {
         }
         *request.headers_mut() = headers;
         Ok(request)
-    }
-
-    /// A failure as it is held against this provider.
-    pub(crate) fn blamed<'f>(&self, failure: &'f Failure) -> Cow<'f, Failure> {
-        if self.watched {
-            return Cow::Borrowed(failure);
-        }
-        let origin = llmleaf_model::Origin::Gateway;
-        Cow::Owned(Failure {
-            origin,
-            ..failure.clone()
-        })
     }
 
     /// Takes this provider's credential out of what it said: error replies quote it, and end in logs.

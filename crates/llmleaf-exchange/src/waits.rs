@@ -1,11 +1,14 @@
 //! How long an upstream's headers ask to wait, in the forms that need a clock: dates and moments.
 //!
+//! Services tell their limits with every reply, errors of every kind among them; only a refusal for a limit is mended by its reset.
+//!
 //! Forms, by who sends them (their documentation, read 2026-11): `retry-after` as an HTTP date (RFC 9110, 10.2.3);
 //! `anthropic-ratelimit-{requests,tokens,input-tokens,output-tokens}-reset` as RFC 3339, with `…-remaining`; `x-ratelimit-reset`
 //! in milliseconds since 1970 (OpenRouter) or in seconds. The forms that need none are read by the dialects.
 
 use http::HeaderMap;
 use llmleaf_dialects::headers::DATED_LIMITS;
+use llmleaf_model::FailureKind;
 use std::time::Duration;
 
 /// Longest wait that is believed.
@@ -14,8 +17,8 @@ const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 /// What counts as a moment and not as a length: the year 2001, in seconds.
 const MOMENT: f64 = 1e9;
 
-/// The wait that headers state as a moment. `now` is the unix time, in seconds, unless the upstream says its own.
-pub(crate) fn stated(headers: &HeaderMap, now: u64) -> Option<Duration> {
+/// The wait that the headers of a failure state as a moment. `now` is the unix time, in seconds, unless the upstream says its own.
+pub(crate) fn stated(headers: &HeaderMap, kind: FailureKind, now: u64) -> Option<Duration> {
     let text = |name: &str| headers.get(name).and_then(|v| v.to_str().ok());
     let now = text("date").and_then(http_date).unwrap_or(now);
     let from = |moment: u64| Duration::from_secs(moment.checked_sub(now)?).into();
@@ -28,15 +31,14 @@ pub(crate) fn stated(headers: &HeaderMap, now: u64) -> Option<Duration> {
         from(moment)
     };
     let limits = ["requests", "tokens", "input-tokens", "output-tokens"];
-    let wait = dated
-        .or_else(|| {
-            limits
-                .into_iter()
-                .filter(|w| spent(w))
-                .filter_map(reset)
-                .max()
-        })
-        .or_else(|| plain_reset(text("x-ratelimit-reset")?, now));
+    let by_limits = || {
+        let resets = limits.into_iter().filter(|w| spent(w)).filter_map(reset);
+        let left = text("x-ratelimit-remaining").map_or("0", str::trim);
+        let plain = || plain_reset(text("x-ratelimit-reset").filter(|_| left == "0")?, now);
+        resets.max().or_else(plain)
+    };
+    let limited = kind == FailureKind::RateLimit;
+    let wait = dated.or_else(|| limited.then(by_limits).flatten());
     wait.filter(|wait| !wait.is_zero())
         .map(|wait| wait.min(LONGEST))
 }
@@ -130,11 +132,15 @@ mod tests {
     const NOW: u64 = 1_795_651_200; // 2026-11-26T00:00:00Z
 
     fn wait(pairs: &[(&'static str, &'static str)]) -> Option<u64> {
+        wait_of(FailureKind::RateLimit, pairs)
+    }
+
+    fn wait_of(kind: FailureKind, pairs: &[(&'static str, &'static str)]) -> Option<u64> {
         let mut headers = HeaderMap::new();
         for (name, value) in pairs {
             headers.insert(*name, HeaderValue::from_static(value));
         }
-        stated(&headers, NOW).map(|wait| wait.as_secs())
+        stated(&headers, kind, NOW).map(|wait| wait.as_secs())
     }
 
     #[test]
@@ -192,6 +198,31 @@ mod tests {
             (&[], None),
         ] {
             assert_eq!(wait(pairs), expected, "{pairs:?}");
+        }
+    }
+
+    #[test]
+    fn a_limit_s_reset_mends_what_the_limit_refused_and_nothing_else() {
+        use FailureKind::{Credential, Overloaded, Quota, RateLimit, Server};
+        let reset = ("x-ratelimit-reset", "3600");
+        let left = ("x-ratelimit-remaining", "12");
+        let none = ("x-ratelimit-remaining", " 0");
+        let spent = ("anthropic-ratelimit-tokens-remaining", "0");
+        let until = ("anthropic-ratelimit-tokens-reset", "2026-11-26T00:00:42Z");
+        let dated = ("retry-after", "Thu, 26 Nov 2026 00:00:30 GMT");
+        for (kind, pairs, expected) in [
+            (RateLimit, &[reset][..], Some(3600)),
+            (RateLimit, &[reset, none], Some(3600)),
+            (RateLimit, &[reset, left], None),
+            (RateLimit, &[reset, left, spent, until], Some(42)),
+            (Server, &[reset], None),
+            (Overloaded, &[spent, until], None),
+            (Credential, &[reset, none], None),
+            (Quota, &[reset], None),
+            (Server, &[reset, dated], Some(30)),
+            (Credential, &[dated], Some(30)),
+        ] {
+            assert_eq!(wait_of(kind, pairs), expected, "{kind:?} {pairs:?}");
         }
     }
 }

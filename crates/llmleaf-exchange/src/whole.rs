@@ -3,14 +3,13 @@
 use crate::attempt::{Answer, Attempt};
 use crate::drive::Run;
 use crate::failure;
-use crate::ledger::Outcome;
 use crate::pump::Pump;
 use crate::stream;
 use bytes::{Bytes, BytesMut};
 use http::StatusCode;
 use llmleaf_model::{Event, Failure, FailureKind};
 use llmleaf_providers::echo::Step;
-use llmleaf_route::{Clocks, Watch};
+use llmleaf_route::Watch;
 use llmleaf_transport::Body;
 use std::pin::pin;
 use std::time::Duration;
@@ -26,7 +25,7 @@ pub(crate) async fn http(
     answer: Answer,
     body: Body,
 ) -> Result<(), Failure> {
-    let body = gather(run, &mut watch, &answer.clocks, body).await?;
+    let body = gather(run, &mut watch, body).await?;
     if answer.same
         && !run.job.head.stream
         && let Some(usage) = answer.wire.outline(&body)
@@ -44,7 +43,7 @@ pub(crate) async fn http(
                 event,
             })
             .collect();
-        let script = stream::script(run, attempt, watch, answer.clocks, pump, steps);
+        let script = stream::script(run, attempt, watch, pump, steps);
         return Box::pin(script).await;
     }
     if answer.same {
@@ -60,17 +59,12 @@ pub(crate) async fn http(
 }
 
 /// Reads a body to its end. Each piece is a sign of life: services send white space while a model thinks.
-async fn gather(
-    run: &mut Run,
-    watch: &mut Watch,
-    clocks: &Clocks,
-    mut body: Body,
-) -> Result<Bytes, Failure> {
+async fn gather(run: &mut Run, watch: &mut Watch, mut body: Body) -> Result<Bytes, Failure> {
     let mut first = Bytes::new();
     let mut all = BytesMut::new();
     loop {
         let piece = match run.wait(watch, pin!(body.chunk())).await {
-            Err(clock) => return Err(failure::timeout(clock, clocks)),
+            Err(clock) => return Err(failure::timeout(clock, watch)),
             Ok(Some(Err(error))) => return Err(failure::transport(&error, true)),
             Ok(Some(Ok(piece))) => piece,
             // A body of one piece is never copied.
@@ -113,7 +107,7 @@ fn forward(
         ));
     }
     attempt.first_content(run.node.shared.now());
-    attempt.end(Outcome::Completed, None, &run.losses);
+    attempt.complete(&mut run.walk, &run.losses);
     run.whole(StatusCode::OK, body);
     Ok(())
 }
@@ -139,7 +133,7 @@ pub(crate) fn collected(
         .render_response(&response, &run.reply_context());
     run.losses.extend(reply.losses);
     attempt.first_content(run.node.shared.now());
-    attempt.end(Outcome::Completed, None, &run.losses);
+    attempt.complete(&mut run.walk, &run.losses);
     let status = StatusCode::from_u16(reply.status).unwrap_or(StatusCode::OK);
     run.whole(status, Bytes::from(reply.body));
     Ok(())

@@ -31,6 +31,8 @@ pub enum Clock {
     Idle,
     /// See [`Clocks::total`].
     Total,
+    /// What the exchange has left for its first content, after whatever was tried before: nobody's fault but its own.
+    Deadline,
 }
 
 impl Clock {
@@ -42,6 +44,7 @@ impl Clock {
             Self::FirstContent => "first_content",
             Self::Idle => "idle",
             Self::Total => "total",
+            Self::Deadline => "deadline",
         }
     }
 }
@@ -52,6 +55,8 @@ pub struct Watch {
     clocks: Clocks,
     began: Millis,
     ends: Millis,
+    /// When the exchange must have its first content.
+    content_by: Millis,
     last_bytes: Millis,
     phase: Phase,
 }
@@ -70,6 +75,7 @@ impl Watch {
             clocks,
             began: now,
             ends: now.after(clocks.total),
+            content_by: Millis::NEVER,
             last_bytes: now,
             phase: Phase::Headers,
         }
@@ -93,9 +99,19 @@ impl Watch {
 
     /// The exchange as a whole must have its first content by then; see [`crate::walk::Walk::deadline`].
     pub fn content_by(&mut self, deadline: Millis) {
-        let left = Duration::from_millis(deadline.since(self.began));
-        self.clocks.headers = self.clocks.headers.min(left);
-        self.clocks.first_content = self.clocks.first_content.min(left);
+        self.content_by = deadline;
+    }
+
+    /// How long a clock runs.
+    pub fn limit(&self, clock: Clock) -> Duration {
+        match clock {
+            Clock::Connect => self.clocks.connect,
+            Clock::Headers => self.clocks.headers,
+            Clock::FirstContent => self.clocks.first_content,
+            Clock::Idle => self.clocks.idle,
+            Clock::Total => self.clocks.total,
+            Clock::Deadline => Duration::from_millis(self.content_by.since(self.began)),
+        }
     }
 
     /// All of the answer is there: only the end of the upstream's body is still waited for, and not for long.
@@ -111,6 +127,8 @@ impl Watch {
             self.began.after(self.clocks.first_content),
             Clock::FirstContent,
         );
+        // Of two that run out at once the attempt's own counts: it had all of its time.
+        let first = first.min_by_time((self.content_by, Clock::Deadline));
         let own = match self.phase {
             // There is no content before the head: a clock for it that is the shorter one counts from the beginning.
             Phase::Headers => {
@@ -175,6 +193,20 @@ mod tests {
         assert_eq!(watch.deadline(), (Millis(220), Clock::Idle));
         watch.bytes(Millis(990));
         assert_eq!(watch.deadline(), (Millis(1000), Clock::Total));
+    }
+
+    #[test]
+    fn what_is_left_of_the_exchange_counts_until_its_content() {
+        let mut watch = Watch::new(CLOCKS, Millis(0));
+        watch.content_by(Millis(150));
+        assert_eq!(watch.deadline(), (Millis(100), Clock::Headers));
+        watch.content_by(Millis(40));
+        assert_eq!(watch.deadline(), (Millis(40), Clock::Deadline));
+        assert_eq!(watch.limit(Clock::Deadline), Duration::from_millis(40));
+        watch.headers(Millis(30));
+        assert_eq!(watch.expired(Millis(40)), Some(Clock::Deadline));
+        watch.content();
+        assert_eq!(watch.deadline(), (Millis(110), Clock::Idle));
     }
 
     #[test]

@@ -155,7 +155,11 @@ impl Walk {
                 };
                 match result {
                     Ok(attempt) => return Step::Try(attempt),
-                    Err(block) if soonest.is_none_or(|s| block.until < s.until) => {
+                    // A wait that is too long hides none that is not.
+                    Err(block)
+                        if soonest.is_none_or(|s| block.until < s.until)
+                            && self.may_wait(block, now) =>
+                    {
                         soonest = Some(block);
                     }
                     Err(_) => {}
@@ -163,8 +167,11 @@ impl Walk {
             }
         }
         match soonest {
-            Some(block) if self.may_wait(block, now) => Step::Wait(block.until),
-            _ => self.give_up(Reason::Failed, now),
+            Some(block) => {
+                self.waited = self.waits(block, now);
+                Step::Wait(block.until)
+            }
+            None => self.give_up(Reason::Failed, now),
         }
     }
 
@@ -199,7 +206,8 @@ impl Walk {
     /// An attempt failed before its first content: the failure is held against whom it blames, and [`Self::step`] knows what is next.
     pub fn failed(&mut self, attempt: Attempt, failure: &Failure, now: Millis) -> Changes {
         let blame = Blame::of(failure);
-        let slot = attempt.slot;
+        let (slot, credential) = (attempt.slot, attempt.credential);
+        let unwatched = attempt.provider().unwatched;
         let changes = attempt.fail(failure, now);
         self.ended |= !goes_on(failure);
         let backoff = self.backoff(slot);
@@ -215,9 +223,11 @@ impl Walk {
         } else if !blame.rotates() {
             slot_state.strikes += 1;
             slot_state.retry_at = now.plus(backoff);
-            if !may_pass(failure) {
+            if unwatched || !may_pass(failure) {
                 slot_state.strikes = tries.max(slot_state.strikes);
             }
+        } else if unwatched {
+            slot_state.spent.push(credential);
         }
         changes
     }
@@ -286,19 +296,18 @@ impl Walk {
         whole / 2 + self.random.below(whole / 2 + 1)
     }
 
-    fn may_wait(&mut self, block: Block, now: Millis) -> bool {
-        if block.until >= self.deadline {
-            return false;
+    fn may_wait(&self, block: Block, now: Millis) -> bool {
+        let waited = Duration::from_millis(self.waits(block, now));
+        block.until < self.deadline
+            && (block.kind == Kind::Backoff || waited <= self.policy.max_wait)
+    }
+
+    /// All waiting for limits and recoveries, with this one. A back-off is none.
+    fn waits(&self, block: Block, now: Millis) -> u64 {
+        match block.kind {
+            Kind::Backoff => self.waited,
+            _ => self.waited.saturating_add(block.until.since(now)),
         }
-        if block.kind == Kind::Backoff {
-            return true;
-        }
-        let waited = self.waited.saturating_add(block.until.since(now));
-        if Duration::from_millis(waited) > self.policy.max_wait {
-            return false;
-        }
-        self.waited = waited;
-        true
     }
 
     fn give_up(&self, reason: Reason, now: Millis) -> Step {
@@ -321,7 +330,7 @@ impl Walk {
         let member = self.members.get(slot.member).ok_or(Block::NEVER)?;
         let (provider, target) = (&member.provider, &member.target);
         let credential = provider
-            .pick(target, self.key, self.served, now)
+            .pick(target, self.key, self.served, &slot.spent, now)
             .map_err(Block::from)?;
         // Looked at first and taken last: a trial that limits then forbid would be spent for nothing.
         let opens = target.breaker().opens_at(last_resort, now);

@@ -3,7 +3,7 @@
 use http::{HeaderMap, HeaderName, HeaderValue};
 use llmleaf_dialects::Dialect;
 use llmleaf_dialects::headers::DATED_LIMITS;
-use llmleaf_exchange::Allowance;
+use llmleaf_exchange::{Allowance, Shared};
 use llmleaf_model::{Failure, FailureKind, Origin};
 use llmleaf_route::Millis;
 use llmleaf_route::limits::{Figure, Figures, Limiter, Limits, Scope};
@@ -13,14 +13,43 @@ use std::time::Duration;
 
 /// The limits of every key that has any, by id.
 #[derive(Debug, Default)]
-pub struct Allowances(HashMap<String, Arc<Limiter>>);
+pub struct Allowances(HashMap<String, Allowed>);
+
+#[derive(Debug)]
+struct Allowed {
+    /// What it is to be held to once this is in effect.
+    limits: Limits,
+    limiter: Arc<Limiter>,
+}
 
 impl Allowances {
     /// From ids and limits.
     pub fn new(keys: impl Iterator<Item = (String, Limits)>) -> Self {
+        Self::default().renew(keys, Millis(0))
+    }
+
+    /// Those of the next configuration. What a key has used stays used, and what it has running counts.
+    #[must_use]
+    pub fn renew(&self, keys: impl Iterator<Item = (String, Limits)>, now: Millis) -> Self {
         let limited = keys.filter(|(_, limits)| *limits != Limits::default());
-        let each = limited.map(|(id, limits)| (id, Arc::new(Limiter::new(limits, Millis(0)))));
+        let each = limited.map(|(id, limits)| {
+            let known = self.0.get(&id).map(|known| Arc::clone(&known.limiter));
+            let limiter = known.unwrap_or_else(|| Arc::new(Limiter::new(limits, now)));
+            (id, Allowed { limits, limiter })
+        });
         Self(each.collect())
+    }
+
+    /// These are in effect from now on.
+    pub fn install(&self, now: Millis) {
+        let each = self.0.values();
+        each.for_each(|allowed| allowed.limiter.set(allowed.limits, now));
+    }
+
+    /// Whether a key has a limit that counts tokens.
+    pub fn counts_tokens(&self, key: &str) -> bool {
+        let allowed = self.0.get(key);
+        allowed.is_some_and(|allowed| allowed.limits.tokens_per_min.is_some())
     }
 
     /// The limits of a key, if it has any.
@@ -28,7 +57,7 @@ impl Allowances {
         if self.0.is_empty() {
             return None;
         }
-        self.0.get(key)
+        self.0.get(key).map(|allowed| &allowed.limiter)
     }
 }
 
@@ -38,11 +67,13 @@ impl Allowances {
 /// A limit of the key is used up.
 pub fn admit(
     limiter: &Arc<Limiter>,
-    tokens: impl FnOnce() -> u64,
-    now: Millis,
+    tokens: u64,
+    shared: &Arc<Shared>,
 ) -> Result<Allowance, Failure> {
-    let admitted = limiter.admit(tokens(), now);
-    admitted.map(Allowance::new).map_err(|refusal| {
+    let now = shared.now();
+    let admitted = limiter.admit(tokens, now);
+    let allowed = admitted.map(|permit| Allowance::new(permit, Arc::clone(shared)));
+    allowed.map_err(|refusal| {
         let what = match refusal.scope {
             Scope::Requests => "requests per minute",
             Scope::Tokens => "tokens per minute",

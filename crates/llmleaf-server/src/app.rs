@@ -139,7 +139,7 @@ impl App {
             loaded: started,
             last_reload: Arc::default(),
             keys: keys(config),
-            allowances: allowances(config),
+            allowances: Allowances::new(key_limits(config)),
             forwarded: forwarded(&upstreams),
             shared: Arc::new(Shared::new(
                 parts(config, upstreams, &ways)?,
@@ -175,15 +175,18 @@ impl App {
         let roster = roster(config)?;
         let (upstreams, ways) = upstreams(config, &before.ways)?;
         let forwarded = forwarded(&upstreams);
+        let tls = config.server.tls.as_ref();
+        let tls = tls.map(|tls| tls::listener(tls, before.tls.as_ref()));
+        let tls = tls.transpose()?;
         // A provider that is another service now is known to nobody; `ProviderSpec::identity` says so.
         let shared = before.shared.renew(parts(config, upstreams, &ways)?);
-        let tls = config.server.tls.as_ref();
+        let now = shared.now();
         let app = Self {
             generation: before.generation + 1,
             loaded: crate::service::unix_now().as_secs(),
             last_reload: Arc::clone(&before.last_reload),
             keys: keys(config),
-            allowances: allowances(config),
+            allowances: before.allowances.renew(key_limits(config), now),
             shared: Arc::new(shared),
             authenticator: Arc::clone(&before.authenticator),
             hashing: Arc::clone(&before.hashing),
@@ -194,9 +197,7 @@ impl App {
             forwarded,
             openapi: before.openapi.clone(),
             ways,
-            tls: tls
-                .map(|tls| tls::listener(tls, before.tls.as_ref()))
-                .transpose()?,
+            tls,
             started: before.started,
             admin_token: admin_token(config),
         };
@@ -258,7 +259,6 @@ fn upstreams(config: &Config, before: &[Way]) -> Result<(Vec<Upstream>, Vec<Way>
             base_url: provider.base_url(),
             credentials: provider.credentials.iter().map(|c| c.expose()).collect(),
             spreads: provider.spread_credentials,
-            watched: provider.health,
             collects_data: provider.data.collects,
             zero_retention: provider.data.zero_retention,
             settings: &settings,
@@ -283,9 +283,9 @@ fn upstreams(config: &Config, before: &[Way]) -> Result<(Vec<Upstream>, Vec<Way>
 }
 
 /// What keys may ask for.
-fn allowances(config: &Config) -> Allowances {
+fn key_limits(config: &Config) -> impl Iterator<Item = (String, Limits)> {
     let keys = config.keys.iter();
-    Allowances::new(keys.map(|key| (key.id.clone(), limits(&key.limits))))
+    keys.map(|key| (key.id.clone(), limits(&key.limits)))
 }
 
 /// What the exchanges' snapshot is made from.
@@ -359,6 +359,7 @@ fn spec(config: &Config, provider: &llmleaf_config::Provider, way: Option<&Way>)
         models: targets.collect(),
         cooldown: config.server.fallback_cooldown,
         cache_for: cached,
+        unwatched: !provider.health,
     }
 }
 

@@ -9,7 +9,7 @@ use http_body::{Body, Frame, SizeHint};
 use llmleaf_exchange::Aborted;
 use std::cell::Cell;
 use std::future::poll_fn;
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -180,8 +180,8 @@ pub struct Open {
 
 impl Open {
     /// Waits for the reply, and has the reply's body keep this request open.
-    pub async fn reply(self, reply: impl Future<Output = Reply>) -> Response<Held> {
-        let mut reply = pin!(reply);
+    /// It is pinned by the caller: a future that takes another one and pins it has room for it twice.
+    pub async fn reply(self, mut reply: Pin<&mut impl Future<Output = Reply>>) -> Response<Held> {
         let reply = poll_fn(|cx| {
             let polled = reply.as_mut().poll(cx);
             if polled.is_pending() {

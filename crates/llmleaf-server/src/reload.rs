@@ -126,6 +126,7 @@ impl Reloader {
         let fresh = self.bind(&config).map_err(|error| refused(&error))?;
         let app = Arc::new(app);
         app.authenticator.install(roster);
+        app.allowances.install(app.shared.now());
         self.published.put(app);
         self.open(&config, fresh);
         let mut wants_restart = Vec::new();

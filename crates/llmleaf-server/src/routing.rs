@@ -39,11 +39,12 @@ pub fn of(
     let first = one(app, principal, dialect, &head.model);
     let mut more = Vec::new();
     if let Some(wishes) = &mut preferences {
-        for (place, model) in wishes.models.iter().enumerate() {
+        for model in &wishes.models {
             match one(app, principal, dialect, model) {
                 Ok(found) => more.push(found),
                 // One of several that nothing serves here is left out, and told.
                 Err(failure) if failure.kind == FailureKind::NotFound => {
+                    let place = place(head, body, model);
                     wishes.unheeded.push(format!("models[{place}]"));
                 }
                 Err(failure) => return Err(failure),
@@ -65,6 +66,15 @@ pub fn of(
         more: found.map(|found| found.resolved).collect(),
         preferences,
     })
+}
+
+/// Where a model stands in the list that the request has, which may begin with the model that it asks for.
+fn place(head: &Head, body: &[u8], model: &str) -> usize {
+    let text = llmleaf_dialects::head::checked(body).unwrap_or_default();
+    let list = head.value(text, "models").unwrap_or_default();
+    let list: Vec<String> = serde_json::from_str(list).unwrap_or_default();
+    let place = list.iter().position(|listed| listed == model);
+    place.unwrap_or_default()
 }
 
 /// One model's grant, targets, and what its suffix asks for.

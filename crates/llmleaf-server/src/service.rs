@@ -232,7 +232,8 @@ impl Call {
         let in_array = asked.in_array(parts.uri.query());
         let routing = routing::of(app, &principal, dialect, &head, &body)?;
         // After all that may refuse it: what is refused costs a key nothing.
-        let (allowance, told) = match self.allowance(dialect, &principal, &head, &body) {
+        let tokens = self.tokens(&asked, &principal, &head, &body);
+        let (allowance, told) = match self.allowance(dialect, &principal, tokens) {
             Ok(allowed) => allowed,
             Err(reply) => return Ok(*reply),
         };
@@ -261,6 +262,7 @@ impl Call {
             more: routing.more,
             preferences: routing.preferences,
             session: follows.then(|| routing::session(&parts.headers)).flatten(),
+            tokens,
             allowance,
             headers: headers.collect(),
             created: self.created,
@@ -285,20 +287,28 @@ impl Call {
         Ok(reply)
     }
 
+    /// Tokens that the request is thought to use, where a limit counts them. Counting uses none.
+    fn tokens(&self, asked: &Asked<'_>, principal: &Principal, head: &Head, body: &[u8]) -> u64 {
+        let app = &self.worker.app;
+        let counts = app.shared.counts_tokens || app.allowances.counts_tokens(principal.key_id());
+        if !counts || asked.operation == llmleaf_exchange::Operation::CountTokens {
+            return 0;
+        }
+        llmleaf_exchange::chain::estimate(asked.dialect, head, body)
+    }
+
     /// What the key's limits allow, and the figures to tell; or the reply that they do not.
     fn allowance(
         &self,
         dialect: Dialect,
         principal: &Principal,
-        head: &Head,
-        body: &[u8],
+        tokens: u64,
     ) -> Result<(Option<Allowance>, Option<Figures>), Box<Reply>> {
         let app = &self.worker.app;
         let Some(limiter) = app.allowances.of(principal.key_id()) else {
             return Ok((None, None));
         };
-        let tokens = || llmleaf_exchange::chain::estimate(head, body);
-        let admitted = allowance::admit(limiter, tokens, app.shared.now());
+        let admitted = allowance::admit(limiter, tokens, &app.shared);
         let figures = limiter.figures(app.shared.now());
         match admitted {
             Ok(allowance) => Ok((Some(allowance), Some(figures))),

@@ -266,7 +266,7 @@ where
         async move {
             let node = Rc::clone(&worker);
             let version = request.version();
-            let reply = service::serve(worker, request, crowded);
+            let reply = std::pin::pin!(service::serve(worker, request, crowded));
             let mut reply = open.reply(reply).await;
             if node.app.draining.load(Ordering::Relaxed) {
                 gate::close(&mut reply, version);

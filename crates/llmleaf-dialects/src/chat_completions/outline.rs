@@ -4,7 +4,6 @@ use super::{json_text, usage};
 use crate::skim;
 use llmleaf_model::Usage;
 use memchr::memmem::Finder;
-use serde_json::value::RawValue;
 use std::sync::LazyLock;
 
 /// What an answer that may hold an error has somewhere. Quotes inside strings are escaped, so that these are keys or whole strings,
@@ -13,7 +12,7 @@ static ERRORS: LazyLock<[Finder<'static>; 2]> =
     LazyLock::new(|| [Finder::new("\"error\""), Finder::new("\"base_resp\"")]);
 
 /// The usage of an answer; `None` where the answer must be read whole: it is not JSON, reports no usage or several, has no
-/// choice, or may hold an error.
+/// choice, or may hold an error. The report as it came is in the answer, which goes through.
 pub fn outline(body: &[u8]) -> Option<Usage> {
     let text = json_text(body)?;
     if ERRORS
@@ -35,6 +34,5 @@ pub fn outline(body: &[u8]) -> Option<Usage> {
         .strip_prefix('[')?
         .trim_ascii_start()
         .strip_prefix('{')?;
-    let report: &RawValue = serde_json::from_str(only("usage")?).ok()?;
-    usage::parse(report)
+    usage::read(only("usage")?)
 }

@@ -78,13 +78,20 @@ struct CostObject<'a> {
     total_cost: Raw<'a>,
 }
 
-/// Reads a usage report. `None` where it states neither an input nor an output count that makes sense
+/// Reads a usage report, and keeps it as it came. `None` where it states neither an input nor an output count that makes sense
 /// (negative, fractional, textual and huge counts do not).
 pub(super) fn parse(raw: &RawValue) -> Option<Usage> {
-    if !raw.get().starts_with('{') {
+    let mut usage = read(raw.get())?;
+    usage.native = Some((DialectName::ChatCompletions, Json::from(raw)));
+    Some(usage)
+}
+
+/// The counts of a usage report.
+pub(super) fn read(report: &str) -> Option<Usage> {
+    if !report.starts_with('{') {
         return None;
     }
-    let wire: WireUsage<'_> = serde_json::from_str(raw.get()).ok()?;
+    let wire: WireUsage<'_> = serde_json::from_str(report).ok()?;
     if wire.prompt_tokens.0.is_none() && wire.completion_tokens.0.is_none() {
         return None;
     }
@@ -143,7 +150,6 @@ pub(super) fn parse(raw: &RawValue) -> Option<Usage> {
         .unwrap_or_default()
         .web_search_requests]);
     usage.cost_nano_usd = cost(wire.cost, wire.cost_in_usd_ticks);
-    usage.native = Some((DialectName::ChatCompletions, Json::from(raw)));
     Some(usage)
 }
 
@@ -194,10 +200,6 @@ fn dollars(nano: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn read(text: &str) -> Option<Usage> {
-        parse(serde_json::from_str(text).unwrap())
-    }
 
     #[test]
     fn counts_outside_the_documented_totals_are_found_by_the_grand_total() {

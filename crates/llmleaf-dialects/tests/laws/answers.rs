@@ -2,7 +2,7 @@
 
 use crate::{json, streams, wires};
 use llmleaf_dialects::Dialect;
-use llmleaf_model::{BlockKind, Event, FinishReason, Response};
+use llmleaf_model::{BlockKind, Event, FinishReason, Response, Usage};
 
 /// All laws of a whole response.
 pub fn hold(dialect: Dialect, choice: u8, body: &[u8]) {
@@ -21,8 +21,12 @@ pub fn hold(dialect: Dialect, choice: u8, body: &[u8]) {
     let readable =
         !matches!(events.last(), Some(Event::Error(f)) if f.message.contains("out of range"));
     if let Some(usage) = wire.outline(body).filter(|_| plain && readable) {
-        let whole = response.as_ref().map(|r| r.usage.as_ref());
-        assert_eq!(whole, Some(Some(&usage)), "{events:?}");
+        let whole = response.as_ref().and_then(|r| r.usage.clone());
+        let counts = whole.map(|whole| Usage {
+            native: None,
+            ..whole
+        });
+        assert_eq!(counts, Some(usage), "{events:?}");
     }
     if let Some(response) = response {
         rendered(&response, choice, doubles);

@@ -2,7 +2,7 @@
 //! consumer goes away and all of it is dropped.
 
 use crate::drive::Run;
-use crate::job::Allowance;
+use crate::job::{Allowance, Operation};
 use crate::ledger::{Grade, Outcome, UsageRecord};
 use crate::node::Shared;
 use crate::pump::Meter;
@@ -12,7 +12,6 @@ use bytes::Bytes;
 use llmleaf_dialects::Dialect;
 use llmleaf_model::{Failure, FailureKind, Loss};
 use llmleaf_route::{Attempt as Held, Candidate, Changes, Millis, Spent, Walk};
-use std::borrow::Cow;
 use std::sync::Arc;
 
 /// Most losses that a record names.
@@ -30,10 +29,10 @@ pub(crate) struct Attempt {
     pub meter: Meter,
     /// A request went out.
     sent: bool,
+    /// Nobody is billed for it: it only counts tokens.
+    free: bool,
     /// What it holds of the target's limits and health; whoever ends it gives it back.
     held: Option<Held>,
-    /// Index of the provider.
-    provider: usize,
     /// What its exchange holds of its key's limits.
     allowance: Option<Allowance>,
 }
@@ -71,8 +70,8 @@ impl Attempt {
             dialect: run.job.dialect,
             meter: Meter::default(),
             sent: false,
+            free: run.job.operation == Operation::CountTokens,
             held: Some(held),
-            provider: candidate.provider,
             allowance: run.job.allowance.clone(),
         }
     }
@@ -88,6 +87,11 @@ impl Attempt {
         if let Some(held) = &mut self.held {
             held.sent();
         }
+    }
+
+    /// Nothing goes out: what it holds of the target is given back, and nobody's health learns of it.
+    pub fn forgo(&mut self) {
+        self.held = None;
     }
 
     /// The first content of a stream came: from here on there is no way back.
@@ -128,11 +132,43 @@ impl Attempt {
         }
     }
 
-    /// The attempt ended, and how.
-    pub fn end(&mut self, outcome: Outcome, failure: Option<&Failure>, losses: &[Loss]) {
-        let Some(mut record) = self.record.take() else {
+    /// The consumer gets the whole answer.
+    pub fn complete(&mut self, walk: &mut Option<Walk>, losses: &[Loss]) {
+        let Some(spent) = self.close(Outcome::Completed, None, losses) else {
             return;
         };
+        let Some((held, walk)) = self.held.take().zip(walk.as_mut()) else {
+            return;
+        };
+        let (provider, target) = (Arc::clone(held.provider()), Arc::clone(held.target()));
+        let changes = walk.complete(held, spent, self.shared.now());
+        health::log_of(provider.name(), target.model(), changes);
+    }
+
+    /// It failed after the consumer had some of it.
+    pub fn broke(&mut self, failure: &Failure, losses: &[Loss]) {
+        self.close(Outcome::Broken, Some(failure), losses);
+        let Some(held) = self.held.take() else {
+            return;
+        };
+        let (provider, target) = (Arc::clone(held.provider()), Arc::clone(held.target()));
+        let changes = held.fail(failure, self.shared.now());
+        health::log_of(provider.name(), target.model(), changes);
+    }
+
+    /// It failed before anything of it reached the consumer. What the failure is held against is the walk's to judge.
+    pub(super) fn failed(&mut self, failure: &Failure, losses: &[Loss]) {
+        self.close(Outcome::Failed, Some(failure), losses);
+    }
+
+    /// Writes the record, and sets the target's limits right.
+    fn close(
+        &mut self,
+        outcome: Outcome,
+        failure: Option<&Failure>,
+        losses: &[Loss],
+    ) -> Option<Spent> {
+        let mut record = self.record.take()?;
         record.outcome = outcome;
         record.failure = failure.map(failure::slug);
         record.losses = losses
@@ -141,42 +177,34 @@ impl Attempt {
             .map(ToString::to_string)
             .collect();
         let spent = self.write(record, failure.is_some_and(|f| f.possibly_billed));
-        // A failed attempt is the walk's to judge.
-        if outcome == Outcome::Failed {
-            return;
+        if let (Some(_), Some(tokens), Some(held)) = (failure, spent.tokens, &mut self.held) {
+            held.settle(tokens, self.shared.now());
         }
-        let Some(held) = self.held.take() else {
-            return;
-        };
-        let (provider, target) = (Arc::clone(held.provider()), Arc::clone(held.target()));
-        let now = self.shared.now();
-        let changes = match failure {
-            Some(failure) => held.fail(&self.blamed(failure), now),
-            None => held.complete(spent, now),
-        };
-        health::log_of(provider.name(), target.model(), changes);
-    }
-
-    /// A failure as it is held against the provider.
-    fn blamed<'f>(&self, failure: &'f Failure) -> Cow<'f, Failure> {
-        match self.shared.upstreams.get(self.provider) {
-            Some(upstream) => upstream.blamed(failure),
-            None => Cow::Borrowed(failure),
-        }
+        Some(spent)
     }
 
     fn write(&self, mut record: UsageRecord, possibly_billed: bool) -> Spent {
         let input = || count::of_body(self.dialect, &self.body);
-        (record.usage, record.grade) = settlement::settle(&self.meter, record.outcome, input);
-        record.possibly_billed = possibly_billed || (self.sent && record.outcome.is_open());
+        if !self.free {
+            (record.usage, record.grade) = settlement::settle(&self.meter, record.outcome, input);
+            record.possibly_billed = possibly_billed || (self.sent && record.outcome.is_open());
+        }
         record.total_ms = self.shared.now().0.saturating_sub(self.began.0);
+        let total = record.usage.total();
+        // Nobody counted, and the upstream may have worked all the same.
+        let unknown = record.grade == Grade::None && record.possibly_billed;
+        if let Some(allowance) = &self.allowance {
+            // Whoever hangs up early and often must not thereby be free; for a failure its key does not pay.
+            if unknown && record.outcome == Outcome::Cancelled {
+                allowance.spend_thought();
+            } else {
+                allowance.spend(total);
+            }
+        }
         let spent = Spent {
-            tokens: Some(record.usage.total()),
+            tokens: (!unknown).then_some(total),
             output: record.usage.output_total(),
         };
-        if let Some(allowance) = &self.allowance {
-            allowance.spend(record.usage.total(), self.shared.now());
-        }
         self.shared.ledger.record(record);
         spent
     }

@@ -39,6 +39,8 @@ pub struct ProviderSpec {
     pub cooldown: Duration,
     /// How long it keeps a prompt in its cache; nothing for never.
     pub cache_for: Duration,
+    /// Failures hold nothing back: every exchange comes as if there had been none before it.
+    pub unwatched: bool,
 }
 
 /// A credential, as far as its acceptance is concerned.
@@ -61,6 +63,7 @@ pub struct Provider {
     model_limits: Vec<(Arc<str>, Limits)>,
     cooldown: Duration,
     pub(crate) cache_for: Duration,
+    pub(crate) unwatched: bool,
     /// Tries that repeat, as a share of all.
     pub(crate) retries: Arc<Ratio>,
     /// Targets that routes name.
@@ -119,6 +122,7 @@ impl Provider {
             model_limits: spec.model_limits.clone(),
             cooldown: spec.cooldown,
             cache_for: spec.cache_for,
+            unwatched: spec.unwatched,
             retries: old.map_or_else(
                 || Arc::new(Ratio::retries()),
                 |old| Arc::clone(&old.retries),
@@ -257,12 +261,13 @@ impl Provider {
         credential.refused.blocked(now).map(|(until, _)| until)
     }
 
-    /// The credential to use for a target, or why there is none.
+    /// The credential to use for a target, or why there is none. Those in `spent` are not looked at.
     pub(crate) fn pick(
         &self,
         target: &Target,
         key: Option<u64>,
         served: Option<Served>,
+        spent: &[usize],
         now: Millis,
     ) -> Result<usize, (Millis, Cause)> {
         let count = self.credentials.len();
@@ -274,6 +279,9 @@ impl Provider {
         let mut soonest: Option<(Millis, Cause)> = None;
         for step in 0..count {
             let index = start.wrapping_add(step) % count.max(1);
+            if spent.contains(&index) {
+                continue;
+            }
             match self.fit(target, index, now) {
                 Ok(()) => return Ok(index),
                 Err(block) if soonest.is_none_or(|s| block.0 < s.0) => soonest = Some(block),

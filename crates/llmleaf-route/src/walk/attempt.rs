@@ -10,7 +10,7 @@ use llmleaf_model::{Failure, FailureKind};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// A try at one target with one credential. It ends by [`Self::complete`], by [`Self::fail`], or by being dropped: then nobody learnt
+/// A try at one target with one credential. It ends by [`super::Walk::complete`], by [`Self::fail`], or by being dropped: then nobody learnt
 /// anything, because the consumer went away or another attempt was faster.
 #[derive(Debug)]
 pub struct Attempt {
@@ -45,6 +45,8 @@ struct Held {
 #[derive(Debug, Default)]
 pub(super) struct Permits {
     all: [Option<Permit>; 2],
+    /// What was used is known.
+    settled: bool,
 }
 
 impl Permits {
@@ -71,6 +73,7 @@ impl Permits {
     fn settle(&mut self, tokens: u64, now: Millis) {
         let each = self.all.iter_mut().flatten();
         each.for_each(|permit| permit.settle(tokens, now));
+        self.settled = true;
     }
 }
 
@@ -190,7 +193,7 @@ impl Attempt {
     }
 
     /// It ended well.
-    pub fn complete(mut self, spent: Spent, now: Millis) -> Changes {
+    pub(super) fn complete(mut self, spent: Spent, now: Millis) -> Changes {
         self.sent = true;
         let Some(mut held) = self.held.take() else {
             return Changes::default();
@@ -222,10 +225,14 @@ impl Attempt {
         };
         if !self.sent || failure.kind == FailureKind::Connect {
             held.permits.refund();
-        } else if !failure.possibly_billed && self.content_at.is_none() {
+        } else if !failure.possibly_billed && !held.permits.settled && self.content_at.is_none() {
             held.permits.settle(0, now);
         }
-        let blame = Blame::of(failure);
+        let blame = if self.provider.unwatched {
+            Blame::NONE
+        } else {
+            Blame::of(failure)
+        };
         let mut changes = Changes::default();
         if blame.credential
             && let Some(credential) = self.provider.credentials.get(self.credential)

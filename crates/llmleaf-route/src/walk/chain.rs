@@ -21,6 +21,8 @@ pub(super) struct Slot {
     pub repeated: bool,
     /// The provider itself failed here: more of this exchange at that provider counts as repeating.
     pub troubled: bool,
+    /// Credentials that failed in this exchange, where nobody else remembers it.
+    pub spent: Vec<usize>,
 }
 
 impl Slot {
@@ -33,6 +35,7 @@ impl Slot {
             running: false,
             repeated: false,
             troubled: false,
+            spent: Vec::new(),
         }
     }
 }

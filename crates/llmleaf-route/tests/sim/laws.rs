@@ -301,3 +301,59 @@ fn a_prompt_comes_back_to_the_credential_that_served_it() {
     }
     assert!(used.iter().all(|n| *n > 8), "{used:?}");
 }
+
+#[test]
+fn a_wait_that_is_too_long_hides_none_that_is_not() {
+    let fleet = fleet(2, 1);
+    let policy = Policy {
+        tries_per_target: 2,
+        max_wait: Duration::from_millis(20),
+        ..POLICY
+    };
+    let mut walk = walk(&fleet, policy, 0);
+    let first = next(&mut walk, 0).unwrap();
+    walk.failed(first, &failure(FailureKind::Server, 500, None), Millis(0));
+    let second = next(&mut walk, 0).unwrap();
+    let wait = Some(Duration::from_millis(50));
+    walk.failed(
+        second,
+        &failure(FailureKind::RateLimit, 429, wait),
+        Millis(0),
+    );
+    // The second is free after 50 ms, which is longer than anybody waits; the first after a back-off of 125 at least.
+    let Step::Wait(until) = walk.step(Millis(0)) else {
+        panic!("gives up");
+    };
+    assert!((125..=250).contains(&until.0), "{until:?}");
+    assert_eq!(next(&mut walk, until.0).unwrap().member, 1, "free by then");
+}
+
+#[test]
+fn an_unwatched_provider_s_failures_are_forgotten_with_their_exchange() {
+    let spec = ProviderSpec {
+        name: "p".into(),
+        credentials: vec![1, 2],
+        unwatched: true,
+        ..ProviderSpec::default()
+    };
+    let fleet = Fleet::new(&[spec], 1, Millis(0));
+    let refused = failure(FailureKind::Credential, 401, None);
+    let limited = failure(FailureKind::RateLimit, 429, Some(Duration::from_secs(9)));
+    let down = failure(FailureKind::Server, 500, None);
+    for _ in 0..9 {
+        let mut walk = walk(&fleet, POLICY, 0);
+        for (credential, fault) in [(0, &refused), (1, &limited)] {
+            let attempt = next(&mut walk, 0).unwrap();
+            assert_eq!(attempt.credential, credential);
+            let changes = walk.failed(attempt, fault, Millis(0));
+            assert_eq!(changes.iter().count(), 0);
+        }
+        assert_eq!(next(&mut walk, 0).unwrap_err().retry_at, None);
+    }
+    for _ in 0..9 {
+        let mut walk = walk(&fleet, POLICY, 0);
+        let attempt = next(&mut walk, 0).unwrap();
+        walk.failed(attempt, &down, Millis(0));
+        assert!(next(&mut walk, 0).is_err(), "not tried again");
+    }
+}

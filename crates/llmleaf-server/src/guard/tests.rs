@@ -29,7 +29,7 @@ fn connected() -> (DuplexStream, Guard<DuplexStream>, Rc<Line>) {
 
 /// One request of that connection, answered.
 async fn answer(line: &Rc<Line>) {
-    let whole = async { reply::whole(StatusCode::OK, "text/plain", "") };
+    let whole = std::pin::pin!(async { reply::whole(StatusCode::OK, "text/plain", "") });
     drop(line.open(None).reply(whole).await);
 }
 

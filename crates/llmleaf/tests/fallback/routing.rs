@@ -4,7 +4,7 @@ use llmleaf_testkit::replay::{Gate, Script};
 use llmleaf_testkit::samples::Wire;
 use llmleaf_testkit::stage::{LONG, Stage};
 
-use super::{answer, expect_answer, stage};
+use super::{answer, expect_answer, stage, survives};
 
 /// A request body with more fields at its top level.
 fn body(wire: Wire, model: &str, fields: &str) -> String {
@@ -64,7 +64,7 @@ fn a_request_s_further_models_are_tried_after_its_own() {
     expect_answer(wire, &response, "second answer", "models");
     assert_eq!(asked(&stage), (1, 1));
     let lost = response.header("x-llmleaf-loss").unwrap_or_default();
-    assert!(lost.contains("models[1]"), "{lost}");
+    assert!(lost.contains("models[2]"), "{lost}");
 }
 
 #[test]
@@ -248,14 +248,51 @@ fn a_key_is_told_of_its_limits_and_held_to_them() {
 
 #[test]
 fn the_deadline_of_an_exchange_covers_all_of_its_attempts() {
-    let stage = stage().route("deadline_ms = 300\n").start();
+    let stage = stage()
+        .instead("fallback_cooldown_secs", "3600")
+        .route("deadline_ms = 200\n")
+        .start();
     let wire = Wire::Chat;
-    stage.first.push(Script::silent());
-    let (id, response) = stage.post(wire, &Stage::chain(wire), true);
-    assert_eq!(response.status, 504, "{}", response.text());
-    assert_eq!(
-        stage.usage(&id, 1)[0].text_at(&["failure"]),
-        "upstream_timeout"
-    );
-    assert_eq!(asked(&stage), (1, 0), "no time is left for the second");
+    for round in 1..=3 {
+        stage.first.push(Script::silent());
+        let (id, response) = stage.post(wire, &Stage::chain(wire), true);
+        assert_eq!(response.status, 504, "{}", response.text());
+        assert_eq!(
+            stage.usage(&id, 1)[0].text_at(&["failure"]),
+            "upstream_timeout"
+        );
+        assert_eq!(asked(&stage), (round, 0), "no time is left for the second");
+    }
+    // It was given no more of a clock than the exchange had left: nobody passes it over for that.
+    stage.first.push(answer(wire, true, "first answer"));
+    let (_, response) = stage.post(wire, &Stage::chain(wire), true);
+    expect_answer(wire, &response, "first answer", "in time");
+}
+
+#[test]
+fn a_conversation_stays_where_a_whole_answer_came_from() {
+    let stage = stage().route("strategy = \"latency\"\n").start();
+    let wire = Wire::Chat;
+    stage.first.push(Script::json(500, "{}"));
+    for round in 1..=2 {
+        stage.second.push(answer(wire, false, "second answer"));
+        let body = wire.request(&Stage::chain(wire), false);
+        let mut request = stage.ask_with(wire, &body.replace("two words", "the same"));
+        let response = request.connection.response();
+        expect_answer(wire, &response, "second answer", "whole");
+        assert_eq!(asked(&stage), (1, round));
+    }
+}
+
+#[test]
+fn what_is_collected_goes_on_to_the_next_until_it_is_whole() {
+    let stage = stage()
+        .first("settings = { upstream_streaming = \"always\" }\n")
+        .start();
+    for pair in Wire::PAIRS {
+        let stream = pair.1.stream("first answer");
+        let script = Script::sse(stream.body()).close_at(stream.until(1).len());
+        stage.first.push(script);
+        survives(&stage, pair, false, "upstream_truncated", "collected");
+    }
 }

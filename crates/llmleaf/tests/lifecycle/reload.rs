@@ -228,6 +228,44 @@ fn g8_a_key_that_changed_opens_nothing() {
 }
 
 #[test]
+fn g8_what_a_key_has_used_stays_used() {
+    let limits = "limits = { requests_per_min = 3, max_concurrent = 1 }\n";
+    let stage = quiet().key(limits).start();
+    let wire = Wire::Chat;
+    let gate = Gate::new();
+    stage
+        .first
+        .push(answer(wire, "first answer").hold_head(&gate));
+    let mut running = stage.ask(wire, "chat", true);
+    assert!(gate.wait_reached(LONG));
+    // Refused as a whole: nobody is held to its limits.
+    let bad = stage.config.replace("127.0.0.1:0", "192.0.2.1:0");
+    reload(
+        &stage,
+        &bad.replace("concurrent = 1", "concurrent = 5"),
+        refused,
+    );
+    let (_, response) = stage.post(wire, "chat", true);
+    assert_eq!(response.status, 429, "one runs: {}", response.text());
+    let other = stage.config.replace("\"messages\"", "\"extra\"");
+    reload(&stage, &other, reloaded);
+    let (_, response) = stage.post(wire, "chat", true);
+    assert_eq!(response.status, 429, "one runs: {}", response.text());
+    reload(
+        &stage,
+        &other.replace("concurrent = 1", "concurrent = 5"),
+        reloaded,
+    );
+    stage.first.push(answer(wire, "first answer"));
+    assert_eq!(stage.post(wire, "chat", true).1.status, 200);
+    gate.release();
+    assert_eq!(running.connection.response().status, 200);
+    reload(&stage, &other.replace("min = 3", "min = 2"), reloaded);
+    let (_, response) = stage.post(wire, "chat", true);
+    assert_eq!(response.status, 429, "two were used: {}", response.text());
+}
+
+#[test]
 fn g10_another_address_is_opened_and_the_old_one_closed() {
     let stage = quiet().instead("workers", "2").start();
     let gate = Gate::new();
