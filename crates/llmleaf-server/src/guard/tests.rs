@@ -172,7 +172,7 @@ fn a9_what_waits_behind_a_request_is_bounded_and_comes_in_order() {
                 let behind = sent.get() - answered * request.len();
                 assert!(behind <= MOST_AHEAD + 4096, "{behind}");
                 let whole = async { reply::whole(StatusCode::OK, "text/plain", "") };
-                drop(open.reply(whole).await);
+                drop(open.reply(std::pin::pin!(whole)).await);
             }
         };
         tokio::join!(sending, reading);

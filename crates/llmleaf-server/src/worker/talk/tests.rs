@@ -63,7 +63,7 @@ async fn answer(line: Rc<Line>, whole: bool) -> Result<Response<Either>, Infalli
         return Ok(Response::new(Either::Right(open.hold(Endless, false))));
     }
     let reply = async { reply::whole(StatusCode::OK, "text/plain", vec![b'x'; LARGE]) };
-    Ok(open.reply(reply).await.map(Either::Left))
+    Ok(open.reply(std::pin::pin!(reply)).await.map(Either::Left))
 }
 
 /// Serves a connection, and gives back what a consumer has of it.
