@@ -33,6 +33,8 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Check a configuration file, and print where each route leads
     Check(ConfigFile),
+    /// Print what becomes of each feature, for every consumer dialect and every provider
+    Conform(Conform),
     /// Read a password from standard input; print its hash and how to use it
     HashPassword {
         /// Id of the key that the password is for
@@ -64,6 +66,24 @@ pub(crate) enum KeyAction {
         #[arg(long, value_name = "ID")]
         id: String,
     },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Conform {
+    #[command(flatten)]
+    pub file: ConfigFile,
+    /// Only for consumers of this dialect
+    #[arg(long, value_name = "NAME")]
+    pub dialect: Option<String>,
+    /// Only with this kind of provider
+    #[arg(long, value_name = "KIND", conflicts_with = "target")]
+    pub provider: Option<String>,
+    /// Ask this provider of the configuration for each feature: real requests, which it may bill
+    #[arg(long, value_name = "PROVIDER")]
+    pub target: Option<String>,
+    /// The model to ask for there; that of a route if none is named
+    #[arg(long, value_name = "MODEL", requires = "target")]
+    pub model: Option<String>,
 }
 
 #[derive(Debug, Args)]

@@ -1,6 +1,7 @@
 //! One answer per thing that can be asked for.
 
 mod check;
+mod conform;
 mod keys;
 mod models;
 mod providers;
@@ -43,6 +44,7 @@ pub(crate) fn run(asked: Cli) -> Exit {
     match asked.command {
         None => serve::run(asked.file.named()),
         Some(Command::Check(file)) => check::run(file.named()),
+        Some(Command::Conform(asked)) => conform::run(&asked),
         Some(Command::HashPassword { id }) => keys::hash_password(&id),
         Some(Command::Key {
             action: KeyAction::New { id },

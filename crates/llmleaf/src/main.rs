@@ -6,6 +6,7 @@
 
 mod cli;
 mod command;
+mod conform;
 mod dev;
 mod logging;
 mod out;

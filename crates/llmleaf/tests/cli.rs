@@ -57,7 +57,14 @@ fn version_names_program_and_target() {
 fn help_goes_to_standard_output_and_a_slip_to_standard_error() {
     let help = llmleaf(&["--help"], "");
     assert_eq!(code(&help), Some(0));
-    for command in ["check", "hash-password", "key", "models", "providers"] {
+    for command in [
+        "check",
+        "conform",
+        "hash-password",
+        "key",
+        "models",
+        "providers",
+    ] {
         assert!(out(&help).contains(command), "{command}");
     }
     let slip = llmleaf(&["key", "new"], "");
@@ -230,4 +237,31 @@ fn i12_a_taken_port_is_told_as_such() {
         "{}",
         err(&ran)
     );
+}
+
+#[test]
+fn conform_asks_a_configured_provider_for_everything() {
+    let ran = llmleaf(
+        &["conform", "--target", "echo", "--dialect", "messages"],
+        "",
+    );
+    let text = out(&ran);
+    assert_eq!(code(&ran), Some(0), "{text}{}", err(&ran));
+    let asked = text.lines().filter(|line| line.contains(" ok")).count();
+    assert!(asked > 15, "{text}");
+    let nowhere = llmleaf(&["conform", "--target", "nobody"], "");
+    assert_eq!(code(&nowhere), Some(2));
+    assert!(err(&nowhere).contains("nobody"), "{}", err(&nowhere));
+    let only = llmleaf(
+        &[
+            "conform",
+            "--provider",
+            "anthropic",
+            "--dialect",
+            "responses",
+        ],
+        "",
+    );
+    assert_eq!(code(&only), Some(0), "{}", err(&only));
+    assert!(!out(&only).contains("mistral"), "{}", out(&only));
 }
