@@ -25,11 +25,6 @@ pub(crate) const PENDING: &[Pending] = &[
     row("server.batch_id_secret", "there are no batches yet"),
     row("server.event_buffer", "there are no events yet"),
     row("server.include_payloads", "there are no events yet"),
-    row("routes.hedge", "no second target is asked beside a first"),
-    row(
-        "providers.on_cancel",
-        "an upstream call always ends with its consumer",
-    ),
     row(
         "providers.settings.chat_with_audio_input_api",
         "`chat_api` counts",

@@ -43,7 +43,6 @@ pub(crate) async fn run(run: &mut Run, held: Held) -> Result<(), Failure> {
             "the walk names no target",
         ));
     };
-    run.attempts = held.number;
     run.route = stop.route;
     let candidate = &stop.candidate;
     run.current = Some(candidate.clone());
@@ -75,7 +74,8 @@ pub(crate) async fn run(run: &mut Run, held: Held) -> Result<(), Failure> {
     result.map_err(|mut failure| {
         upstream.scrub(&mut failure);
         attempt.failed(&failure, &run.losses);
-        if let (Some(held), Some(walk)) = (attempt.take(), &mut run.walk) {
+        let mut walk = run.common.walk.borrow_mut();
+        if let Some((held, walk)) = attempt.take().zip(walk.as_mut()) {
             let (provider, target) = (Arc::clone(held.provider()), Arc::clone(held.target()));
             let changes = walk.failed(held, &failure, shared.now());
             health::log_of(provider.name(), target.model(), changes);
@@ -205,7 +205,7 @@ pub(crate) struct Answer {
 /// The clocks of an attempt that begins. What is left of the exchange's time is all that it has.
 fn watch(run: &Run, clocks: Clocks) -> Watch {
     let mut watch = Watch::new(clocks, run.node.shared.now());
-    if let Some(walk) = &run.walk {
+    if let Some(walk) = run.common.walk.borrow().as_ref() {
         watch.content_by(walk.deadline());
     }
     watch

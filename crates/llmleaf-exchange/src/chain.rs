@@ -10,6 +10,7 @@ use llmleaf_model::{Failure, FailureKind, MaxPrice, Origin, Preferences};
 use llmleaf_route::choice::Facts;
 use llmleaf_route::random::{hash, pair};
 use llmleaf_route::{Ask, Candidate, Member, Millis, Resolved, Strategy, Walk};
+use std::rc::Rc;
 use std::sync::Arc;
 
 /// One stop of a chain: a target, and the route that leads to it.
@@ -29,25 +30,26 @@ const LONG_BYTES: usize = 64 * 1024;
 const PREFIX_BYTES: usize = 4 * 1024;
 
 /// Begins the walk of an exchange.
-pub(crate) fn begin(run: &mut Run) -> Result<Walk, Failure> {
+pub(crate) fn begin(
+    run: &mut Run,
+    destinations: Vec<Resolved>,
+    mut wishes: Option<Box<Preferences>>,
+) -> Result<Walk, Failure> {
     let shared = Arc::clone(&run.node.shared);
     let now = shared.now();
-    let nowhere = Resolved {
-        chain: Vec::new(),
-        route: None,
-    };
-    let first = std::mem::replace(&mut run.job.resolved, nowhere);
-    let settings = shared.settings(first.route);
-    let policy = settings.policy;
-    let mut wishes = run.job.preferences.take();
+    let first = destinations.first();
+    let settings = shared.settings(first.and_then(|first| first.route));
+    let mut policy = settings.policy;
+    let is_chat = run.job.operation == Operation::Chat;
+    // Only a stream has a first content to be sooner with.
+    policy.hedge &= is_chat && run.job.head.stream;
     let asks_price = wishes.is_some() || policy.strategy == Strategy::Price;
-    let mut members = Vec::with_capacity(first.chain.len());
-    let more = std::mem::take(&mut run.job.more);
+    let mut members = Vec::with_capacity(first.map_or(0, |first| first.chain.len()));
     // Counting tokens fills no cache.
-    let follows = run.job.operation == Operation::Chat
+    let follows = is_chat
         && settings.affinity
-        && shared.follows(&first, policy.strategy);
-    for (group, resolved) in std::iter::once(first).chain(more).enumerate() {
+        && first.is_some_and(|first| shared.follows(first, policy.strategy));
+    for (group, resolved) in destinations.into_iter().enumerate() {
         let group = u16::try_from(group).unwrap_or(u16::MAX);
         add(run, &mut members, resolved, group, asks_price, now);
     }
@@ -92,7 +94,7 @@ fn add(
             member.facts = facts(shared, settings, &candidate, place);
         }
         members.push(member);
-        run.chain.push(Stop {
+        Rc::make_mut(&mut run.chain).push(Stop {
             candidate,
             route: resolved.route,
         });
@@ -125,7 +127,8 @@ fn heed(run: &mut Run, wishes: &mut Preferences, members: &mut Vec<Member>) -> R
         let mut kept = speakers.iter().copied();
         members.retain(|_| kept.next().unwrap_or_default());
         let mut kept = speakers.iter().copied();
-        run.chain.retain(|_| kept.next().unwrap_or_default());
+        let chain = Rc::make_mut(&mut run.chain);
+        chain.retain(|_| kept.next().unwrap_or_default());
     }
     if only {
         wishes.only.clear();

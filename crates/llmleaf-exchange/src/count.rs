@@ -27,7 +27,7 @@ pub(crate) async fn run(
     let (Some(path), Some((wire, _))) = (upstream.row.speaks.count_tokens, own) else {
         here(run)?;
         attempt.forgo();
-        attempt.complete(&mut run.walk, &[]);
+        attempt.complete(&[]);
         return Ok(());
     };
     let rendered = wire.edit_count(&run.job.head, &run.job.body, &candidate.model)?;
@@ -48,7 +48,7 @@ pub(crate) async fn run(
         Ok(Ok(body)) => body,
     };
     wire.parse_count(&body)?;
-    attempt.complete(&mut run.walk, &run.losses);
+    attempt.complete(&run.losses);
     run.whole(StatusCode::OK, body);
     Ok(())
 }

@@ -9,36 +9,33 @@ use crate::node::Node;
 use crate::outlet::{Outlet, ReplyHead};
 use crate::panics;
 use crate::pulse::{Alarm, Pulse, Timer};
+use crate::race;
 use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use llmleaf_dialects::ReplyContext;
-use llmleaf_model::{ChatRequest, Failure, FailureKind, Loss, Origin};
+use llmleaf_model::{ChatRequest, Failure, FailureKind, Loss, Origin, Preferences};
 use llmleaf_route::walk::Step;
-use llmleaf_route::{Candidate, Millis, Walk, Watch};
+use llmleaf_route::{Attempt as Held, Candidate, Millis, Resolved, Walk, Watch};
+use std::cell::{Cell, RefCell};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 
-/// Everything one exchange works with.
+/// Everything one exchange works with. Two attempts beside each other have one each, and [`Common`] in common.
 pub(crate) struct Run {
     pub node: Rc<Node>,
-    pub job: Job,
+    pub job: Rc<Job>,
     pub out: Outlet,
+    pub common: Rc<Common>,
     /// The request parsed whole; made when a target first needs it.
     pub canonical: Option<Rc<ChatRequest>>,
     /// What the current attempt could not express.
     pub losses: Vec<Loss>,
-    /// What the head of the stream said was lost.
-    told: Vec<Loss>,
-    /// Attempts so far.
-    pub attempts: u32,
     /// The targets that may be tried, as configured; the walk knows in which order.
-    pub chain: Vec<Stop>,
-    /// The walk along them.
-    pub walk: Option<Walk>,
+    pub chain: Rc<Vec<Stop>>,
     /// The route of the current attempt.
     pub route: Option<usize>,
     /// The target of the current attempt.
@@ -48,60 +45,72 @@ pub(crate) struct Run {
     began: Millis,
     /// The reply is an estimate of ours, and says so.
     pub estimated: bool,
-    pulse: Option<Pulse>,
     timer: Timer,
 }
 
+/// What is one for the whole exchange.
+pub(crate) struct Common {
+    /// The walk along its targets.
+    pub walk: RefCell<Option<Walk>>,
+    /// What the head of the stream said was lost.
+    told: RefCell<Vec<Loss>>,
+    pulse: RefCell<Option<Pulse>>,
+    /// Whatever attempt is dropped now goes because another was faster.
+    pub outrun: Cell<bool>,
+}
+
 /// Runs an exchange to its end.
-pub(crate) async fn run(node: Rc<Node>, job: Job, out: Outlet) {
+pub(crate) async fn run(node: Rc<Node>, mut job: Job, out: Outlet) {
     let began = node.shared.now();
     let tuning = node.shared.tuning;
     let pulse = job
         .head
         .stream
         .then(|| Pulse::new(began, tuning.hold_headers, tuning.keepalive));
+    let destinations = job.destinations();
+    let wishes = job.preferences.take();
     let mut run = Run {
         node,
-        job,
+        job: Rc::new(job),
         out,
+        common: Rc::new(Common {
+            walk: RefCell::new(None),
+            told: RefCell::default(),
+            pulse: RefCell::new(pulse),
+            outrun: Cell::new(false),
+        }),
         canonical: None,
         losses: Vec::new(),
-        told: Vec::new(),
-        attempts: 0,
-        chain: Vec::new(),
-        walk: None,
+        chain: Rc::default(),
         route: None,
         current: None,
         unheeded: Vec::new(),
         began,
         estimated: false,
-        pulse,
         timer: Timer::default(),
     };
-    if let Err(failure) = walk(&mut run).await {
+    if let Err(failure) = walk(&mut run, destinations, wishes).await {
         run.refuse(&failure).await;
     }
 }
 
-async fn walk(run: &mut Run) -> Result<(), Failure> {
+async fn walk(
+    run: &mut Run,
+    destinations: Vec<Resolved>,
+    wishes: Option<Box<Preferences>>,
+) -> Result<(), Failure> {
     panics::inject("exchange", &run.job.request_id);
-    run.walk = Some(chain::begin(run)?);
+    let begun = chain::begin(run, destinations, wishes)?;
+    run.common.walk.replace(Some(begun));
     let shared = Arc::clone(&run.node.shared);
     let mut last = None;
-    while let Some(walk) = &mut run.walk {
-        match walk.step(shared.now()) {
-            Step::Try(held) => match attempt::run(run, held).await {
+    while let Some(step) = run.common.step(shared.now()) {
+        match step {
+            Step::Try(held) => match tried(run, held).await {
                 Ok(()) => return Ok(()),
-                Err(failure) => {
-                    tracing::debug!(
-                        request_id = &*run.job.request_id,
-                        attempt = run.attempts,
-                        failure = failure.kind.as_str(),
-                        message = failure.message,
-                        "attempt failed"
-                    );
-                    last = Some(failure);
-                }
+                // Nobody is left to be served.
+                Err(failure) if run.out.is_gone() => return Err(failure),
+                Err(failure) => last = Some(failure),
             },
             Step::Wait(until) => run.pause(until).await?,
             // All targets are passed over, which keeps nobody from counting.
@@ -114,7 +123,63 @@ async fn walk(run: &mut Run) -> Result<(), Failure> {
     Ok(())
 }
 
+/// One attempt, or two where the first is slow and the route allows it.
+async fn tried(run: &mut Run, held: Held) -> Result<(), Failure> {
+    let hedge_at = {
+        let walk = run.common.walk.borrow();
+        walk.as_ref().and_then(|walk| walk.hedge_at(&held))
+    };
+    let result = match hedge_at {
+        Some(at) => Box::pin(race::run(run, held, at)).await,
+        None => attempt::run(run, held).await,
+    };
+    result.inspect_err(|failure| {
+        tracing::debug!(
+            request_id = &*run.job.request_id,
+            attempt = run.common.attempts(),
+            failure = failure.kind.as_str(),
+            message = failure.message,
+            "attempt failed"
+        );
+    })
+}
+
+impl Common {
+    fn step(&self, now: Millis) -> Option<Step> {
+        self.walk.borrow_mut().as_mut().map(|walk| walk.step(now))
+    }
+
+    /// Attempts so far.
+    fn attempts(&self) -> u32 {
+        self.walk.borrow().as_ref().map_or(0, Walk::attempts)
+    }
+
+    /// Content has come.
+    pub fn is_committed(&self) -> bool {
+        self.walk.borrow().as_ref().is_some_and(Walk::is_committed)
+    }
+}
+
 impl Run {
+    /// For an attempt beside this one's.
+    pub fn beside(&self) -> Self {
+        Self {
+            node: Rc::clone(&self.node),
+            job: Rc::clone(&self.job),
+            out: self.out.clone(),
+            common: Rc::clone(&self.common),
+            canonical: self.canonical.clone(),
+            losses: Vec::new(),
+            chain: Rc::clone(&self.chain),
+            route: None,
+            current: None,
+            unheeded: self.unheeded.clone(),
+            began: self.began,
+            estimated: false,
+            timer: Timer::default(),
+        }
+    }
+
     /// What encoders and renderers need to know.
     pub fn reply_context(&self) -> ReplyContext {
         let canonical = self.canonical.as_deref();
@@ -149,9 +214,10 @@ impl Run {
 
     /// Names what was lost after the head had gone, in a comment that no client takes for an event.
     pub fn late_losses(&self, losses: &[Loss]) {
+        let told = self.common.told.borrow();
         let late: Vec<Loss> = losses
             .iter()
-            .filter(|loss| !self.told.contains(loss))
+            .filter(|loss| !told.contains(loss))
             .cloned()
             .collect();
         if let Some(value) = loss_header(&late) {
@@ -166,7 +232,7 @@ impl Run {
         if self.out.head_sent() {
             return;
         }
-        self.told.clone_from(&self.losses);
+        self.common.told.borrow_mut().clone_from(&self.losses);
         let mut headers = self.headers();
         let kind = match self.job.in_array {
             true => "application/json; charset=utf-8",
@@ -202,10 +268,11 @@ impl Run {
         if let Some(value) = loss_header(&self.losses) {
             headers.insert(HeaderName::from_static("x-llmleaf-loss"), value);
         }
-        if self.attempts > 1 {
+        let attempts = self.common.attempts();
+        if attempts > 1 {
             headers.insert(
                 HeaderName::from_static("x-llmleaf-attempts"),
-                HeaderValue::from(self.attempts),
+                HeaderValue::from(attempts),
             );
         }
         if self.estimated {
@@ -250,7 +317,7 @@ impl Run {
         let status = StatusCode::from_u16(reply.0).unwrap_or(StatusCode::BAD_GATEWAY);
         let mut headers = self.headers();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        retry_headers(&mut headers, &failure, status, self.attempts);
+        retry_headers(&mut headers, &failure, status, self.common.attempts());
         self.out.head(ReplyHead {
             status,
             headers,
@@ -285,9 +352,7 @@ impl Run {
     /// The first content of an attempt's stream came.
     pub fn content(&mut self, attempt: &mut Attempt, now: Millis) {
         attempt.first_content(now);
-        if let Some(walk) = &mut self.walk {
-            attempt.commit(walk, now);
-        }
+        attempt.commit(now);
     }
 
     /// The unix time, in seconds, by the time at which the request came.
@@ -299,7 +364,7 @@ impl Run {
     /// Something was sent to the consumer.
     pub fn sent(&mut self) {
         let now = self.node.shared.now();
-        if let Some(pulse) = &mut self.pulse {
+        if let Some(pulse) = self.common.pulse.borrow_mut().as_mut() {
             pulse.sent(now);
         }
     }
@@ -344,17 +409,17 @@ impl Run {
 
     /// Sends the consumer a sign of life where one is due; ready at the deadline, or when the next one is.
     fn poll_quiet(&mut self, mut deadline: Millis, cx: &mut Context<'_>) -> Poll<()> {
-        let due = self
-            .pulse
-            .as_ref()
-            .map(|pulse| pulse.due(self.out.head_sent()));
-        if due.is_some_and(|due| self.node.shared.now() >= due) {
+        let due = |run: &Self| {
+            let pulse = run.common.pulse.borrow();
+            pulse.as_ref().map(|p| p.due(run.out.head_sent()))
+        };
+        if due(self).is_some_and(|due| self.node.shared.now() >= due) {
             self.sent();
             self.stream_head();
             self.out.write(self.job.dialect.keep_alive());
         }
-        if let Some(pulse) = &self.pulse {
-            deadline = deadline.min(pulse.due(self.out.head_sent()));
+        if let Some(due) = due(self) {
+            deadline = deadline.min(due);
         }
         self.timer.poll(self.node.shared.instant(deadline), cx)
     }

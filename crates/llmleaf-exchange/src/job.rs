@@ -56,6 +56,19 @@ pub struct Job {
     pub created: u64,
 }
 
+impl Job {
+    /// Takes out where it may go, in the order of the models that it names.
+    pub(crate) fn destinations(&mut self) -> Vec<Resolved> {
+        let nowhere = Resolved {
+            chain: Vec::new(),
+            route: None,
+        };
+        let first = std::mem::replace(&mut self.resolved, nowhere);
+        let more = std::mem::take(&mut self.more);
+        std::iter::once(first).chain(more).collect()
+    }
+}
+
 /// What an exchange holds of its key's limits: a place until it ends, and the tokens that it is thought to use. At its end what its
 /// attempts used takes the place of the thought.
 #[derive(Clone, Debug)]

@@ -17,6 +17,8 @@ pub enum Outcome {
     Failed,
     /// It failed after the consumer had some of it.
     Broken,
+    /// Another target, asked beside it, was faster.
+    Outrun,
     /// A fault of this program ended it.
     ProxyError,
 }
@@ -29,13 +31,14 @@ impl Outcome {
             Self::Cancelled => "cancelled",
             Self::Failed => "failed",
             Self::Broken => "broken",
+            Self::Outrun => "outrun",
             Self::ProxyError => "proxy_error",
         }
     }
 
     /// Whether the upstream may have gone on working: nobody heard how it ended.
     pub(crate) fn is_open(self) -> bool {
-        matches!(self, Self::Cancelled | Self::ProxyError)
+        matches!(self, Self::Cancelled | Self::Outrun | Self::ProxyError)
     }
 }
 

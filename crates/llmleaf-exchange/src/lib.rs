@@ -1,17 +1,20 @@
 //! One exchange: attempts, commit point, clocks, cancellation, ledger. The one driver.
 //!
 //! An [`Exchange`] is a single future with an outlet for bytes. It owns everything it started: the upstream call
-//! lives inside it, so dropping the exchange closes the upstream socket, in every phase, with no task to forget.
+//! lives inside it, so dropping the exchange closes the upstream socket, in every phase, with no task to forget. Where configuration wants
+//! an upstream read to its end all the same, `drains` takes over what is left.
 //! The server polls it for a reply head and then for chunks; it is never `Send`.
 //!
 //! What this crate does not know: wires (only `llmleaf-dialects` does), providers' names, sockets, HTTP servers.
 //!
 //! Reading order: [`node`] (what all exchanges of a worker share), [`job`], [`chain`] (whom it may try), `drive` (the walk along the chain), `attempt`
-//! (one target), `stream` and `whole` (its answer), `pump` (events and frames on their way), `outlet`, [`ledger`], [`panics`].
+//! (one target), `race` (two of them), `stream` and `whole` (its answer), `pump` (events and frames on their way), `outlet`, `drains`,
+//! [`ledger`], [`panics`].
 
 mod attempt;
 pub mod chain;
 mod count;
+mod drains;
 mod drive;
 mod failure;
 mod health;
@@ -22,12 +25,14 @@ mod outlet;
 pub mod panics;
 mod pulse;
 mod pump;
+mod race;
 mod settlement;
 mod stream;
 pub mod upstream;
 mod waits;
 mod whole;
 
+pub use drains::Drains;
 pub use job::{Allowance, Job, Operation};
 pub use ledger::{Grade, Ledger, Outcome, UsageRecord};
 pub use node::{LossPolicy, Node, Parts, RouteSettings, Seeds, Shared, Tuning};

@@ -1,5 +1,6 @@
 //! What exchanges share: the snapshot of the node, and a worker's own pools.
 
+use crate::drains::Drains;
 use crate::ledger::Ledger;
 use crate::upstream::Upstream;
 use llmleaf_route::choice::Price;
@@ -8,6 +9,7 @@ use llmleaf_route::{
 };
 use llmleaf_transport::Pool;
 use std::cell::Cell;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
@@ -188,6 +190,8 @@ pub struct Node {
     pub seeds: Seeds,
     /// Connections, per upstream; upstreams with the same trust share a pool.
     pub pools: Vec<Pool>,
+    /// Upstreams that are read to their end for nobody.
+    pub drains: Rc<Drains>,
     /// The node's time to finish is over: exchanges end with an error when they are polled next.
     pub closing: Arc<AtomicBool>,
 }

@@ -1,5 +1,6 @@
 //! Where an exchange's bytes leave it, and how the server polls for them.
 
+use crate::drains::Drains;
 use crate::drive;
 use crate::job::Job;
 use crate::node::Node;
@@ -35,8 +36,11 @@ pub struct ReplyHead {
 #[error("the stream was aborted after an in-band error")]
 pub struct Aborted;
 
+/// An exchange's work.
+pub(crate) type Driver = Pin<Box<dyn Future<Output = ()>>>;
+
 #[derive(Default)]
-struct Slot {
+pub(crate) struct Slot {
     head: Option<ReplyHead>,
     head_sent: bool,
     ready: Vec<u8>,
@@ -45,15 +49,66 @@ struct Slot {
     /// How much was taken in all.
     taken: usize,
     aborted: bool,
+    /// Attempts that run, and those among them whose upstreams are read to their end even if nobody listens.
+    open: usize,
+    draining: usize,
+    /// Nobody listens any more.
+    gone: bool,
+    /// Bytes that nobody got.
+    pub discarded: usize,
     /// The consumer wants its events as one JSON array.
     list: Option<ArrayWriter>,
+}
+
+impl Slot {
+    /// The consumer has gone.
+    pub fn leave(&mut self) {
+        self.gone = true;
+        self.ready = Vec::new();
+        self.list = None;
+    }
+
+    /// Whether its work is to go on when the consumer goes.
+    fn drains(&self) -> bool {
+        self.open > 0 && self.open == self.draining
+    }
 }
 
 /// The driver's end.
 #[derive(Clone)]
 pub(crate) struct Outlet(Rc<RefCell<Slot>>);
 
+/// An attempt that runs, until dropped.
+pub(crate) struct Open {
+    out: Outlet,
+    drains: bool,
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        let slot = &mut *self.out.0.borrow_mut();
+        slot.open = slot.open.saturating_sub(1);
+        slot.draining = slot.draining.saturating_sub(usize::from(self.drains));
+    }
+}
+
 impl Outlet {
+    /// An attempt runs.
+    pub fn open(&self, drains: bool) -> Open {
+        let slot = &mut *self.0.borrow_mut();
+        slot.open += 1;
+        slot.draining += usize::from(drains);
+        Open {
+            out: self.clone(),
+            drains,
+        }
+    }
+
+    /// Nobody listens any more.
+    pub fn is_gone(&self) -> bool {
+        self.0.borrow().gone
+    }
+
     /// Sends status and headers. Once; later calls change nothing.
     pub fn head(&self, head: ReplyHead) {
         let mut slot = self.0.borrow_mut();
@@ -71,6 +126,10 @@ impl Outlet {
     /// Adds bytes for the consumer.
     pub fn write(&self, bytes: &[u8]) {
         let slot = &mut *self.0.borrow_mut();
+        if slot.gone {
+            slot.discarded = slot.discarded.saturating_add(bytes.len());
+            return;
+        }
         if slot.ready.capacity() == 0 {
             slot.ready.reserve_exact(slot.usual.max(bytes.len()));
         }
@@ -120,7 +179,8 @@ impl Outlet {
 
 /// A running exchange. Dropping it ends everything it started.
 pub struct Exchange {
-    driver: Option<Pin<Box<dyn Future<Output = ()>>>>,
+    driver: Option<Driver>,
+    drains: Rc<Drains>,
     slot: Rc<RefCell<Slot>>,
     dialect: Dialect,
     request_id: Arc<str>,
@@ -137,6 +197,7 @@ impl Exchange {
         Self {
             dialect: job.dialect,
             request_id: Arc::clone(&job.request_id),
+            drains: Rc::clone(&node.drains),
             driver: Some(Box::pin(drive::run(node, job, outlet))),
             slot,
         }
@@ -171,6 +232,11 @@ impl Exchange {
         }
     }
 
+    /// Whether there is work left for [`Drains`].
+    fn is_left_open(&self) -> bool {
+        self.slot.borrow().drains()
+    }
+
     fn take_ready(&self) -> Option<Bytes> {
         let mut slot = self.slot.borrow_mut();
         if slot.ready.is_empty() {
@@ -201,6 +267,16 @@ impl Exchange {
                 }
             },
             None => true,
+        }
+    }
+}
+
+impl Drop for Exchange {
+    fn drop(&mut self) {
+        if let Some(driver) = self.driver.take()
+            && self.is_left_open()
+        {
+            self.drains.adopt(driver, Rc::clone(&self.slot));
         }
     }
 }

@@ -175,7 +175,7 @@ async fn settle(
             run.stream_head();
             run.late_losses(&losses);
             run.out.close();
-            attempt.complete(&mut run.walk, &losses);
+            attempt.complete(&losses);
             run.out.taken().await;
             Ok(())
         }

@@ -47,6 +47,8 @@ pub struct UpstreamSpec<'a> {
     pub credentials: Vec<&'a str>,
     /// Requests are spread over the credentials.
     pub spreads: bool,
+    /// It is read to its end when the consumer goes.
+    pub drains: bool,
     /// It may keep what it is sent, as far as the operator knows.
     pub collects_data: Option<bool>,
     /// It retains nothing, as far as the operator knows.
@@ -93,6 +95,8 @@ pub struct Upstream {
     chat_api: ChatApi,
     /// Requests are spread over several credentials.
     pub spreads: bool,
+    /// It is read to its end when the consumer goes, so that its bill is known.
+    pub drains: bool,
     /// It may keep what it is sent; `None` is not known.
     pub collects_data: Option<bool>,
     /// It retains nothing; `None` is not known.
@@ -130,6 +134,7 @@ impl Upstream {
             streaming: spec.streaming,
             chat_api: spec.chat_api,
             spreads: spec.spreads && spec.credentials.len() > 1,
+            drains: spec.drains,
             collects_data: spec.collects_data,
             zero_retention: spec.zero_retention,
             origin,

@@ -107,7 +107,7 @@ fn forward(
         ));
     }
     attempt.first_content(run.node.shared.now());
-    attempt.complete(&mut run.walk, &run.losses);
+    attempt.complete(&run.losses);
     run.whole(StatusCode::OK, body);
     Ok(())
 }
@@ -133,7 +133,7 @@ pub(crate) fn collected(
         .render_response(&response, &run.reply_context());
     run.losses.extend(reply.losses);
     attempt.first_content(run.node.shared.now());
-    attempt.complete(&mut run.walk, &run.losses);
+    attempt.complete(&run.losses);
     let status = StatusCode::from_u16(reply.status).unwrap_or(StatusCode::OK);
     run.whole(status, Bytes::from(reply.body));
     Ok(())

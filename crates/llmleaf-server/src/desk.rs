@@ -6,7 +6,7 @@
 use crate::app::App;
 use crate::request_id::Ids;
 use crate::service::Worker;
-use llmleaf_exchange::Node;
+use llmleaf_exchange::{Drains, Node};
 use llmleaf_transport::Pool;
 use parking_lot::Mutex;
 use std::cell::{Cell, RefCell};
@@ -49,6 +49,7 @@ pub struct Desk {
     published: Arc<Published>,
     seen: Cell<u64>,
     worker: RefCell<Rc<Worker>>,
+    drains: Rc<Drains>,
 }
 
 impl Desk {
@@ -57,12 +58,19 @@ impl Desk {
         let app = published.app();
         let pools = app.ways.iter().map(|way| way.pool()).collect();
         let seen = Cell::new(app.generation);
-        let worker = RefCell::new(worker(app, pools, Rc::new(Ids::new())));
+        let drains = Rc::<Drains>::default();
+        let worker = worker(app, pools, Rc::new(Ids::new()), Rc::clone(&drains));
         Self {
             published,
             seen,
-            worker,
+            worker: RefCell::new(worker),
+            drains,
         }
+    }
+
+    /// Upstreams that are read to their end for nobody.
+    pub fn drains(&self) -> Rc<Drains> {
+        Rc::clone(&self.drains)
     }
 
     /// What a request is served with.
@@ -88,7 +96,7 @@ impl Desk {
             })
             .collect();
         let ids = Rc::clone(&before.ids);
-        self.worker.replace(worker(app, pools, ids));
+        self.worker.replace(worker(app, pools, ids, self.drains()));
     }
 
     /// Looks after idle upstream connections, and after a snapshot that no request has asked for yet.
@@ -97,8 +105,9 @@ impl Desk {
     }
 }
 
-fn worker(app: Arc<App>, pools: Vec<Pool>, ids: Rc<Ids>) -> Rc<Worker> {
+fn worker(app: Arc<App>, pools: Vec<Pool>, ids: Rc<Ids>, drains: Rc<Drains>) -> Rc<Worker> {
     let node = Rc::new(Node {
+        drains,
         shared: Arc::clone(&app.shared),
         pools,
         closing: Arc::clone(&app.closing),

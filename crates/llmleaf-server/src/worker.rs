@@ -73,6 +73,7 @@ pub fn run(
         });
         let desk = Rc::new(Desk::new(published));
         tokio::task::spawn_local(sweep(Rc::clone(&desk)));
+        tokio::task::spawn_local(desk.drains().tend());
         let house = House {
             desk,
             orders: own(orders),

@@ -14,7 +14,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use llmleaf_testkit::replay::{Gate, Replay, Script};
-use llmleaf_testkit::samples::Wire;
+use llmleaf_testkit::samples::{INPUT_TOKENS, OUTPUT_TOKENS, Wire};
 use llmleaf_testkit::stage::{Asked, LONG, Stage};
 
 /// How soon the upstream must see the close.
@@ -334,6 +334,135 @@ fn during_the_second_attempt() {
         assert_eq!(usage[1].text_at(&["outcome"]), "cancelled");
     }
     report("second attempt", took);
+}
+
+#[test]
+fn a2_while_a_second_target_is_asked_beside_the_first() {
+    let _quiet = quiet();
+    let stage = stage().route("hedge = true\n").start();
+    let wire = Wire::Chat;
+    // So many that it is known what is slow.
+    for _ in 0..20 {
+        let body = wire.stream("first answer").body();
+        stage.first.push(Script::sse(body));
+        assert_eq!(stage.post(wire, "chat", true).1.status, 200);
+    }
+    stage.first.push(Script::silent());
+    stage.second.push(Script::silent());
+    let asked = stage.ask(wire, "chat", true);
+    assert!(stage.second.wait_requests(1, LONG).is_some());
+    let (id, first) = (asked.id.clone(), stage.first.connections().len() - 1);
+    leave(asked, Goes::Closing, &stage.first, first);
+    assert!(stage.second.wait_closed(0, LONG).is_some());
+    for record in stage.usage(&id, 2) {
+        assert_eq!(record.text_at(&["outcome"]), "cancelled");
+    }
+}
+
+/// The record of an exchange that went on for nobody: cancelled, and the provider's own report all the same.
+#[track_caller]
+fn expect_drained(stage: &Stage, id: &str, case: &str) {
+    let usage = stage.usage(id, 1);
+    assert_eq!(usage[0].text_at(&["outcome"]), "cancelled", "{case}");
+    assert_eq!(usage[0].text_at(&["grade"]), "reported", "{case}");
+    assert_eq!(usage[0].u64_at(&["input"]), Some(INPUT_TOKENS), "{case}");
+    assert_eq!(usage[0].u64_at(&["output"]), Some(OUTPUT_TOKENS), "{case}");
+}
+
+#[test]
+fn a8_an_upstream_that_drains_is_read_to_its_end_for_the_bill() {
+    let stage = stage().first("on_cancel = \"drain\"\n").start();
+    for pair in Wire::PAIRS {
+        let stream = pair.1.stream("first answer");
+        let sse = || Script::sse(stream.body());
+        let whole = Script::json(200, pair.1.whole("first answer"));
+        for (case, streams, script, read) in [
+            ("headers", true, sse(), None),
+            ("lifecycle", true, sse(), Some(stream.head().len())),
+            ("mid-stream", true, sse(), Some(stream.until(1).len())),
+            ("a whole answer", false, whole.clone(), None),
+            ("within a whole answer", false, whole, Some(40)),
+        ] {
+            let case = format!("{} to {}: {case}", pair.0, pair.1);
+            let gate = Gate::new();
+            stage.first.push(match read {
+                Some(at) => script.hold_at(at, &gate),
+                None => script.hold_head(&gate),
+            });
+            let mut asked = stage.ask(pair.0, &Stage::chain(pair.1), streams);
+            assert!(gate.wait_reached(LONG), "{case}");
+            if case.contains("mid-stream") {
+                asked.connection.read_to("first ");
+            }
+            let id = asked.id.clone();
+            gone(&stage, asked);
+            gate.release();
+            expect_drained(&stage, &id, &case);
+        }
+    }
+    // Their connections went on to serve.
+    let opened = stage.first.connections().len();
+    assert!(opened <= 2, "{opened} connections");
+    // A failure is no reason to ask another for nobody.
+    let gate = Gate::new();
+    stage.first.push(Script::json(500, "{}").hold_head(&gate));
+    let asked = stage.ask(Wire::Chat, "chat", true);
+    assert!(gate.wait_reached(LONG));
+    let id = asked.id.clone();
+    gone(&stage, asked);
+    gate.release();
+    assert_eq!(stage.usage(&id, 1)[0].text_at(&["outcome"]), "cancelled");
+    assert_eq!(stage.second.connections().len(), 0);
+}
+
+/// Leaves, and waits until the program has taken note.
+fn gone(stage: &Stage, asked: Asked) {
+    let before = sockets(stage);
+    drop(asked);
+    let deadline = Instant::now() + LONG;
+    while before.is_some() && sockets(stage) >= before {
+        assert!(Instant::now() < deadline, "the consumer's socket stays");
+        std::thread::yield_now();
+    }
+}
+
+fn sockets(stage: &Stage) -> Option<usize> {
+    stage.leaf.open_files()
+}
+
+#[test]
+fn a8_only_so_many_are_read_for_nobody() {
+    /// As the program has it for a worker.
+    const MOST: usize = 64;
+    let stage = stage().first("on_cancel = \"drain\"\n").start();
+    let gate = Gate::new();
+    let held = gate.clone();
+    stage.first.on(move |_| {
+        let stream = Wire::Chat.stream("first answer");
+        Script::sse(stream.body()).hold_at(stream.until(1).len(), &held)
+    });
+    let ask = |_| {
+        let mut asked = stage.ask(Wire::Chat, "chat", true);
+        asked.connection.read_to("first ");
+        asked
+    };
+    let mut all: Vec<Asked> = (0..=MOST).map(ask).collect();
+    let last = all.pop().expect("one more");
+    for asked in all {
+        gone(&stage, asked);
+    }
+    let id = last.id.clone();
+    drop(last);
+    let usage = stage.usage(&id, 1);
+    assert_eq!(usage[0].text_at(&["grade"]), "estimated");
+    assert!(
+        usage[0]
+            .get("possibly_billed")
+            .is_some_and(|v| v.is_truthy())
+    );
+    gate.release();
+    let reported = |line: &str| line.contains("\"grade\":\"reported\"");
+    assert!(stage.leaf.wait_lines(MOST, LONG, reported).is_some());
 }
 
 #[test]

@@ -17,6 +17,8 @@ mod committed;
 mod exhausted;
 #[path = "fallback/health.rs"]
 mod health;
+#[path = "fallback/hedged.rs"]
+mod hedged;
 #[path = "fallback/limits.rs"]
 mod limits;
 #[path = "fallback/pooled.rs"]

@@ -1,17 +1,17 @@
 //! An attempt's account: its usage record, and what it holds of its target and its key. Both are settled when it ends, also when the
 //! consumer goes away and all of it is dropped.
 
-use crate::drive::Run;
-use crate::job::{Allowance, Operation};
+use crate::drive::{Common, Run};
+use crate::job::{Job, Operation};
 use crate::ledger::{Grade, Outcome, UsageRecord};
 use crate::node::Shared;
+use crate::outlet::{Open, Outlet};
 use crate::pump::Meter;
 use crate::upstream::Upstream;
 use crate::{count, failure, health, settlement};
-use bytes::Bytes;
-use llmleaf_dialects::Dialect;
 use llmleaf_model::{Failure, FailureKind, Loss};
-use llmleaf_route::{Attempt as Held, Candidate, Changes, Millis, Spent, Walk};
+use llmleaf_route::{Attempt as Held, Candidate, Millis, Spent};
+use std::rc::Rc;
 use std::sync::Arc;
 
 /// Most losses that a record names.
@@ -20,30 +20,30 @@ const LOSSES: usize = 32;
 /// The attempt's record; written when the attempt ends, also when the consumer goes away and all of this is dropped.
 pub(crate) struct Attempt {
     shared: Arc<Shared>,
+    job: Rc<Job>,
+    common: Rc<Common>,
+    out: Outlet,
     record: Option<UsageRecord>,
     began: Millis,
-    /// The consumer's request, for an estimate of its tokens where nobody counts them.
-    body: Bytes,
-    dialect: Dialect,
     /// What was seen of the answer; kept here so that a dropped attempt still counts.
     pub meter: Meter,
     /// A request went out.
     sent: bool,
-    /// Nobody is billed for it: it only counts tokens.
-    free: bool,
+    /// The upstream is read to its end, whoever goes.
+    drains: bool,
+    /// It runs.
+    open: Option<Open>,
     /// What it holds of the target's limits and health; whoever ends it gives it back.
     held: Option<Held>,
-    /// What its exchange holds of its key's limits.
-    allowance: Option<Allowance>,
 }
 
 impl Attempt {
     pub(super) fn begin(run: &Run, candidate: &Candidate, upstream: &Upstream, held: Held) -> Self {
         let shared = Arc::clone(&run.node.shared);
         let record = UsageRecord {
-            id: format!("{}-{}", run.job.id, run.attempts),
+            id: format!("{}-{}", run.job.id, held.number),
             request_id: Arc::clone(&run.job.request_id),
-            attempt: run.attempts,
+            attempt: held.number,
             key: Arc::clone(&run.job.key),
             dialect: run.job.dialect.name().as_str(),
             model: run.job.head.model.as_str().into(),
@@ -64,15 +64,16 @@ impl Attempt {
         let began = shared.now();
         Self {
             shared,
+            job: Rc::clone(&run.job),
+            common: Rc::clone(&run.common),
+            out: run.out.clone(),
             record: Some(record),
             began,
-            body: run.job.body.clone(),
-            dialect: run.job.dialect,
             meter: Meter::default(),
             sent: false,
-            free: run.job.operation == Operation::CountTokens,
+            drains: upstream.drains,
+            open: None,
             held: Some(held),
-            allowance: run.job.allowance.clone(),
         }
     }
 
@@ -84,6 +85,7 @@ impl Attempt {
     /// The request goes out.
     pub(super) fn sending(&mut self) {
         self.sent = true;
+        self.open = Some(self.out.open(self.drains));
         if let Some(held) = &mut self.held {
             held.sent();
         }
@@ -95,25 +97,19 @@ impl Attempt {
     }
 
     /// The first content of a stream came: from here on there is no way back.
-    pub fn commit(&mut self, walk: &mut Walk, now: Millis) {
+    pub fn commit(&mut self, now: Millis) {
         if let Some(held) = &mut self.held
+            && let Some(walk) = self.common.walk.borrow_mut().as_mut()
             && !walk.is_committed()
         {
             let changes = walk.commit(held, now);
-            self.log(changes);
+            health::log(held, changes);
         }
     }
 
     /// What it holds, for the walk to take back. Only a failed attempt has it still.
     pub(super) fn take(&mut self) -> Option<Held> {
         self.held.take()
-    }
-
-    /// Tells the operator of a change of health.
-    fn log(&self, changes: Changes) {
-        if let Some(held) = &self.held {
-            health::log(held, changes);
-        }
     }
 
     /// The upstream's status came.
@@ -133,10 +129,11 @@ impl Attempt {
     }
 
     /// The consumer gets the whole answer.
-    pub fn complete(&mut self, walk: &mut Option<Walk>, losses: &[Loss]) {
+    pub fn complete(&mut self, losses: &[Loss]) {
         let Some(spent) = self.close(Outcome::Completed, None, losses) else {
             return;
         };
+        let mut walk = self.common.walk.borrow_mut();
         let Some((held, walk)) = self.held.take().zip(walk.as_mut()) else {
             return;
         };
@@ -169,6 +166,7 @@ impl Attempt {
         losses: &[Loss],
     ) -> Option<Spent> {
         let mut record = self.record.take()?;
+        self.open = None;
         record.outcome = outcome;
         record.failure = failure.map(failure::slug);
         record.losses = losses
@@ -184,16 +182,21 @@ impl Attempt {
     }
 
     fn write(&self, mut record: UsageRecord, possibly_billed: bool) -> Spent {
-        let input = || count::of_body(self.dialect, &self.body);
-        if !self.free {
+        let input = || count::of_body(self.job.dialect, &self.job.body);
+        // Nobody is billed for counting.
+        if self.job.operation != Operation::CountTokens {
             (record.usage, record.grade) = settlement::settle(&self.meter, record.outcome, input);
             record.possibly_billed = possibly_billed || (self.sent && record.outcome.is_open());
+        }
+        if self.out.is_gone() {
+            // However its upstream ended, nobody was there any more.
+            record.outcome = Outcome::Cancelled;
         }
         record.total_ms = self.shared.now().0.saturating_sub(self.began.0);
         let total = record.usage.total();
         // Nobody counted, and the upstream may have worked all the same.
         let unknown = record.grade == Grade::None && record.possibly_billed;
-        if let Some(allowance) = &self.allowance {
+        if let Some(allowance) = &self.job.allowance {
             // Whoever hangs up early and often must not thereby be free; for a failure its key does not pay.
             if unknown && record.outcome == Outcome::Cancelled {
                 allowance.spend_thought();
@@ -216,6 +219,8 @@ impl Drop for Attempt {
             if std::thread::panicking() {
                 record.outcome = Outcome::ProxyError;
                 record.failure = Some(FailureKind::Internal.as_str());
+            } else if self.common.outrun.get() {
+                record.outcome = Outcome::Outrun;
             }
             let spent = self.write(record, false);
             if let (true, Some(held), Some(tokens)) = (self.sent, &mut self.held, spent.tokens) {

@@ -121,21 +121,30 @@ impl Own<'_> {
         }
     }
 
-    /// Only the last may be anything but a failure that nobody saw.
+    /// Only the last may be anything but a failure that nobody saw, or slower than another beside it. Who goes may leave two.
     fn outcomes(&self, report: &mut Report) {
-        let earlier = self.records.iter().rev().skip(1);
-        for record in earlier {
+        let last = self.last();
+        let decided = |record: &&&Value| last.is_some_and(|last| std::ptr::eq(last, **record));
+        for record in self.records.iter().filter(|record| !decided(record)) {
             let outcome = record.text_at(&["outcome"]);
-            report.expect(outcome == "failed", I, &self.exchange.id, || {
+            let left = self.exchange.left.is_some() && outcome == "cancelled";
+            let fits = left || matches!(outcome, "failed" | "outrun");
+            report.expect(fits, I, &self.exchange.id, || {
                 format!("an attempt before the last one ended {outcome:?}")
             });
         }
     }
 
+    /// The record of the attempt that decided: one that was only slower than that may be written after it.
+    fn last(&self) -> Option<&Value> {
+        let mut back = self.records.iter().copied().rev();
+        back.find(|record| record.text_at(&["outcome"]) != "outrun")
+    }
+
     /// The last outcome is what the consumer saw.
     fn ending(&self, report: &mut Report) {
         let response = &self.exchange.response;
-        let Some(last) = self.records.last() else {
+        let Some(last) = self.last() else {
             let reached = self.evidence.attempts_of(self.exchange).next().is_some();
             let served = self.exchange.canary.is_some() && (reached || response.status == 200);
             return report.expect(!served, I, &self.exchange.id, || "no record".to_owned());
@@ -176,7 +185,7 @@ impl Own<'_> {
     /// What the provider reported is what is recorded, and what the consumer is told.
     fn usage(&self, answered: &[&Attempt], report: &mut Report) {
         let id = &self.exchange.id;
-        let Some(last) = self.records.last() else {
+        let Some(last) = self.last() else {
             return;
         };
         let provider = last.text_at(&["provider"]);
