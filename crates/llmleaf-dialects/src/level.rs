@@ -1,10 +1,12 @@
 //! One level of a request's JSON: fields taken by name and type, with the path of what is wrong.
 
 use crate::object::{Object, items, string};
+use crate::preferences;
 use llmleaf_model::{Failure, Rest};
 use serde::Deserialize;
 use serde_json::Number;
 use serde_json::value::RawValue;
+use std::collections::HashSet;
 
 /// An object and where it stands.
 pub(crate) struct Level<'a> {
@@ -32,11 +34,23 @@ impl<'a> Level<'a> {
 
     /// The same fields under the names that `rename` gives them; `None` leaves a name as it is.
     pub fn renamed(mut self, rename: impl Fn(&str) -> Option<String>) -> Result<Self, Failure> {
+        // Past this many fields a set finds doubles: the fields are the consumer's, and may be a million.
+        const PAIRWISE: usize = 32;
+        let fields = &self.object.fields;
+        let mut names: HashSet<String> = HashSet::new();
+        if fields.len() > PAIRWISE {
+            names.extend(fields.iter().map(|(name, _)| name.clone().into_owned()));
+        }
         for at in 0..self.object.fields.len() {
             let Some(name) = self.object.fields.get(at).and_then(|(key, _)| rename(key)) else {
                 continue;
             };
-            if self.object.get(&name).is_some() {
+            let double = if names.is_empty() {
+                self.object.get(&name).is_some()
+            } else {
+                !names.insert(name.clone())
+            };
+            if double {
                 let path = self.at(&name);
                 let why = format!("the field `{path}` is given twice, in two spellings");
                 return Err(Failure::invalid(why, Some(&path)));
@@ -81,6 +95,13 @@ impl<'a> Level<'a> {
     /// A string that must be there.
     pub fn required(&mut self, name: &str) -> Result<String, Failure> {
         self.string(name)?.ok_or_else(|| self.missing(name))
+    }
+
+    /// The model of a body, which may stand in a list only (see [`crate::preferences`]). The list stays.
+    pub fn model(&mut self) -> Result<String, Failure> {
+        let listed = |level: &Self| preferences::listed(level.peek("models")?);
+        let model = self.string("model")?.or_else(|| listed(self));
+        model.ok_or_else(|| self.missing("model"))
     }
 
     /// The failure for a field that must be there.

@@ -13,7 +13,9 @@
 //! Reading order: [`head`], [`object`], [`splice`], then a dialect's folder from its top file down.
 
 pub mod assembly;
+mod broken;
 pub mod chat_completions;
+mod edits;
 pub mod envelope;
 pub mod gemini;
 pub mod head;

@@ -33,6 +33,12 @@ pub fn is_wish(name: &str, value: &str) -> bool {
     }
 }
 
+/// The model of a body that names its models in a list only.
+pub(crate) fn listed(models: &RawValue) -> Option<String> {
+    let first = object::items(models)?.into_iter().next()?;
+    object::string(first).map(Cow::into_owned)
+}
+
 /// Reads what a request asks of routing; `None` where it asks for nothing. `body` must be the one `head` was read from.
 ///
 /// # Errors

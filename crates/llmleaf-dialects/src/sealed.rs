@@ -17,13 +17,28 @@
 //! [`Sealed::open`] restores all of it when the consumer sends the conversation back. Nothing in the envelope is
 //! secret, and nothing in it is trusted beyond what a consumer could have written itself.
 
+use crate::Head;
+use crate::object::items;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use llmleaf_model::{Artefact, ArtefactKind, Provenance, ReasoningForm};
+use memchr::memmem;
+use serde_json::value::RawValue;
 use std::borrow::Cow;
 
 /// First bytes of every envelope.
 pub(crate) const SEAL: &str = "llmleaf.v1.";
+
+/// The items of a list in a body that holds an envelope, or what looks like one. Almost no body does, and looking is cheap.
+pub(crate) fn list_with_seals<'b>(
+    head: &Head,
+    text: &'b str,
+    field: &str,
+) -> Option<Vec<&'b RawValue>> {
+    let list = head.value(text, field)?;
+    memmem::find(list.as_bytes(), SEAL.as_bytes())?;
+    items(serde_json::from_str(list).ok()?)
+}
 
 /// An opened envelope.
 #[derive(Debug, Default, PartialEq, Eq)]

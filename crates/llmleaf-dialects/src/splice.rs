@@ -1,5 +1,6 @@
 //! Named edits on JSON text: everything that is not edited keeps its bytes.
 
+use serde_json::value::RawValue;
 use std::borrow::Cow;
 use std::ops::Range;
 
@@ -55,6 +56,31 @@ impl<'a> Splices<'a> {
         out.extend_from_slice(text.get(at..).unwrap_or_default().as_bytes());
         out
     }
+}
+
+/// Where a value lies in the text that it was read from.
+pub(crate) fn range_of(text: &str, raw: &RawValue) -> Option<Range<usize>> {
+    let start = (raw.get().as_ptr() as usize).checked_sub(text.as_ptr() as usize)?;
+    let range = start..start + raw.get().len();
+    text.get(range.clone()).map(|_| range)
+}
+
+/// An item of a list with the comma on one side of it: the one before where a kept item is before, else the one after.
+pub(crate) fn removal_of(
+    text: &str,
+    list: &[&RawValue],
+    at: usize,
+    kept_before: bool,
+) -> Option<Range<usize>> {
+    let own = range_of(text, list.get(at)?)?;
+    if kept_before {
+        let before = range_of(text, list.get(at.checked_sub(1)?)?)?;
+        return Some(before.end..own.end);
+    }
+    Some(match list.get(at + 1) {
+        Some(next) => own.start..range_of(text, next)?.start,
+        None => own,
+    })
 }
 
 /// A JSON string literal of a text.

@@ -5,7 +5,8 @@
 //! object. [`flatten`] does it to a request, [`Restored`] undoes it in the answer, and both read it off the request's own
 //! tools: there is nothing to remember between two requests.
 
-use crate::object::{Object, string};
+use crate::object::{Object, items, string};
+use crate::writer::{ObjectWriter, array, one_line};
 use crate::{Encoder, ReplyContext};
 use llmleaf_model::{
     BlockKind, ChatRequest, Delta, DialectName, Event, Json, Loss, PartKind, Response, Tool,
@@ -44,6 +45,8 @@ struct Names {
     originals: HashMap<String, Original>,
     /// By group and name.
     flat: HashMap<(String, String), String>,
+    /// Grouped tools by their name alone; `None` where several groups have one of that name.
+    alone: HashMap<String, Option<String>>,
 }
 
 impl Names {
@@ -81,8 +84,14 @@ impl Names {
             return;
         }
         let mut wanted = joined(group, name);
-        while self.originals.contains_key(&wanted) {
-            wanted = shortened(&wanted, &format!("{group}/{name}/{wanted}"));
+        let long = format!("{group}__{name}");
+        // The mark is of the round and of where the group ends, and not of the name that was taken: a consumer who chooses its
+        // other names for it can neither close a circle nor make one long walk of many tools.
+        for round in 0u32.. {
+            if !self.originals.contains_key(&wanted) {
+                break;
+            }
+            wanted = shortened(&long, &format!("{round}/{}/{long}", group.len()));
         }
         let original = Original {
             namespace: Some(group.to_owned()),
@@ -90,7 +99,23 @@ impl Names {
             flavour,
         };
         self.originals.insert(wanted.clone(), original);
+        self.alone
+            .entry(name.to_owned())
+            .and_modify(|only| *only = None)
+            .or_insert_with(|| Some(wanted.clone()));
         self.flat.insert(key, wanted);
+    }
+
+    /// The name on the wire of a tool that a choice names, with its group or without; `None` where that is its own.
+    fn chosen(&self, group: Option<&str>, name: &str) -> Option<String> {
+        if let Some(group) = group {
+            return Some(self.flat(group, name));
+        }
+        let plain = self.originals.get(name);
+        if plain.is_some_and(|original| original.namespace.is_none()) {
+            return None;
+        }
+        self.alone.get(name).cloned().flatten()
     }
 
     fn flat(&self, group: &str, name: &str) -> String {
@@ -179,7 +204,7 @@ pub(crate) fn flatten(request: &ChatRequest, takes: Takes) -> (Cow<'_, ChatReque
         }
     }
     if let Some(choice) = &mut flat.tool_choice {
-        flatten_choice(choice, takes);
+        flatten_choice(choice, &names, takes);
     }
     (Cow::Owned(flat), losses)
 }
@@ -285,20 +310,74 @@ fn wrapped(text: &str) -> String {
     json.as_str().to_owned()
 }
 
-fn flatten_choice(choice: &mut ToolChoice, takes: Takes) {
-    if takes.free_text {
-        return;
-    }
+fn flatten_choice(choice: &mut ToolChoice, names: &Names, takes: Takes) {
     match choice {
-        ToolChoice::Named { flavour, .. } => *flavour = ToolFlavour::Function,
+        ToolChoice::Named { name, flavour } => {
+            if let Some(flat) = names.chosen(None, name).filter(|_| !takes.groups) {
+                *name = flat;
+            }
+            if !takes.free_text {
+                *flavour = ToolFlavour::Function;
+            }
+        }
         ToolChoice::Allowed { tools, .. } => {
-            let text = tools.as_str().replace("\"custom\"", "\"function\"");
-            if let Ok(json) = Json::parse(&text) {
+            let Some(list) = items(tools.raw()) else {
+                return;
+            };
+            let mut out = Vec::new();
+            array(&mut out, list, |out, raw| match Object::from_raw(raw) {
+                Some(tool) => allowed(&tool, names, takes, out),
+                None => one_line(out, raw.get()),
+            });
+            let text = std::str::from_utf8(&out).ok();
+            if let Some(json) = text.and_then(|text| Json::parse(text).ok()) {
                 *tools = json;
             }
         }
         _ => {}
     }
+}
+
+/// Writes an entry of a list of allowed tools: `{type, name}`, or `{type, <type>: {name}}`.
+fn allowed(tool: &Object<'_>, names: &Names, takes: Takes, out: &mut Vec<u8>) {
+    let custom = tool.get("type").and_then(string).as_deref() == Some("custom");
+    let custom = custom && !takes.free_text;
+    let group = tool.get("namespace").filter(|_| !takes.groups);
+    let group = group.and_then(string);
+    let flat = |raw| {
+        let name = string(raw).filter(|_| !takes.groups)?;
+        names.chosen(group.as_deref(), &name)
+    };
+    let mut object = ObjectWriter::new(out);
+    for (key, raw) in &tool.fields {
+        match (&**key, Object::from_raw(raw)) {
+            ("type", _) if custom => {
+                object.string("type", "function");
+            }
+            ("namespace", _) if group.is_some() => {}
+            ("name", _) => {
+                match flat(raw) {
+                    Some(name) => object.string("name", &name),
+                    None => object.raw("name", raw.get()),
+                };
+            }
+            ("custom" | "function", Some(nested)) => {
+                let key = if custom { "function" } else { key };
+                object.object(key, |inner| {
+                    for (key, raw) in &nested.fields {
+                        match flat(raw).filter(|_| key == "name") {
+                            Some(name) => inner.string(key, &name),
+                            None => inner.raw(key, raw.get()),
+                        };
+                    }
+                });
+            }
+            _ => {
+                object.raw(key, raw.get());
+            }
+        }
+    }
+    object.end();
 }
 
 /// Gives calls of an answer the names and forms that the consumer knows them by.

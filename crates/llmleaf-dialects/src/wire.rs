@@ -251,7 +251,8 @@ impl ChatWire {
         match self {
             Self::Completions(quirks) => quirks.request.extended,
             Self::Messages(quirks) => quirks.extended,
-            Self::Responses(_) | Self::GenerateContent(_) => false,
+            Self::Responses(quirks) => quirks.extended,
+            Self::GenerateContent(_) => false,
         }
     }
 

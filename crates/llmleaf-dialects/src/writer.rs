@@ -1,6 +1,7 @@
 //! The writer of JSON by hand: fields in the order of the calls, raw pieces as they were written.
 
-use llmleaf_model::{Json, Rest};
+use crate::object::Object;
+use llmleaf_model::{Json, Loss, Rest};
 use memchr::memchr2;
 use std::io::Write as _;
 
@@ -146,4 +147,41 @@ pub(crate) fn json_object(fill: impl FnOnce(&mut ObjectWriter<'_>)) -> Json {
         .ok()
         .and_then(|text| Json::parse(text).ok())
         .unwrap_or_else(|| Json::from_value(&()))
+}
+
+/// Names fields of an answer that its consumer's wire does not have, but for those that are `told` all the same.
+pub(crate) fn untold(rest: &Rest, told: &[&str]) -> impl Iterator<Item = Loss> {
+    let names = rest.iter().map(|(name, _)| name);
+    let untold = names.filter(|name| !told.contains(name));
+    untold.map(|name| Loss::dropped(name, "not a field of this wire"))
+}
+
+/// Why a stop text is lost on wires that have no field for it.
+pub(crate) const STOP_TEXT: &str = "this wire does not say which text stopped it";
+
+/// Writes fields that were kept as they came. Without an object they belong to another dialect, and are lost: of the objects
+/// that `sent` names only what is left in them, since the objects themselves were sent.
+pub(crate) fn write_rest(
+    object: Option<&mut ObjectWriter<'_>>,
+    rest: &Rest,
+    path: &str,
+    sent: &[&str],
+    losses: &mut Vec<Loss>,
+) {
+    if let Some(object) = object {
+        object.rest(rest);
+        return;
+    }
+    let mut lose = |field| losses.push(Loss::dropped(field, "a field of another dialect"));
+    for (name, value) in rest.iter() {
+        let inner = sent.contains(&name).then(|| Object::from_raw(value.raw()));
+        match inner.flatten() {
+            Some(inner) => {
+                for (key, _) in &inner.fields {
+                    lose(format!("{path}.{name}.{key}"));
+                }
+            }
+            None => lose(format!("{path}.{name}")),
+        }
+    }
 }

@@ -139,11 +139,11 @@ impl Outlet {
         }
     }
 
-    /// The stream is complete. What is written ends well.
+    /// The stream is complete. What is written ends well, or not at all where some of it could not be written.
     pub fn close(&self) {
         let slot = &mut *self.0.borrow_mut();
         if let Some(list) = &mut slot.list {
-            list.close(&mut slot.ready);
+            slot.aborted |= !list.close(&mut slot.ready);
         }
     }
 

@@ -159,13 +159,19 @@ fn bracket(bytes: &[u8]) -> usize {
 pub struct ArrayWriter {
     framer: SseFramer,
     empty: bool,
+    broken: bool,
 }
 
 impl Default for ArrayWriter {
     fn default() -> Self {
+        // The events are our own: whoever wrote one held it whole.
+        let limits = SseLimits {
+            max_event_bytes: usize::MAX,
+        };
         Self {
-            framer: SseFramer::new(SseLimits::default()),
+            framer: SseFramer::new(limits),
             empty: true,
+            broken: false,
         }
     }
 }
@@ -174,20 +180,51 @@ impl ArrayWriter {
     /// Takes bytes of the event stream, and appends what they become.
     pub fn push(&mut self, bytes: &[u8], out: &mut Vec<u8>) {
         self.framer.push(Bytes::copy_from_slice(bytes));
-        while let Some(Ok(frame)) = self.framer.next() {
-            if !frame.has_data {
-                out.extend_from_slice(b"\n");
-                continue;
+        while let Some(next) = self.framer.next() {
+            match next {
+                Ok(frame) => self.element(&frame, out),
+                Err(_) => {
+                    self.broken = true;
+                    return;
+                }
             }
-            out.extend_from_slice(if self.empty { b"[" } else { b",\r\n" });
-            self.empty = false;
-            out.extend_from_slice(&frame.data);
         }
     }
 
-    /// Ends the array.
-    pub fn close(&mut self, out: &mut Vec<u8>) {
+    fn element(&mut self, frame: &Frame, out: &mut Vec<u8>) {
+        if !frame.has_data {
+            out.extend_from_slice(b"\n");
+            return;
+        }
+        out.extend_from_slice(if self.empty { b"[" } else { b",\r\n" });
+        self.empty = false;
+        out.extend_from_slice(&frame.data);
+    }
+
+    /// Ends the array. False where some of the stream is not in it: then it has no end, and whoever reads it must not be let
+    /// believe that it has.
+    #[must_use]
+    pub fn close(&mut self, out: &mut Vec<u8>) -> bool {
+        match self.framer.finish() {
+            None => {}
+            // A last event may lack its blank line.
+            Some(Ok(Tail {
+                frame: Some(frame), ..
+            })) => self.element(&frame, out),
+            Some(Ok(tail)) => self.broken |= !is_silent(&tail.raw),
+            Some(Err(_)) => self.broken = true,
+        }
+        if self.broken {
+            return false;
+        }
         out.extend_from_slice(if self.empty { b"[]\n" } else { b"\n]\n" });
         self.empty = false;
+        true
     }
+}
+
+/// True for comments and blank lines.
+fn is_silent(bytes: &[u8]) -> bool {
+    let mut lines = bytes.split(|byte| matches!(byte, b'\r' | b'\n'));
+    lines.all(|line| line.is_empty() || line.starts_with(b":"))
 }

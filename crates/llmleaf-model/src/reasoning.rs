@@ -92,6 +92,13 @@ pub struct ReasoningConfig {
     pub rest: Rest,
 }
 
+impl ReasoningConfig {
+    /// The model must not reason.
+    pub fn is_off(&self) -> bool {
+        self.mode == Some(ReasoningMode::Disabled) || self.effort == Some(Effort::None)
+    }
+}
+
 /// Whether the model reasons.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ReasoningMode {

@@ -134,7 +134,7 @@ impl Path {
             } => {
                 let version = match base.split('/').any(is_version) {
                     true => String::new(),
-                    false => format!("/{}", api_version.unwrap_or(version)),
+                    false => format!("/{}", encode(api_version.unwrap_or(version))),
                 };
                 let method = if stream { streamed } else { whole };
                 // `tunedModels/…` names its own collection.
@@ -314,6 +314,8 @@ mod tests {
         ] {
             assert_eq!(path.below(base, model, stream, None), url);
         }
+        let asked = path.below("", "m", false, Some("v1/../x?k"));
+        assert_eq!(asked, "/v1%2F..%2Fx%3Fk/models/m:ask");
     }
 
     #[test]

@@ -3,8 +3,9 @@
 use super::json::{ObjectWriter, push_string};
 use super::tools::GEMINI;
 use crate::ReplyContext;
+use crate::writer::{STOP_TEXT, untold};
 use llmleaf_model::{
-    Artefact, ArtefactKind, Citation, Delta, DialectName, Finish, FinishReason, Json,
+    Artefact, ArtefactKind, Citation, Delta, DialectName, Finish, FinishReason, Json, Loss,
     ReasoningForm, ResponseStart, ToolFlavour,
 };
 
@@ -31,12 +32,27 @@ impl Identity {
         object.string("object", kind);
         object.integer("created", self.created);
         object.string("model", &self.model);
-        for key in ["provider", "service_tier", "system_fingerprint"] {
+        for key in TOLD {
             if let Some(value) = start.rest.get(key) {
                 object.raw(key, value.as_str());
             }
         }
     }
+}
+
+/// Further facts of a response's start that this wire tells.
+const TOLD: [&str; 3] = ["provider", "service_tier", "system_fingerprint"];
+
+/// Facts of a response's start that this wire has no field for.
+pub(super) fn lost_of_start(start: &ResponseStart) -> impl Iterator<Item = Loss> {
+    untold(&start.rest, &TOLD)
+}
+
+/// Facts of a choice's end that this wire has no field for.
+pub(super) fn lost_of_finish(finish: &Finish) -> impl Iterator<Item = Loss> {
+    let stop = finish.stop_sequence.as_ref();
+    let stop = stop.map(|_| Loss::dropped("stop_sequence", STOP_TEXT));
+    stop.into_iter().chain(untold(&finish.rest, &[]))
 }
 
 /// The word of this wire for a finish. A call that waits for its result is always `tool_calls` here, also where the

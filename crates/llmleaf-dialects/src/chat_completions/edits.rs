@@ -9,7 +9,7 @@ use super::Quirks;
 use super::quirks::{InstructionRole, OutputCap, StreamUsage};
 use crate::head::{self, Field};
 use crate::object::{self, Object};
-use crate::splice::{Splices, quote};
+use crate::splice::{Splices, quote, range_of};
 use crate::{Head, Relayed, Rendered, Target};
 use bytes::Bytes;
 use llmleaf_model::{Failure, Loss};
@@ -155,10 +155,8 @@ impl<'a> Edits<'a> {
             let role = Object::from_raw(message).and_then(|object| object.get("role"));
             if let Some(role) = role
                 && object::string(role).as_deref() == Some("developer")
+                && let Some(range) = range_of(self.text, role)
             {
-                // A raw value lies inside the text it was read from.
-                let start = role.get().as_ptr() as usize - self.text.as_ptr() as usize;
-                let range = start..start + role.get().len();
                 self.splices.replace(range, "\"system\"");
             }
         }

@@ -116,6 +116,13 @@ impl<'a, 'p> Fields<'a, 'p> {
         self.string(key)?.ok_or_else(|| self.must(key, "a string"))
     }
 
+    /// The model of a body, which may stand in a list only (see [`crate::preferences`]). The list stays.
+    pub(super) fn model(&mut self) -> Result<String, Failure> {
+        let listed = |fields: &Self| crate::preferences::listed(fields.object.get("models")?);
+        let model = self.string("model")?.or_else(|| listed(self));
+        model.ok_or_else(|| self.must("model", "a string"))
+    }
+
     /// Takes a string; a value of another type stays.
     pub(super) fn string_if(&mut self, key: &str) -> Option<String> {
         let text = object::string(self.object.get(key)?)?.into_owned();

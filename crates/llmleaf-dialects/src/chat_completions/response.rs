@@ -7,10 +7,11 @@ use super::events::Reading;
 use super::json::{ObjectWriter, push_list};
 use super::wire::Chunk;
 use super::{Quirks, errors, json_text, usage};
+use crate::broken::{ANSWER, corrupt};
 use crate::{Reply, ReplyContext};
 use llmleaf_model::{
-    ArtefactKind, Block, BlockKind, Choice, Delta, Event, Failure, FailureKind, Loss, MediaKind,
-    MediaSource, Response, ToolFlavour,
+    ArtefactKind, Block, BlockKind, Choice, Delta, Event, Failure, Loss, MediaKind, MediaSource,
+    Response, ToolFlavour,
 };
 
 /// Reads a whole response as events, terminal included.
@@ -25,18 +26,17 @@ pub fn parse_response(body: &[u8], _quirks: &Quirks) -> Vec<Event> {
 }
 
 fn read(body: &[u8], events: &mut Vec<Event>) -> Result<(), Failure> {
-    let text = json_text(body).ok_or_else(|| corrupt("it is not UTF-8"))?;
+    let text = json_text(body).ok_or_else(|| corrupt(ANSWER, "it is not UTF-8"))?;
     if !text.starts_with('{') {
-        return Err(corrupt("it is not a JSON object"));
+        return Err(corrupt(ANSWER, "it is not a JSON object"));
     }
     let text = &*crate::surrogates::mended(text);
-    let chunk: Chunk<'_> =
-        serde_json::from_str(text).map_err(|error| corrupt(&error.to_string()))?;
+    let chunk: Chunk<'_> = serde_json::from_str(text).map_err(|error| corrupt(ANSWER, error))?;
     if let Some(failure) = errors::in_chunk(&chunk, text) {
         return Err(failure);
     }
     if chunk.choices.0.is_empty() {
-        return Err(corrupt("it has no choices"));
+        return Err(corrupt(ANSWER, "it has no choices"));
     }
     let mut reading = Reading::of_whole();
     reading.take(&chunk, events);
@@ -44,19 +44,10 @@ fn read(body: &[u8], events: &mut Vec<Event>) -> Result<(), Failure> {
     Ok(())
 }
 
-fn corrupt(why: &str) -> Failure {
-    let mut failure = Failure::upstream(
-        FailureKind::InvalidResponse,
-        format!("the provider's answer cannot be read: {why}"),
-    );
-    failure.possibly_billed = true;
-    failure
-}
-
 /// Renders a whole response for a consumer.
 pub fn render_response(response: &Response, context: &ReplyContext) -> Reply {
     let mut body = Vec::with_capacity(1024);
-    let mut losses = Vec::new();
+    let mut losses: Vec<Loss> = answer::lost_of_start(&response.start).collect();
     let mut object = ObjectWriter::begin(&mut body);
     Identity::new(&response.start, context).write(&mut object, "chat.completion", &response.start);
     let choices = response.choices.iter().enumerate();
@@ -107,7 +98,10 @@ impl<'a> ChoiceWriter<'a> {
             object.key("logprobs").extend_from_slice(&joined);
         }
         match &self.choice.finish {
-            Some(finish) => answer::write_finish(&mut object, finish, self.calls().count() > 0),
+            Some(finish) => {
+                self.losses.extend(answer::lost_of_finish(finish));
+                answer::write_finish(&mut object, finish, self.calls().count() > 0);
+            }
             None => object.raw("finish_reason", "null"),
         }
         object.end();

@@ -5,6 +5,7 @@ use super::signature;
 use super::wire::{FREE_TEXT, ObjectWriter, array, one_line, write_string};
 use crate::ReplyContext;
 use crate::object::{Object, items};
+use crate::writer::{STOP_TEXT, untold};
 use llmleaf_model::{
     Artefact, Citation, DialectName, Finish, FinishReason, Json, Loss, ReasoningForm,
     ResponseStart, Rest, ToolFlavour, Usage,
@@ -186,8 +187,7 @@ pub(super) fn ending(
         }
     }
     if finish.stop_sequence.is_some() {
-        let why = "this wire does not say which text stopped it";
-        losses.note(Loss::dropped("stop_sequence", why));
+        losses.note(Loss::dropped("stop_sequence", STOP_TEXT));
     }
     if !grounded {
         candidate_sources(candidate, sources, losses);
@@ -250,9 +250,7 @@ pub(super) fn is_own(usage: Option<&Usage>) -> bool {
 
 /// Names facts of a response's start that this wire has no place for.
 pub(super) fn lose_start(rest: &Rest, losses: &mut Losses) {
-    for (name, _) in rest.iter() {
-        losses.note(Loss::dropped(name, "not a field of this wire"));
-    }
+    untold(rest, &[]).for_each(|loss| losses.note(loss));
 }
 
 /// `logprobsResult`, in the form that the model has of log-probabilities.

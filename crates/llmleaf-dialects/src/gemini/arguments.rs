@@ -2,15 +2,26 @@
 //!
 //! Each piece names a place (`$.a.b[0]`) and a value; a string whose piece says `willContinue` grows by the next piece of
 //! its place. The call is complete with the first fragment that does not say `willContinue` itself.
+//!
+//! A few letters of a path can ask for much memory or stack, so pieces, depth and elements are bounded; past a bound the call
+//! is broken, since arguments of which a part is missing are not the model's.
 
 use super::wire::text;
+use crate::head::MAX_DEPTH;
 use crate::object::{Object, items};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
-/// Most pieces of one call, and the longest list that a place may name.
+/// Most pieces of one call.
 const MAX_PIECES: usize = 100_000;
+/// Most elements that the paths of one call may add to its lists.
+const MAX_ELEMENTS: usize = 100_000;
+/// The longest list that a place may name.
 const MAX_INDEX: usize = 10_000;
+
+/// The pieces of a call go past a bound.
+#[derive(Debug)]
+pub(super) struct TooMuch;
 
 /// A call under assembly.
 #[derive(Debug)]
@@ -19,6 +30,8 @@ pub(super) struct Partial {
     pub index: u64,
     arguments: Value,
     pieces: usize,
+    /// How many elements may still be added to lists.
+    elements: usize,
 }
 
 impl Partial {
@@ -28,43 +41,35 @@ impl Partial {
             index,
             arguments: Value::Object(Map::new()),
             pieces: 0,
+            elements: MAX_ELEMENTS,
         }
     }
 
     /// Takes a fragment's pieces.
-    pub fn take(&mut self, pieces: &RawValue) {
+    ///
+    /// # Errors
+    /// They are too many, too deep, or make lists that are too long. Their call is not to be used.
+    pub fn take(&mut self, pieces: &RawValue) -> Result<(), TooMuch> {
         for piece in items(pieces).unwrap_or_default() {
             self.pieces += 1;
             if self.pieces > MAX_PIECES {
-                return;
+                return Err(TooMuch);
             }
             if let Some(piece) = Object::from_raw(piece) {
-                self.piece(&piece);
+                self.piece(&piece)?;
             }
         }
+        Ok(())
     }
 
-    fn piece(&mut self, piece: &Object<'_>) {
+    fn piece(&mut self, piece: &Object<'_>) -> Result<(), TooMuch> {
         let path = text(piece, "jsonPath").unwrap_or_default();
-        let Some(place) = place(&mut self.arguments, &path) else {
-            return;
+        let Some(steps) = steps(&path)? else {
+            return Ok(());
         };
-        if let Some(more) = text(piece, "stringValue") {
-            match place {
-                Value::String(have) => have.push_str(&more),
-                other => *other = Value::String(more.into_owned()),
-            }
-            return;
-        }
-        for name in ["numberValue", "boolValue"] {
-            if let Some(value) = piece.get(name) {
-                *place = serde_json::from_str(value.get()).unwrap_or_default();
-                return;
-            }
-        }
-        if piece.get("nullValue").is_some() {
-            *place = Value::Null;
-        }
+        let place = place(&mut self.arguments, &steps, &mut self.elements)?;
+        self::set(place, piece);
+        Ok(())
     }
 
     /// The arguments as JSON text.
@@ -73,26 +78,81 @@ impl Partial {
     }
 }
 
-/// The place that a path names, made where it is missing. `None` for a path that cannot be read.
-fn place<'v>(root: &'v mut Value, path: &str) -> Option<&'v mut Value> {
-    let mut at = root;
-    let mut rest = path.strip_prefix('$')?;
-    while !rest.is_empty() {
-        if let Some(inner) = rest.strip_prefix('[') {
-            let (inside, after) = inner.split_once(']')?;
-            rest = after;
-            at = match inside.trim_matches(['\'', '"']) {
-                name if name.len() < inside.len() => member(at, name),
-                number => element(at, number.parse().ok()?)?,
-            };
-        } else {
-            let inner = rest.strip_prefix('.')?;
-            let end = inner.find(['.', '[']).unwrap_or(inner.len());
-            at = member(at, inner.get(..end)?);
-            rest = inner.get(end..)?;
+/// Writes a piece's value to its place.
+fn set(place: &mut Value, piece: &Object<'_>) {
+    if let Some(more) = text(piece, "stringValue") {
+        match place {
+            Value::String(have) => have.push_str(&more),
+            other => *other = Value::String(more.into_owned()),
+        }
+        return;
+    }
+    for name in ["numberValue", "boolValue"] {
+        if let Some(value) = piece.get(name) {
+            *place = serde_json::from_str(value.get()).unwrap_or_default();
+            return;
         }
     }
-    Some(at)
+    if piece.get("nullValue").is_some() {
+        *place = Value::Null;
+    }
+}
+
+/// One step of a path.
+enum Step<'p> {
+    Member(&'p str),
+    Element(usize),
+}
+
+/// The steps of a path; `None` where it cannot be read.
+fn steps(path: &str) -> Result<Option<Vec<Step<'_>>>, TooMuch> {
+    let mut steps = Vec::new();
+    let Some(mut rest) = path.strip_prefix('$') else {
+        return Ok(None);
+    };
+    while !rest.is_empty() {
+        let Some((step, after)) = step(rest) else {
+            return Ok(None);
+        };
+        // The arguments themselves are one level.
+        if steps.len() + 1 >= MAX_DEPTH || matches!(step, Step::Element(at) if at > MAX_INDEX) {
+            return Err(TooMuch);
+        }
+        steps.push(step);
+        rest = after;
+    }
+    Ok(Some(steps))
+}
+
+/// The first step of a path, and what follows it.
+fn step(path: &str) -> Option<(Step<'_>, &str)> {
+    if let Some(inner) = path.strip_prefix('[') {
+        let (inside, after) = inner.split_once(']')?;
+        let step = match inside.trim_matches(['\'', '"']) {
+            name if name.len() < inside.len() => Step::Member(name),
+            number => Step::Element(number.parse().ok()?),
+        };
+        return Some((step, after));
+    }
+    let inner = path.strip_prefix('.')?;
+    let (name, after) = inner.split_at(inner.find(['.', '[']).unwrap_or(inner.len()));
+    Some((Step::Member(name), after))
+}
+
+/// The place that the steps lead to, made where it is missing; `left` elements may be added on the way.
+fn place<'v>(
+    root: &'v mut Value,
+    steps: &[Step<'_>],
+    left: &mut usize,
+) -> Result<&'v mut Value, TooMuch> {
+    let mut at = root;
+    for step in steps {
+        at = match step {
+            Step::Member(name) => member(at, name),
+            Step::Element(index) => element(at, *index, left)?,
+        };
+    }
+    Ok(at)
 }
 
 fn member<'v>(at: &'v mut Value, name: &str) -> &'v mut Value {
@@ -105,18 +165,21 @@ fn member<'v>(at: &'v mut Value, name: &str) -> &'v mut Value {
     }
 }
 
-fn element(at: &mut Value, index: usize) -> Option<&mut Value> {
-    if index > MAX_INDEX {
-        return None;
-    }
+fn element<'v>(
+    at: &'v mut Value,
+    index: usize,
+    left: &mut usize,
+) -> Result<&'v mut Value, TooMuch> {
     if !at.is_array() {
         *at = Value::Array(Vec::new());
     }
-    let list = at.as_array_mut()?;
-    if list.len() <= index {
+    let list = at.as_array_mut().ok_or(TooMuch)?;
+    let missing = (index + 1).saturating_sub(list.len());
+    *left = left.checked_sub(missing).ok_or(TooMuch)?;
+    if missing > 0 {
         list.resize(index + 1, Value::Null);
     }
-    list.get_mut(index)
+    list.get_mut(index).ok_or(TooMuch)
 }
 
 #[cfg(test)]
@@ -131,12 +194,39 @@ mod tests {
             r#"[{"jsonPath":"$.city","stringValue":"Bos","willContinue":true},{"jsonPath":"$.n","numberValue":3}]"#,
             r#"[{"jsonPath":"$.city","stringValue":"ton"}]"#,
             r#"[{"jsonPath":"$.list[1].a","boolValue":true},{"jsonPath":"$['x']","nullValue":"NULL_VALUE"}]"#,
-            r#"[{"jsonPath":"city","stringValue":"no place"},{"jsonPath":"$.list[99999999]","stringValue":"too far"}]"#,
+            r#"[{"jsonPath":"city","stringValue":"no place"}]"#,
         ] {
-            call.take(Json::parse(pieces).unwrap().raw());
+            call.take(Json::parse(pieces).unwrap().raw()).unwrap();
         }
         let read: serde_json::Value = serde_json::from_str(&call.finish()).unwrap();
         let expected = serde_json::json!({"city":"Boston","n":3,"list":[null,{"a":true}],"x":null});
         assert_eq!(read, expected);
+    }
+
+    #[test]
+    fn pieces_past_a_bound_break_their_call() {
+        let piece = |path: &str| format!(r#"{{"jsonPath":"${path}","boolValue":true}}"#);
+        let lists = |count: usize| -> Vec<String> {
+            let paths = (0..count).map(|at| piece(&format!(".m{at}[9999]")));
+            paths.collect()
+        };
+        let taken = |pieces: &[String]| {
+            let mut call = Partial::new(0);
+            let pieces = format!("[{}]", pieces.join(","));
+            let taken = call.take(Json::parse(&pieces).unwrap().raw());
+            taken.map(|()| call.finish().len()).ok()
+        };
+        assert!(taken(&[piece(&".a".repeat(127))]).is_some());
+        assert!(taken(&lists(10)).is_some());
+        for (name, pieces) in [
+            ("depth", vec![piece(&".a".repeat(128))]),
+            ("depth", vec![piece(&"[0]".repeat(300_000))]),
+            ("length", vec![piece(".a[10001]")]),
+            ("elements", lists(11)),
+            ("elements", vec![piece(&"[9999]".repeat(20))]),
+            ("number", vec![piece(".a"); 100_001]),
+        ] {
+            assert_eq!(taken(&pieces), None, "{name}");
+        }
     }
 }

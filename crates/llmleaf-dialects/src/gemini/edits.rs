@@ -6,8 +6,8 @@
 use super::quirks::{ModelRule, Quirks};
 use super::signature::{self, EXCUSE, SEAL};
 use crate::object::{Object, items, string};
-use crate::splice::{Splices, quote};
-use crate::{Head, Rendered, Target, head};
+use crate::splice::{Splices, quote, range_of};
+use crate::{Head, Rendered, Target, edits, head};
 use bytes::Bytes;
 use llmleaf_model::{Failure, Loss};
 use memchr::memmem;
@@ -39,7 +39,7 @@ pub fn edit_request(
         let inner = head.value(text, name);
         let inner = inner.and_then(|value| serde_json::from_str::<&RawValue>(value).ok());
         if let Some(inner) = inner.and_then(Object::from_raw) {
-            if let Some(range) = inner.get("model").and_then(|raw| edit.range(raw)) {
+            if let Some(range) = inner.get("model").and_then(|raw| range_of(text, raw)) {
                 edit.model(range, target.model);
             }
             edit.contents(inner.get("contents"));
@@ -50,16 +50,7 @@ pub fn edit_request(
     let Edit {
         splices, losses, ..
     } = edit;
-    let body = if splices.is_empty() {
-        body.clone()
-    } else {
-        splices.apply(text).into()
-    };
-    Ok(Rendered {
-        body,
-        losses,
-        usage_added: false,
-    })
+    Ok(edits::rendered(text, body, splices, losses))
 }
 
 struct Edit<'t> {
@@ -132,7 +123,7 @@ impl<'t> Edit<'t> {
             // A turn may not be empty.
             kept.push("{\"text\":\" \"}".to_owned());
         }
-        if let Some(range) = self.range(whole) {
+        if let Some(range) = range_of(self.text, whole) {
             self.splices.replace(range, format!("[{}]", kept.join(",")));
         }
     }
@@ -169,13 +160,6 @@ impl<'t> Edit<'t> {
             return Fate::Lose(None);
         }
         Fate::Lose(Some(rewritten(excuse)))
-    }
-
-    /// Where a value lies in the body.
-    fn range(&self, raw: &RawValue) -> Option<Range<usize>> {
-        let start = (raw.get().as_ptr() as usize).checked_sub(self.text.as_ptr() as usize)?;
-        let range = start..start + raw.get().len();
-        self.text.get(range.clone()).map(|_| range)
     }
 }
 

@@ -6,5 +6,5 @@ mod parse;
 mod render;
 
 pub use parse::parse_error;
-pub(super) use parse::{bare, in_chunk, truncated};
+pub(super) use parse::{UNFINISHED, bare, in_chunk};
 pub use render::{render_error, render_stream_error};

@@ -39,15 +39,12 @@ pub(super) fn reason(word: &str) -> FinishReason {
 pub(super) fn word(reason: FinishReason) -> (&'static str, bool) {
     match reason {
         // A stop text, and calls that wait for results, end an answer here like any other.
-        FinishReason::Stop
-        | FinishReason::StopSequence
-        | FinishReason::ToolCalls
-        | FinishReason::Unstated => ("STOP", true),
+        FinishReason::Stop | FinishReason::StopSequence | FinishReason::ToolCalls => ("STOP", true),
         FinishReason::Length => ("MAX_TOKENS", true),
         FinishReason::ContextWindow => ("MAX_TOKENS", false),
         FinishReason::ContentFilter => ("SAFETY", true),
         FinishReason::Refusal => ("SAFETY", false),
-        FinishReason::Pause => ("STOP", false),
+        FinishReason::Pause | FinishReason::Unstated => ("STOP", false),
         FinishReason::Error | FinishReason::Other => ("OTHER", true),
     }
 }
@@ -69,5 +66,6 @@ mod tests {
             assert_eq!(reason(word(class).0), class);
         }
         assert_eq!(reason("A_WORD_TO_COME"), FinishReason::Other);
+        assert_eq!(word(FinishReason::Unstated), ("STOP", false));
     }
 }

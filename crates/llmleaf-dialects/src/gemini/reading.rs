@@ -25,6 +25,9 @@ const FACTS: [&str; 8] = [
     "tokenCount",
 ];
 
+/// Fields of a part that hold a medium.
+const MEDIA: [&str; 2] = ["inlineData", "fileData"];
+
 /// Letters of a response's id that ids of its calls repeat.
 const ID_LETTERS: usize = 32;
 
@@ -39,12 +42,14 @@ pub(super) struct Reading {
     /// Calls whose arguments come in pieces, by candidate.
     partial: Vec<(u32, Partial)>,
     finishes: Vec<Stop>,
-    /// The last usage report as written: a repeated one is told once.
-    usage: Option<Box<str>>,
+    /// The last usage report as written, and the searches told with it: a repeated one is told once.
+    usage: Option<(Box<str>, u64)>,
     /// Searches that the provider bills by the piece.
     searches: u64,
     /// The prompt was blocked, and why.
     blocked: Option<Finish>,
+    /// The pieces of a call go past a bound.
+    overflown: bool,
 }
 
 /// How a candidate ended, and whether it calls tools.
@@ -53,6 +58,28 @@ struct Stop {
     finish: Option<Finish>,
     called: bool,
     facts: Rest,
+    sources: Sources,
+}
+
+/// The lists of sources that a candidate had last, as written: chunks repeat what was told, and go on.
+#[derive(Default)]
+struct Sources {
+    cited: Vec<Box<str>>,
+    queries: Vec<Box<str>>,
+    grounds: Vec<Box<str>>,
+}
+
+/// What of a list was not told with the one before it, which it replaces.
+fn news<'r>(told: &mut Vec<Box<str>>, mut list: Vec<&'r RawValue>) -> Vec<&'r RawValue> {
+    let pairs = list.iter().zip(&*told);
+    let known = pairs.take_while(|(raw, told)| *raw.get() == ***told);
+    let known = known.count();
+    let new = list.split_off(known);
+    if !new.is_empty() {
+        told.truncate(known);
+        told.extend(new.iter().map(|raw| raw.get().into()));
+    }
+    new
 }
 
 impl Reading {
@@ -68,7 +95,14 @@ impl Reading {
             usage: None,
             searches: 0,
             blocked: None,
+            overflown: false,
         }
+    }
+
+    /// Why the response cannot be read on, if so. No call may be told that lacks a part of its arguments.
+    pub fn broken(&self) -> Option<&'static str> {
+        self.overflown
+            .then_some("the arguments of a call are too many pieces or nested too deep")
     }
 
     /// Takes a chunk. Errors in it are the caller's business. False where it is no chunk of this wire.
@@ -97,13 +131,18 @@ impl Reading {
             self.feedback(feedback);
         }
         if let Some(raw) = chunk.get("usageMetadata")
-            && self.usage.as_deref() != Some(raw.get())
+            && !self.has_told(raw)
             && let Some(usage) = usage::parse(raw, self.searches)
         {
-            self.usage = Some(raw.get().into());
+            self.usage = Some((raw.get().into(), self.searches));
             out.push(Event::UsageReport(usage));
         }
         true
+    }
+
+    fn has_told(&self, usage: &RawValue) -> bool {
+        let told = self.usage.as_ref();
+        told.is_some_and(|(text, searches)| **text == *usage.get() && *searches == self.searches)
     }
 
     /// True where the response is complete, if nothing more comes: every candidate has its finish reason, or there is
@@ -178,6 +217,7 @@ impl Reading {
                 finish: None,
                 called: false,
                 facts: Rest::default(),
+                sources: Sources::default(),
             });
         }
         self.finishes.iter_mut().find(|stop| stop.choice == choice)
@@ -212,8 +252,12 @@ impl Reading {
                 stop.facts.push(name, Json::from(value));
             }
         }
-        if let Some(word) = word.filter(|word| !word.is_empty()) {
-            stop.finish = Some(Finish::new(finish::reason(&word), word));
+        let word = word.filter(|word| !word.is_empty());
+        let reason = word.as_deref().map(finish::reason);
+        // A reason that is not stated is the enum's default, and ends nothing.
+        if let (Some(word), Some(reason)) = (word, reason.filter(|r| *r != FinishReason::Unstated))
+        {
+            stop.finish = Some(Finish::new(reason, word));
         }
     }
 
@@ -230,6 +274,8 @@ impl Reading {
             }
         } else if let Some(call) = part.get("functionCall").and_then(Object::from_raw) {
             return self.call(choice, &call, proof.as_deref(), out);
+        } else if is_thought && MEDIA.iter().any(|name| part.get(name).is_some()) {
+            // A draft that the model made while it thought is no part of the answer, and the model has no place for one.
         } else if let Some(blob) = part.get("inlineData").and_then(Object::from_raw) {
             let data = text(&blob, "data").unwrap_or_default();
             self.media(choice, &blob, Delta::MediaData(data.into_owned()), out);
@@ -271,13 +317,8 @@ impl Reading {
         let open = self.partial.iter().position(|(of, _)| *of == choice);
         let open = open.filter(|_| name.is_empty());
         let pieces = call.get("partialArgs");
-        if let Some(mut partial) = open.map(|at| self.partial.remove(at).1) {
-            pieces.into_iter().for_each(|pieces| partial.take(pieces));
-            if goes_on {
-                self.partial.push((choice, partial));
-            } else {
-                self.close(choice, partial, out);
-            }
+        if let Some(partial) = open.map(|at| self.partial.remove(at).1) {
+            self.pieces(choice, partial, pieces, goes_on, out);
             return;
         }
         let index = self.calls;
@@ -304,13 +345,25 @@ impl Reading {
             out.push(Event::BlockDelta { block, delta });
         }
         if in_pieces {
-            let mut partial = Partial::new(index);
-            pieces.into_iter().for_each(|pieces| partial.take(pieces));
-            if goes_on {
-                self.partial.push((choice, partial));
-            } else {
-                self.close(choice, partial, out);
-            }
+            self.pieces(choice, Partial::new(index), pieces, goes_on, out);
+        }
+    }
+
+    /// Takes the pieces of a fragment; its call is complete where it does not go on.
+    fn pieces(
+        &mut self,
+        choice: u32,
+        mut partial: Partial,
+        pieces: Option<&RawValue>,
+        goes_on: bool,
+        out: &mut Vec<Event>,
+    ) {
+        if pieces.is_some_and(|pieces| partial.take(pieces).is_err()) {
+            self.overflown = true;
+        } else if goes_on {
+            self.partial.push((choice, partial));
+        } else {
+            self.close(choice, partial, out);
         }
     }
 
@@ -328,6 +381,9 @@ impl Reading {
     /// Sources of a candidate. Their places are counted in bytes of the whole answer, which nobody holds here, so the
     /// model has them without place; the native form goes on with the finish.
     fn sources(&mut self, choice: u32, candidate: &Object<'_>, out: &mut Vec<Event>) {
+        let Some(stop) = self.stop(choice) else {
+            return;
+        };
         let cited = candidate.get("citationMetadata").and_then(Object::from_raw);
         let cited = cited.and_then(|meta| {
             let list = meta
@@ -335,19 +391,19 @@ impl Reading {
                 .or_else(|| meta.get("citations"));
             list.and_then(items)
         });
-        for raw in cited.unwrap_or_default() {
-            self.source(choice, raw, raw, out);
-        }
-        let Some(ground) = candidate
+        let cited = news(&mut stop.sources.cited, cited.unwrap_or_default());
+        let ground = candidate
             .get("groundingMetadata")
             .and_then(Object::from_raw)
-        else {
-            return;
-        };
-        let queries = ground.get("webSearchQueries").and_then(items);
-        self.searches += queries.map_or(0, |list| list.len() as u64);
-        let chunks = ground.get("groundingChunks").and_then(items);
-        for raw in chunks.unwrap_or_default() {
+            .unwrap_or_default();
+        let list = |name: &str| ground.get(name).and_then(items).unwrap_or_default();
+        let queries = news(&mut stop.sources.queries, list("webSearchQueries"));
+        let chunks = news(&mut stop.sources.grounds, list("groundingChunks"));
+        self.searches += queries.len() as u64;
+        for raw in cited {
+            self.source(choice, raw, raw, out);
+        }
+        for raw in chunks {
             let chunk = Object::from_raw(raw).unwrap_or_default();
             // `web`, `retrievedContext`, `maps`: the one field says what it is.
             if let Some((_, inner)) = chunk.fields.first() {

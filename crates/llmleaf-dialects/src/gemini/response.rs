@@ -4,11 +4,11 @@ use super::answer::{self, Losses, Source};
 use super::reading::Reading;
 use super::wire::{ObjectWriter, array};
 use super::{Quirks, errors, usage};
+use crate::broken::{ANSWER, corrupt, truncated};
 use crate::object::{Object, items};
 use crate::{Reply, ReplyContext};
 use llmleaf_model::{
-    Block, BlockKind, Choice, Citation, DialectName, Event, Failure, FailureKind, Loss,
-    MediaSource, Response,
+    Block, BlockKind, Choice, Citation, DialectName, Event, Failure, Loss, MediaSource, Response,
 };
 
 /// Reads a whole response as events, terminal included. The array that a stream is without `alt=sse` reads as one too.
@@ -23,39 +23,34 @@ pub fn parse_response(body: &[u8], quirks: &Quirks) -> Vec<Event> {
 }
 
 fn read(body: &[u8], quirks: &Quirks, events: &mut Vec<Event>) -> Result<(), Failure> {
-    let text = std::str::from_utf8(body).map_err(|_| corrupt("it is not UTF-8"))?;
+    let text = std::str::from_utf8(body).map_err(|_| corrupt(ANSWER, "it is not UTF-8"))?;
     let text = &*crate::surrogates::mended(text.trim_start_matches('\u{feff}'));
     let raw = serde_json::from_str::<&serde_json::value::RawValue>(text)
-        .map_err(|error| corrupt(&error.to_string()))?;
+        .map_err(|error| corrupt(ANSWER, error))?;
     let mut reading = Reading::new(quirks);
     let chunks = items(raw);
     let is_stream = chunks.is_some();
     for raw in chunks.unwrap_or_else(|| vec![raw]) {
-        let chunk = Object::from_raw(raw).ok_or_else(|| corrupt("it is not a JSON object"))?;
+        let chunk =
+            Object::from_raw(raw).ok_or_else(|| corrupt(ANSWER, "it is not a JSON object"))?;
         if let Some(failure) = errors::in_chunk(&chunk, raw.get()) {
             return Err(failure);
         }
         if !reading.take(&chunk, events) {
-            return Err(corrupt("it has no candidates"));
+            return Err(corrupt(ANSWER, "it has no candidates"));
+        }
+        if let Some(why) = reading.broken() {
+            return Err(corrupt(ANSWER, why));
         }
     }
     if is_stream && !reading.is_complete() {
-        return Err(errors::truncated());
+        return Err(truncated(errors::UNFINISHED));
     }
     if reading.assembly.is_empty() && !reading.is_complete() {
-        return Err(corrupt("it has no candidates"));
+        return Err(corrupt(ANSWER, "it has no candidates"));
     }
     reading.end(events);
     Ok(())
-}
-
-fn corrupt(why: &str) -> Failure {
-    let mut failure = Failure::upstream(
-        FailureKind::InvalidResponse,
-        format!("the provider's answer cannot be read: {why}"),
-    );
-    failure.possibly_billed = true;
-    failure
 }
 
 /// Renders a whole response for a consumer.

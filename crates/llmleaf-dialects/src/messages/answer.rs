@@ -6,6 +6,7 @@ use super::reasoning::{Sealed, is_own};
 use super::usage;
 use super::wire::{ObjectWriter, string};
 use crate::ReplyContext;
+use crate::writer::untold;
 use llmleaf_model::{
     Artefact, ArtefactKind, BlockKind, DialectName, Finish, FinishReason, Json, Loss,
     ReasoningForm, ResponseStart, ServerToolUse, ToolFlavour, Usage,
@@ -56,9 +57,7 @@ impl Answer {
             .and_then(|usage| usage.native.as_ref())
             .is_some_and(|(dialect, _)| *dialect == DialectName::Messages);
         if !self.own {
-            for (name, _) in start.rest.iter() {
-                self.lose(Loss::dropped(name, "not a field of this wire"));
-            }
+            untold(&start.rest, &[]).for_each(|loss| self.lose(loss));
         }
     }
 

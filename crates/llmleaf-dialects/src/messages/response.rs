@@ -7,6 +7,7 @@ use super::answer::{Answer, write_usage};
 use super::errors;
 use super::events::MessagesDecoder;
 use super::wire::ObjectWriter;
+use crate::broken::{ANSWER, corrupt};
 use crate::object::Object;
 use crate::{Reply, ReplyContext};
 use bytes::Bytes;
@@ -22,9 +23,9 @@ pub fn parse_response(body: &[u8], quirks: &Quirks) -> Vec<Event> {
             out.push(Event::Error(Box::new(failure)));
         }
         Some(message) => MessagesDecoder::new(quirks).whole(message, &mut out),
-        None => out.push(Event::Error(Box::new(Failure::upstream(
-            FailureKind::InvalidResponse,
-            "the provider's answer is not a JSON object",
+        None => out.push(Event::Error(Box::new(corrupt(
+            ANSWER,
+            "it is not a JSON object",
         )))),
     }
     out

@@ -15,6 +15,7 @@ use super::request::Echo;
 use super::usage;
 use super::wire::{ObjectWriter, array, event};
 use crate::ReplyContext;
+use crate::writer::{STOP_TEXT, untold};
 use item::{Body, Call, Item, PartForm};
 use llmleaf_model::{
     BlockKind, Delta, DialectName, Event, Failure, FailureKind, Finish, FinishReason, Json, Loss,
@@ -26,6 +27,9 @@ use std::collections::BTreeMap;
 const MAX_LOSSES: usize = 64;
 /// Most base64 bytes of one image kept until it is whole; the wire has no way to send a part of one.
 const MAX_IMAGE_BYTES: usize = 64 * 1024 * 1024;
+
+/// The one further fact of a response's start that this wire tells.
+const TIER: &str = "service_tier";
 
 /// Where a block of the answer is told.
 #[derive(Debug)]
@@ -129,10 +133,18 @@ impl Answer {
                 self.flush_calls(None, out);
                 self.close(*block, out);
             }
-            Event::ChoiceEnd { choice: 0, finish } => self.finish = Some(finish.clone()),
+            Event::ChoiceEnd { choice: 0, finish } => self.finished(finish),
             Event::ResponseEnd => self.end(out),
             _ => {}
         }
+    }
+
+    fn finished(&mut self, finish: &Finish) {
+        if finish.stop_sequence.is_some() {
+            self.lose(Loss::dropped("stop_sequence", STOP_TEXT));
+        }
+        untold(&finish.rest, &[]).for_each(|loss| self.lose(loss));
+        self.finish = Some(finish.clone());
     }
 
     /// What could not be told so far; drained by the call.
@@ -171,9 +183,10 @@ impl Answer {
             id: own.unwrap_or_else(|| self.id("resp")),
             model: filled.unwrap_or_else(|| self.context.model.clone()),
             created: start.created.unwrap_or(self.context.created),
-            tier: start.rest.get("service_tier").cloned(),
+            tier: start.rest.get(TIER).cloned(),
         });
         self.usage.clone_from(&start.usage);
+        untold(&start.rest, &[TIER]).for_each(|loss| self.lose(loss));
         for name in ["response.created", "response.in_progress"] {
             self.response_event(name, State::Running, out);
         }
@@ -526,7 +539,7 @@ impl Answer {
             out.extend_from_slice(item);
         });
         if let Some(tier) = &identity.tier {
-            object.raw("service_tier", tier.as_str());
+            object.raw(TIER, tier.as_str());
         }
         self.echo.write(object);
         match &self.usage {

@@ -1,18 +1,18 @@
 //! Same dialect in and out: the few named edits.
 //!
-//! `model` where its value differs, `stream` where the target wants another, and reasoning items with a sealed artefact (see
-//! `reasoning.rs`): opened where the target can verify it, else the item leaves. All other bytes stay as they are.
+//! The routing language where the service does not speak it, `model` where its value differs, `stream` where the target wants
+//! another, and reasoning items with a sealed artefact (see `reasoning.rs`): opened where the target can verify it, else the
+//! item leaves. All other bytes stay as they are.
 
 use super::Quirks;
 use super::reasoning::{Echoed, echoed};
 use super::request::tool_types;
-use crate::object::{Object, items, string};
-use crate::sealed::SEAL;
-use crate::splice::{Splices, quote};
-use crate::{Head, Rendered, Target, head};
+use crate::object::{Object, string};
+use crate::sealed::{SEAL, list_with_seals};
+use crate::splice::{Splices, quote, range_of, removal_of};
+use crate::{Head, Rendered, Target, edits, head};
 use bytes::Bytes;
 use llmleaf_model::{ArtefactKind, Failure, Loss};
-use memchr::memmem;
 use serde_json::value::RawValue;
 use std::ops::Range;
 
@@ -29,34 +29,9 @@ pub fn edit_request(
     let text = head::checked(body)?;
     let mut splices = Splices::new();
     let mut losses = Vec::new();
-    if head.model != target.model {
-        let field = head
-            .field(text, "model")
-            .ok_or_else(|| Failure::invalid("the field `model` is missing", Some("model")))?;
-        splices.replace(field.value.clone(), quote(target.model));
-    }
-    if head.stream != target.stream {
-        let word = if target.stream { "true" } else { "false" };
-        match head.field(text, "stream") {
-            Some(field) => splices.replace(field.value.clone(), word),
-            None => {
-                if let Some(at) = head.insertion() {
-                    splices.insert(at, format!("\"stream\":{word},"));
-                }
-            }
-        }
-    }
+    edits::address(head, text, target, quirks.extended, &mut splices);
     sealed(head, text, quirks, &mut splices, &mut losses);
-    let body = if splices.is_empty() {
-        body.clone()
-    } else {
-        splices.apply(text).into()
-    };
-    Ok(Rendered {
-        body,
-        losses,
-        usage_added: false,
-    })
+    Ok(edits::rendered(text, body, splices, losses))
 }
 
 /// True where a service takes what a body of this dialect asks for.
@@ -89,15 +64,7 @@ fn sealed(
     splices: &mut Splices<'_>,
     losses: &mut Vec<Loss>,
 ) {
-    // Almost no body holds one, and looking for it is cheap.
-    if memmem::find(text.as_bytes(), SEAL.as_bytes()).is_none() {
-        return;
-    }
-    let Some(list) = head
-        .value(text, "input")
-        .and_then(|value| serde_json::from_str::<&RawValue>(value).ok())
-        .and_then(items)
-    else {
+    let Some(list) = list_with_seals(head, text, "input") else {
         return;
     };
     let mut kept_before = false;
@@ -110,7 +77,7 @@ fn sealed(
                     format!("input[{at}]"),
                     "the target cannot verify this reasoning",
                 ));
-                if let Some(range) = removal(text, &list, at, kept_before) {
+                if let Some(range) = removal_of(text, &list, at, kept_before) {
                     splices.remove(range);
                 }
                 continue;
@@ -118,19 +85,6 @@ fn sealed(
         }
         kept_before = true;
     }
-}
-
-/// The item with the comma on one side of it: the one before where a kept item is before, else the one after.
-fn removal(text: &str, list: &[&RawValue], at: usize, kept_before: bool) -> Option<Range<usize>> {
-    let own = range(text, list.get(at)?)?;
-    if kept_before {
-        let before = range(text, list.get(at.checked_sub(1)?)?)?;
-        return Some(before.end..own.end);
-    }
-    Some(match list.get(at + 1) {
-        Some(next) => own.start..range(text, next)?.start,
-        None => own,
-    })
 }
 
 fn fate(text: &str, item: &RawValue, quirks: &Quirks) -> Fate {
@@ -146,7 +100,7 @@ fn fate(text: &str, item: &RawValue, quirks: &Quirks) -> Fate {
     let Some(data) = string(value).filter(|data| data.starts_with(SEAL)) else {
         return Fate::Keep;
     };
-    match (echoed(&data, None), range(text, value)) {
+    match (echoed(&data, None), range_of(text, value)) {
         (
             Echoed::Reasoning {
                 artefact: Some(artefact),
@@ -165,11 +119,4 @@ fn fate(text: &str, item: &RawValue, quirks: &Quirks) -> Fate {
         }
         _ => Fate::Remove,
     }
-}
-
-/// Where a value lies in the body.
-fn range(text: &str, raw: &RawValue) -> Option<Range<usize>> {
-    let start = (raw.get().as_ptr() as usize).checked_sub(text.as_ptr() as usize)?;
-    let range = start..start + raw.get().len();
-    text.get(range.clone()).map(|_| range)
 }

@@ -19,6 +19,8 @@ pub struct Quirks {
     pub storage: Storage,
     /// Its reasoning items name their family in `format`, and may bear a `signature` in place of encrypted content.
     pub names_family: bool,
+    /// It takes the fields of the routing language (see [`crate::preferences`]).
+    pub extended: bool,
 }
 
 /// Whether a service keeps answers.
@@ -42,6 +44,7 @@ impl Quirks {
         unsupported: Cow::Borrowed(&[]),
         storage: Storage::Offered,
         names_family: false,
+        extended: false,
     };
 
     /// Whose artefacts the service sends.

@@ -3,6 +3,7 @@
 use super::answer::Answer;
 use super::events::ResponsesDecoder;
 use super::{Quirks, errors};
+use crate::broken::{ANSWER, corrupt};
 use crate::object::Object;
 use crate::{Reply, ReplyContext};
 use llmleaf_model::{
@@ -15,9 +16,9 @@ pub fn parse_response(body: &[u8], quirks: &Quirks) -> Vec<Event> {
     let text = std::str::from_utf8(body).map(crate::surrogates::mended);
     match text.as_ref().ok().and_then(|text| Object::parse(text).ok()) {
         Some(response) => ResponsesDecoder::new(quirks).whole(&response, body, &mut out),
-        None => out.push(Event::Error(Box::new(Failure::upstream(
-            FailureKind::InvalidResponse,
-            "the provider's answer is not a JSON object",
+        None => out.push(Event::Error(Box::new(corrupt(
+            ANSWER,
+            "it is not a JSON object",
         )))),
     }
     out

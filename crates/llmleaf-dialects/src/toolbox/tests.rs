@@ -50,3 +50,63 @@ fn only_one_text_under_its_name_is_unwrapped() {
         assert_eq!(unwrapped(arguments.into()), text);
     }
 }
+
+#[test]
+fn names_chosen_to_collide_end_in_a_free_one() {
+    // Marks of names that were taken, as far as they go: what is made of the name before it comes back to itself.
+    let mut wanted = joined("g", "t");
+    let mut taken = std::collections::HashSet::new();
+    while taken.insert(wanted.clone()) {
+        wanted = shortened(&wanted, &format!("g/t/{wanted}"));
+    }
+    // And the first marks of names that are made of rounds.
+    taken.extend((0..100).map(|round| shortened("g__t", &format!("{round}/1/g__t"))));
+    let mut tools: Vec<Tool> = taken
+        .iter()
+        .map(|name| Tool::function(name.clone(), None, None))
+        .collect();
+    tools.push(group("g", &["t"]));
+    let names = Names::of(&tools);
+    let flat = names.flat("g", "t");
+    assert!(!taken.contains(&flat), "{flat}");
+    assert!(flat.len() <= LONGEST_NAME);
+    assert_eq!(names.originals.len(), tools.len());
+}
+
+#[test]
+fn choices_name_tools_as_the_wire_does() {
+    let mut request = ChatRequest::new(DialectName::Responses, "m");
+    request.tools = vec![
+        group("g", &["t", "twice", "plain"]),
+        group("h", &["twice"]),
+        Tool::function("plain", None, None),
+    ];
+    let takes = Takes {
+        groups: false,
+        free_text: false,
+    };
+    let mut chosen = |choice: ToolChoice| {
+        request.tool_choice = Some(choice);
+        flatten(&request, takes).0.tool_choice.clone()
+    };
+    let named = |name: &str, flavour| ToolChoice::Named {
+        name: name.into(),
+        flavour,
+    };
+    for (name, flat) in [("t", "g__t"), ("plain", "plain"), ("twice", "twice")] {
+        let expected = named(flat, ToolFlavour::Function);
+        assert_eq!(chosen(named(name, ToolFlavour::Custom)), Some(expected));
+    }
+    let listed = |text: &str| ToolChoice::Allowed {
+        required: true,
+        tools: Json::parse(text).unwrap(),
+    };
+    let flat = chosen(listed(
+        r#"[{"type":"custom","name":"custom"},{"type":"function","name":"t"},{"type":"function","namespace":"h","name":"twice"},
+        {"type":"custom","custom":{"name":"custom"}},{"type":"function","function":{"name":"t"}},7]"#,
+    ));
+    let expected = listed(
+        r#"[{"type":"function","name":"custom"},{"type":"function","name":"g__t"},{"type":"function","name":"h__twice"},{"type":"function","function":{"name":"custom"}},{"type":"function","function":{"name":"g__t"}},7]"#,
+    );
+    assert_eq!(flat, Some(expected));
+}

@@ -73,8 +73,17 @@ const NAMED: &[&str] = &[
     "generate_content_request",
 ];
 
-/// Wishes for the choice of a target: they go on as they are to services that choose themselves, and stay behind otherwise.
-const WISHES: &[&str] = &["models", "provider", "route"];
+/// Wishes for the choice of a target, told by the type of their value: they go on as they are to services that choose
+/// themselves, and stay behind otherwise.
+fn is_wish(name: &str, value: &str) -> bool {
+    let first = match name {
+        "models" => '[',
+        "provider" => '{',
+        "route" => '"',
+        _ => return false,
+    };
+    value.starts_with(first)
+}
 
 fn changed_as_named(wire: &ChatWire, target: Target<'_>, before: &[u8], after: &[u8]) {
     let before = json::fields(head::text(before).unwrap().as_bytes());
@@ -85,10 +94,11 @@ fn changed_as_named(wire: &ChatWire, target: Target<'_>, before: &[u8], after: &
             .map(|(n, v)| (n.clone(), v.get().to_owned()))
             .collect()
     };
-    let gone = |name: &str| after.iter().all(|(n, _)| n != name);
-    let stayed_behind = |name: &str| !wire.routes() && WISHES.contains(&name) && gone(name);
+    // Where the model stands in the path, routing reads nothing in the body.
+    let routed = wire.dialect() != Dialect::GenerateContent;
+    let cut = |name: &str, value: &str| routed && !wire.routes() && is_wish(name, value);
     let mut before_unnamed = unnamed(&before);
-    before_unnamed.retain(|(name, _)| !stayed_behind(name));
+    before_unnamed.retain(|(name, value)| !cut(name, value));
     assert_eq!(unnamed(&after), before_unnamed, "an unnamed field changed");
     let mut names: Vec<_> = after.iter().map(|(name, _)| name.as_str()).collect();
     names.sort_unstable();

@@ -91,6 +91,7 @@ pub fn pick(dialect: Dialect, choice: u8) -> ChatWire {
             unsupported: Cow::Borrowed(&[Cow::Borrowed("include"), Cow::Borrowed("metadata")]),
             storage: responses::Storage::None,
             names_family: false,
+            extended: true,
         }),
         (Dialect::Responses, 2) => holder(),
         (Dialect::GenerateContent, 1) => ChatWire::GenerateContent(gemini::Quirks {

@@ -55,6 +55,30 @@ fn a_long_element_and_a_wrong_byte_are_errors() {
     assert_eq!(found.error, Some(FramingError::InvalidUtf8 { offset: 7 }));
 }
 
+#[test]
+fn an_array_that_lacks_an_event_has_no_end() {
+    let written = |stream: &[&[u8]]| {
+        let (mut writer, mut out) = (ArrayWriter::default(), Vec::new());
+        stream.iter().for_each(|bytes| writer.push(bytes, &mut out));
+        let whole = writer.close(&mut out);
+        (whole, String::from_utf8_lossy(&out).into_owned())
+    };
+    let event: &[u8] = b"data: {}\n\n";
+    for (stream, whole, out) in [
+        (&[][..], true, "[]\n"),
+        (&[event, b": loss"], true, "[{}\n]\n"),
+        (&[event, b"data: {}\n"], true, "[{},\r\n{}\n]\n"),
+        (&[event, b"event: x"], false, "[{}"),
+        (&[event, b"data: \xff\n\n", event], false, "[{}"),
+    ] {
+        assert_eq!(written(stream), (whole, out.to_owned()), "{stream:?}");
+    }
+    // More than a provider may send as one event.
+    let long = format!("data: \"{}\"\n\n", "x".repeat(9 << 20));
+    let (whole, out) = written(&[long.as_bytes(), event]);
+    assert!(whole && out.len() > 9 << 20 && out.ends_with("\",\r\n{}\n]\n"));
+}
+
 proptest! {
     /// What the writer makes of events, the framer reads back.
     #[test]
@@ -67,7 +91,7 @@ proptest! {
             }
             writer.push(format!("data: {element}\r\n\r\n").as_bytes(), &mut out);
         }
-        writer.close(&mut out);
+        prop_assert!(writer.close(&mut out));
         let whole: Vec<serde_json::Value> = serde_json::from_slice(&out).unwrap();
         prop_assert_eq!(whole.len(), elements.len());
         let found = collect(ArrayFramer::default(), out.chunks(3));

@@ -82,5 +82,7 @@ const RESPONSES: responses::Quirks = responses::Quirks {
     names_family: true,
     // "This API is stateless": openrouter.ai/docs/api-reference/responses-api, 2026-11.
     storage: Storage::None,
+    // `models`, `provider` and `route` of ResponsesRequest in the OpenAPI document.
+    extended: true,
     ..responses::Quirks::REFERENCE
 };

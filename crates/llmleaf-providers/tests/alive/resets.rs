@@ -93,6 +93,7 @@ fn responses_resets(quirks: &responses::Quirks) -> Vec<(String, ChatWire)> {
     undo!(out, ChatWire::Responses, quirks, reference:
         storage,
         names_family,
+        extended,
     );
     for (at, name) in quirks.refuses_tools.iter().enumerate() {
         let mut reset = quirks.clone();

@@ -4,8 +4,9 @@ use super::super::quirks::{EndMarker, Quirks};
 use super::super::wire::Chunk;
 use super::super::{errors, json_text};
 use super::Reading;
+use crate::broken::{corrupt, truncated};
 use crate::{Decoder, Frame};
-use llmleaf_model::{Event, Failure, FailureKind};
+use llmleaf_model::{Event, Failure};
 
 /// Reads one stream of chunks.
 #[derive(Debug)]
@@ -38,8 +39,8 @@ impl ChunkDecoder {
     fn chunk(&mut self, text: &str, out: &mut Vec<Event>) {
         let chunk: Chunk<'_> = match serde_json::from_str(text) {
             Ok(chunk) if text.starts_with('{') => chunk,
-            Ok(_) => return self.fail(corrupt("not an object"), out),
-            Err(error) => return self.fail(corrupt(&error.to_string()), out),
+            Ok(_) => return self.fail(corrupt("a chunk", "not an object"), out),
+            Err(error) => return self.fail(corrupt("a chunk", error), out),
         };
         if let Some(failure) = errors::in_chunk(&chunk, text) {
             // What the chunk says beside its error is still part of the answer.
@@ -66,12 +67,12 @@ impl Decoder for ChunkDecoder {
             return;
         }
         let Some(text) = json_text(&frame.data) else {
-            return self.fail(corrupt("not UTF-8"), out);
+            return self.fail(corrupt("a chunk", "not UTF-8"), out);
         };
         if text == "[DONE]" {
             // As in a whole response, an answer has at least one choice: a report alone is none.
             if self.reading.assembly.is_empty() {
-                self.fail(corrupt("a stream that says nothing"), out);
+                self.fail(corrupt("a chunk", "a stream that says nothing"), out);
             } else {
                 self.complete(out);
             }
@@ -89,21 +90,7 @@ impl Decoder for ChunkDecoder {
         if self.end == EndMarker::Finish && self.reading.assembly.all_finished() {
             self.complete(out);
         } else {
-            let mut failure = Failure::upstream(
-                FailureKind::Truncated,
-                "the provider's stream ended without its end marker",
-            );
-            failure.possibly_billed = true;
-            self.fail(failure, out);
+            self.fail(truncated("without its end marker"), out);
         }
     }
-}
-
-fn corrupt(why: &str) -> Failure {
-    let mut failure = Failure::upstream(
-        FailureKind::InvalidResponse,
-        format!("the provider sent a chunk that is not valid: {why}"),
-    );
-    failure.possibly_billed = true;
-    failure
 }

@@ -93,6 +93,7 @@ impl ChunkEncoder {
         self.prefix = [self.bare_prefix.as_slice(), b"{\"index\":"].concat();
         self.identity = Some(identity);
         self.usage.clone_from(&start.usage);
+        self.note(answer::lost_of_start(start));
     }
 
     /// Position of a choice's state. A new one begins with its role.
@@ -218,8 +219,14 @@ impl ChunkEncoder {
 
     fn lose(&mut self, choice: u32, what: &str, why: &'static str) {
         let loss = Loss::dropped(format!("choices[{choice}].message.{what}"), why);
-        if self.losses.len() < MAX_LOSSES && !self.losses.contains(&loss) {
-            self.losses.push(loss);
+        self.note([loss]);
+    }
+
+    fn note(&mut self, losses: impl IntoIterator<Item = Loss>) {
+        for loss in losses {
+            if self.losses.len() < MAX_LOSSES && !self.losses.contains(&loss) {
+                self.losses.push(loss);
+            }
         }
     }
 
@@ -424,6 +431,7 @@ impl ChunkEncoder {
     }
 
     fn choice_end(&mut self, choice: u32, finish: &Finish, out: &mut Vec<u8>) {
+        self.note(answer::lost_of_finish(finish));
         let at = self.choice(choice, out);
         let has_calls = self.choices.get(at).is_some_and(|c| c.calls > 0);
         out.extend_from_slice(&self.prefix);

@@ -13,7 +13,7 @@ pub(super) fn parse(body: &str) -> Result<ChatRequest, Failure> {
     let object = Object::parse(body).map_err(|error| head::invalid_json(&error))?;
     let root = Path::ROOT;
     let mut fields = Fields::of(object, &root);
-    let model = fields.needed_string("model")?;
+    let model = fields.model()?;
     if model.is_empty() {
         return Err(fields.must("model", "a non-empty string"));
     }

@@ -33,6 +33,8 @@ pub fn parse_error(
 pub(in crate::gemini) fn in_chunk(chunk: &Object<'_>, text: &str) -> Option<Failure> {
     let error = chunk.get("error").filter(|raw| raw.get() != "null")?;
     let mut failure = classified(None, Said::of(error));
+    // The service had taken the request on.
+    failure.possibly_billed = true;
     failure.body = Some(Bytes::copy_from_slice(text.as_bytes()));
     Some(failure)
 }
@@ -43,15 +45,8 @@ pub(in crate::gemini) fn bare(bytes: &[u8]) -> Option<Failure> {
     in_chunk(&Object::parse(text).ok()?, text)
 }
 
-/// The failure of a stream that ended too early.
-pub(in crate::gemini) fn truncated() -> Failure {
-    let mut failure = Failure::upstream(
-        FailureKind::Truncated,
-        "the provider's stream ended before every candidate had finished",
-    );
-    failure.possibly_billed = true;
-    failure
-}
+/// How a stream ends that ended too early.
+pub(in crate::gemini) const UNFINISHED: &str = "before every candidate had finished";
 
 fn classified(status: Option<u16>, said: Said) -> Failure {
     let kind = kind(status.or(said.code), &said);

@@ -1,10 +1,11 @@
 //! Provider end: frames to events.
 
+use crate::broken::{corrupt, truncated};
 use crate::gemini::reading::Reading;
 use crate::gemini::{Quirks, errors};
 use crate::object::Object;
 use crate::{Decoder, Frame};
-use llmleaf_model::{Event, Failure, FailureKind};
+use llmleaf_model::{Event, Failure};
 
 /// Reads one stream of chunks. The wire has no end marker, so the terminal is told when the bytes end.
 pub(super) struct ChunkDecoder {
@@ -29,7 +30,7 @@ impl ChunkDecoder {
     fn chunk(&mut self, text: &str, out: &mut Vec<Event>) {
         let chunk = match Object::parse(text) {
             Ok(chunk) => chunk,
-            Err(error) => return self.fail(corrupt(&error.to_string()), out),
+            Err(error) => return self.fail(corrupt("a chunk", error), out),
         };
         if let Some(failure) = errors::in_chunk(&chunk, text) {
             self.reading.take(&chunk, out);
@@ -38,6 +39,9 @@ impl ChunkDecoder {
         if !self.reading.take(&chunk, out) {
             let name = "chunk".to_owned();
             out.push(Event::Unknown { name });
+        }
+        if let Some(why) = self.reading.broken() {
+            self.fail(corrupt("a chunk", why), out);
         }
     }
 }
@@ -55,7 +59,7 @@ impl Decoder for ChunkDecoder {
             return;
         }
         let Ok(text) = std::str::from_utf8(&frame.data) else {
-            return self.fail(corrupt("not UTF-8"), out);
+            return self.fail(corrupt("a chunk", "not UTF-8"), out);
         };
         let text = text.trim_matches([' ', '\t', '\r', '\n']);
         // Relays add the end marker of another wire.
@@ -69,17 +73,10 @@ impl Decoder for ChunkDecoder {
             return;
         }
         if !self.reading.is_complete() {
-            return self.fail(errors::truncated(), out);
+            return self.fail(truncated(errors::UNFINISHED), out);
         }
         self.ended = true;
         self.reading.end(out);
         out.push(Event::ResponseEnd);
     }
-}
-
-fn corrupt(why: &str) -> Failure {
-    Failure::upstream(
-        FailureKind::InvalidResponse,
-        format!("the provider sent a chunk that is not valid: {why}"),
-    )
 }

@@ -10,23 +10,41 @@ use llmleaf_model::{
     Rest, ServerToolResult, ServerToolUse, ToolCall, ToolFlavour, ToolResult,
 };
 use serde_json::value::RawValue;
+use std::collections::{HashMap, VecDeque};
 
 /// Calls seen so far and not answered: results without an id answer the first of their name.
 #[derive(Default)]
 pub(super) struct Calls {
-    /// Id and name.
-    open: Vec<(String, String)>,
-    /// How many calls there were.
-    count: usize,
+    /// Their ids in order; `None` where one is answered.
+    open: Vec<Option<String>>,
+    /// Which calls have an id, and which a name: first the first that may be open.
+    ids: HashMap<String, VecDeque<usize>>,
+    names: HashMap<String, VecDeque<usize>>,
 }
 
 impl Calls {
+    fn add(&mut self, id: String, name: String) {
+        let at = self.open.len();
+        self.open.push(Some(id.clone()));
+        self.ids.entry(id).or_default().push_back(at);
+        self.names.entry(name).or_default().push_back(at);
+    }
+
     fn answered(&mut self, id: Option<String>, name: &str) -> String {
-        let at = match &id {
-            Some(id) => self.open.iter().position(|(open, _)| open == id),
-            None => self.open.iter().position(|(_, open)| open == name),
+        let line = match &id {
+            Some(id) => self.ids.get_mut(id),
+            None => self.names.get_mut(name),
         };
-        let found = at.map(|at| self.open.remove(at).0);
+        let mut found = None;
+        if let Some(line) = line {
+            // Answered ones of the other line are passed over once and never seen again.
+            while let Some(at) = line.pop_front() {
+                found = self.open.get_mut(at).and_then(Option::take);
+                if found.is_some() {
+                    break;
+                }
+            }
+        }
         id.or(found)
             .unwrap_or_else(|| format!("{NAMELESS}to-{name}"))
     }
@@ -190,9 +208,8 @@ impl Reader<'_, '_> {
             return self.opaque("functionCall");
         }
         let artefact = take_signature(&mut part)?.map(|signature| signature.artefact());
-        let id = id.unwrap_or_else(|| format!("{NAMELESS}{}", self.calls.count));
-        self.calls.count += 1;
-        self.calls.open.push((id.clone(), name.clone()));
+        let id = id.unwrap_or_else(|| format!("{NAMELESS}{}", self.calls.open.len()));
+        self.calls.add(id.clone(), name.clone());
         self.out.push(Part {
             kind: PartKind::ToolCall(ToolCall {
                 id,

@@ -5,6 +5,7 @@ use crate::gemini::quirks::{ModelRule, Thinking as Form};
 use crate::gemini::wire::ObjectWriter;
 use crate::level::Level;
 use crate::object::{Object, string};
+use crate::writer::write_rest;
 use llmleaf_model::{
     ChatRequest, DialectName, Effort, Failure, Json, Loss, ReasoningConfig, ReasoningMode,
 };
@@ -78,15 +79,8 @@ impl Thinking {
         if request.dialect == DialectName::GenerateContent {
             return Self::own(config);
         }
-        for (name, _) in config.rest.iter() {
-            losses.push(Loss::dropped(
-                format!("reasoning.{name}"),
-                "not on this wire",
-            ));
-        }
-        let off =
-            config.mode == Some(ReasoningMode::Disabled) || config.effort == Some(Effort::None);
-        if off {
+        write_rest(None, &config.rest, "reasoning", &[], losses);
+        if config.is_off() {
             return Self::least(rule, losses);
         }
         let mut plan = Self {

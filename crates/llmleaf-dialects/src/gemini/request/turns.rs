@@ -1,9 +1,10 @@
 //! The conversation, to the wire: instructions apart, turns in order.
 
-use super::write::{PartWriter, Results, write_rest};
+use super::write::{PartWriter, Results};
 use crate::gemini::Quirks;
 use crate::gemini::quirks::ModelRule;
 use crate::gemini::wire::{ObjectWriter, array};
+use crate::writer::write_rest;
 use llmleaf_model::{ChatRequest, DialectName, Loss, Message, PartKind, Rest, Role};
 
 /// Instructions and turns, ready to be written.
@@ -82,7 +83,7 @@ fn order(message: &Message, results: &Results<'_>, own: bool) -> Option<Vec<llml
         return None;
     }
     let mut parts = message.parts.clone();
-    parts.sort_by_key(|part| match &part.kind {
+    parts.sort_by_cached_key(|part| match &part.kind {
         PartKind::ToolResult(result) => results.position(&result.call_id),
         // What else stands in the turn stays behind its results.
         _ => usize::MAX,
@@ -112,7 +113,7 @@ impl Conversation {
         path: &str,
         losses: &mut Vec<Loss>,
     ) {
-        write_rest(None, &message.rest, path, losses);
+        write_rest(None, &message.rest, path, &[], losses);
         if message.name.is_some() {
             let why = "turns have no names here";
             losses.push(Loss::dropped(format!("{path}.name"), why));

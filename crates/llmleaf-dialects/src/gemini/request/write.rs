@@ -6,15 +6,17 @@ use crate::gemini::quirks::ModelRule;
 use crate::gemini::signature::EXCUSE;
 use crate::gemini::wire::{FREE_TEXT, MADE_UP, NAMELESS, ObjectWriter, array, one_line};
 use crate::object::Object;
+use crate::writer::write_rest;
 use llmleaf_model::{
     Artefact, ArtefactKind, DialectName, Loss, Media, MediaSource, Message, Part, PartKind,
-    Reasoning, Rest, ToolCall, ToolFlavour, ToolResult,
+    Reasoning, ToolCall, ToolFlavour, ToolResult,
 };
+use std::collections::HashMap;
 
 /// The calls of a conversation: results of this wire repeat the name of their call.
 pub(super) struct Results<'a> {
-    /// Id and name, in order.
-    calls: Vec<(&'a str, &'a str)>,
+    /// By id, the last where several have it: which call it is, and its name.
+    calls: HashMap<&'a str, (usize, &'a str)>,
 }
 
 impl<'a> Results<'a> {
@@ -25,6 +27,7 @@ impl<'a> Results<'a> {
             PartKind::ToolCall(call) => Some((call.id.as_str(), call.name.as_str())),
             _ => None,
         });
+        let calls = calls.enumerate().map(|(at, (id, name))| (id, (at, name)));
         Self {
             calls: calls.collect(),
         }
@@ -32,12 +35,11 @@ impl<'a> Results<'a> {
 
     /// Which call an id belongs to; the last one where several have it.
     pub fn position(&self, id: &str) -> usize {
-        let found = self.calls.iter().rposition(|(known, _)| *known == id);
-        found.unwrap_or(usize::MAX - 1)
+        self.calls.get(id).map_or(usize::MAX - 1, |(at, _)| *at)
     }
 
     fn name(&self, id: &str) -> Option<&'a str> {
-        self.calls.get(self.position(id)).map(|(_, name)| *name)
+        self.calls.get(id).map(|(_, name)| *name)
     }
 }
 
@@ -149,7 +151,7 @@ impl PartWriter<'_> {
                 .push(Loss::approximated(field, "the target caches by itself"));
         }
         let own = self.own.then_some(&mut object);
-        write_rest(own, &part.rest, path, self.losses);
+        write_rest(own, &part.rest, path, &[], self.losses);
         object.end();
         out.push(bytes);
     }
@@ -340,25 +342,5 @@ fn response(text: &[&str], is_error: bool) -> String {
         Some(object) if !object.fields.is_empty() => joined,
         _ if text.is_empty() => "{}".to_owned(),
         _ => format!("{{\"output\":{}}}", crate::splice::quote(&joined)),
-    }
-}
-
-/// Writes fields that were kept, into an object of this dialect; without one they are lost.
-pub(super) fn write_rest(
-    object: Option<&mut ObjectWriter<'_>>,
-    rest: &Rest,
-    path: &str,
-    losses: &mut Vec<Loss>,
-) {
-    match object {
-        Some(object) => {
-            object.rest(rest);
-        }
-        None => {
-            for (name, _) in rest.iter() {
-                let field = format!("{path}.{name}");
-                losses.push(Loss::dropped(field, "a field of another dialect"));
-            }
-        }
     }
 }

@@ -69,6 +69,19 @@ fn what_a_provider_says_is_classified() {
 }
 
 #[test]
+fn an_error_in_place_of_an_answer_may_be_billed() {
+    let error = r#"{"error":{"code":503,"message":"busy","status":"UNAVAILABLE"}}"#;
+    for body in [error.to_owned(), format!("[{error}]")] {
+        let events = wire().parse_response(body.as_bytes());
+        let Some(llmleaf_model::Event::Error(failure)) = events.last() else {
+            panic!("{events:?}");
+        };
+        assert!(failure.possibly_billed);
+        assert_eq!(failure.kind, FailureKind::Overloaded);
+    }
+}
+
+#[test]
 fn the_wait_is_in_the_details() {
     let body = r#"{"error":{"code":429,"message":"m","status":"RESOURCE_EXHAUSTED","details":[{"@type":"type.googleapis.com/google.rpc.RetryInfo","retryDelay":"34.5s"}]}}"#;
     assert_eq!(

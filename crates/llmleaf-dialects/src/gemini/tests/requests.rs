@@ -323,3 +323,69 @@ fn counting_reads_both_forms() {
     assert_eq!(count::parse_reply(&count::render_reply(12)).unwrap(), 12);
     assert!(count::parse_reply(b"{}").is_err());
 }
+
+#[test]
+fn a_request_of_many_pieces_is_read_and_written_in_one_pass() {
+    // Each of these was looked up in a list of all others once: a body of some megabytes took hours.
+    const MANY: usize = 20_000;
+    let fields: Vec<String> = (0..MANY).map(|at| format!("\"a_b{at}\":1")).collect();
+    let calls: Vec<_> = (0..MANY)
+        .map(|at| json!({"functionCall":{"name":format!("f{at}"),"args":{}}}))
+        .collect();
+    let results: Vec<_> = (0..MANY)
+        .rev()
+        .map(|at| json!({"functionResponse":{"name":format!("f{at}"),"response":{}}}))
+        .collect();
+    let contents = json!([{"role":"model","parts":calls},{"role":"user","parts":results}]);
+    let body = format!("{{\"contents\":{contents},{}}}", fields.join(","));
+    let mut request = Dialect::GenerateContent.parse_request(&body).unwrap();
+    assert_eq!(
+        request.rest.iter().last().unwrap().0,
+        format!("aB{}", MANY - 1)
+    );
+    let ids = |request: &ChatRequest| -> Vec<String> {
+        let parts = request.messages.iter().flat_map(|message| &message.parts);
+        let ids = parts.map(|part| match &part.kind {
+            PartKind::ToolCall(call) => call.id.clone(),
+            PartKind::ToolResult(result) => result.call_id.clone(),
+            other => panic!("{other:?}"),
+        });
+        ids.collect()
+    };
+    let found = ids(&request);
+    let (calls, results) = found.split_at(MANY);
+    assert!(calls.iter().eq(results.iter().rev()));
+    let twice = body.replacen("\"a_b0\"", "\"aB7\":1,\"a_b0\"", 1);
+    let failure = Dialect::GenerateContent.parse_request(&twice).unwrap_err();
+    assert!(failure.message.contains("two spellings"), "{failure:?}");
+
+    // For a consumer of another wire the results stand in the order of their calls.
+    request.dialect = llmleaf_model::DialectName::ChatCompletions;
+    request.rest = llmleaf_model::Rest::default();
+    let (sent, _) = rendered(&request, "m");
+    let results = sent["contents"][1]["parts"].as_array().unwrap();
+    assert_eq!(results.len(), MANY);
+    for (at, result) in results.iter().enumerate() {
+        assert_eq!(result["functionResponse"]["name"], format!("f{at}"));
+    }
+}
+
+#[test]
+fn results_answer_calls_in_turn() {
+    let call = |name: &str, id: &str| json!({"functionCall":{"name":name,"id":id,"args":{}}});
+    let result =
+        |name: &str, id: &str| json!({"functionResponse":{"name":name,"id":id,"response":{}}});
+    let request = parsed(&json!({"contents":[
+        {"role":"model","parts":[call("f", "1"), call("f", "2"), call("f", ""), call("g", "1")]},
+        {"role":"user","parts":[result("f", "2"), result("f", ""), result("f", ""), result("f", ""), result("x", "1"), result("g", "")]},
+    ]}));
+    let parts = &request.messages[1].parts;
+    let ids = parts.iter().map(|part| match &part.kind {
+        PartKind::ToolResult(result) => &*result.call_id,
+        other => panic!("{other:?}"),
+    });
+    assert_eq!(
+        ids.collect::<Vec<_>>(),
+        ["2", "1", "leaf-2", "leaf-to-f", "1", "leaf-to-g"]
+    );
+}

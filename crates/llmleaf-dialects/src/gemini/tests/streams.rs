@@ -55,6 +55,10 @@ fn a_stream_without_a_finish_reason_is_cut() {
         &[r#"{"candidates":[{"content":{"parts":[{"text":"a"}]}}]}"#][..],
         &[],
         &[r#"{"candidates":[{"index":0,"finishReason":"STOP"},{"index":1}]}"#],
+        &[
+            r#"{"candidates":[{"content":{"parts":[{"text":"a"}]},"finishReason":"FINISH_REASON_UNSPECIFIED"}]}"#,
+        ],
+        &[r#"{"candidates":[{"content":{"parts":[{"text":"a"}]},"finishReason":0}]}"#],
     ] {
         let events = read(chunks);
         let Some(Event::Error(failure)) = events.last() else {
@@ -126,6 +130,39 @@ fn arguments_in_pieces_become_one_call() {
     };
     assert_eq!(call.arguments, r#"{"city":"Boston"}"#);
     assert_eq!(call.artefact.as_ref().unwrap().data, "s");
+}
+
+#[test]
+fn arguments_past_a_bound_end_the_answer_in_an_error() {
+    let chunk = |path: String| {
+        let piece = serde_json::json!({"jsonPath":path,"boolValue":true});
+        json!({"candidates":[{"content":{"parts":[{"functionCall":{"name":"w","partialArgs":[piece]}}]},"finishReason":"STOP"}]}).to_string()
+    };
+    let deep = chunk(format!("${}", "[0]".repeat(1_000_000)));
+    for events in [read(&[&deep]), wire().parse_response(deep.as_bytes())] {
+        let Some(Event::Error(failure)) = events.last() else {
+            panic!("{:?}", events.last());
+        };
+        assert_eq!(failure.kind, FailureKind::InvalidResponse);
+        assert!(failure.possibly_billed);
+    }
+    let events = read(&[&chunk("$.a[3]".into())]);
+    assert_eq!(events.last(), Some(&Event::ResponseEnd));
+}
+
+#[test]
+fn drafts_of_a_thought_are_not_told_as_media_of_the_answer() {
+    let response = collected(read(&[
+        r#"{"candidates":[{"content":{"parts":[{"text":"hm","thought":true},{"inlineData":{"mimeType":"image/png","data":"ZHJhZnQ="},"thought":true},
+            {"fileData":{"mimeType":"image/png","fileUri":"gs://draft"},"thought":true},{"inlineData":{"mimeType":"image/png","data":"ZmluYWw="}}]},"finishReason":"STOP"}]}"#,
+    ]));
+    let media: Vec<_> = response.choices[0]
+        .blocks
+        .iter()
+        .filter_map(|block| block.media.clone())
+        .collect();
+    let last = llmleaf_model::MediaSource::Base64("ZmluYWw=".into());
+    assert_eq!(media, [last]);
 }
 
 #[test]
@@ -272,4 +309,35 @@ fn own_signatures_travel_through_other_dialects() {
         );
         assert_eq!(call["thoughtSignature"], "c2ln", "{dialect:?}: {body}");
     }
+}
+
+#[test]
+fn sources_that_chunks_repeat_are_told_and_counted_once() {
+    let chunk = |queries: &[&str], sources: &[&str], end: &str| {
+        let sources: Vec<Value> = sources
+            .iter()
+            .map(|uri| json!({"web":{"uri":uri}}))
+            .collect();
+        let cited: Vec<Value> = queries.iter().map(|uri| json!({"uri":uri})).collect();
+        let mut candidate = json!({"content":{"parts":[{"text":"a"}]},"citationMetadata":{"citationSources":cited},
+            "groundingMetadata":{"webSearchQueries":queries,"groundingChunks":sources}});
+        if !end.is_empty() {
+            candidate["finishReason"] = end.into();
+        }
+        json!({"candidates":[candidate],"usageMetadata":{"promptTokenCount":1,"candidatesTokenCount":1,"totalTokenCount":2}}).to_string()
+    };
+    let chunks = [
+        chunk(&["q"], &["u"], ""),
+        chunk(&["q", "r"], &["u", "v"], ""),
+        chunk(&["q", "r"], &["u", "v"], ""),
+        chunk(&["s"], &["w"], "STOP"),
+    ];
+    let response = collected(read(&chunks.each_ref().map(|chunk| &**chunk)));
+    let cited: Vec<_> = response.choices[0].blocks[0]
+        .citations
+        .iter()
+        .filter_map(|citation| citation.url.as_deref())
+        .collect();
+    assert_eq!(cited, ["q", "u", "r", "v", "s", "w"]);
+    assert_eq!(response.usage.unwrap().server_tool_calls, 3);
 }

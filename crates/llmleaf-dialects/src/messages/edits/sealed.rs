@@ -2,11 +2,11 @@
 
 use crate::Head;
 use crate::messages::Quirks;
-use crate::messages::reasoning::{SEAL, Sealed};
+use crate::messages::reasoning::Sealed;
 use crate::object::{Object, items, string};
-use crate::splice::{Splices, quote};
+use crate::sealed::list_with_seals;
+use crate::splice::{Splices, quote, range_of, removal_of};
 use llmleaf_model::Loss;
-use memchr::memmem;
 use serde_json::value::RawValue;
 use std::ops::Range;
 
@@ -19,15 +19,7 @@ pub(super) fn edit(
     splices: &mut Splices<'_>,
     losses: &mut Vec<Loss>,
 ) {
-    // Almost no body holds one, and looking for it is cheap.
-    if memmem::find(text.as_bytes(), SEAL.as_bytes()).is_none() {
-        return;
-    }
-    let Some(messages) = head
-        .value(text, "messages")
-        .and_then(|value| serde_json::from_str::<&RawValue>(value).ok())
-        .and_then(items)
-    else {
+    let Some(messages) = list_with_seals(head, text, "messages") else {
         return;
     };
     for (at, raw) in messages.into_iter().enumerate() {
@@ -64,8 +56,8 @@ impl Turn<'_> {
         losses: &mut Vec<Loss>,
     ) {
         let fates: Vec<Fate> = blocks.iter().map(|block| self.fate(block)).collect();
-        let mut kept_before = None;
-        for (at, (block, fate)) in blocks.iter().zip(&fates).enumerate() {
+        let mut kept_before = false;
+        for (at, fate) in fates.iter().enumerate() {
             match fate {
                 Fate::Keep => {}
                 Fate::Open(range, data) => splices.replace(range.clone(), quote(data)),
@@ -74,40 +66,21 @@ impl Turn<'_> {
                         format!("messages[{}].content[{at}]", self.at),
                         "the target cannot verify this reasoning",
                     ));
-                    if let Some(range) = self.removal(blocks, at, block, kept_before) {
+                    if let Some(range) = removal_of(self.text, blocks, at, kept_before) {
                         splices.remove(range);
                     }
                     continue;
                 }
             }
-            kept_before = Some(at);
+            kept_before = true;
         }
         // A turn may not be empty; a removal of everything leaves one space of text.
-        if kept_before.is_none()
+        if !kept_before
             && !blocks.is_empty()
-            && let Some(at) = self.range(content).map(|r| r.end.saturating_sub(1))
+            && let Some(at) = range_of(self.text, content).map(|r| r.end.saturating_sub(1))
         {
             splices.insert(at, "{\"type\":\"text\",\"text\":\"(no text)\"}");
         }
-    }
-
-    /// The block with the comma on one side of it: the one before where a kept block is before, else the one after.
-    fn removal(
-        &self,
-        blocks: &[&RawValue],
-        at: usize,
-        block: &RawValue,
-        kept_before: Option<usize>,
-    ) -> Option<Range<usize>> {
-        let own = self.range(block)?;
-        if kept_before.is_some() {
-            let before = self.range(blocks.get(at.checked_sub(1)?)?)?;
-            return Some(before.end..own.end);
-        }
-        Some(match blocks.get(at + 1) {
-            Some(next) => own.start..self.range(next)?.start,
-            None => own,
-        })
     }
 
     fn fate(&self, block: &RawValue) -> Fate {
@@ -125,7 +98,7 @@ impl Turn<'_> {
         let Some(sealed) = string(value).and_then(|text| Sealed::open(&text)) else {
             return Fate::Keep;
         };
-        match (sealed.artefact, self.range(value)) {
+        match (sealed.artefact, range_of(self.text, value)) {
             (Some(artefact), Some(range))
                 if !sealed.call && self.quirks.can_verify(&artefact.provenance) =>
             {
@@ -133,12 +106,5 @@ impl Turn<'_> {
             }
             _ => Fate::Remove,
         }
-    }
-
-    /// Where a value lies in the body.
-    fn range(&self, raw: &RawValue) -> Option<Range<usize>> {
-        let start = (raw.get().as_ptr() as usize).checked_sub(self.text.as_ptr() as usize)?;
-        let range = start..start + raw.get().len();
-        self.text.get(range.clone()).map(|_| range)
     }
 }

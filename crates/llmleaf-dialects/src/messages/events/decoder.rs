@@ -1,5 +1,6 @@
 //! Frames to events.
 
+use crate::broken::{Broken, truncated};
 use crate::messages::content::{self, Class, Opening};
 use crate::messages::errors;
 use crate::messages::finish;
@@ -8,8 +9,8 @@ use crate::messages::{Quirks, reasoning};
 use crate::object::Object;
 use crate::{Decoder, Frame};
 use llmleaf_model::{
-    ArtefactKind, Delta, DialectName, Event, Failure, FailureKind, Finish, FinishReason, Json,
-    Provenance, ResponseStart, Rest,
+    ArtefactKind, Delta, DialectName, Event, Finish, FinishReason, Json, Provenance, ResponseStart,
+    Rest,
 };
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -85,9 +86,6 @@ pub(in crate::messages) struct MessagesDecoder {
     counts: Counts,
     finished: bool,
 }
-
-/// An event that breaks the wire's own rules.
-struct Broken(Cow<'static, str>);
 
 type Read = Result<(), Broken>;
 
@@ -404,13 +402,8 @@ impl MessagesDecoder {
     }
 
     fn fail(&mut self, broken: Broken, out: &mut Vec<Event>) {
-        let mut failure = Failure::upstream(
-            FailureKind::InvalidResponse,
-            format!("the provider broke its own stream format: {}", broken.0),
-        );
-        failure.possibly_billed = true;
         self.phase = Phase::Ended;
-        out.push(Event::Error(Box::new(failure)));
+        out.push(Event::Error(Box::new(broken.failure())));
     }
 }
 
@@ -428,11 +421,7 @@ impl Decoder for MessagesDecoder {
         if self.phase == Phase::Ended {
             return;
         }
-        let mut failure = Failure::upstream(
-            FailureKind::Truncated,
-            "the provider's stream ended before the message was complete",
-        );
-        failure.possibly_billed = true;
+        let failure = truncated("before the message was complete");
         self.phase = Phase::Ended;
         out.push(Event::Error(Box::new(failure)));
     }

@@ -33,7 +33,7 @@ fn read(mut top: Level<'_>) -> Result<ChatRequest, Failure> {
     if top.raw("thread").is_some() {
         return Err(threaded());
     }
-    let model = top.required("model")?;
+    let model = top.model()?;
     if model.is_empty() {
         return Err(wrong("model", "a non-empty string"));
     }

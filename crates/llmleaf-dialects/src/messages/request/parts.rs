@@ -290,21 +290,6 @@ pub(super) fn write_rest(
     own: bool,
     losses: &mut Vec<Loss>,
 ) {
-    if own {
-        object.rest(rest);
-        return;
-    }
-    let mut lose = |field| losses.push(Loss::dropped(field, "a field of another dialect"));
-    for (name, value) in rest.iter() {
-        // What is left of an inner object stands under its key; the object itself was sent.
-        let inner = INNER.contains(&name).then(|| Object::from_raw(value.raw()));
-        match inner.flatten() {
-            Some(inner) => {
-                for (key, _) in &inner.fields {
-                    lose(format!("{path}.{name}.{key}"));
-                }
-            }
-            None => lose(format!("{path}.{name}")),
-        }
-    }
+    let object = own.then_some(object);
+    crate::writer::write_rest(object, rest, path, &INNER, losses);
 }

@@ -5,6 +5,7 @@ use crate::level::Level;
 use crate::messages::quirks::{EffortForm, Quirks};
 use crate::messages::wire::ObjectWriter;
 use crate::object::string;
+use crate::writer::write_rest;
 use llmleaf_model::{
     ChatRequest, DialectName, Effort, Failure, Loss, Message, Part, PartKind, ReasoningConfig,
     ReasoningMode, Role,
@@ -72,15 +73,8 @@ impl Thinking {
         if request.dialect == DialectName::Messages {
             return Self::own(config);
         }
-        for (name, _) in config.rest.iter() {
-            losses.push(Loss::dropped(
-                format!("reasoning.{name}"),
-                "not on this wire",
-            ));
-        }
-        let off =
-            config.mode == Some(ReasoningMode::Disabled) || config.effort == Some(Effort::None);
-        if off {
+        write_rest(None, &config.rest, "reasoning", &[], losses);
+        if config.is_off() {
             return Self {
                 kind: Some("disabled"),
                 ..Self::default()

@@ -5,11 +5,12 @@
 //! several services leave some of the pieces out.
 
 use super::items::{Items, PartKey, Wanted};
+use crate::broken::{Broken, truncated};
 use crate::object::{Object, items, string};
 use crate::responses::wire::WireEvent;
 use crate::responses::{Quirks, errors, finish, usage};
 use crate::{Decoder, Frame};
-use llmleaf_model::{Event, Failure, FailureKind, Finish, ReasoningForm, ResponseStart, Rest};
+use llmleaf_model::{Event, Failure, Finish, ReasoningForm, ResponseStart, Rest};
 use serde_json::value::RawValue;
 use std::borrow::Cow;
 
@@ -41,9 +42,6 @@ pub(in crate::responses) struct ResponsesDecoder {
     phase: Phase,
     items: Items,
 }
-
-/// An event that breaks the wire's own rules.
-struct Broken(Cow<'static, str>);
 
 type Read = Result<(), Broken>;
 
@@ -323,13 +321,8 @@ impl ResponsesDecoder {
     }
 
     fn break_off(&mut self, broken: Broken, out: &mut Vec<Event>) {
-        let mut failure = Failure::upstream(
-            FailureKind::InvalidResponse,
-            format!("the provider broke its own stream format: {}", broken.0),
-        );
-        failure.possibly_billed = true;
         self.phase = Phase::Ended;
-        out.push(Event::Error(Box::new(failure)));
+        out.push(Event::Error(Box::new(broken.failure())));
     }
 }
 
@@ -347,11 +340,7 @@ impl Decoder for ResponsesDecoder {
         if self.phase == Phase::Ended {
             return;
         }
-        let mut failure = Failure::upstream(
-            FailureKind::Truncated,
-            "the provider's stream ended before the response was complete",
-        );
-        failure.possibly_billed = true;
+        let failure = truncated("before the response was complete");
         self.phase = Phase::Ended;
         out.push(Event::Error(Box::new(failure)));
     }

@@ -11,12 +11,14 @@ use llmleaf_model::{
     ToolFlavour, ToolResult,
 };
 use serde_json::value::RawValue;
+use std::collections::HashMap;
 
 /// Reads the items of `input` behind what the request already holds.
 pub(super) fn parse(list: &[&RawValue], request: &mut ChatRequest) -> Result<(), Failure> {
     let mut turns = Turns {
         first: request.messages.len(),
         messages: std::mem::take(&mut request.messages),
+        calls: HashMap::new(),
     };
     for (at, raw) in list.iter().enumerate() {
         let path = format!("input[{at}]");
@@ -42,6 +44,8 @@ struct Turns {
     /// Messages before this one were not made of items.
     first: usize,
     messages: Vec<Message>,
+    /// Where the call of an id stands, by message and part; the last one where several have it.
+    calls: HashMap<String, (usize, usize)>,
 }
 
 impl Turns {
@@ -222,18 +226,12 @@ impl Turns {
 
     /// The artefact of a call goes to its call; without one it proves nothing.
     fn proof(&mut self, id: &str, artefact: Artefact) {
-        let calls = self
-            .messages
-            .iter_mut()
-            .rev()
-            .flat_map(|message| message.parts.iter_mut());
-        let call = calls
-            .filter_map(|part| match &mut part.kind {
-                PartKind::ToolCall(call) if call.id == id => Some(call),
-                _ => None,
-            })
-            .next();
-        if let Some(call) = call {
+        let Some((message, part)) = self.calls.get(id).copied() else {
+            return;
+        };
+        let message = self.messages.get_mut(message);
+        let part = message.and_then(|message| message.parts.get_mut(part));
+        if let Some(PartKind::ToolCall(call)) = part.map(|part| &mut part.kind) {
             call.artefact = Some(artefact);
         }
     }
@@ -270,11 +268,19 @@ impl Turns {
     }
 
     fn assistant(&mut self, part: Part) {
+        let id = match &part.kind {
+            PartKind::ToolCall(call) => Some(call.id.clone()),
+            _ => None,
+        };
         match self.open() {
             Some(turn) => turn.parts.push(part),
             None => self
                 .messages
                 .push(Message::new(Role::Assistant, vec![part])),
+        }
+        if let (Some(id), Some(turn)) = (id, self.messages.last()) {
+            let place = (self.messages.len() - 1, turn.parts.len() - 1);
+            self.calls.insert(id, place);
         }
     }
 }

@@ -19,7 +19,7 @@ const BOUND: [&str; 2] = ["conversation", "prompt"];
 /// A field that is read has another type than the wire says, or nothing is asked; the failure names its path.
 pub fn parse_request(body: &str) -> Result<ChatRequest, Failure> {
     let mut top = Level::top(body)?;
-    let model = top.required("model")?;
+    let model = top.model()?;
     if model.is_empty() {
         return Err(wrong("model", "a non-empty string"));
     }

@@ -3,6 +3,7 @@
 use super::parse::{ARTEFACTS, LOGPROBS};
 use super::{tools, turns};
 use crate::object::{Object, items, string as text_of};
+use crate::preferences::is_wish;
 use crate::responses::Quirks;
 use crate::responses::quirks::Storage;
 use crate::responses::wire::{ObjectWriter, array, string};
@@ -312,9 +313,10 @@ impl Rendering<'_> {
     /// begin without it; models that do not reason refuse to be asked.
     fn include(&mut self, body: &mut ObjectWriter<'_>, request: &ChatRequest) {
         let reasons = !self.own
-            && request.reasoning.as_ref().is_some_and(|config| {
-                config.mode != Some(ReasoningMode::Disabled) && config.effort != Some(Effort::None)
-            });
+            && request
+                .reasoning
+                .as_ref()
+                .is_some_and(|config| !config.is_off());
         let mut entries: Vec<String> = Vec::new();
         if request.artefacts || reasons {
             entries.push(ARTEFACTS.to_owned());
@@ -338,6 +340,8 @@ impl Rendering<'_> {
         for (name, value) in request.rest.iter() {
             if !self.own {
                 self.lose(Loss::dropped(name, "a field of another dialect"));
+            } else if is_wish(name, value.as_str()) && !self.quirks.extended {
+                self.lose(Loss::dropped(name, "the service does not route"));
             } else if !matches!(name, "text" | "include") && self.takes(name) {
                 body.raw(name, value.as_str());
             }

@@ -75,3 +75,70 @@ fn a_service_takes_what_its_row_does_not_refuse() {
         assert!(takes(&head, &body, &Quirks::REFERENCE));
     }
 }
+
+#[test]
+fn the_routing_language_goes_to_services_that_speak_it_only() {
+    let router = Quirks {
+        extended: true,
+        ..Quirks::REFERENCE
+    };
+    for (body, plain, routed) in [
+        (
+            r#"{"model":"a","provider":{"order":["x"]},"t":0.70,"route":"fallback","models":["b"]}"#,
+            r#"{"model":"n","t":0.70}"#,
+            r#"{"model":"n","provider":{"order":["x"]},"t":0.70,"route":"fallback","models":["b"]}"#,
+        ),
+        (
+            r#"{"t":1, "provider":"word", "models":["b"]}"#,
+            r#"{"t":1, "provider":"word", "model":"n"}"#,
+            r#"{"model":"n","t":1, "provider":"word", "models":["b"]}"#,
+        ),
+    ] {
+        assert_eq!(edit(body, &Quirks::REFERENCE), (plain.into(), vec![]));
+        assert_eq!(edit(body, &router), (routed.into(), vec![]));
+    }
+    // Rendered anew, since the service refuses a tool, it is as silent.
+    let asked = r#"{"models":["a"],"provider":{},"input":"x"}"#;
+    let request = Dialect::Responses.parse_request(asked).unwrap();
+    assert_eq!(request.model, "a");
+    let body = sent(&own().render_request(&request, TARGET).unwrap());
+    assert_eq!(
+        (&body["provider"], &body["models"]),
+        (&Value::Null, &Value::Null)
+    );
+}
+
+#[test]
+fn a_model_that_stands_in_a_list_is_the_model_in_every_dialect() {
+    for (dialect, rest) in [
+        (
+            Dialect::ChatCompletions,
+            r#""messages":[{"role":"user","content":"x"}]"#,
+        ),
+        (
+            Dialect::Messages,
+            r#""max_tokens":1,"messages":[{"role":"user","content":"x"}]"#,
+        ),
+        (Dialect::Responses, r#""input":"x""#),
+    ] {
+        let body = format!(r#"{{"models":["a","b"],{rest}}}"#);
+        let head = Head::read_as(dialect, body.as_bytes()).unwrap();
+        let request = dialect.parse_request(&body).unwrap();
+        assert_eq!((&*head.model, &*request.model), ("a", "a"));
+        for models in ["", r#""models":[],"#, r#""models":"a","#] {
+            let failure = dialect.parse_request(&format!("{{{models}{rest}}}"));
+            assert_eq!(failure.unwrap_err().param.as_deref(), Some("model"));
+        }
+    }
+}
+
+#[test]
+fn a_byte_order_mark_stays_behind_on_every_wire() {
+    let gemini = ChatWire::GenerateContent(crate::gemini::Quirks::REFERENCE);
+    for wire in [own(), chat(), anthropic(), gemini] {
+        let body = Bytes::from_static(b"\xef\xbb\xbf{\"model\":\"m\"}");
+        let head = Head::read(&body).unwrap();
+        let sent = wire.edit_request(&head, &body, TARGET).unwrap();
+        assert_eq!(sent.body, "{\"model\":\"m\"}");
+    }
+}

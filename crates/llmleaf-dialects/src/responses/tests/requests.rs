@@ -316,3 +316,25 @@ fn documents_and_images_keep_their_places() {
     );
     let _: &Message = &request.messages[0];
 }
+
+#[test]
+fn proofs_find_their_calls_among_many() {
+    const MANY: usize = 20_000;
+    let call = |at: usize| json!({"type":"function_call","call_id":format!("c{at}"),"name":"f","arguments":"{}"});
+    let proof = artefact("google-gemini-v1", ArtefactKind::Signature, "S");
+    let proofs = (0..MANY).map(|at| {
+        let data = crate::responses::reasoning::shown_for_call(&proof, &format!("c{at}"));
+        json!({"type":"reasoning","summary":[],"encrypted_content":data})
+    });
+    let calls = (0..MANY).map(call);
+    let input: Vec<Value> = calls.chain(proofs).collect();
+    let request = parse(&json!({"model":"m","input":input}));
+    let parts = &request.messages[0].parts;
+    assert_eq!(parts.len(), MANY);
+    for part in parts {
+        let llmleaf_model::PartKind::ToolCall(call) = &part.kind else {
+            panic!("{part:?}");
+        };
+        assert_eq!(call.artefact.as_ref(), Some(&proof), "{}", call.id);
+    }
+}

@@ -258,3 +258,74 @@ fn an_end_without_its_terminal_is_an_error() {
     };
     assert_eq!(failure.kind, FailureKind::Truncated);
 }
+
+#[test]
+fn arguments_whose_call_is_never_named_are_told() {
+    let text = concat!(
+        "data: {\"type\":\"response.created\",\"response\":{\"id\":\"resp_1\",\"output\":[]}}\n\n",
+        "data: {\"type\":\"response.function_call_arguments.delta\",\"output_index\":0,\"item_id\":\"fc_1\",\"delta\":\"{\\\"a\\\":1}\"}\n\n",
+        "data: {\"type\":\"response.completed\",\"response\":{\"id\":\"resp_1\",\"status\":\"completed\",\"output\":[]}}\n\n",
+    );
+    let events = decode(&own(), text);
+    let mut collector = llmleaf_model::Collector::new();
+    for event in events {
+        collector.push(event).unwrap();
+    }
+    let response = collector.into_response();
+    let blocks = &response.choices[0].blocks;
+    assert_eq!(blocks.len(), 1);
+    assert_eq!(blocks[0].arguments, "{\"a\":1}");
+}
+
+#[test]
+fn an_answer_that_cannot_be_read_may_be_billed() {
+    for wire in [own(), anthropic(), chat()] {
+        for body in ["", "[]", "{", "\u{feff}<html>"] {
+            let events = wire.parse_response(body.as_bytes());
+            let Some(Event::Error(failure)) = events.last() else {
+                panic!("{events:?}");
+            };
+            assert!(failure.possibly_billed, "{body}: {failure:?}");
+            assert_eq!(failure.kind, FailureKind::InvalidResponse);
+        }
+    }
+}
+
+#[test]
+fn facts_of_an_answer_that_a_wire_has_no_field_for_are_named() {
+    let events = decode(
+        &anthropic(),
+        concat!(
+            "data: {\"type\":\"message_start\",\"message\":{\"id\":\"m\",\"model\":\"x\",\"content\":[],\"usage\":{\"input_tokens\":1},\"context\":{}}}\n\n",
+            "data: {\"type\":\"message_delta\",\"delta\":{\"stop_reason\":\"stop_sequence\",\"stop_sequence\":\"END\",\"container\":{}},\"usage\":{\"output_tokens\":1}}\n\n",
+            "data: {\"type\":\"message_stop\"}\n\n",
+        ),
+    );
+    let response = {
+        let mut collector = llmleaf_model::Collector::new();
+        events
+            .iter()
+            .for_each(|event| collector.push(event.clone()).unwrap());
+        collector.into_response()
+    };
+    for dialect in [
+        Dialect::Responses,
+        Dialect::ChatCompletions,
+        Dialect::GenerateContent,
+    ] {
+        let mut encoder = dialect.encoder(context(None));
+        events
+            .iter()
+            .for_each(|event| encoder.encode(event, &mut Vec::new()));
+        let streamed = encoder.take_losses();
+        let whole = dialect.render_response(&response, &context(None)).losses;
+        for losses in [streamed, whole] {
+            for field in ["context", "container", "stop_sequence"] {
+                assert!(
+                    losses.iter().any(|loss| loss.field == field),
+                    "{dialect:?} {field}: {losses:?}"
+                );
+            }
+        }
+    }
+}
