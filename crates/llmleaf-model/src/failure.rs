@@ -46,8 +46,6 @@ pub enum Origin {
 pub enum Retry {
     /// Nowhere: the answer would be the same.
     Never,
-    /// The same target, at once (a connection lost before it was used).
-    SameTarget,
     /// The next target of the chain.
     NextTarget,
 }

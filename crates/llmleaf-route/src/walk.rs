@@ -81,8 +81,6 @@ pub struct Walk {
     committed: bool,
     /// The last failure is the answer.
     ended: bool,
-    /// The slot to try again at once: its connection was lost before it was used.
-    again: Option<usize>,
 }
 
 impl Walk {
@@ -124,7 +122,6 @@ impl Walk {
             attempts: 0,
             committed: false,
             ended: false,
-            again: None,
             policy,
             members,
         })
@@ -137,11 +134,6 @@ impl Walk {
         }
         if now >= self.deadline {
             return self.give_up(Reason::Deadline, now);
-        }
-        if let Some(slot) = self.again.take()
-            && let Ok(attempt) = self.admit(slot, false, now)
-        {
-            return Step::Try(attempt);
         }
         let mut soonest: Option<Block> = None;
         for pass in Pass::ALL {
@@ -217,10 +209,7 @@ impl Walk {
         };
         slot_state.running = false;
         slot_state.troubled |= blame.target > 0;
-        if failure.retry == Retry::SameTarget && !slot_state.repeated {
-            slot_state.repeated = true;
-            self.again = Some(slot);
-        } else if !blame.rotates() {
+        if !blame.rotates() {
             slot_state.strikes += 1;
             slot_state.retry_at = now.plus(backoff);
             if unwatched || !may_pass(failure) {
@@ -359,9 +348,6 @@ impl Walk {
             number,
         };
         let attempt = opening.begin(place, provider, target, now);
-        if self.again == Some(index) {
-            self.again = None;
-        }
         if let Some(slot) = self.slots.get_mut(index) {
             slot.running = true;
             slot.attempts += 1;

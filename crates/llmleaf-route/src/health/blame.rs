@@ -1,7 +1,7 @@
 //! Which failure weighs what, and on whom.
 
 use super::cooldown::Cause;
-use llmleaf_model::{Failure, FailureKind, Origin, Retry};
+use llmleaf_model::{Failure, FailureKind, Origin};
 
 /// Whom a failure is held against.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -24,8 +24,8 @@ impl Blame {
 
     /// Whom a failure is held against. Only what is the upstream's own fault ever counts, so that no consumer can harm a target for others.
     pub fn of(failure: &Failure) -> Self {
-        // A connection lost before it was used is the way of idle connections, and says nothing of the service.
-        if failure.origin != Origin::Upstream || failure.retry == Retry::SameTarget {
+        // A connection that was lost before it was used is made up for below us, and is no failure here.
+        if failure.origin != Origin::Upstream {
             return Self::NONE;
         }
         let stated = failure.retry_after.is_some_and(|wait| !wait.is_zero());
@@ -77,14 +77,11 @@ mod tests {
         let cancelled = Failure::gateway(FailureKind::Cancelled, "gone");
         let unsupported = Failure::upstream(FailureKind::Unsupported, "no");
         let consumer = Failure::new(Origin::Consumer, FailureKind::Server, "odd");
-        let mut lost = Failure::upstream(FailureKind::Connect, "idle connection closed");
-        lost.retry = Retry::SameTarget;
         for failure in [
             Failure::invalid("bad", None),
             cancelled,
             unsupported,
             consumer,
-            lost,
         ] {
             assert_eq!(Blame::of(&failure), Blame::NONE, "{failure:?}");
         }

@@ -17,8 +17,6 @@ pub(super) struct Slot {
     pub attempts: u32,
     /// An attempt runs.
     pub running: bool,
-    /// A lost connection was made up for.
-    pub repeated: bool,
     /// The provider itself failed here: more of this exchange at that provider counts as repeating.
     pub troubled: bool,
     /// Credentials that failed in this exchange, where nobody else remembers it.
@@ -33,7 +31,6 @@ impl Slot {
             retry_at: Millis(0),
             attempts: 0,
             running: false,
-            repeated: false,
             troubled: false,
             spent: Vec::new(),
         }

@@ -61,11 +61,7 @@ pub fn script(
         Mood::Flapping(percent) if c.percent(percent) => {
             fail(upstream(FailureKind::Server, Some(502)))
         }
-        Mood::Losing if c.percent(60) => {
-            let mut failure = upstream(FailureKind::Connect, None);
-            failure.retry = Retry::SameTarget;
-            fail(failure)
-        }
+        Mood::Losing if c.percent(60) => fail(upstream(FailureKind::Connect, None)),
         Mood::Lacking => fail(upstream(FailureKind::Unsupported, None)),
         _ if consumer.bad => fail(refusal(c)),
         _ => answer(c, provider, consumer),

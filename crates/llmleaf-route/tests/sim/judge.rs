@@ -90,8 +90,6 @@ struct MemberBook {
     running: bool,
     tried: bool,
     troubled: bool,
-    repeated: bool,
-    repeat_now: bool,
 }
 
 impl Judge {
@@ -175,7 +173,6 @@ impl Judge {
         let state = &mut book.members[member];
         state.running = true;
         state.tried = true;
-        state.repeat_now = false;
         self.tally.attempts += 1;
         let tokens = book.tokens;
         self.attempts.push(Record {
@@ -222,7 +219,7 @@ impl Judge {
             0 => 0,
             strikes => (125u64 << (strikes - 1)).min(2000),
         };
-        if !state.repeat_now && now < state.struck_at + backoff {
+        if now < state.struck_at + backoff {
             return Err("tried again without a back-off".into());
         }
         if attempt.hedge {
@@ -273,11 +270,10 @@ impl Judge {
         now: u64,
     ) -> Verdict {
         let again = self.exchanges[exchange].members[member].tried;
-        let repeat = self.exchanges[exchange].members[member].repeat_now;
         let ordered = self.policy.strategy == Strategy::Ordered;
         for other in 0..self.chain.len() {
             let passed_over = (ordered && other < member) || last_resort || again;
-            if other == member || !passed_over || repeat || hedge {
+            if other == member || !passed_over || hedge {
                 continue;
             }
             // Going on with another credential comes before going on with another target only where the order says so.
@@ -537,17 +533,13 @@ impl Judge {
         let state = &mut book.members[member];
         state.running = false;
         state.troubled |= held.weight > 0;
-        if failure.retry == Retry::SameTarget && !state.repeated {
-            state.repeated = true;
-            state.repeat_now = true;
-        } else if held.credential || (held.lane.is_some() && held.weight == 0) {
+        if held.credential || (held.lane.is_some() && held.weight == 0) {
             // The turn of another credential, or of the same when its wait is over.
         } else {
             state.strikes += 1;
             state.struck_at = now;
             let timeout = failure.kind == FailureKind::Timeout;
-            let lost = failure.retry == Retry::SameTarget;
-            state.out = consumer || timeout || (held.weight == 0 && !lost);
+            state.out = consumer || timeout || held.weight == 0;
         }
     }
 

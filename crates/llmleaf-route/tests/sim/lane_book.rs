@@ -1,6 +1,6 @@
 //! The judge's own account of who is to be left alone until when.
 
-use llmleaf_model::{Failure, FailureKind, Origin, Retry};
+use llmleaf_model::{Failure, FailureKind, Origin};
 use llmleaf_route::Change;
 use llmleaf_route::health::Cause;
 
@@ -26,7 +26,8 @@ pub fn held(failure: &Failure) -> Held {
         lane: None,
         credential: false,
     };
-    if failure.origin != Origin::Upstream || failure.retry == Retry::SameTarget {
+    // Only what is the upstream's own.
+    if failure.origin != Origin::Upstream {
         return nobody;
     }
     let stated = failure.retry_after.is_some_and(|wait| wait.as_nanos() > 0);

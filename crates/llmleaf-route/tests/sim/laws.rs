@@ -225,42 +225,6 @@ fn second_targets_are_a_twentieth_and_a_few() {
     assert!((10..=15).contains(&hedges), "{hedges}");
 }
 
-/// Seed 917807 of a million.
-#[test]
-fn a_repeat_that_a_second_target_took_is_not_made_again() {
-    let fleet = fleet(2, 1);
-    let hedging = Policy {
-        hedge: true,
-        ..POLICY
-    };
-    let mut walk = walk(&fleet, hedging, 0);
-    let first = next(&mut walk, 0).unwrap();
-    let mut lost = failure(FailureKind::Connect, 0, None);
-    lost.retry = llmleaf_model::Retry::SameTarget;
-    for _ in 0..2 {
-        let second = walk.hedge(Millis(0)).unwrap();
-        assert_eq!(second.member, 1);
-        walk.failed(second, &lost, Millis(0));
-    }
-    walk.failed(first, &failure(FailureKind::Server, 500, None), Millis(0));
-    assert_eq!(next(&mut walk, 0).unwrap_err().reason, Reason::Failed);
-}
-
-#[test]
-fn a_lost_connection_is_made_up_for_at_once_and_once() {
-    let fleet = fleet(1, 1);
-    let mut walk = walk(&fleet, POLICY, 0);
-    let mut lost = failure(FailureKind::Connect, 0, None);
-    lost.status = None;
-    lost.retry = llmleaf_model::Retry::SameTarget;
-    let attempt = next(&mut walk, 0).unwrap();
-    walk.failed(attempt, &lost, Millis(0));
-    let attempt = next(&mut walk, 0).unwrap();
-    assert_eq!((attempt.member, attempt.number), (0, 2));
-    walk.failed(attempt, &lost, Millis(0));
-    assert!(next(&mut walk, 0).is_err());
-}
-
 #[test]
 fn a_prompt_comes_back_to_the_credential_that_served_it() {
     let spec = ProviderSpec {

@@ -4,7 +4,7 @@ use crate::chance::Chance;
 use crate::exchange::{Act, Script, script};
 use crate::judge::{Id, Judge};
 use crate::scenario::{MODELS, Scenario};
-use llmleaf_model::{Failure, FailureKind, Retry};
+use llmleaf_model::{Failure, FailureKind};
 use llmleaf_route::choice::{Facts, Price};
 use llmleaf_route::walk::Step;
 use llmleaf_route::{
@@ -349,20 +349,15 @@ impl World {
     ) -> Result<bool, String> {
         let live = exchange.lives.remove(at);
         let walk = exchange.walk.as_mut().expect("it began");
-        // A connection is lost before it was used only once in a row; a second time it is an ordinary failure to connect.
-        let mut failure = failure.clone();
-        if failure.retry == Retry::SameTarget && self.chance.percent(20) {
-            failure.retry = Retry::NextTarget;
-        }
         if exchange.committed {
-            let changes = live.attempt.fail(&failure, Millis(self.now));
+            let changes = live.attempt.fail(failure, Millis(self.now));
             exchange.done = true;
             self.judge
-                .failed(index, live.id, &failure, changes, self.now)?;
+                .failed(index, live.id, failure, changes, self.now)?;
         } else {
-            let changes = walk.failed(live.attempt, &failure, Millis(self.now));
+            let changes = walk.failed(live.attempt, failure, Millis(self.now));
             self.judge
-                .failed(index, live.id, &failure, changes, self.now)?;
+                .failed(index, live.id, failure, changes, self.now)?;
         }
         Ok(true)
     }
