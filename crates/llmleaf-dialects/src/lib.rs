@@ -16,6 +16,7 @@ pub mod assembly;
 mod broken;
 pub mod chat_completions;
 mod edits;
+pub mod embeddings;
 pub mod envelope;
 pub mod gemini;
 pub mod head;
@@ -34,6 +35,7 @@ mod toolbox;
 mod wire;
 mod writer;
 
+pub use embeddings::{EmbeddingForm, EmbeddingWire};
 pub use head::Head;
 pub use llmleaf_framing::Frame;
 pub use wire::{ChatWire, Dialect};

@@ -11,7 +11,7 @@ use crate::job::Operation;
 use crate::node::LossPolicy;
 use crate::pump::Pump;
 use crate::upstream::{Upstream, UpstreamStreaming};
-use crate::{count, stream, waits, whole};
+use crate::{count, embed, stream, waits, whole};
 use bytes::Bytes;
 use http::HeaderMap;
 use http::header::CONTENT_TYPE;
@@ -55,6 +55,9 @@ pub(crate) async fn run(run: &mut Run, held: Held) -> Result<(), Failure> {
     let mut attempt = Attempt::begin(run, candidate, upstream, held);
     run.losses.clear();
     let result = match upstream.chat(run.job.dialect) {
+        _ if let Operation::Embed(form) = run.job.operation => {
+            Box::pin(embed::run(run, &mut attempt, candidate, upstream, form)).await
+        }
         Some(_) if run.job.operation == Operation::CountTokens => {
             Box::pin(count::run(run, &mut attempt, candidate, upstream)).await
         }
@@ -251,13 +254,19 @@ fn prepare(
     if run.job.head.routes() {
         heeded(run, wire, same, &mut rendered.losses);
     }
+    let rendered = accepted(run, rendered)?;
+    Ok(Prepared { rendered, same })
+}
+
+/// Takes note of what a rendered request lost, and refuses it where the route wants nothing lost.
+pub(crate) fn accepted(run: &mut Run, rendered: Rendered) -> Result<Rendered, Failure> {
     run.losses.clone_from(&rendered.losses);
     // An approximation says what was asked in the target's own way: it is reported, and no reason to refuse.
     let lost = |loss: &&Loss| loss.kind != LossKind::Approximated;
     let lost: Vec<&Loss> = rendered.losses.iter().filter(lost).collect();
     let policy = run.node.shared.settings(run.route).loss_policy;
     let Some(first) = lost.first().filter(|_| policy != LossPolicy::Report) else {
-        return Ok(Prepared { rendered, same });
+        return Ok(rendered);
     };
     let list: Vec<String> = lost.iter().map(ToString::to_string).collect();
     let message = format!("the target cannot express the request: {}", list.join("; "));

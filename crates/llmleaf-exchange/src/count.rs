@@ -79,6 +79,11 @@ pub(crate) fn of_body(dialect: Dialect, body: &[u8]) -> u64 {
     parsed.map_or(text(body.len()), |request| estimate(&request))
 }
 
+/// An estimate for a text of so many bytes.
+pub(crate) fn of_text(bytes: usize) -> u64 {
+    text(bytes)
+}
+
 fn estimate(request: &ChatRequest) -> u64 {
     let messages = request
         .messages

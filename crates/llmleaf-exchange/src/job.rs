@@ -3,7 +3,7 @@
 use crate::node::Shared;
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue};
-use llmleaf_dialects::{Dialect, Head};
+use llmleaf_dialects::{Dialect, EmbeddingForm, Head};
 use llmleaf_model::Preferences;
 use llmleaf_route::{Permit, Resolved};
 use std::cell::RefCell;
@@ -17,6 +17,8 @@ pub enum Operation {
     Chat,
     /// The number of input tokens.
     CountTokens,
+    /// Vectors for its inputs.
+    Embed(EmbeddingForm),
 }
 
 /// One authorised, routed request.

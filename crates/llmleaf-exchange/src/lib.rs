@@ -16,6 +16,7 @@ pub mod chain;
 mod count;
 mod drains;
 mod drive;
+mod embed;
 mod failure;
 mod health;
 pub mod job;

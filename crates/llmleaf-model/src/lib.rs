@@ -8,6 +8,7 @@
 //! machines over events: [`grammar`] (the laws) and [`collect`] (a whole response is a collected stream).
 
 pub mod collect;
+pub mod embedding;
 pub mod event;
 pub mod failure;
 pub mod grammar;
@@ -22,6 +23,7 @@ pub mod tool;
 pub mod usage;
 
 pub use collect::{Block, Choice, Collector, Response};
+pub use embedding::{EmbeddingInput, EmbeddingRequest, Embeddings, Vector, VectorEncoding};
 pub use event::{BlockKind, Delta, Event, Finish, FinishReason, ResponseStart};
 pub use failure::{Failure, FailureKind, Origin, Retry};
 pub use grammar::{Grammar, GrammarError};

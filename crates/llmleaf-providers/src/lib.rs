@@ -9,7 +9,8 @@
 pub mod echo;
 mod roster;
 
-use llmleaf_dialects::ChatWire;
+use llmleaf_dialects::embeddings::OpenAiQuirks;
+use llmleaf_dialects::{ChatWire, EmbeddingWire};
 
 /// One provider: a service, as a row.
 #[derive(Clone, Debug)]
@@ -56,6 +57,8 @@ pub struct Speaks {
     pub chat: &'static [Chat],
     /// Path of its own token count for a request, in the dialect of its chat.
     pub count_tokens: Option<Path>,
+    /// Embeddings.
+    pub embeddings: Option<Embeddings>,
 }
 
 /// Chat of a provider.
@@ -65,6 +68,28 @@ pub enum Chat {
     Wire(ChatWire, Path),
     /// The events are made here; no service is called.
     Echo,
+}
+
+/// Embeddings of a provider.
+#[derive(Clone, Debug)]
+pub enum Embeddings {
+    /// A wire, and the path it is spoken on.
+    Wire(EmbeddingWire, Path),
+    /// The vectors are made here; no service is called.
+    Echo,
+}
+
+impl Embeddings {
+    /// OpenAI's form on OpenAI's path, as that documents it.
+    const OPENAI: Self = Self::Wire(
+        EmbeddingWire::OpenAi(OpenAiQuirks::REFERENCE),
+        Path::Fixed("/embeddings"),
+    );
+    /// The same, of which only what all services take is used.
+    const PLAIN: Self = Self::Wire(
+        EmbeddingWire::OpenAi(OpenAiQuirks::PLAIN),
+        Path::Fixed("/embeddings"),
+    );
 }
 
 /// Path of an operation below the base URL.
@@ -117,6 +142,7 @@ impl Speaks {
     pub const NOTHING: Self = Self {
         chat: &[],
         count_tokens: None,
+        embeddings: None,
     };
 }
 

@@ -1,6 +1,8 @@
 //! Azure OpenAI: deployments are part of the path, the key has a header of its own.
 
-use crate::{Auth, Chat, Path, Provider, Speaks};
+use crate::{Auth, Chat, Embeddings, Path, Provider, Speaks};
+use llmleaf_dialects::embeddings::OpenAiQuirks;
+use llmleaf_dialects::EmbeddingWire;
 use llmleaf_dialects::{ChatWire, chat_completions::Quirks, responses};
 use std::borrow::Cow;
 
@@ -19,6 +21,10 @@ pub static PROVIDER: Provider = Provider {
             ),
             Chat::Wire(ChatWire::Responses(RESPONSES), Path::Resource("/responses")),
         ],
+        embeddings: Some(Embeddings::Wire(
+            EmbeddingWire::OpenAi(OpenAiQuirks::REFERENCE),
+            Path::Deployment("/embeddings"),
+        )),
         ..Speaks::NOTHING
     },
     source: "Microsoft Learn, Azure OpenAI REST reference, 2026-11",

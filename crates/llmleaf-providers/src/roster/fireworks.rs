@@ -1,6 +1,6 @@
 //! Fireworks: hosts open models.
 
-use crate::{Chat, Path, Provider, Speaks};
+use crate::{Chat, Embeddings, Path, Provider, Speaks};
 use llmleaf_dialects::{
     ChatWire,
     chat_completions::{
@@ -20,6 +20,7 @@ pub static PROVIDER: Provider = Provider {
             ChatWire::Completions(QUIRKS),
             Path::Fixed("/chat/completions"),
         )],
+        embeddings: Some(Embeddings::PLAIN),
         ..Speaks::NOTHING
     },
     source: "fireworks.ai/docs/tools-sdks/openai-compatibility, 2026-11",

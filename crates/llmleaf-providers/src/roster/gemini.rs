@@ -1,7 +1,7 @@
 //! Google's Gemini API: the reference of the generateContent wire.
 
-use crate::{Auth, Chat, Path, Provider, Speaks};
-use llmleaf_dialects::{ChatWire, gemini::Quirks};
+use crate::{Auth, Chat, Embeddings, Path, Provider, Speaks};
+use llmleaf_dialects::{ChatWire, EmbeddingWire, gemini::Quirks};
 
 /// The row.
 pub static PROVIDER: Provider = Provider {
@@ -25,6 +25,14 @@ pub static PROVIDER: Provider = Provider {
             whole: ":countTokens",
             stream: ":countTokens",
         }),
+        embeddings: Some(Embeddings::Wire(
+            EmbeddingWire::BatchEmbedContents,
+            Path::Method {
+                version: VERSION,
+                whole: ":batchEmbedContents",
+                stream: ":batchEmbedContents",
+            },
+        )),
     },
     source: "Discovery document of generativelanguage v1beta, 2026-08; recordings of 2025 and 2026",
     ..Provider::TEMPLATE

@@ -1,6 +1,8 @@
 //! Mistral: refuses every field that its document does not name.
 
-use crate::{Chat, Path, Provider, Speaks};
+use crate::{Chat, Embeddings, Path, Provider, Speaks};
+use llmleaf_dialects::embeddings::OpenAiQuirks;
+use llmleaf_dialects::EmbeddingWire;
 use llmleaf_dialects::{
     ChatWire,
     chat_completions::{
@@ -24,6 +26,13 @@ pub static PROVIDER: Provider = Provider {
             ChatWire::Completions(QUIRKS),
             Path::Fixed("/chat/completions"),
         )],
+        embeddings: Some(Embeddings::Wire(
+            EmbeddingWire::OpenAi(OpenAiQuirks {
+                dimensions: Cow::Borrowed("output_dimension"),
+                ..OpenAiQuirks::PLAIN
+            }),
+            Path::Fixed("/embeddings"),
+        )),
         ..Speaks::NOTHING
     },
     source: "Mistral OpenAPI document 1.0.0, 2026-08",

@@ -1,6 +1,6 @@
 //! OpenAI: the reference of two wires.
 
-use crate::{Chat, Path, Provider, Speaks};
+use crate::{Chat, Embeddings, Path, Provider, Speaks};
 use llmleaf_dialects::{ChatWire, chat_completions::Quirks, responses};
 
 /// The row.
@@ -20,6 +20,7 @@ pub static PROVIDER: Provider = Provider {
                 Path::Fixed("/responses"),
             ),
         ],
+        embeddings: Some(Embeddings::OPENAI),
         ..Speaks::NOTHING
     },
     setting_headers: &[("organization", "openai-organization")],

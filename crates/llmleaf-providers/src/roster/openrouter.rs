@@ -3,7 +3,9 @@
 //! It answers usage in every stream, asked or not, and takes `stream_options` all the same. A second wire serves
 //! consumers of the messages dialect with every model.
 
-use crate::{Chat, Path, Provider, Speaks};
+use crate::{Chat, Embeddings, Path, Provider, Speaks};
+use llmleaf_dialects::embeddings::OpenAiQuirks;
+use llmleaf_dialects::EmbeddingWire;
 use llmleaf_dialects::{
     ChatWire,
     chat_completions::{
@@ -36,6 +38,13 @@ pub static PROVIDER: Provider = Provider {
             ),
             Chat::Wire(ChatWire::Responses(RESPONSES), Path::Fixed("/responses")),
         ],
+        embeddings: Some(Embeddings::Wire(
+            EmbeddingWire::OpenAi(OpenAiQuirks {
+                routes: true,
+                ..OpenAiQuirks::REFERENCE
+            }),
+            Path::Fixed("/embeddings"),
+        )),
         ..Speaks::NOTHING
     },
     setting_headers: &[("http_referer", "http-referer"), ("x_title", "x-title")],

@@ -1,6 +1,6 @@
 //! Requesty: a router in front of many services.
 
-use crate::{Chat, Path, Provider, Speaks};
+use crate::{Chat, Embeddings, Path, Provider, Speaks};
 use llmleaf_dialects::{
     ChatWire,
     chat_completions::{Quirks, quirks::RequestQuirks},
@@ -17,6 +17,7 @@ pub static PROVIDER: Provider = Provider {
             ChatWire::Completions(QUIRKS),
             Path::Fixed("/chat/completions"),
         )],
+        embeddings: Some(Embeddings::PLAIN),
         ..Speaks::NOTHING
     },
     setting_headers: &[("http_referer", "http-referer"), ("x_title", "x-title")],

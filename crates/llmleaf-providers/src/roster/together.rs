@@ -3,7 +3,7 @@
 //! Its messages endpoint (docs.together.ai/docs/inference/messages-api, 2026-11) supports some models only and answers
 //! malformed output for the others, so consumers of that dialect are served by translation.
 
-use crate::{Chat, Path, Provider, Speaks};
+use crate::{Chat, Embeddings, Path, Provider, Speaks};
 use llmleaf_dialects::{
     ChatWire,
     chat_completions::{
@@ -25,6 +25,7 @@ pub static PROVIDER: Provider = Provider {
             ChatWire::Completions(QUIRKS),
             Path::Fixed("/chat/completions"),
         )],
+        embeddings: Some(Embeddings::PLAIN),
         ..Speaks::NOTHING
     },
     source: "Together OpenAPI document 2.0.0, 2026-04",

@@ -1,0 +1,228 @@
+//! Embeddings: the forms that consumers speak and those that providers speak.
+//!
+//! OpenAI's form goes through as it came, but for named edits, where the provider speaks it too. An answer is always looked at: there is one
+//! vector for each input, and as long as was asked, or the next target is tried.
+//!
+//! Reading order: `openai.rs`, `generative.rs` (Gemini's two methods), `vector.rs`.
+
+mod generative;
+mod openai;
+mod vector;
+
+use crate::{Head, Rendered};
+use bytes::Bytes;
+use llmleaf_model::{
+    EmbeddingInput, EmbeddingRequest, Embeddings, Failure, FailureKind, Loss, Retry,
+};
+use serde::Deserialize;
+
+/// The form of a consumer's request and of the answer to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum EmbeddingForm {
+    /// `POST /v1/embeddings` of OpenAI.
+    OpenAi,
+    /// Gemini's `embedContent`: one input.
+    EmbedContent,
+    /// Gemini's `batchEmbedContents`.
+    BatchEmbedContents,
+}
+
+impl EmbeddingForm {
+    /// Parses a request. `model` is the one that the request names, here or in its path.
+    ///
+    /// # Errors
+    /// The body does not say what a request needs; the failure names the field.
+    pub fn parse_request(self, body: &str, model: &str) -> Result<EmbeddingRequest, Failure> {
+        match self {
+            Self::OpenAi => openai::parse_request(body, model),
+            Self::EmbedContent => generative::parse_one(body, model),
+            Self::BatchEmbedContents => generative::parse_batch(body, model),
+        }
+    }
+
+    /// Renders an answer to a request of this form.
+    ///
+    /// # Errors
+    /// A vector is none.
+    pub fn render(
+        self,
+        answer: &Embeddings,
+        request: &EmbeddingRequest,
+    ) -> Result<Vec<u8>, Failure> {
+        match self {
+            Self::OpenAi => openai::render(answer, request),
+            Self::EmbedContent => generative::render_one(answer),
+            Self::BatchEmbedContents => generative::render_batch(answer),
+        }
+    }
+}
+
+/// A form that a provider speaks, with that provider's variations of it.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EmbeddingWire {
+    /// OpenAI's.
+    OpenAi(OpenAiQuirks),
+    /// Gemini's `batchEmbedContents`.
+    BatchEmbedContents,
+}
+
+/// How a service differs from OpenAI's form.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "snake_case")]
+pub struct OpenAiQuirks {
+    /// It writes vectors in base64 when asked to. Else it is asked for numbers.
+    pub base64: bool,
+    /// It takes lists of token ids.
+    pub tokens: bool,
+    /// What it calls `dimensions`.
+    pub dimensions: std::borrow::Cow<'static, str>,
+    /// It speaks the routing language.
+    pub routes: bool,
+}
+
+impl OpenAiQuirks {
+    /// As OpenAI documents it.
+    pub const REFERENCE: Self = Self {
+        base64: true,
+        tokens: true,
+        dimensions: std::borrow::Cow::Borrowed("dimensions"),
+        routes: false,
+    };
+    /// What every service that claims this form takes: numbers for texts.
+    pub const PLAIN: Self = Self {
+        base64: false,
+        tokens: false,
+        ..Self::REFERENCE
+    };
+}
+
+impl Default for OpenAiQuirks {
+    fn default() -> Self {
+        Self::REFERENCE
+    }
+}
+
+impl EmbeddingWire {
+    /// Whether a consumer's body of that form is one for this wire.
+    pub fn is_same(&self, form: EmbeddingForm) -> bool {
+        matches!(
+            (self, form),
+            (Self::OpenAi(_), EmbeddingForm::OpenAi)
+                | (Self::BatchEmbedContents, EmbeddingForm::BatchEmbedContents)
+        )
+    }
+
+    /// Splices the named edits into a body of the same form.
+    ///
+    /// # Errors
+    /// The service cannot do what is asked (kind `Unsupported`: the next target may).
+    pub fn edit(
+        &self,
+        head: &Head,
+        body: &Bytes,
+        request: &EmbeddingRequest,
+        model: &str,
+    ) -> Result<Rendered, Failure> {
+        match self {
+            Self::OpenAi(quirks) => openai::edit(head, body, request, model, quirks),
+            Self::BatchEmbedContents => generative::edit(body, model),
+        }
+    }
+
+    /// Renders a parsed request.
+    ///
+    /// # Errors
+    /// The service cannot do what is asked (kind `Unsupported`: the next target may).
+    pub fn render_request(
+        &self,
+        request: &EmbeddingRequest,
+        model: &str,
+    ) -> Result<Rendered, Failure> {
+        match self {
+            Self::OpenAi(quirks) => openai::render_request(request, model, quirks),
+            Self::BatchEmbedContents => generative::render_request(request, model),
+        }
+    }
+
+    /// Reads an answer, and that it is one to the request: a vector for each input, as long as was asked.
+    ///
+    /// # Errors
+    /// It is not (kind `InvalidResponse`: the next target may do better).
+    pub fn parse_answer(
+        &self,
+        body: &[u8],
+        request: &EmbeddingRequest,
+    ) -> Result<Embeddings, Failure> {
+        let answer = match self {
+            Self::OpenAi(_) => openai::parse_answer(body),
+            Self::BatchEmbedContents => generative::parse_answer(body),
+        }?;
+        checked(answer, request)
+    }
+}
+
+/// Whether vectors in an answer are written as the request asked.
+pub fn is_as_asked(answer: &Embeddings, request: &EmbeddingRequest) -> bool {
+    answer
+        .vectors
+        .iter()
+        .all(|vector| vector::encoding(vector) == request.encoding)
+}
+
+fn checked(answer: Embeddings, request: &EmbeddingRequest) -> Result<Embeddings, Failure> {
+    let (wanted, got) = (request.inputs.len(), answer.vectors.len());
+    if wanted != got {
+        let why = format!("the provider answered {got} vectors for {wanted} inputs");
+        return Err(broken(why));
+    }
+    for vector in &answer.vectors {
+        let length = vector::length(vector).ok_or_else(|| broken("a vector holds no numbers"))?;
+        if let Some(asked) = request.dimensions
+            && length != asked
+        {
+            let why =
+                format!("a vector of {asked} numbers was asked for, and one of {length} came");
+            return Err(broken(why));
+        }
+    }
+    Ok(answer)
+}
+
+fn broken(why: impl Into<String>) -> Failure {
+    Failure::upstream(FailureKind::InvalidResponse, why)
+}
+
+/// The target cannot do this; another may.
+fn unsupported(field: &str, why: &str) -> Failure {
+    let mut failure = Failure::invalid(format!("`{field}`: {why}"), Some(field));
+    failure.kind = FailureKind::Unsupported;
+    failure.retry = Retry::NextTarget;
+    failure
+}
+
+/// The text of an input, for a target that takes nothing else.
+fn text(input: &EmbeddingInput) -> Result<&str, Failure> {
+    match input {
+        EmbeddingInput::Text(text) => Ok(text),
+        EmbeddingInput::Tokens(_) => Err(unsupported(
+            "input",
+            "the target cannot read another service's tokens",
+        )),
+        EmbeddingInput::Opaque { .. } => Err(unsupported("input", "the target embeds texts only")),
+    }
+}
+
+/// Fields of another dialect that this one has no place for.
+fn lost(request: &EmbeddingRequest, losses: &mut Vec<Loss>) {
+    const WHY: &str = "the target has no such field";
+    losses.extend(
+        request
+            .rest
+            .iter()
+            .map(|(name, _)| Loss::dropped(name, WHY)),
+    );
+}
+
+#[cfg(test)]
+mod tests;

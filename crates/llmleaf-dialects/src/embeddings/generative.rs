@@ -1,0 +1,280 @@
+//! Gemini's form: `embedContent` for one input, `batchEmbedContents` for several (discovery document of
+//! generativelanguage v1beta, 2026-08). Vectors are lists of numbers always.
+
+use super::{broken, lost, unsupported, vector};
+use crate::Rendered;
+use crate::level::Level;
+use crate::object::Object;
+use crate::splice::{Splices, quote};
+use crate::writer::{ObjectWriter, array};
+use bytes::Bytes;
+use llmleaf_model::{
+    DialectName, EmbeddingInput, EmbeddingRequest, Embeddings, Failure, Json, Loss, Usage,
+    VectorEncoding,
+};
+use serde_json::value::RawValue;
+
+/// Parses `embedContent`.
+pub fn parse_one(body: &str, model: &str) -> Result<EmbeddingRequest, Failure> {
+    read(Level::top(body)?, model)
+}
+
+/// Parses `batchEmbedContents`.
+pub fn parse_batch(body: &str, model: &str) -> Result<EmbeddingRequest, Failure> {
+    let mut top = Level::top(body)?;
+    let list = top.list("requests")?;
+    let list = list.ok_or_else(|| top.missing("requests"))?;
+    let mut whole: Option<EmbeddingRequest> = None;
+    for (at, raw) in list.into_iter().enumerate() {
+        let one = read(Level::of(raw, format!("requests[{at}]"))?, model)?;
+        let Some(first) = &mut whole else {
+            whole = Some(EmbeddingRequest { bare: false, ..one });
+            continue;
+        };
+        let same = (&one.dimensions, &one.task, &one.title, &one.rest)
+            == (&first.dimensions, &first.task, &first.title, &first.rest);
+        first.mixed |= !same;
+        first.inputs.extend(one.inputs);
+    }
+    let mut whole =
+        whole.ok_or_else(|| Failure::invalid("`requests` is empty", Some("requests")))?;
+    whole.rest.0.extend(top.into_rest().0);
+    Ok(whole)
+}
+
+fn read(mut level: Level<'_>, model: &str) -> Result<EmbeddingRequest, Failure> {
+    level.raw("model");
+    let content = level
+        .raw("content")
+        .ok_or_else(|| level.missing("content"))?;
+    let input = input(content, level.at("content"))?;
+    let mut task = level.string("taskType")?;
+    let mut title = level.string("title")?;
+    let mut dimensions = level.integer("outputDimensionality")?;
+    let mut rest = Vec::new();
+    if let Some(mut config) = level.object("embedContentConfig")? {
+        task = config.string("taskType")?.or(task);
+        title = config.string("title")?.or(title);
+        dimensions = config.integer("outputDimensionality")?.or(dimensions);
+        let more = config.into_rest().0.into_iter();
+        rest.extend(more.map(|(key, json)| (format!("embedContentConfig.{key}"), json)));
+    }
+    rest.extend(level.into_rest().0);
+    Ok(EmbeddingRequest {
+        dialect: DialectName::GenerateContent,
+        model: model.to_owned(),
+        inputs: vec![input],
+        bare: true,
+        dimensions,
+        encoding: VectorEncoding::Float,
+        user: None,
+        task,
+        title,
+        mixed: false,
+        rest: llmleaf_model::Rest(rest),
+    })
+}
+
+/// A content of text parts, else one that only this wire can say.
+fn input(raw: &RawValue, path: String) -> Result<EmbeddingInput, Failure> {
+    let mut content = Level::of(raw, path)?;
+    let parts = content.list("parts")?;
+    let parts = parts.ok_or_else(|| content.missing("parts"))?;
+    let texts: Option<Vec<String>> = parts
+        .into_iter()
+        .map(|part| {
+            let part = Object::from_raw(part)?;
+            let text = part.get("text").and_then(crate::object::string)?;
+            (part.fields.len() == 1).then(|| text.into_owned())
+        })
+        .collect();
+    Ok(match texts {
+        Some(texts) => EmbeddingInput::Text(texts.concat()),
+        None => EmbeddingInput::Opaque {
+            dialect: DialectName::GenerateContent,
+            json: Json::from(raw),
+        },
+    })
+}
+
+/// Renders `batchEmbedContents`.
+pub fn render_request(request: &EmbeddingRequest, model: &str) -> Result<Rendered, Failure> {
+    let mut losses = Vec::new();
+    let own = request.dialect == DialectName::GenerateContent;
+    let full = resource(model);
+    let mut out = Vec::new();
+    let mut object = ObjectWriter::new(&mut out);
+    let list = object.key("requests");
+    list.push(b'[');
+    for (at, input) in request.inputs.iter().enumerate() {
+        if at > 0 {
+            list.push(b',');
+        }
+        let mut one = ObjectWriter::new(list);
+        one.string("model", &full);
+        match input {
+            EmbeddingInput::Opaque { dialect, json }
+                if *dialect == DialectName::GenerateContent =>
+            {
+                one.raw("content", json.as_str());
+            }
+            EmbeddingInput::Text(text) => {
+                one.object("content", |content| {
+                    array(content.key("parts"), [text], |out, text| {
+                        let mut part = ObjectWriter::new(out);
+                        part.string("text", text);
+                        part.end();
+                    });
+                });
+            }
+            EmbeddingInput::Tokens(_) | EmbeddingInput::Opaque { .. } => {
+                return Err(unsupported(
+                    "input",
+                    "the target embeds texts and its own contents",
+                ));
+            }
+        }
+        one.string_if("taskType", request.task.as_deref());
+        one.string_if("title", request.title.as_deref());
+        if let Some(dimensions) = request.dimensions {
+            one.number("outputDimensionality", dimensions);
+        }
+        if own {
+            rest(&mut one, request);
+        }
+        one.end();
+    }
+    list.push(b']');
+    object.end();
+    if request.user.is_some() {
+        losses.push(Loss::dropped("user", "the target has no such field"));
+    }
+    if !own {
+        lost(request, &mut losses);
+    }
+    Ok(Rendered {
+        body: Bytes::from(out),
+        losses,
+        usage_added: false,
+    })
+}
+
+/// What the reading does not name, where it stood.
+fn rest(one: &mut ObjectWriter<'_>, request: &EmbeddingRequest) {
+    const CONFIG: &str = "embedContentConfig.";
+    let inner = |key: &str| key.starts_with(CONFIG);
+    for (key, json) in request.rest.iter().filter(|(key, _)| !inner(key)) {
+        one.raw(key, json.as_str());
+    }
+    let mut config = request.rest.iter().filter(|(key, _)| inner(key)).peekable();
+    if config.peek().is_some() {
+        one.object("embedContentConfig", |object| {
+            for (key, json) in config {
+                object.raw(key.strip_prefix(CONFIG).unwrap_or(key), json.as_str());
+            }
+        });
+    }
+}
+
+/// Same form: the model's name in each request of a batch.
+pub fn edit(body: &Bytes, model: &str) -> Result<Rendered, Failure> {
+    let text = crate::head::checked(body)?;
+    let full = quote(&resource(model));
+    let mut splices = Splices::new();
+    let mut top = Level::top(text)?;
+    for (at, raw) in top.list("requests")?.into_iter().flatten().enumerate() {
+        let one = Level::of(raw, format!("requests[{at}]"))?;
+        let named = one.peek("model").and_then(|raw| range_of(text, raw));
+        match (named, range_of(text, raw)) {
+            (Some(named), _) => splices.replace(named, full.clone()),
+            (None, Some(whole)) => splices.insert(whole.start + 1, format!("\"model\":{full},")),
+            _ => {}
+        }
+    }
+    Ok(Rendered {
+        body: Bytes::from(splices.apply(text)),
+        losses: Vec::new(),
+        usage_added: false,
+    })
+}
+
+fn resource(model: &str) -> String {
+    match model.contains('/') {
+        true => model.to_owned(),
+        false => format!("models/{model}"),
+    }
+}
+
+/// Where a value lies in the text that it was read from.
+fn range_of(text: &str, raw: &RawValue) -> Option<std::ops::Range<usize>> {
+    let start = (raw.get().as_ptr() as usize).checked_sub(text.as_ptr() as usize)?;
+    let range = start..start + raw.get().len();
+    text.get(range.clone()).map(|_| range)
+}
+
+/// Reads an answer to `batchEmbedContents`, or to `embedContent`.
+pub fn parse_answer(body: &[u8]) -> Result<Embeddings, Failure> {
+    let text = std::str::from_utf8(body).map_err(|_| broken("the answer is not UTF-8"))?;
+    let object = Object::parse(text).map_err(|_| broken("the answer is not a JSON object"))?;
+    let list = object.get("embeddings").and_then(crate::object::items);
+    let list = list.or_else(|| object.get("embedding").map(|one| vec![one]));
+    let list = list.ok_or_else(|| broken("the answer holds no vectors"))?;
+    let vectors = list.into_iter().map(|raw| {
+        let vector = Object::from_raw(raw)?.get("values").and_then(vector::read);
+        vector.filter(|vector| vector::encoding(vector) == VectorEncoding::Float)
+    });
+    let vectors: Option<Vec<_>> = vectors.collect();
+    Ok(Embeddings {
+        model: None,
+        vectors: vectors.ok_or_else(|| broken("an entry of the answer holds no vector"))?,
+        usage: object.get("usageMetadata").and_then(usage),
+    })
+}
+
+fn usage(raw: &RawValue) -> Option<Usage> {
+    let object = Object::from_raw(raw)?;
+    let input = object.get("promptTokenCount")?.get().parse::<u64>().ok()?;
+    Some(Usage {
+        input: input.min(crate::LARGEST_COUNT),
+        ..Usage::default()
+    })
+}
+
+/// Renders an answer to `embedContent`.
+pub fn render_one(answer: &Embeddings) -> Result<Vec<u8>, Failure> {
+    let only = answer.vectors.first();
+    let only = only.ok_or_else(|| broken("the answer holds no vectors"))?;
+    let values = vector::numbers(only)?;
+    let mut out = Vec::new();
+    let mut object = ObjectWriter::new(&mut out);
+    object.object("embedding", |one| {
+        one.raw("values", &values);
+    });
+    told(&mut object, answer);
+    object.end();
+    Ok(out)
+}
+
+/// Renders an answer to `batchEmbedContents`.
+pub fn render_batch(answer: &Embeddings) -> Result<Vec<u8>, Failure> {
+    let vectors = answer.vectors.iter().map(vector::numbers);
+    let vectors = vectors.collect::<Result<Vec<_>, _>>()?;
+    let mut out = Vec::new();
+    let mut object = ObjectWriter::new(&mut out);
+    array(object.key("embeddings"), vectors, |out, values| {
+        let mut one = ObjectWriter::new(out);
+        one.raw("values", &values);
+        one.end();
+    });
+    told(&mut object, answer);
+    object.end();
+    Ok(out)
+}
+
+fn told(object: &mut ObjectWriter<'_>, answer: &Embeddings) {
+    if let Some(usage) = &answer.usage {
+        object.object("usageMetadata", |told| {
+            told.number("promptTokenCount", usage.input_total());
+        });
+    }
+}

@@ -1,0 +1,109 @@
+//! Vectors for texts: one request, one whole answer, over the same walk as chat.
+
+use crate::attempt::{self, Attempt, Incoming, Outgoing};
+use crate::count;
+use crate::drive::Run;
+use crate::failure;
+use crate::upstream::Upstream;
+use bytes::Bytes;
+use http::StatusCode;
+use llmleaf_dialects::embeddings::is_as_asked;
+use llmleaf_dialects::{EmbeddingForm, Rendered};
+use llmleaf_model::{EmbeddingRequest, Embeddings, Failure, FailureKind, Origin, Retry, Usage};
+use llmleaf_providers::Embeddings as Offered;
+use llmleaf_route::Candidate;
+use std::pin::pin;
+
+/// Largest answer, in bytes: 2,048 vectors of 4,096 numbers each, written out.
+const ANSWER_BYTES: usize = 128 * 1024 * 1024;
+
+/// Asks one target.
+pub(crate) async fn run(
+    run: &mut Run,
+    attempt: &mut Attempt,
+    candidate: &Candidate,
+    upstream: &Upstream,
+    form: EmbeddingForm,
+) -> Result<(), Failure> {
+    let text = llmleaf_dialects::head::text(&run.job.body)?;
+    let request = form.parse_request(text, &run.job.head.model)?;
+    let (wire, path) = match &upstream.row.speaks.embeddings {
+        Some(Offered::Wire(wire, path)) => (wire, *path),
+        Some(Offered::Echo) => return echo(run, attempt, &request, form),
+        None => return Err(unsupported()),
+    };
+    let Some((chat, _)) = upstream.wire(run.job.dialect) else {
+        return Err(unsupported());
+    };
+    let same = wire.is_same(form);
+    let rendered = if same {
+        wire.edit(&run.job.head, &run.job.body, &request, &candidate.model)?
+    } else {
+        wire.render_request(&request, &candidate.model)?
+    };
+    let rendered = attempt::accepted(run, rendered)?;
+    let path = upstream.path(path, &candidate.model, false);
+    let going = Outgoing {
+        wire: chat,
+        path: &path,
+        body: rendered.body,
+        stream: false,
+        same,
+    };
+    let Incoming { watch, body, .. } =
+        attempt::send(run, attempt, candidate, upstream, going).await?;
+    let body = match run.wait(&watch, pin!(body.collect(ANSWER_BYTES))).await {
+        Err(clock) => return Err(failure::timeout(clock, &watch)),
+        Ok(Err(error)) => return Err(failure::transport(&error, true)),
+        Ok(Ok(body)) => body,
+    };
+    let mut answer = wire.parse_answer(&body, &request)?;
+    let through = same && is_as_asked(&answer, &request);
+    let body = if through {
+        body
+    } else {
+        estimated(run, &mut answer);
+        answer.model = Some(run.job.head.model.clone());
+        Bytes::from(form.render(&answer, &request)?)
+    };
+    answered(run, attempt, answer.usage, body);
+    Ok(())
+}
+
+/// A count where the provider told none: its form wants one.
+fn estimated(run: &mut Run, answer: &mut Embeddings) {
+    if answer.usage.is_none() {
+        run.estimated = true;
+        answer.usage = Some(Usage {
+            input: count::of_text(run.job.body.len()),
+            ..Usage::default()
+        });
+    }
+}
+
+fn answered(run: &mut Run, attempt: &mut Attempt, usage: Option<Usage>, body: Bytes) {
+    // What we estimated ourselves is no report: the record makes its own estimate, and says so.
+    attempt.meter.usage = usage.filter(|_| !run.estimated);
+    attempt.first_content(run.node.shared.now());
+    attempt.complete(&mut run.walk, &run.losses);
+    run.whole(StatusCode::OK, body);
+}
+
+fn echo(
+    run: &mut Run,
+    attempt: &mut Attempt,
+    request: &EmbeddingRequest,
+    form: EmbeddingForm,
+) -> Result<(), Failure> {
+    let answer = llmleaf_providers::echo::embed(request);
+    let body = Bytes::from(form.render(&answer, request)?);
+    answered(run, attempt, answer.usage, body);
+    Ok(())
+}
+
+fn unsupported() -> Failure {
+    let why = "the target does not offer embeddings";
+    let mut failure = Failure::new(Origin::Gateway, FailureKind::Unsupported, why);
+    failure.retry = Retry::NextTarget;
+    failure
+}
