@@ -7,8 +7,8 @@ use crate::failure;
 use crate::upstream::Upstream;
 use bytes::Bytes;
 use http::StatusCode;
+use llmleaf_dialects::EmbeddingForm;
 use llmleaf_dialects::embeddings::is_as_asked;
-use llmleaf_dialects::{EmbeddingForm, Rendered};
 use llmleaf_model::{EmbeddingRequest, Embeddings, Failure, FailureKind, Origin, Retry, Usage};
 use llmleaf_providers::Embeddings as Offered;
 use llmleaf_route::Candidate;
@@ -85,7 +85,7 @@ fn answered(run: &mut Run, attempt: &mut Attempt, usage: Option<Usage>, body: By
     // What we estimated ourselves is no report: the record makes its own estimate, and says so.
     attempt.meter.usage = usage.filter(|_| !run.estimated);
     attempt.first_content(run.node.shared.now());
-    attempt.complete(&mut run.walk, &run.losses);
+    attempt.complete(&run.losses);
     run.whole(StatusCode::OK, body);
 }
 

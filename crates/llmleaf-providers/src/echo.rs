@@ -7,6 +7,7 @@
 //! Reading order: this file, `directives.rs` (what the lines say), `plan.rs` (what is answered), `script.rs` (the events).
 
 mod directives;
+mod embed;
 mod fault;
 mod plan;
 mod schema;
@@ -15,6 +16,8 @@ mod words;
 
 #[cfg(test)]
 mod tests;
+
+pub use embed::embed;
 
 use llmleaf_model::{ChatRequest, Event};
 use std::time::Duration;

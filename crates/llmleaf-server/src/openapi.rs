@@ -103,6 +103,7 @@ fn operation_id(endpoint: &Endpoint) -> String {
 
 fn tag(operation: Operation) -> &'static str {
     match operation {
+        Operation::Exchange(llmleaf_exchange::Operation::Embed(_)) => "embeddings",
         Operation::Exchange(_) => "chat",
         Operation::Models | Operation::Model => "models",
         Operation::OpenApi | Operation::Alive | Operation::Ready | Operation::Probe => "service",
@@ -111,11 +112,24 @@ fn tag(operation: Operation) -> &'static str {
 }
 
 fn vendor(endpoint: &Endpoint) -> Option<Vendor> {
-    use llmleaf_exchange::Operation::{Chat, CountTokens};
+    use llmleaf_dialects::EmbeddingForm;
+    use llmleaf_exchange::Operation::{Chat, CountTokens, Embed};
     let Operation::Exchange(operation) = endpoint.operation else {
         return None;
     };
     Some(match (endpoint.dialect, operation) {
+        (_, Embed(EmbeddingForm::OpenAi)) => Vendor {
+            reference: "https://platform.openai.com/docs/api-reference/embeddings/create",
+            required: &["model", "input"],
+        },
+        (_, Embed(EmbeddingForm::EmbedContent)) => Vendor {
+            reference: "https://ai.google.dev/api/embeddings",
+            required: &["content"],
+        },
+        (_, Embed(EmbeddingForm::BatchEmbedContents)) => Vendor {
+            reference: "https://ai.google.dev/api/embeddings",
+            required: &["requests"],
+        },
         (Dialect::ChatCompletions, Chat | CountTokens) => Vendor {
             reference: "https://platform.openai.com/docs/api-reference/chat/create",
             required: &["model", "messages"],
@@ -149,7 +163,22 @@ fn request_body(vendor: &Vendor) -> Value {
         let schema = json!({
             "type": "object",
             "required": vendor.required,
-            "properties": {"contents": {"type": ["array", "object"]}},
+            "properties": vendor.required.iter().map(|name| ((*name).to_owned(), json!({"type": ["array", "object"]}))).collect::<Map<_, _>>(),
+            "additionalProperties": true,
+            "externalDocs": {"url": vendor.reference},
+        });
+        return json!({"required": true, "content": {"application/json": {"schema": schema}}});
+    }
+    if vendor.required.contains(&"input") {
+        let schema = json!({
+            "type": "object",
+            "required": vendor.required,
+            "properties": {
+                "model": {"type": "string", "minLength": 1, "description": "A name from GET /v1/models."},
+                "input": {"type": ["string", "array"]},
+                "dimensions": {"type": ["integer", "null"], "minimum": 1},
+                "encoding_format": {"enum": ["float", "base64", null]},
+            },
             "additionalProperties": true,
             "externalDocs": {"url": vendor.reference},
         });
@@ -304,6 +333,9 @@ fn success(endpoint: &Endpoint) -> Value {
                 "text/event-stream": {"schema": {"type": "string"}},
             }),
         ),
+        Operation::Exchange(llmleaf_exchange::Operation::Embed(_)) => {
+            ("The vectors, as the vendor documents them.", open())
+        }
         Operation::Exchange(llmleaf_exchange::Operation::CountTokens)
             if endpoint.dialect == Dialect::GenerateContent =>
         {

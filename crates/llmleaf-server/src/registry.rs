@@ -1,7 +1,7 @@
 //! Every endpoint, one row each. The router, the OpenAPI document, body limits and auth classes come from here.
 
 use http::Method;
-use llmleaf_dialects::Dialect;
+use llmleaf_dialects::{Dialect, EmbeddingForm};
 
 /// Who may call an endpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -72,6 +72,14 @@ pub struct Endpoint {
 const CHAT: Operation = Operation::Exchange(llmleaf_exchange::Operation::Chat);
 const COUNT: Operation = Operation::Exchange(llmleaf_exchange::Operation::CountTokens);
 
+const EMBED: Operation = embed(EmbeddingForm::OpenAi);
+const EMBED_ONE: Operation = embed(EmbeddingForm::EmbedContent);
+const EMBED_BATCH: Operation = embed(EmbeddingForm::BatchEmbedContents);
+
+const fn embed(form: EmbeddingForm) -> Operation {
+    Operation::Exchange(llmleaf_exchange::Operation::Embed(form))
+}
+
 const fn post(
     path: &'static str,
     operation: Operation,
@@ -111,6 +119,8 @@ const fn method(
 
 const GENERATE: &str = "Generates content, by the `generateContent` wire.";
 const STREAM: &str = "Generates content as a stream: events with `alt=sse`, else one JSON array.";
+const EMBED_CONTENT: &str = "A vector for a content.";
+const EMBED_CONTENTS: &str = "Vectors for contents.";
 const COUNT_CONTENT: &str = "Counts the input tokens of a request to generate content.";
 
 const fn get(
@@ -193,6 +203,36 @@ pub static ENDPOINTS: &[Endpoint] = &[
         COUNT_CONTENT,
     ),
     method("/v1/models/{id}:countTokens", COUNT, false, COUNT_CONTENT),
+    method(
+        "/v1beta/models/{id}:embedContent",
+        EMBED_ONE,
+        false,
+        EMBED_CONTENT,
+    ),
+    method(
+        "/v1/models/{id}:embedContent",
+        EMBED_ONE,
+        false,
+        EMBED_CONTENT,
+    ),
+    method(
+        "/v1beta/models/{id}:batchEmbedContents",
+        EMBED_BATCH,
+        false,
+        EMBED_CONTENTS,
+    ),
+    method(
+        "/v1/models/{id}:batchEmbedContents",
+        EMBED_BATCH,
+        false,
+        EMBED_CONTENTS,
+    ),
+    post(
+        "/v1/embeddings",
+        EMBED,
+        Dialect::ChatCompletions,
+        "Vectors for texts.",
+    ),
     get(
         "/v1beta/models",
         AuthClass::Consumer,

@@ -83,6 +83,12 @@ struct Asked<'a> {
 impl Asked<'_> {
     fn head(&self, body: &[u8]) -> Result<Head, Failure> {
         let Addressing::Path { stream } = self.addressing else {
+            if let llmleaf_exchange::Operation::Embed(_) = self.operation {
+                // Vectors come whole, whatever is said of streams.
+                let mut head = Head::read(body)?;
+                head.stream = false;
+                return Ok(head);
+            }
             return Head::read_as(self.dialect, body);
         };
         let named = self.model.and_then(discovery::query::decode);

@@ -5,7 +5,7 @@ use super::{broken, lost, unsupported, vector};
 use crate::Rendered;
 use crate::level::Level;
 use crate::object::Object;
-use crate::splice::{Splices, quote};
+use crate::splice::{Splices, quote, range_of};
 use crate::writer::{ObjectWriter, array};
 use bytes::Bytes;
 use llmleaf_model::{
@@ -203,13 +203,6 @@ fn resource(model: &str) -> String {
         true => model.to_owned(),
         false => format!("models/{model}"),
     }
-}
-
-/// Where a value lies in the text that it was read from.
-fn range_of(text: &str, raw: &RawValue) -> Option<std::ops::Range<usize>> {
-    let start = (raw.get().as_ptr() as usize).checked_sub(text.as_ptr() as usize)?;
-    let range = start..start + raw.get().len();
-    text.get(range.clone()).map(|_| range)
 }
 
 /// Reads an answer to `batchEmbedContents`, or to `embedContent`.

@@ -17,6 +17,7 @@ pub static PROVIDER: Provider = Provider {
             Path::Fixed("/v1/messages"),
         )],
         count_tokens: Some(Path::Fixed("/v1/messages/count_tokens")),
+        ..Speaks::NOTHING
     },
     headers: &[("anthropic-version", "2023-06-01")],
     setting_headers: &[("anthropic_version", "anthropic-version")],

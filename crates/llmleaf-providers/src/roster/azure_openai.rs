@@ -1,8 +1,8 @@
 //! Azure OpenAI: deployments are part of the path, the key has a header of its own.
 
 use crate::{Auth, Chat, Embeddings, Path, Provider, Speaks};
-use llmleaf_dialects::embeddings::OpenAiQuirks;
 use llmleaf_dialects::EmbeddingWire;
+use llmleaf_dialects::embeddings::OpenAiQuirks;
 use llmleaf_dialects::{ChatWire, chat_completions::Quirks, responses};
 use std::borrow::Cow;
 

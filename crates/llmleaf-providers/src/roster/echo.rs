@@ -1,6 +1,6 @@
 //! Echo: answers with the last user message, for tests and first steps. See [`crate::echo`].
 
-use crate::{Auth, Chat, Provider, Speaks};
+use crate::{Auth, Chat, Embeddings, Provider, Speaks};
 
 /// The row.
 pub static PROVIDER: Provider = Provider {
@@ -10,6 +10,7 @@ pub static PROVIDER: Provider = Provider {
     auth: Auth::None,
     speaks: Speaks {
         chat: &[Chat::Echo],
+        embeddings: Some(Embeddings::Echo),
         ..Speaks::NOTHING
     },
     source: "this project",

@@ -1,8 +1,8 @@
 //! Mistral: refuses every field that its document does not name.
 
 use crate::{Chat, Embeddings, Path, Provider, Speaks};
-use llmleaf_dialects::embeddings::OpenAiQuirks;
 use llmleaf_dialects::EmbeddingWire;
+use llmleaf_dialects::embeddings::OpenAiQuirks;
 use llmleaf_dialects::{
     ChatWire,
     chat_completions::{

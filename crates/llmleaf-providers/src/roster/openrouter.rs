@@ -4,8 +4,8 @@
 //! consumers of the messages dialect with every model.
 
 use crate::{Chat, Embeddings, Path, Provider, Speaks};
-use llmleaf_dialects::embeddings::OpenAiQuirks;
 use llmleaf_dialects::EmbeddingWire;
+use llmleaf_dialects::embeddings::OpenAiQuirks;
 use llmleaf_dialects::{
     ChatWire,
     chat_completions::{
