@@ -20,7 +20,7 @@ use serde::Deserialize;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum EmbeddingForm {
     /// `POST /v1/embeddings` of OpenAI.
-    OpenAi,
+    Embeddings,
     /// Gemini's `embedContent`: one input.
     EmbedContent,
     /// Gemini's `batchEmbedContents`.
@@ -34,7 +34,7 @@ impl EmbeddingForm {
     /// The body does not say what a request needs; the failure names the field.
     pub fn parse_request(self, body: &str, model: &str) -> Result<EmbeddingRequest, Failure> {
         match self {
-            Self::OpenAi => openai::parse_request(body, model),
+            Self::Embeddings => openai::parse_request(body, model),
             Self::EmbedContent => generative::parse_one(body, model),
             Self::BatchEmbedContents => generative::parse_batch(body, model),
         }
@@ -50,7 +50,7 @@ impl EmbeddingForm {
         request: &EmbeddingRequest,
     ) -> Result<Vec<u8>, Failure> {
         match self {
-            Self::OpenAi => openai::render(answer, request),
+            Self::Embeddings => openai::render(answer, request),
             Self::EmbedContent => generative::render_one(answer),
             Self::BatchEmbedContents => generative::render_batch(answer),
         }
@@ -108,7 +108,7 @@ impl EmbeddingWire {
     pub fn is_same(&self, form: EmbeddingForm) -> bool {
         matches!(
             (self, form),
-            (Self::OpenAi(_), EmbeddingForm::OpenAi)
+            (Self::OpenAi(_), EmbeddingForm::Embeddings)
                 | (Self::BatchEmbedContents, EmbeddingForm::BatchEmbedContents)
         )
     }

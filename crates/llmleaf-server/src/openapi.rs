@@ -118,7 +118,7 @@ fn vendor(endpoint: &Endpoint) -> Option<Vendor> {
         return None;
     };
     Some(match (endpoint.dialect, operation) {
-        (_, Embed(EmbeddingForm::OpenAi)) => Vendor {
+        (_, Embed(EmbeddingForm::Embeddings)) => Vendor {
             reference: "https://platform.openai.com/docs/api-reference/embeddings/create",
             required: &["model", "input"],
         },

@@ -72,7 +72,7 @@ pub struct Endpoint {
 const CHAT: Operation = Operation::Exchange(llmleaf_exchange::Operation::Chat);
 const COUNT: Operation = Operation::Exchange(llmleaf_exchange::Operation::CountTokens);
 
-const EMBED: Operation = embed(EmbeddingForm::OpenAi);
+const EMBED: Operation = embed(EmbeddingForm::Embeddings);
 const EMBED_ONE: Operation = embed(EmbeddingForm::EmbedContent);
 const EMBED_BATCH: Operation = embed(EmbeddingForm::BatchEmbedContents);
 

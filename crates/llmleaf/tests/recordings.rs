@@ -17,6 +17,8 @@
 mod across;
 #[path = "recordings/edits.rs"]
 mod edits;
+#[path = "recordings/embeddings.rs"]
+mod embeddings;
 #[path = "recordings/reading.rs"]
 mod reading;
 #[path = "recordings/same.rs"]
