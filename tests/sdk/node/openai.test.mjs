@@ -155,6 +155,12 @@ for (const [name, provider] of ROUTES('oai', 'ant')) {
 }
 
 describe('openai.Surface', () => {
+  it('embeddings', async () => {
+    const answer = await client().embeddings.create({ model: 'demo', input: ['hello there', 'you'], dimensions: 8 });
+    assert.deepEqual(answer.data.map((one) => one.embedding.length), [8, 8]);
+    assert.equal(answer.usage.prompt_tokens, 3);
+  });
+
   it('echo', async () => {
     assert.equal(await texts(await chat.create({ model: 'demo', messages: HI, stream: true })), 'Say hello.');
   });

@@ -521,6 +521,20 @@ class Surface(Case):
                 answer = other.chat.completions.create(model="demo", messages=HI)
                 self.assertEqual(answer.choices[0].message.content, "Say hello.")
 
+    def test_embeddings(self):
+        own = client()
+        # Where the caller names no encoding, this SDK asks for base64 and decodes it.
+        answer = own.embeddings.create(model="demo", input=["hello there", "you"], dimensions=8)
+        numbers = own.embeddings.create(model="demo", input=["hello there", "you"], dimensions=8, encoding_format="float")
+        self.assertEqual([len(one.embedding) for one in answer.data], [8, 8])
+        for decoded, written in zip(answer.data, numbers.data, strict=True):
+            for a, b in zip(decoded.embedding, written.embedding, strict=True):
+                self.assertAlmostEqual(a, b, places=6)
+        self.assertEqual(answer.usage.prompt_tokens, 3)
+        with self.assertRaises(openai.BadRequestError) as caught:
+            own.embeddings.create(model="demo", input=[])
+        self.assertEqual(caught.exception.param, "input")
+
     def test_nobody_listens_at_the_providers_address(self):
         start = time.monotonic()
         with self.assertRaises(openai.InternalServerError) as caught:
