@@ -178,8 +178,9 @@ impl App {
         let tls = config.server.tls.as_ref();
         let tls = tls.map(|tls| tls::listener(tls, before.tls.as_ref()));
         let tls = tls.transpose()?;
-        // A provider that is another service now is known to nobody; `ProviderSpec::identity` says so.
-        let shared = before.shared.renew(parts(config, upstreams, &ways)?);
+        let parts = parts(config, upstreams, &ways)?;
+        // Whatever can fail has happened. A provider that is another service now is known to nobody; `ProviderSpec::identity` says so.
+        let shared = before.shared.renew(parts);
         let now = shared.now();
         let app = Self {
             generation: before.generation + 1,

@@ -107,6 +107,8 @@ impl Reloader {
             (self.source.show)(&config.warnings);
         }
         let before = self.published.app();
+        // First, since what is built renews limits and cool-downs that the one before has too: after it nothing may fail.
+        let fresh = self.bind(&config).map_err(|error| refused(&error))?;
         let (app, roster) = App::rebuild(&config, &before).map_err(|error| refused(&error))?;
         let mut changes: Vec<String> = config
             .changes_since(&self.config)
@@ -122,8 +124,7 @@ impl Reloader {
             changes.truncate(LINES);
             changes.push(format!("and {more} more"));
         }
-        // The last thing that can fail. From here on all of it takes effect.
-        let fresh = self.bind(&config).map_err(|error| refused(&error))?;
+        // From here on all of it takes effect.
         let app = Arc::new(app);
         app.authenticator.install(roster);
         app.allowances.install(app.shared.now());

@@ -85,7 +85,8 @@ fn g8_a_good_configuration_takes_effect_and_running_streams_keep_theirs() {
 
 #[test]
 fn g8_a_bad_configuration_changes_nothing() {
-    let stage = quiet().start();
+    let limits = "limits = { requests_per_min = 1000 }\n";
+    let stage = quiet().first(limits).start();
     let half = &stage.config[..stage.config.len() / 2 + 7];
     let bad = [
         stage
@@ -101,8 +102,11 @@ fn g8_a_bad_configuration_changes_nothing() {
             "workers",
             "tls = { cert = \"absent\", key = \"absent\" }\nworkers",
         ),
-        // An address that is not this machine's (RFC 5737).
-        stage.config.replace("127.0.0.1:0", "192.0.2.1:0"),
+        // An address that is not this machine's (RFC 5737), and a limit that the next request would not keep.
+        stage
+            .config
+            .replace("127.0.0.1:0", "192.0.2.1:0")
+            .replace("min = 1000", "min = 1"),
     ];
     for text in &bad {
         reload(&stage, text, refused);
