@@ -3,7 +3,7 @@
 use llmleaf_framing::{ArrayFramer, ArrayLimits, ArrayWriter, FramingError};
 use proptest::prelude::*;
 
-use crate::drive::collect;
+use crate::drive::{arrays_hold, collect};
 
 /// Name of the case, input, expected elements.
 const CASES: &[(&str, &str, &[&str])] = &[
@@ -22,6 +22,30 @@ const CASES: &[(&str, &str, &[&str])] = &[
     ("an object alone", "{\"a\":1}", &["{\"a\":1}"]),
     ("cut off", "[{\"a\":1},{\"b\"", &["{\"a\":1}"]),
     ("wide characters", "[{\"é😀\":\"}\"}]", &["{\"é😀\":\"}\"}"]),
+];
+
+/// Pieces of arrays and of event streams, right and wrong ones.
+const TOKENS: [&[u8]; 20] = [
+    b"{",
+    b"}",
+    b"[",
+    b"]",
+    b"\"",
+    b"\\",
+    b",\r\n",
+    b"{\"a\":1}",
+    b"{\"}\":\"\\\"\"}",
+    b" ",
+    b"\n",
+    b"\n\n",
+    b"\r",
+    b"data: {}\n\n",
+    b"data: ",
+    b"data:{\"a\":1}\r\n\r\n",
+    b": comment\n\n",
+    "\u{e9}".as_bytes(),
+    b"\xff",
+    b"\xe2\x82",
 ];
 
 #[test]
@@ -80,6 +104,18 @@ fn an_array_that_lacks_an_event_has_no_end() {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(400))]
+
+    /// The smoke of the fuzz target `array_framing`.
+    #[test]
+    fn any_bytes_under_any_cut(
+        tokens in prop::collection::vec(prop::sample::select(&TOKENS[..]), 0..24),
+        cuts in prop::collection::vec(1..12_usize, 1..8),
+        limit in 0..24_usize,
+    ) {
+        arrays_hold(&tokens.concat(), &cuts, limit);
+    }
+
     /// What the writer makes of events, the framer reads back.
     #[test]
     fn what_is_written_reads_back(texts in prop::collection::vec("[a-z\"\\\\{}\n\u{e9}]{0,8}", 0..6), comment: bool) {

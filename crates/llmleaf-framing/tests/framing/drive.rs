@@ -2,10 +2,11 @@
 
 use bytes::Bytes;
 use llmleaf_framing::{
-    ArrayFramer, Frame, FramingError, NdjsonFramer, NdjsonLimits, SseFramer, SseLimits, Tail,
+    ArrayFramer, ArrayLimits, ArrayWriter, Frame, FramingError, NdjsonFramer, NdjsonLimits,
+    SseFramer, SseLimits, Tail,
 };
 
-use crate::reference::{Event, Reading};
+use crate::reference::{self, Event, Reading};
 
 /// Everything a framer said about a stream.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -37,7 +38,7 @@ impl Collected {
     }
 }
 
-/// The two framers, as far as driving them goes.
+/// The framers, as far as driving them goes.
 pub trait Framer {
     fn push(&mut self, chunk: Bytes);
     fn next(&mut self) -> Option<Result<Frame, FramingError>>;
@@ -69,6 +70,64 @@ pub fn sse(max_event_bytes: usize) -> SseFramer {
 
 pub fn ndjson(max_line_bytes: usize) -> NdjsonFramer {
     NdjsonFramer::new(NdjsonLimits { max_line_bytes })
+}
+
+pub fn array(max_element_bytes: usize) -> ArrayFramer {
+    ArrayFramer::new(ArrayLimits { max_element_bytes })
+}
+
+/// The laws of arrays, of any bytes, cut anywhere: those of a framer, and those of the way back.
+pub fn arrays_hold(stream: &[u8], lengths: &[usize], limit: usize) {
+    const NO_LIMIT: usize = usize::MAX;
+    let reading = reference::array(stream);
+    collect(array(NO_LIMIT), [stream]).assert_reads(&reading, stream);
+    collect(array(NO_LIMIT), pieces(stream, &[1])).assert_reads(&reading, stream);
+    collect(array(NO_LIMIT), pieces(stream, lengths)).assert_reads(&reading, stream);
+    collect_late(array(NO_LIMIT), pieces(stream, lengths)).assert_reads(&reading, stream);
+
+    let limited = collect(array(limit), [stream]);
+    assert_eq!(collect(array(limit), pieces(stream, &[1])), limited);
+    assert_eq!(collect(array(limit), pieces(stream, lengths)), limited);
+
+    let reading = reference::sse(stream);
+    assert_writes(&reading, stream, [stream]);
+    assert_writes(&reading, stream, pieces(stream, &[1]));
+    assert_writes(&reading, stream, pieces(stream, lengths));
+}
+
+/// Checks the array that an event stream becomes against the reference's reading of it. Blank lines may stand where comments
+/// stood.
+fn assert_writes<'a>(reading: &Reading, stream: &[u8], pieces: impl IntoIterator<Item = &'a [u8]>) {
+    let (mut writer, mut out) = (ArrayWriter::default(), Vec::new());
+    for piece in pieces {
+        writer.push(piece, &mut out);
+    }
+    let whole = writer.close(&mut out);
+    let silent = |text: &[u8]| text.iter().take_while(|byte| **byte == b'\n').count();
+    let mut rest = &out[..];
+    let mut before: &[u8] = b"[";
+    for (_, data) in reading.events.iter().chain(&reading.tail) {
+        rest = &rest[silent(rest)..];
+        rest = rest.strip_prefix(before).expect("what stands between");
+        rest = rest.strip_prefix(&data[..]).expect("the event's data");
+        before = b",\r\n";
+    }
+    rest = &rest[silent(rest)..];
+    let end: &[u8] = match (whole, before) {
+        (false, _) => b"",
+        (true, b"[") => b"[]\n",
+        (true, _) => b"]\n",
+    };
+    assert_eq!(rest, end, "whole: {whole}");
+    assert!(
+        !whole || reading.invalid_at.is_none(),
+        "an end in spite of a loss"
+    );
+    let ended = stream.is_empty() || stream.ends_with(b"\n\n");
+    assert!(
+        whole || reading.invalid_at.is_some() || !ended,
+        "no end without a loss"
+    );
 }
 
 /// Pushes each piece and takes all frames in between.

@@ -67,6 +67,42 @@ fn wrong_byte(value: &[u8], start: usize) -> Option<(u64, bool)> {
     Some((at, error.error_len().is_none()))
 }
 
+/// Reads a JSON array of objects: each goes up to the bracket that closes its first one, and what stands between is nothing.
+pub fn array(input: &[u8]) -> Reading {
+    let mut reading = Reading::default();
+    let mut from = 0;
+    while let Some(found) = input[from..].iter().position(|byte| *byte == b'{') {
+        let start = from + found;
+        let mut open = Vec::new();
+        let mut at = start;
+        loop {
+            let Some(byte) = input.get(at) else {
+                return reading;
+            };
+            match (open.last(), byte) {
+                (Some(b'"'), b'\\') => at += 1,
+                (Some(b'"'), b'"') | (Some(b'{'), b'}') => {
+                    open.pop();
+                }
+                (Some(b'"'), _) => {}
+                (_, b'"' | b'{') => open.push(*byte),
+                _ => {}
+            }
+            at += 1;
+            if open.is_empty() {
+                break;
+            }
+        }
+        if let Some((wrong, _)) = wrong_byte(&input[start..at], start) {
+            reading.invalid_at = Some(wrong);
+            return reading;
+        }
+        reading.events.push((None, input[start..at].to_vec()));
+        from = at;
+    }
+    reading
+}
+
 /// Reads an event stream.
 pub fn sse(input: &[u8]) -> Reading {
     let mut reading = Reading::default();
