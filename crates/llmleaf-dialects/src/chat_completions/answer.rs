@@ -52,7 +52,11 @@ pub(super) fn lost_of_start(start: &ResponseStart) -> impl Iterator<Item = Loss>
 pub(super) fn lost_of_finish(finish: &Finish) -> impl Iterator<Item = Loss> {
     let stop = finish.stop_sequence.as_ref();
     let stop = stop.map(|_| Loss::dropped("stop_sequence", STOP_TEXT));
-    stop.into_iter().chain(untold(&finish.rest, &[]))
+    let unstated = finish.reason == FinishReason::Unstated && finish.native.is_none();
+    let none = unstated.then(|| Loss::approximated("finish_reason", "the provider named none"));
+    stop.into_iter()
+        .chain(none)
+        .chain(untold(&finish.rest, &[]))
 }
 
 /// The word of this wire for a finish. A call that waits for its result is always `tool_calls` here, also where the

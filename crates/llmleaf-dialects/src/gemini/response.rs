@@ -78,6 +78,7 @@ pub fn render_response(response: &Response, context: &ReplyContext) -> Reply {
     }
     if let Some(report) = &response.usage {
         usage::render(object.key("usageMetadata"), report);
+        answer::lose_counts(report, &mut losses);
     }
     answer::identity(&mut object, &response.start, context);
     object.end();

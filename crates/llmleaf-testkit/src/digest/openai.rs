@@ -135,6 +135,12 @@ impl Reading {
 
     /// Pieces of one call share an `index`; where it is missing they share an id, or go on with the last call.
     fn tool_call(&mut self, choice: u64, source: &Value, part: Part) {
+        // Google's layer for this wire.
+        let proof = source.text_at(&["extra_content", "google", "thought_signature"]);
+        if !proof.is_empty() {
+            let signatures = &mut self.digest.choice(choice).signatures;
+            signatures.push(proof.to_owned());
+        }
         let index = source.u64_at(&["index"]);
         let id = source.text_at(&["id"]);
         // A tool of free text has its words under another name.

@@ -1,8 +1,9 @@
 //! The reference reading of a recording, and of what a consumer got.
 
 use llmleaf_testkit::digest::{
-    Digest, ErrorClass, anthropic_error, anthropic_stream, anthropic_unary, openai_chat_stream,
-    openai_chat_unary, openai_error, openai_responses_stream, openai_responses_unary,
+    Digest, ErrorClass, anthropic_error, anthropic_stream, anthropic_unary, gemini_stream,
+    gemini_unary, google_error, openai_chat_stream, openai_chat_unary, openai_error,
+    openai_responses_stream, openai_responses_unary,
 };
 use llmleaf_testkit::http::Response;
 use llmleaf_testkit::json;
@@ -15,6 +16,7 @@ pub enum Spoken {
     Chat,
     Messages,
     Responses,
+    Gemini,
 }
 
 impl Spoken {
@@ -23,12 +25,18 @@ impl Spoken {
         match recording.wire.as_str() {
             "anthropic-messages" => Spoken::Messages,
             "openai-responses" => Spoken::Responses,
+            "gemini-generate" => Spoken::Gemini,
             _ => Spoken::Chat,
         }
     }
 
     pub fn others(self) -> impl Iterator<Item = Self> {
-        let all = [Spoken::Chat, Spoken::Messages, Spoken::Responses];
+        let all = [
+            Spoken::Chat,
+            Spoken::Messages,
+            Spoken::Responses,
+            Spoken::Gemini,
+        ];
         all.into_iter().filter(move |other| *other != self)
     }
 
@@ -37,14 +45,20 @@ impl Spoken {
             Spoken::Chat => "chat",
             Spoken::Messages => "messages",
             Spoken::Responses => "responses",
+            Spoken::Gemini => "gemini",
         }
     }
 
-    pub fn path(self) -> &'static str {
-        match self {
-            Spoken::Chat => "/v1/chat/completions",
-            Spoken::Messages => "/v1/messages",
-            Spoken::Responses => "/v1/responses",
+    /// Where to ask for an answer of a model.
+    pub fn path(self, model: &str, stream: bool) -> String {
+        match (self, stream) {
+            (Spoken::Chat, _) => "/v1/chat/completions".to_owned(),
+            (Spoken::Messages, _) => "/v1/messages".to_owned(),
+            (Spoken::Responses, _) => "/v1/responses".to_owned(),
+            (Spoken::Gemini, false) => format!("/v1beta/models/{model}:generateContent"),
+            (Spoken::Gemini, true) => {
+                format!("/v1beta/models/{model}:streamGenerateContent?alt=sse")
+            }
         }
     }
 }
@@ -62,6 +76,10 @@ pub fn kind(recording: &Recording) -> &'static str {
 pub fn recorded(recording: &Recording) -> Digest {
     let spoken = Spoken::of(recording);
     match &recording.body {
+        // An orderly end stands for the blank line that the last event of some lacks.
+        Body::Sse(text) if spoken == Spoken::Gemini => {
+            stream(spoken, format!("{text}\n\n").as_bytes())
+        }
         Body::Sse(text) => stream(spoken, text.as_bytes()),
         body => whole(
             spoken,
@@ -86,6 +104,23 @@ pub fn recorded_to_error(recording: &Recording) -> Digest {
         .unwrap_or_else(|| recorded(recording))
 }
 
+/// A stream of the one wire without an end marker in which some candidate has no finish reason, or which ends in an error
+/// that stands in no event: most are made up, for the tests of an SDK.
+pub fn is_unfinished(recording: &Recording) -> bool {
+    let spoken = Spoken::of(recording);
+    let Body::Sse(text) = &recording.body else {
+        return false;
+    };
+    let mut lines = text.lines();
+    spoken == Spoken::Gemini
+        && (lines.any(|line| line.trim_start().starts_with("\"error\""))
+            || !recorded(recording).terminal)
+}
+
+/// Why such a stream is not told as it was recorded.
+pub const UNFINISHED: &str =
+    "stream: no finish reason was recorded: it is told as one that broke off";
+
 /// What a consumer got.
 pub fn received(spoken: Spoken, response: &Response) -> Digest {
     let kind = response.header("content-type").unwrap_or_default();
@@ -102,6 +137,7 @@ fn stream(spoken: Spoken, body: &[u8]) -> Digest {
         Spoken::Chat => openai_chat_stream(&events),
         Spoken::Messages => anthropic_stream(&events),
         Spoken::Responses => openai_responses_stream(&events),
+        Spoken::Gemini => gemini_stream(&events),
     }
 }
 
@@ -111,12 +147,14 @@ fn whole(spoken: Spoken, status: u16, body: &[u8]) -> Digest {
         return Digest::of_error(match spoken {
             Spoken::Chat | Spoken::Responses => openai_error(Some(status), &text),
             Spoken::Messages => anthropic_error(Some(status), &text),
+            Spoken::Gemini => google_error(Some(status), &text),
         });
     }
     match (json::parse(&text), spoken) {
         (Ok(value), Spoken::Chat) => openai_chat_unary(&value),
         (Ok(value), Spoken::Messages) => anthropic_unary(&value),
         (Ok(value), Spoken::Responses) => openai_responses_unary(&value),
+        (Ok(value), Spoken::Gemini) => gemini_unary(&value),
         (Err(_), _) => Digest {
             corrupt: 1,
             ..Digest::default()
@@ -141,6 +179,8 @@ pub fn consumer_status(
     match error.map(|error| error.class) {
         // A router tells with 403 what the service behind it refused for its content: the consumer's own affair.
         _ if refused => (vec![status], None),
+        // Google says so with 400.
+        _ if text.contains("\"API_KEY_INVALID\"") => (vec![502], Some(CREDENTIAL)),
         // "Project … does not have access to model …": the consumer asked for it.
         Some(ErrorClass::Permission) if error.is_some_and(|e| e.code == "model_not_found") => (
             vec![403, 404],

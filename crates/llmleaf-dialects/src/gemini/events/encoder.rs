@@ -290,6 +290,9 @@ impl ChunkEncoder {
         if !answer::is_own(self.usage.as_ref()) {
             answer::lose_start(&self.start.rest, &mut self.losses);
         }
+        if let Some(report) = &self.usage {
+            answer::lose_counts(report, &mut self.losses);
+        }
         let (choices, losses) = (&self.choices, &mut self.losses);
         let first = choices.first().and_then(|c| c.finish.as_ref());
         let feedback = answer::feedback(first);
