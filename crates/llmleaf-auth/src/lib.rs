@@ -13,7 +13,7 @@
 //! ```
 //!
 //! Reading order: [`error`], [`secret`], [`credential`], [`random_key`], [`password`], [`models`], [`roster`], [`authenticator`],
-//! [`grant`].
+//! [`grant`]; then [`sealed_id`].
 //!
 //! Invariants, each with a test:
 //!
@@ -31,6 +31,7 @@ pub mod models;
 pub mod password;
 pub mod random_key;
 pub mod roster;
+pub mod sealed_id;
 pub mod secret;
 
 pub use authenticator::{Authenticator, Check, Verdict, Work};
@@ -41,4 +42,5 @@ pub use models::ModelPatterns;
 pub use password::{HashError, PasswordHash, hash_password};
 pub use random_key::NewKey;
 pub use roster::{KeyEntry, Roster, RosterError};
+pub use sealed_id::IdSeal;
 pub use secret::Secret;

@@ -22,7 +22,6 @@ pub(crate) const PENDING: &[Pending] = &[
         "control",
         "nothing is pulled from or pushed to a controller",
     ),
-    row("server.batch_id_secret", "there are no batches yet"),
     row("server.event_buffer", "there are no events yet"),
     row("server.include_payloads", "there are no events yet"),
     row(

@@ -15,7 +15,7 @@ pub struct Server {
     pub listen: SocketAddr,
     /// Opens `/admin/*` to those who send it in `x-admin-token`.
     pub admin_token: Option<Secret>,
-    /// Seals batch ids; the same on all nodes.
+    /// Seals ids of what providers keep (responses); the same on all nodes.
     pub batch_id_secret: Option<Secret>,
     /// Events kept for slow readers before the oldest is dropped. Default 1024.
     pub event_buffer: usize,

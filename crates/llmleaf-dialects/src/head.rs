@@ -63,6 +63,15 @@ impl Head {
         Ok(head)
     }
 
+    /// Whether a body without messages is a request of the Responses wire.
+    pub fn is_of_responses(body: &[u8]) -> bool {
+        let fields = utf8(body).and_then(|text| Ok((text, located(text)?)));
+        fields.is_ok_and(|(text, fields)| {
+            let has = |name: &str| fields.iter().any(|field| field.is(text, name));
+            has("input") && !has("messages")
+        })
+    }
+
     fn of(text: &str) -> Result<Self, Failure> {
         let fields = located(text)?;
         let value = |name: &str| {

@@ -38,7 +38,7 @@ mod writer;
 pub use embeddings::{EmbeddingForm, EmbeddingWire};
 pub use head::Head;
 pub use llmleaf_framing::Frame;
-pub use wire::{ChatWire, Dialect};
+pub use wire::{ChatWire, Dialect, needs_no_keeper};
 
 use bytes::Bytes;
 use llmleaf_model::{ChatRequest, Event, Loss};

@@ -14,13 +14,14 @@
 //! - Groups of tools and tools of free text are carried over other wires by the crate's toolbox.
 //!
 //! Reading order: [`quirks`], `wire`, [`request`], `answer` (items of an answer, told to a consumer), [`response`],
-//! [`events`], [`edits`], [`errors`].
+//! [`events`], [`edits`], [`errors`], [`kept`] (names of answers that a service keeps).
 
 mod answer;
 pub mod edits;
 pub mod errors;
 pub mod events;
 mod finish;
+pub mod kept;
 pub mod quirks;
 mod reasoning;
 pub mod request;

@@ -10,6 +10,9 @@ const MOST_ANSWERS: u64 = 128;
 /// Most output tokens that can be meant; no model writes a thousandth of it.
 const MOST_TOKENS: u64 = 1_000_000_000;
 
+/// The fields by which a request of the Responses wire asks.
+const ASKING: [&str; 4] = ["input", "previous_response_id", "conversation", "prompt"];
+
 /// What a field must be.
 #[derive(Clone, Copy)]
 enum Form {
@@ -35,6 +38,13 @@ pub(crate) fn check(dialect: Dialect, head: &Head, body: &str) -> Result<(), Fai
     };
     if let Some(name) = required.filter(|name| head.field(body, name).is_none()) {
         return Err(refuse(name, "is missing"));
+    }
+    if dialect == Dialect::Responses
+        && head.field(body, "messages").is_some()
+        && !ASKING.iter().any(|name| head.field(body, name).is_some())
+    {
+        let hint = "belongs to POST /v1/chat/completions; a request to /v1/responses has `input`";
+        return Err(refuse("messages", hint));
     }
     head.fields()
         .iter()
@@ -151,6 +161,9 @@ mod tests {
         ] {
             assert_eq!(checked(Dialect::ChatCompletions, more), None, "{more}");
         }
+        // The other wire's word for what is asked is the one field that is told.
+        assert_eq!(checked(Dialect::Responses, ""), Some("messages".to_owned()));
+        assert_eq!(checked(Dialect::Responses, r#","input":"x""#), None);
         // A field of another wire is nobody's business here.
         assert_eq!(checked(Dialect::Messages, r#","n":1000"#), None);
     }

@@ -181,6 +181,12 @@ impl ChatWire {
         if let Some(field) = request.bound.as_deref().filter(|_| !own) {
             return Err(bound(field));
         }
+        if let Some(field) = request
+            .kept_by_provider()
+            .filter(|_| !(own && self.keeps()))
+        {
+            return Err(responses::kept::unkept(field));
+        }
         let (request, mut losses) = toolbox::flatten(request, self.takes_tools());
         let mut rendered = match self {
             Self::Completions(quirks) => {
@@ -195,6 +201,11 @@ impl ChatWire {
         losses.append(&mut rendered.losses);
         rendered.losses = losses;
         Ok(rendered)
+    }
+
+    /// Whether the service keeps answers, which can then be asked for, gone on from, and made in the background.
+    pub fn keeps(&self) -> bool {
+        matches!(self, Self::Responses(quirks) if quirks.storage == responses::quirks::Storage::Offered)
     }
 
     /// The forms of tools that the service takes.
@@ -370,6 +381,18 @@ impl ChatWire {
                 gemini::errors::parse_error(status, header, body, quirks)
             }
         }
+    }
+}
+
+/// Whether a request can be answered by whoever keeps nothing and knows nothing but what it says.
+///
+/// # Errors
+/// It cannot (kind `Unsupported`); the failure names the field.
+pub fn needs_no_keeper(request: &ChatRequest) -> Result<(), Failure> {
+    match (request.bound.as_deref(), request.kept_by_provider()) {
+        (Some(field), _) => Err(bound(field)),
+        (None, Some(field)) => Err(responses::kept::unkept(field)),
+        (None, None) => Ok(()),
     }
 }
 

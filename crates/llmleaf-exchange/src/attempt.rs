@@ -8,13 +8,14 @@ use crate::drive::Run;
 use crate::failure;
 use crate::health;
 use crate::job::Operation;
+use crate::kept::{self, Told};
 use crate::node::LossPolicy;
 use crate::pump::Pump;
 use crate::upstream::{Upstream, UpstreamStreaming};
 use crate::{count, embed, stream, waits, whole};
 use bytes::Bytes;
-use http::HeaderMap;
 use http::header::CONTENT_TYPE;
+use http::{HeaderMap, Method};
 use llmleaf_dialects::{ChatWire, Rendered, Target};
 use llmleaf_model::{Failure, FailureKind, Loss, LossKind, Origin, Retry};
 use llmleaf_providers::{Chat, Path};
@@ -54,9 +55,12 @@ pub(crate) async fn run(run: &mut Run, held: Held) -> Result<(), Failure> {
     };
     let mut attempt = Attempt::begin(run, candidate, upstream, held);
     run.losses.clear();
-    let result = match upstream.chat(run.job.dialect) {
+    let result = match upstream.chat(run.job.heard) {
         _ if let Operation::Embed(form) = run.job.operation => {
             Box::pin(embed::run(run, &mut attempt, candidate, upstream, form)).await
+        }
+        Some(_) if let Operation::Kept(verb) = run.job.operation => {
+            Box::pin(kept::run(run, &mut attempt, candidate, upstream, verb)).await
         }
         Some(_) if run.job.operation == Operation::CountTokens => {
             Box::pin(count::run(run, &mut attempt, candidate, upstream)).await
@@ -76,6 +80,9 @@ pub(crate) async fn run(run: &mut Run, held: Held) -> Result<(), Failure> {
     // After content it ends where that happens, whichever way.
     result.map_err(|mut failure| {
         upstream.scrub(&mut failure);
+        if let Some(owner) = &run.job.owner {
+            owner.hide(&mut failure);
+        }
         attempt.failed(&failure, &run.losses);
         let mut walk = run.common.walk.borrow_mut();
         if let Some((held, walk)) = attempt.take().zip(walk.as_mut()) {
@@ -102,7 +109,10 @@ async fn http(
     let Prepared { rendered, same } = prepare(run, wire, candidate, stream)?;
     let path = upstream.path(path, &candidate.model, stream);
     let usage_added = rendered.usage_added;
+    let names = run.job.names.as_ref().filter(|_| wire.keeps());
+    let told = names.map(|names| names.at(candidate.provider, attempt.credential()));
     let going = Outgoing {
+        method: Method::POST,
         wire,
         path: &path,
         body: rendered.body,
@@ -117,8 +127,9 @@ async fn http(
     let events = is_event_stream(&headers);
     let answer = Answer {
         wire,
-        same,
+        same: same && run.job.heard == run.job.dialect,
         usage_added,
+        told,
         // A service that was asked for events and sends JSON may send its chunks as one array.
         in_array: stream && !events && wire.streams_arrays(),
     };
@@ -132,6 +143,7 @@ async fn http(
 
 /// A request as it goes out.
 pub(crate) struct Outgoing<'a> {
+    pub method: Method,
     pub wire: &'static ChatWire,
     /// Path and query.
     pub path: &'a str,
@@ -160,6 +172,7 @@ pub(crate) async fn send(
     let request = upstream
         .request(
             attempt.credential(),
+            going.method,
             going.path,
             going.stream,
             going.same,
@@ -197,10 +210,12 @@ pub(crate) async fn send(
 /// What is to be known about an answer beside its bytes.
 pub(crate) struct Answer {
     pub wire: &'static ChatWire,
-    /// The consumer speaks the same dialect.
+    /// The consumer reads the same dialect.
     pub same: bool,
     /// A usage report was asked for on our own account.
     pub usage_added: bool,
+    /// The answer is kept, and told under another name.
+    pub told: Option<Told>,
     /// The stream is one JSON array of chunks.
     pub in_array: bool,
 }
@@ -243,7 +258,7 @@ fn prepare(
         stream,
     };
     // What the service refuses in its own dialect is said in a way that it takes.
-    let same = wire.dialect() == run.job.dialect && wire.takes(&run.job.head, &run.job.body);
+    let same = wire.dialect() == run.job.heard && wire.takes(&run.job.head, &run.job.body);
     let rendered = if same {
         wire.edit_request(&run.job.head, &run.job.body, target)?
     } else {
@@ -324,7 +339,7 @@ async fn refused(run: &mut Run, watch: &Watch, wire: &ChatWire, response: Respon
     failure
 }
 
-fn is_event_stream(headers: &HeaderMap) -> bool {
+pub(crate) fn is_event_stream(headers: &HeaderMap) -> bool {
     let kind = headers
         .get(CONTENT_TYPE)
         .and_then(|v| v.to_str().ok())
@@ -337,6 +352,7 @@ fn is_event_stream(headers: &HeaderMap) -> bool {
 /// The answer of the provider that needs no service.
 async fn echo(run: &mut Run, attempt: &mut Attempt) -> Result<(), Failure> {
     let request = run.canonical()?;
+    llmleaf_dialects::needs_no_keeper(&request)?;
     let steps = llmleaf_providers::echo::answer(&request);
     let candidate = run.current.clone();
     let clocks = candidate.map_or(FALLBACK_CLOCKS, |c| clocks(run, &c));

@@ -59,6 +59,7 @@ pub(crate) fn begin(
     let ask = Ask {
         tokens: run.job.tokens,
         key: follows.then(|| key(run)),
+        pinned: run.job.owner.as_ref().and_then(|owner| owner.credential),
         preferences: wishes.as_deref(),
         seed: run.node.seed(),
     };
@@ -166,22 +167,22 @@ fn heed(run: &mut Run, wishes: &mut Preferences, members: &mut Vec<Member>) -> R
 /// Whether the target's service gets the wishes as they are.
 fn speaks(run: &Run, stop: &Stop) -> bool {
     let upstream = run.node.shared.upstreams.get(stop.candidate.provider);
-    let wire = upstream.and_then(|u| u.wire(run.job.dialect));
-    wire.is_some_and(|(wire, _)| wire.dialect() == run.job.dialect && wire.routes())
+    let wire = upstream.and_then(|u| u.wire(run.job.heard));
+    wire.is_some_and(|(wire, _)| wire.dialect() == run.job.heard && wire.routes())
 }
 
 /// Whether a target takes every field of the request.
 fn expresses(run: &mut Run, stop: &Stop) -> Result<bool, Failure> {
     let shared = Arc::clone(&run.node.shared);
     let upstream = shared.upstreams.get(stop.candidate.provider);
-    let Some((wire, _)) = upstream.and_then(|u| u.wire(run.job.dialect)) else {
+    let Some((wire, _)) = upstream.and_then(|u| u.wire(run.job.heard)) else {
         return Ok(true);
     };
     let target = Target {
         model: &stop.candidate.model,
         stream: run.job.head.stream,
     };
-    let rendered = if wire.dialect() == run.job.dialect {
+    let rendered = if wire.dialect() == run.job.heard {
         wire.edit_request(&run.job.head, &run.job.body, target)
     } else {
         wire.render_request(&*run.canonical()?, target)

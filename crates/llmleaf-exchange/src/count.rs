@@ -5,7 +5,7 @@ use crate::drive::Run;
 use crate::failure;
 use crate::upstream::Upstream;
 use bytes::Bytes;
-use http::StatusCode;
+use http::{Method, StatusCode};
 use llmleaf_dialects::Dialect;
 use llmleaf_model::{ChatRequest, Failure, Media, MediaSource, Part, PartKind, ToolKind};
 use llmleaf_route::Candidate;
@@ -34,6 +34,7 @@ pub(crate) async fn run(
     run.losses = rendered.losses;
     let path = upstream.path(path, &candidate.model, false);
     let going = Outgoing {
+        method: Method::POST,
         wire,
         path: &path,
         body: rendered.body,

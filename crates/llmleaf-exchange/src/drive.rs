@@ -203,7 +203,7 @@ impl Run {
             return Ok(Rc::clone(request));
         }
         let text = llmleaf_dialects::head::text(&self.job.body)?;
-        let mut request = self.job.dialect.parse_request(text)?;
+        let mut request = self.job.heard.parse_request(text)?;
         // Some wires say these in the path; where the body says them, the two agree.
         request.model.clone_from(&self.job.head.model);
         request.stream = self.job.head.stream;
@@ -330,7 +330,7 @@ impl Run {
             .current
             .as_ref()
             .and_then(|c| self.node.shared.upstreams.get(c.provider));
-        last.and_then(|u| u.wire(self.job.dialect))
+        last.and_then(|u| u.wire(self.job.heard))
             .is_some_and(|(wire, _)| wire.dialect() == self.job.dialect)
     }
 

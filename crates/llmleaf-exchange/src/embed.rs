@@ -6,7 +6,7 @@ use crate::drive::Run;
 use crate::failure;
 use crate::upstream::Upstream;
 use bytes::Bytes;
-use http::StatusCode;
+use http::{Method, StatusCode};
 use llmleaf_dialects::EmbeddingForm;
 use llmleaf_dialects::embeddings::is_as_asked;
 use llmleaf_model::{EmbeddingRequest, Embeddings, Failure, FailureKind, Origin, Retry, Usage};
@@ -44,6 +44,7 @@ pub(crate) async fn run(
     let rendered = attempt::accepted(run, rendered)?;
     let path = upstream.path(path, &candidate.model, false);
     let going = Outgoing {
+        method: Method::POST,
         wire: chat,
         path: &path,
         body: rendered.body,

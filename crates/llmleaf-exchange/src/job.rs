@@ -1,5 +1,6 @@
 //! What an exchange is to do.
 
+use crate::kept::{Names, Owner, Verb};
 use crate::node::Shared;
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue};
@@ -19,6 +20,8 @@ pub enum Operation {
     CountTokens,
     /// Vectors for its inputs.
     Embed(EmbeddingForm),
+    /// Something about an answer that a provider keeps.
+    Kept(Verb),
 }
 
 /// One authorised, routed request.
@@ -28,6 +31,8 @@ pub struct Job {
     pub operation: Operation,
     /// The consumer's dialect.
     pub dialect: Dialect,
+    /// The dialect of its body: another one where a client sends one wire's requests and reads another's answers.
+    pub heard: Dialect,
     /// The first reading of the body.
     pub head: Head,
     /// A streamed answer is to be one JSON array of its events (only where the dialect knows such).
@@ -52,6 +57,10 @@ pub struct Job {
     pub tokens: u64,
     /// What the exchange holds of its key's limits.
     pub allowance: Option<Allowance>,
+    /// The answer that it is about, or goes on from.
+    pub owner: Option<Box<Owner>>,
+    /// Under which names the consumer is told of answers that providers keep; `None` leaves theirs.
+    pub names: Option<Names>,
     /// Consumer headers that some provider's row lets through. Everything else stayed behind.
     pub headers: Vec<(HeaderName, HeaderValue)>,
     /// Unix seconds at which the request came.

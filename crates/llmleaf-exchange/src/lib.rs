@@ -20,6 +20,7 @@ mod embed;
 mod failure;
 mod health;
 pub mod job;
+pub mod kept;
 pub mod ledger;
 pub mod node;
 mod outlet;
@@ -35,6 +36,7 @@ mod whole;
 
 pub use drains::Drains;
 pub use job::{Allowance, Job, Operation};
+pub use kept::{Names, Owner, Verb};
 pub use ledger::{Grade, Ledger, Outcome, UsageRecord};
 pub use node::{LossPolicy, Node, Parts, RouteSettings, Seeds, Shared, Tuning};
 pub use outlet::{Aborted, Exchange, ReplyHead};

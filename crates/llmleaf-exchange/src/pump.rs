@@ -1,6 +1,7 @@
 //! Events and frames on their way from a provider to the consumer.
 
 use crate::failure;
+use crate::kept::Told;
 use crate::outlet::Outlet;
 use llmleaf_dialects::{ChatWire, Decoder, Dialect, Encoder, Frame, Relayed};
 use llmleaf_framing::{ArrayFramer, FramingError, SseFramer, SseLimits, Tail};
@@ -173,6 +174,8 @@ pub(crate) struct Pump {
     grammar: Grammar,
     /// Data of the first and of the last event that was forwarded.
     trail: Option<(bytes::Bytes, bytes::Bytes)>,
+    /// The answer is kept, and told under another name.
+    pub told: Option<Told>,
     pub meter: Meter,
 }
 
@@ -187,6 +190,7 @@ impl Pump {
             held: Vec::new(),
             grammar: Grammar::new(),
             trail: None,
+            told: None,
             meter: Meter::default(),
         }
     }
@@ -241,6 +245,8 @@ impl Pump {
             // Nothing after the terminal is part of the answer.
             return Ok(());
         }
+        let renamed = self.told.as_ref().and_then(|told| told.event(frame));
+        let frame = renamed.as_ref().unwrap_or(frame);
         self.decoder.push(frame, &mut self.events);
         if let Mode::Relay { wire, usage_added } = &self.mode {
             let relayed = wire.relay(frame, *usage_added);

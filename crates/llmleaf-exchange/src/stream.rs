@@ -63,6 +63,7 @@ pub(crate) async fn http(
         _ => mode_across(run),
     };
     let mut pump = Pump::new(answer.wire.decoder(), mode);
+    pump.told = answer.told;
     if answer.in_array {
         pump.read_array();
     }

@@ -182,12 +182,14 @@ impl Upstream {
     pub fn request(
         &self,
         credential: usize,
+        method: Method,
         path: &str,
         stream: bool,
         same_dialect: bool,
         forwarded: &[(HeaderName, HeaderValue)],
     ) -> Result<Request<()>, http::Error> {
-        let mut request = Request::builder().method(Method::POST).uri(path).body(())?;
+        let has_body = method == Method::POST;
+        let mut request = Request::builder().method(method).uri(path).body(())?;
         let own = self.headers.get(credential).or(self.headers.first());
         let mut headers = own.cloned().unwrap_or_default();
         let accept = if stream {
@@ -196,6 +198,9 @@ impl Upstream {
             "application/json"
         };
         headers.insert(ACCEPT, HeaderValue::from_static(accept));
+        if !has_body {
+            headers.remove(CONTENT_TYPE);
+        }
         if same_dialect {
             let mut last = None;
             for (name, value) in forwarded

@@ -26,6 +26,10 @@ pub(crate) async fn http(
     body: Body,
 ) -> Result<(), Failure> {
     let body = gather(run, &mut watch, body).await?;
+    let body = match &answer.told {
+        Some(told) => told.body(body),
+        None => body,
+    };
     if answer.same
         && !run.job.head.stream
         && let Some(usage) = answer.wire.outline(&body)
@@ -59,7 +63,11 @@ pub(crate) async fn http(
 }
 
 /// Reads a body to its end. Each piece is a sign of life: services send white space while a model thinks.
-async fn gather(run: &mut Run, watch: &mut Watch, mut body: Body) -> Result<Bytes, Failure> {
+pub(crate) async fn gather(
+    run: &mut Run,
+    watch: &mut Watch,
+    mut body: Body,
+) -> Result<Bytes, Failure> {
     let mut first = Bytes::new();
     let mut all = BytesMut::new();
     loop {

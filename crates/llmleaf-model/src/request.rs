@@ -82,6 +82,20 @@ impl ChatRequest {
             rest: Rest::default(),
         }
     }
+
+    /// The field by which it asks for what only a service that keeps answers can do: to go on from an earlier one, or to work on
+    /// without its consumer.
+    pub fn kept_by_provider(&self) -> Option<&'static str> {
+        if self.previous_response_id.is_some() {
+            return Some("previous_response_id");
+        }
+        let background = self.dialect == DialectName::Responses
+            && self
+                .rest
+                .get("background")
+                .is_some_and(|json| json.as_str() == "true");
+        background.then_some("background")
+    }
 }
 
 /// How tokens are chosen, and how many. Numbers keep the value written (`0.7` stays `0.7`).

@@ -72,6 +72,8 @@ pub struct Walk {
     hedges: Arc<Ratio>,
     key: Option<u64>,
     served: Option<Served>,
+    /// The one credential that will do.
+    pinned: Option<usize>,
     tokens: u64,
     random: Random,
     deadline: Millis,
@@ -115,6 +117,7 @@ impl Walk {
             hedges: Arc::clone(&fleet.hedges),
             key: ask.key,
             served,
+            pinned: ask.pinned,
             tokens: ask.tokens,
             random: Random::new(pair(ask.seed, 0x77A1)),
             deadline: now.after(policy.deadline),
@@ -318,9 +321,12 @@ impl Walk {
         let slot = self.slots.get(index).ok_or(Block::NEVER)?;
         let member = self.members.get(slot.member).ok_or(Block::NEVER)?;
         let (provider, target) = (&member.provider, &member.target);
-        let credential = provider
-            .pick(target, self.key, self.served, &slot.spent, now)
-            .map_err(Block::from)?;
+        let picked = match self.pinned {
+            Some(pinned) if slot.spent.contains(&pinned) => return Err(Block::NEVER),
+            Some(pinned) => provider.only(target, pinned, now),
+            None => provider.pick(target, self.key, self.served, &slot.spent, now),
+        };
+        let credential = picked.map_err(Block::from)?;
         // Looked at first and taken last: a trial that limits then forbid would be spent for nothing.
         let opens = target.breaker().opens_at(last_resort, now);
         if opens > now {

@@ -2,6 +2,7 @@
 
 use crate::allowance::Allowances;
 use crate::authenticate::Hashing;
+use crate::kept::ResponseIds;
 use crate::load::{Load, TooFewFiles};
 use crate::reload::LastReload;
 use crate::tls;
@@ -43,6 +44,8 @@ pub struct App {
     pub authenticator: Arc<Authenticator>,
     /// What keys may ask for.
     pub allowances: Allowances,
+    /// Names of answers that providers keep; `None` leaves the providers' own.
+    pub response_ids: Option<Arc<ResponseIds>>,
     /// Key ids, display names and allow-lists, for the admin surface.
     pub keys: Vec<KeyView>,
     /// Where slow hashes run.
@@ -139,6 +142,7 @@ impl App {
             loaded: started,
             last_reload: Arc::default(),
             keys: keys(config),
+            response_ids: ResponseIds::new(config),
             allowances: Allowances::new(key_limits(config)),
             forwarded: forwarded(&upstreams),
             shared: Arc::new(Shared::new(
@@ -187,6 +191,7 @@ impl App {
             loaded: crate::service::unix_now().as_secs(),
             last_reload: Arc::clone(&before.last_reload),
             keys: keys(config),
+            response_ids: ResponseIds::new(config),
             allowances: before.allowances.renew(key_limits(config), now),
             shared: Arc::new(shared),
             authenticator: Arc::clone(&before.authenticator),

@@ -14,6 +14,8 @@ mod tests;
 use crate::discovery::query::KINDS;
 use crate::registry::{Addressing, AuthClass, ENDPOINTS, Endpoint, Operation};
 use llmleaf_dialects::Dialect;
+use llmleaf_exchange::Operation::Kept;
+use llmleaf_exchange::Verb;
 use serde_json::{Map, Value, json};
 
 /// Where a vendor documents an operation: page, and the body's required fields.
@@ -118,6 +120,7 @@ fn vendor(endpoint: &Endpoint) -> Option<Vendor> {
         return None;
     };
     Some(match (endpoint.dialect, operation) {
+        (_, Kept(_)) => return None,
         (_, Embed(EmbeddingForm::Embeddings)) => Vendor {
             reference: "https://platform.openai.com/docs/api-reference/embeddings/create",
             required: &["model", "input"],
@@ -252,8 +255,39 @@ fn parameters(endpoint: &Endpoint) -> Vec<Value> {
             admin,
         ],
         Operation::Model => vec![named, admin],
+        Operation::Exchange(Kept(verb)) => {
+            let id = json!({
+                "name": "id",
+                "in": "path",
+                "required": true,
+                "description": "The response's id, as this gateway told it.",
+                "schema": {"type": "string", "minLength": 1},
+            });
+            let fields = kept_fields(verb).iter();
+            let fields = fields.map(|(name, what)| query(name, what, text()));
+            std::iter::once(id).chain(fields).collect()
+        }
         Operation::Exchange(_) if endpoint.addressing != Addressing::Body => vec![named],
         _ => Vec::new(),
+    }
+}
+
+/// What may be asked further about a kept response.
+fn kept_fields(verb: Verb) -> &'static [(&'static str, &'static str)] {
+    match verb {
+        Verb::Retrieve => &[
+            ("include", "What to add; may be repeated."),
+            ("stream", "`true` for its events."),
+            ("starting_after", "Number of the event to go on behind."),
+            ("include_obfuscation", "`false` for events without padding."),
+        ],
+        Verb::Inputs => &[
+            ("include", "What to add; may be repeated."),
+            ("limit", "Items per page."),
+            ("order", "`asc` or `desc`."),
+            ("after", "The items behind this one."),
+        ],
+        Verb::Delete | Verb::Cancel => &[],
     }
 }
 
@@ -264,7 +298,7 @@ const FAILURES: &[(&str, &str)] = &[
         "The request cannot be meant, or a provider refused it.",
     ),
     ("401", "No credential, or one that is not accepted."),
-    ("404", "No such model."),
+    ("404", "No such model, or nothing of that id."),
 ];
 
 /// Statuses that come only with a body or from a provider.
@@ -344,6 +378,14 @@ fn success(endpoint: &Endpoint) -> Value {
         Operation::Exchange(llmleaf_exchange::Operation::CountTokens) => {
             ("The count.", of("TokenCount"))
         }
+        Operation::Exchange(Kept(Verb::Retrieve)) => (
+            "The response, or with `stream=true` its events.",
+            json!({
+                "application/json": {"schema": {"type": "object"}},
+                "text/event-stream": {"schema": {"type": "string"}},
+            }),
+        ),
+        Operation::Exchange(Kept(_)) => ("As the vendor documents it.", open()),
         // Google's own forms, which their clients read.
         Operation::Models | Operation::Model if endpoint.path.starts_with("/v1beta/") => {
             ("As Gemini describes models.", open())

@@ -114,9 +114,7 @@ fn squeezed(path: &str) -> Cow<'_, str> {
 /// For a path that does not exist: what the caller may have meant.
 pub fn hint(path: &str) -> &'static str {
     match path {
-        p if p.contains("responses") => {
-            "did you mean POST /v1/responses? Earlier responses cannot be asked for"
-        }
+        p if p.contains("responses") => "did you mean /v1/responses, or /v1/responses/{id}?",
         p if p.contains("embeddings") => "embeddings are not served by this version",
         p if p.contains("completions") => "did you mean /v1/chat/completions?",
         p if p.contains("enerateContent") => "did you mean /v1beta/models/{model}:generateContent?",

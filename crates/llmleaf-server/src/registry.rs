@@ -2,6 +2,7 @@
 
 use http::Method;
 use llmleaf_dialects::{Dialect, EmbeddingForm};
+use llmleaf_exchange::Verb;
 
 /// Who may call an endpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -17,7 +18,7 @@ pub enum AuthClass {
 /// What an endpoint does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Operation {
-    /// Chat, or a token count for it, in the row's dialect.
+    /// Chat, a token count for it, or something about a kept answer, in the row's dialect.
     Exchange(llmleaf_exchange::Operation),
     /// The models that the caller may use.
     Models,
@@ -117,6 +118,20 @@ const fn method(
     }
 }
 
+/// Something about an answer that a provider keeps.
+const fn kept(method: Method, path: &'static str, verb: Verb, summary: &'static str) -> Endpoint {
+    Endpoint {
+        method,
+        path,
+        auth: AuthClass::Consumer,
+        operation: Operation::Exchange(llmleaf_exchange::Operation::Kept(verb)),
+        dialect: Dialect::Responses,
+        addressing: Addressing::Body,
+        takes_body: false,
+        summary,
+    }
+}
+
 const GENERATE: &str = "Generates content, by the `generateContent` wire.";
 const STREAM: &str = "Generates content as a stream: events with `alt=sse`, else one JSON array.";
 const EMBED_CONTENT: &str = "A vector for a content.";
@@ -174,6 +189,30 @@ pub static ENDPOINTS: &[Endpoint] = &[
         CHAT,
         Dialect::Responses,
         "Responses, whole or streamed.",
+    ),
+    kept(
+        Method::GET,
+        "/v1/responses/{id}",
+        Verb::Retrieve,
+        "A response that its provider keeps, as it is by now.",
+    ),
+    kept(
+        Method::DELETE,
+        "/v1/responses/{id}",
+        Verb::Delete,
+        "Has the provider forget a response.",
+    ),
+    kept(
+        Method::POST,
+        "/v1/responses/{id}/cancel",
+        Verb::Cancel,
+        "Stops a response that is made in the background.",
+    ),
+    kept(
+        Method::GET,
+        "/v1/responses/{id}/input_items",
+        Verb::Inputs,
+        "What a kept response answers.",
     ),
     post(
         "/v1/messages",

@@ -1,12 +1,15 @@
 //! One request: find its endpoint, prove the caller, read the body, run the exchange.
 
+mod about;
+
 use crate::app::App;
+use crate::kept::{self, Turn};
 use crate::registry::{self, Addressing, AuthClass, Endpoint, Matched, Operation};
 use crate::reply::{self, Reply, ReplyBody};
 use crate::request_id::Ids;
 use crate::{admin, allowance, authenticate, discovery, gate, inbound, path, routing};
 use http::header::ALLOW;
-use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use llmleaf_auth::Principal;
 use llmleaf_dialects::{Dialect, Head};
@@ -81,19 +84,29 @@ struct Asked<'a> {
 }
 
 impl Asked<'_> {
-    fn head(&self, body: &[u8]) -> Result<Head, Failure> {
+    /// The first reading of the body, and the dialect that it is in.
+    fn head(&self, body: &[u8]) -> Result<(Head, Dialect), Failure> {
         let Addressing::Path { stream } = self.addressing else {
             if let llmleaf_exchange::Operation::Embed(_) = self.operation {
                 // Vectors come whole, whatever is said of streams.
                 let mut head = Head::read(body)?;
                 head.stream = false;
-                return Ok(head);
+                return Ok((head, self.dialect));
             }
-            return Head::read_as(self.dialect, body);
+            let read = Head::read_as(self.dialect, body);
+            return match (read, self.dialect) {
+                (Ok(head), dialect) => Ok((head, dialect)),
+                // Cursor's agent posts Responses' requests here and reads this endpoint's chunks (its forum, read 2026-11).
+                (Err(_), Dialect::ChatCompletions) if Head::is_of_responses(body) => {
+                    let heard = Dialect::Responses;
+                    Ok((Head::read_as(heard, body)?, heard))
+                }
+                (Err(failure), _) => Err(failure),
+            };
         };
         let named = self.model.and_then(discovery::query::decode);
         let model = named.ok_or_else(|| Failure::invalid("the path names no model", None))?;
-        Head::addressed(body, model, stream)
+        Ok((Head::addressed(body, model, stream)?, self.dialect))
     }
 
     /// True where a stream is to be one JSON array: the path asks for a stream, and the query for no events.
@@ -191,6 +204,10 @@ impl Call {
         request: Request<Incoming>,
     ) -> Result<Reply, Failure> {
         match endpoint.operation {
+            Operation::Exchange(llmleaf_exchange::Operation::Kept(verb)) => {
+                let id = rest.unwrap_or_default();
+                Box::pin(self.kept(verb, id, principal, request)).await
+            }
             Operation::Exchange(operation) => {
                 // Boxed: every other request would carry this one's size about.
                 let asked = Asked {
@@ -234,11 +251,19 @@ impl Call {
         let app = &self.worker.app;
         let (parts, body) = request.into_parts();
         let body = inbound::read(&parts.headers, body, app.max_body_bytes).await?;
-        let head = asked.head(&body)?;
+        let (head, heard) = asked.head(&body)?;
         let in_array = asked.in_array(parts.uri.query());
-        let routing = routing::of(app, &principal, dialect, &head, &body)?;
+        let Turn { body, head, owner } = kept::turn(app, &principal, heard, body, head)?;
+        let mut routing = routing::of(app, &principal, heard, &head, &body)?;
+        if let Some(owner) = &owner {
+            kept::narrow(&mut routing, owner)?;
+        }
         // After all that may refuse it: what is refused costs a key nothing.
-        let tokens = self.tokens(&asked, &principal, &head, &body);
+        let tokens = match operation {
+            // Counting uses none.
+            llmleaf_exchange::Operation::CountTokens => 0,
+            _ => self.tokens(heard, &principal, &head, &body),
+        };
         let (allowance, told) = match self.allowance(dialect, &principal, tokens) {
             Ok(allowed) => allowed,
             Err(reply) => return Ok(*reply),
@@ -248,16 +273,14 @@ impl Call {
             && app
                 .shared
                 .follows(&routing.resolved, settings.policy.strategy);
-        let headers = app.forwarded.iter().flat_map(|name| {
-            parts
-                .headers
-                .get_all(name)
-                .iter()
-                .map(|value| (name.clone(), value.clone()))
-        });
+        let names = {
+            let turn = (&head, &*body, owner.as_deref());
+            kept::names(app, &routing.grant, dialect, turn)
+        };
         let job = Job {
             operation,
             dialect,
+            heard,
             head,
             in_array,
             body,
@@ -270,9 +293,30 @@ impl Call {
             session: follows.then(|| routing::session(&parts.headers)).flatten(),
             tokens,
             allowance,
-            headers: headers.collect(),
+            owner,
+            names,
+            headers: self.forwarded(&parts.headers),
             created: self.created,
         };
+        let mut reply = self.begin(job).await?;
+        if let Some(figures) = told {
+            allowance::tell(reply.headers_mut(), dialect, &figures, unix_now());
+        }
+        Ok(reply)
+    }
+
+    /// The consumer's headers that some provider's row lets through.
+    fn forwarded(&self, headers: &HeaderMap) -> Vec<(HeaderName, HeaderValue)> {
+        let names = self.worker.app.forwarded.iter();
+        let each = names.flat_map(|name| {
+            let values = headers.get_all(name).iter();
+            values.map(move |value| (name.clone(), value.clone()))
+        });
+        each.collect()
+    }
+
+    /// Begins an exchange, and waits for the head of its reply.
+    async fn begin(&self, job: Job) -> Result<Reply, Failure> {
         let mut exchange = Exchange::start(Rc::clone(&self.worker.node), job);
         let Some(head) = std::future::poll_fn(|cx| exchange.poll_head(cx)).await else {
             return Err(Failure::gateway(
@@ -287,20 +331,17 @@ impl Call {
         let mut reply = Response::new(body);
         *reply.status_mut() = head.status;
         *reply.headers_mut() = head.headers;
-        if let Some(figures) = told {
-            allowance::tell(reply.headers_mut(), dialect, &figures, unix_now());
-        }
         Ok(reply)
     }
 
-    /// Tokens that the request is thought to use, where a limit counts them. Counting uses none.
-    fn tokens(&self, asked: &Asked<'_>, principal: &Principal, head: &Head, body: &[u8]) -> u64 {
+    /// Tokens that the request is thought to use, where a limit counts them.
+    fn tokens(&self, heard: Dialect, principal: &Principal, head: &Head, body: &[u8]) -> u64 {
         let app = &self.worker.app;
         let counts = app.shared.counts_tokens || app.allowances.counts_tokens(principal.key_id());
-        if !counts || asked.operation == llmleaf_exchange::Operation::CountTokens {
+        if !counts {
             return 0;
         }
-        llmleaf_exchange::chain::estimate(asked.dialect, head, body)
+        llmleaf_exchange::chain::estimate(heard, head, body)
     }
 
     /// What the key's limits allow, and the figures to tell; or the reply that they do not.

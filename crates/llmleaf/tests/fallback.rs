@@ -19,12 +19,16 @@ mod exhausted;
 mod health;
 #[path = "fallback/hedged.rs"]
 mod hedged;
+#[path = "fallback/kept.rs"]
+mod kept;
 #[path = "fallback/limits.rs"]
 mod limits;
 #[path = "fallback/pooled.rs"]
 mod pooled;
 #[path = "fallback/routing.rs"]
 mod routing;
+#[path = "fallback/shapes.rs"]
+mod shapes;
 
 use llmleaf_testkit::http::{End, Response};
 use llmleaf_testkit::replay::Script;

@@ -5,6 +5,7 @@
 //! item leaves. All other bytes stay as they are.
 
 use super::Quirks;
+use super::quirks::Storage;
 use super::reasoning::{Echoed, echoed};
 use super::request::tool_types;
 use crate::object::{Object, string};
@@ -27,11 +28,23 @@ pub fn edit_request(
     quirks: &Quirks,
 ) -> Result<Rendered, Failure> {
     let text = head::checked(body)?;
+    if let Some(field) = kept_by_provider(head, text).filter(|_| quirks.storage == Storage::None) {
+        return Err(super::kept::unkept(field));
+    }
     let mut splices = Splices::new();
     let mut losses = Vec::new();
     edits::address(head, text, target, quirks.extended, &mut splices);
     sealed(head, text, quirks, &mut splices, &mut losses);
     Ok(edits::rendered(text, body, splices, losses))
+}
+
+/// The field by which a body asks for what only a service that keeps answers can do.
+fn kept_by_provider(head: &Head, text: &str) -> Option<&'static str> {
+    let value = |name: &str| head.value(text, name);
+    if value("previous_response_id").is_some_and(|value| value != "null") {
+        return Some("previous_response_id");
+    }
+    (value("background") == Some("true")).then_some("background")
 }
 
 /// True where a service takes what a body of this dialect asks for.

@@ -78,7 +78,7 @@ impl Attempt {
     }
 
     /// Index of the credential to use.
-    pub(super) fn credential(&self) -> usize {
+    pub fn credential(&self) -> usize {
         self.held.as_ref().map_or(0, |held| held.credential)
     }
 
@@ -182,9 +182,13 @@ impl Attempt {
     }
 
     fn write(&self, mut record: UsageRecord, possibly_billed: bool) -> Spent {
-        let input = || count::of_body(self.job.dialect, &self.job.body);
-        // Nobody is billed for counting.
-        if self.job.operation != Operation::CountTokens {
+        let input = || count::of_body(self.job.heard, &self.job.body);
+        // Nobody is billed for counting, or for asking after what was made before.
+        let free = matches!(
+            self.job.operation,
+            Operation::CountTokens | Operation::Kept(_)
+        );
+        if !free {
             (record.usage, record.grade) = settlement::settle(&self.meter, record.outcome, input);
             record.possibly_billed = possibly_billed || (self.sent && record.outcome.is_open());
         }

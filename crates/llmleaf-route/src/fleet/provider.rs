@@ -291,6 +291,16 @@ impl Provider {
         Err(soonest.unwrap_or((Millis::NEVER, Cause::Refused)))
     }
 
+    /// This credential, or why it will not do now.
+    pub(crate) fn only(
+        &self,
+        target: &Target,
+        index: usize,
+        now: Millis,
+    ) -> Result<usize, (Millis, Cause)> {
+        self.fit(target, index, now).map(|()| index)
+    }
+
     /// Which credential to ask first: the one that served the key, else the one every node would take for it, else the next in turn.
     fn start(&self, target: &Target, key: Option<u64>, served: Option<Served>) -> usize {
         if let Some(served) = served.filter(|s| s.target == target.id()) {

@@ -41,6 +41,8 @@ pub struct Ask<'a> {
     pub tokens: u64,
     /// Hash of the prompt's beginning or of the session: who served it before is preferred. `None` where affinity is off.
     pub key: Option<u64>,
+    /// The credential that it must go with, since what it asks for is known to that one's account only.
+    pub pinned: Option<usize>,
     /// The request's own wishes.
     pub preferences: Option<&'a Preferences>,
     /// For chance and jitter.

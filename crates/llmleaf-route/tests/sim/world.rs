@@ -156,6 +156,7 @@ impl World {
             let ask = Ask {
                 tokens: consumer.tokens,
                 key: consumer.key,
+                pinned: None,
                 preferences: preferences.as_ref(),
                 seed: consumer.seed,
             };

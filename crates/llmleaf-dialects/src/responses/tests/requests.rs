@@ -153,6 +153,10 @@ fn what_only_its_own_service_holds_is_refused_elsewhere() {
             json!({"model": "m", "input": "x", "previous_response_id": "resp_1"}),
         ),
         (
+            "background",
+            json!({"model": "m", "input": "x", "background": true}),
+        ),
+        (
             "conversation",
             json!({"model": "m", "input": "x", "conversation": "conv_1"}),
         ),
@@ -181,14 +185,13 @@ fn what_only_its_own_service_holds_is_refused_elsewhere() {
 #[test]
 fn what_a_target_cannot_do_is_named() {
     let body = json!({
-        "model": "m", "input": "x", "background": true, "truncation": "auto", "max_tool_calls": 3,
+        "model": "m", "input": "x", "truncation": "auto", "max_tool_calls": 3,
         "include": ["file_search_call.results"],
         "tools": [{"type": "web_search"}], "tool_choice": {"type": "web_search"}
     });
     let rendered = chat().render_request(&parse(&body), TARGET).unwrap();
     let lost = losses(&rendered);
     for name in [
-        "background",
         "truncation",
         "max_tool_calls",
         "include",

@@ -1,0 +1,363 @@
+//! Answers that providers keep: ids by which any node finds the owner of one, and only for whom it was made.
+//!
+//! With `server.batch_id_secret` every id of a kept response is sealed for the key that asked: which provider and which of its
+//! accounts has it, the model that was asked for, and the provider's own id. Without it ids stay as they came, and one can be
+//! asked for only where there is no doubt whose it is: one provider keeps responses, and no second key could own it.
+
+use crate::app::App;
+use crate::reply;
+use crate::routing::Routing;
+use bytes::Bytes;
+use llmleaf_auth::sealed_id::TAG;
+use llmleaf_auth::{Grant, IdSeal, Principal, Secret};
+use llmleaf_config::Config;
+use llmleaf_dialects::splice::{Splices, quote};
+use llmleaf_dialects::{Dialect, Head};
+use llmleaf_exchange::{Names, Owner, kept};
+use llmleaf_model::{Failure, FailureKind, Origin};
+use llmleaf_route::{Candidate, Resolved};
+use std::sync::Arc;
+
+/// The form of a sealed payload.
+const FORM: u8 = 1;
+/// What the ids of this wire begin with.
+const PREFIX: &str = "resp_";
+/// Longest id of a provider that is taken.
+const LONGEST: usize = 512;
+/// The target's name where the model is not known: health and records are kept by one.
+const NAMELESS: &str = "responses";
+
+/// Seals and opens the ids of kept responses.
+#[derive(Debug)]
+pub struct ResponseIds {
+    seal: IdSeal,
+    providers: Vec<Marks>,
+}
+
+/// By what a provider and its accounts are known in an id.
+#[derive(Debug)]
+struct Marks {
+    name: [u8; TAG],
+    credentials: Vec<[u8; TAG]>,
+}
+
+/// An opened id.
+struct Found {
+    provider: usize,
+    credential: Option<usize>,
+    model: String,
+    id: String,
+}
+
+impl ResponseIds {
+    /// With the secret that all nodes share.
+    pub fn new(config: &Config) -> Option<Arc<Self>> {
+        let secret = config.server.batch_id_secret.as_ref()?;
+        let seal = IdSeal::new(&Secret::new(secret.expose().to_owned()), "responses");
+        let marks = |provider: &llmleaf_config::Provider| Marks {
+            name: seal.tag("provider", provider.name.as_bytes()),
+            credentials: (provider.credentials.iter())
+                .map(|credential| seal.tag("credential", credential.expose().as_bytes()))
+                .collect(),
+        };
+        let providers = config.providers.iter().map(marks).collect();
+        Some(Arc::new(Self { seal, providers }))
+    }
+
+    /// The id to tell, for the provider's own.
+    fn told(&self, key: &str, model: &str, provider: usize, credential: usize, id: &str) -> String {
+        let Some(marks) = self.providers.get(provider).filter(|_| is_id(id)) else {
+            return id.to_owned();
+        };
+        let account = marks
+            .credentials
+            .get(credential)
+            .copied()
+            .unwrap_or_default();
+        // A name that is too long for its place is one that is not known later.
+        let model = Some(model).filter(|model| model.len() <= usize::from(u8::MAX));
+        let model = model.unwrap_or_default();
+        let mut payload = vec![FORM];
+        payload.extend_from_slice(&marks.name);
+        payload.extend_from_slice(&account);
+        payload.push(u8::try_from(model.len()).unwrap_or_default());
+        payload.extend_from_slice(model.as_bytes());
+        payload.extend_from_slice(id.as_bytes());
+        [PREFIX, &self.seal.seal(key, &payload)].concat()
+    }
+
+    fn open(&self, key: &str, told: &str) -> Option<Found> {
+        let payload = self.seal.open(key, told.strip_prefix(PREFIX)?)?;
+        let rest = payload.strip_prefix(&[FORM])?;
+        let (name, rest) = rest.split_first_chunk::<TAG>()?;
+        let (account, rest) = rest.split_first_chunk::<TAG>()?;
+        let (length, rest) = rest.split_first()?;
+        let (model, id) = rest.split_at_checked(usize::from(*length))?;
+        let provider = self
+            .providers
+            .iter()
+            .position(|marks| marks.name == *name)?;
+        let accounts = self.providers.get(provider).map(|marks| &marks.credentials);
+        Some(Found {
+            provider,
+            // Of an account that is not configured any more, another credential may have taken the place.
+            credential: accounts.and_then(|all| all.iter().position(|mark| mark == account)),
+            model: String::from_utf8(model.to_vec()).ok()?,
+            id: String::from_utf8(id.to_vec()).ok()?,
+        })
+    }
+}
+
+/// Whether this can be an id, and a segment of a path.
+fn is_id(id: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte);
+    (1..=LONGEST).contains(&id.len()) && id.bytes().all(plain) && !id.bytes().all(|b| b == b'.')
+}
+
+/// Who keeps the answer with this id, for this caller.
+///
+/// # Errors
+/// Nobody does, as far as the caller may know.
+pub fn owner(app: &App, principal: &Principal, told: &str) -> Result<(Owner, String), Failure> {
+    let found = match &app.response_ids {
+        Some(ids) => ids.open(principal.key_id(), told),
+        None => undoubted(app, told),
+    };
+    let found = found.filter(|found| is_id(&found.id));
+    let found = found.ok_or_else(|| unknown(app, told))?;
+    let owner = Owner {
+        provider: found.provider,
+        credential: found.credential,
+        id: found.id,
+        told: told.to_owned(),
+        query: String::new(),
+    };
+    Ok((owner, found.model))
+}
+
+/// The one that keeps answers, where there is one, and one key at most.
+fn undoubted(app: &App, told: &str) -> Option<Found> {
+    let mut keepers = (app.shared.upstreams.iter().enumerate()).filter(|(_, upstream)| {
+        upstream
+            .wire(Dialect::Responses)
+            .is_some_and(|(wire, _)| wire.keeps())
+    });
+    let (provider, _) = keepers.next()?;
+    let alone = keepers.next().is_none() && app.keys.len() <= 1;
+    alone.then(|| Found {
+        provider,
+        credential: None,
+        model: String::new(),
+        id: told.to_owned(),
+    })
+}
+
+fn unknown(app: &App, told: &str) -> Failure {
+    let mut failure = kept::unknown(told);
+    if app.response_ids.is_none() {
+        failure.message.push_str(
+            "; with several providers or keys, responses can be found again only if \
+             `batch_id_secret` is set in the gateway's configuration",
+        );
+    }
+    failure
+}
+
+/// Leave to ask about an answer, and where to.
+///
+/// # Errors
+/// The caller may not use the model any more.
+pub fn way(
+    app: &App,
+    principal: &Principal,
+    owner: &Owner,
+    model: &str,
+) -> Result<(String, Resolved), Failure> {
+    let nameless = || Candidate {
+        provider: owner.provider,
+        model: NAMELESS.into(),
+    };
+    if model.is_empty() {
+        let resolved = Resolved {
+            chain: vec![nameless()],
+            route: None,
+        };
+        return Ok((NAMELESS.to_owned(), resolved));
+    }
+    let grant = app.authenticator.authorise(principal, model);
+    let grant = grant.map_err(|error| reply::unauthorised(&error))?;
+    let routed = app.shared.routes.resolve(grant.model());
+    let route = routed.as_ref().and_then(|resolved| resolved.route);
+    let chain = routed.map(|resolved| resolved.chain).unwrap_or_default();
+    let target = chain.into_iter().find(|c| c.provider == owner.provider);
+    let resolved = Resolved {
+        chain: vec![target.unwrap_or_else(nameless)],
+        route,
+    };
+    Ok((model.to_owned(), resolved))
+}
+
+/// A request that may go on from a kept answer, with the provider's own name of that.
+#[derive(Debug)]
+pub struct Turn {
+    pub body: Bytes,
+    pub head: Head,
+    pub owner: Option<Box<Owner>>,
+}
+
+/// Finds the answer that a request goes on from.
+///
+/// # Errors
+/// Nobody keeps it, as far as the caller may know.
+pub fn turn(
+    app: &App,
+    principal: &Principal,
+    dialect: Dialect,
+    body: Bytes,
+    head: Head,
+) -> Result<Turn, Failure> {
+    const FIELD: &str = "previous_response_id";
+    let turn = Turn {
+        body,
+        head,
+        owner: None,
+    };
+    if dialect != Dialect::Responses || app.response_ids.is_none() {
+        return Ok(turn);
+    }
+    let text = llmleaf_dialects::head::checked(&turn.body)?;
+    let Some(field) = turn.head.field(text, FIELD) else {
+        return Ok(turn);
+    };
+    let value = text.get(field.value.clone()).unwrap_or_default();
+    let Ok(told) = serde_json::from_str::<String>(value) else {
+        // Nothing, or no name; the provider says what it thinks of that.
+        return Ok(turn);
+    };
+    let (owner, _) = owner(app, principal, &told).map_err(|mut failure| {
+        // As the service itself says it: code and status of OpenAI, read 2026-11.
+        failure.kind = FailureKind::InvalidRequest;
+        failure.param = Some(FIELD.to_owned());
+        failure.code = Some("previous_response_not_found".to_owned());
+        failure
+    })?;
+    let mut splices = Splices::new();
+    splices.replace(field.value.clone(), quote(&owner.id));
+    let body = Bytes::from(splices.apply(text));
+    let head = Head::read_as(dialect, &body)?;
+    Ok(Turn {
+        body,
+        head,
+        owner: Some(Box::new(owner)),
+    })
+}
+
+/// Leaves the owner alone of the targets: nobody else can go on from its answer.
+///
+/// # Errors
+/// The model has no target there.
+pub fn narrow(routing: &mut Routing, owner: &Owner) -> Result<(), Failure> {
+    let own = |resolved: &mut Resolved| {
+        resolved.chain.retain(|c| c.provider == owner.provider);
+        !resolved.chain.is_empty()
+    };
+    routing.more.retain_mut(own);
+    if own(&mut routing.resolved) {
+        return Ok(());
+    }
+    if routing.more.is_empty() {
+        let message = "`previous_response_id` names a response of a provider that does not serve this model here";
+        let mut failure = Failure::new(Origin::Consumer, FailureKind::InvalidRequest, message);
+        failure.param = Some("previous_response_id".to_owned());
+        return Err(failure);
+    }
+    routing.resolved = routing.more.remove(0);
+    Ok(())
+}
+
+/// Under which names the caller is told of the answer that it asks for; `None` where it is not to be kept.
+pub fn names(
+    app: &App,
+    grant: &Grant,
+    dialect: Dialect,
+    turn: (&Head, &[u8], Option<&Owner>),
+) -> Option<Names> {
+    let (head, body, owner) = turn;
+    if dialect != Dialect::Responses {
+        return None;
+    }
+    let ids = app.response_ids.as_ref()?;
+    let text = llmleaf_dialects::head::checked(body).unwrap_or_default();
+    let is = |field: &str, word: &str| head.value(text, field) == Some(word);
+    if is("store", "false") && owner.is_none() {
+        return None;
+    }
+    Some(naming(ids, grant.principal(), &head.model, owner))
+}
+
+/// The names by which a caller knows the answers that were made for it. The one that it speaks of has the name that it used.
+pub fn naming(
+    ids: &Arc<ResponseIds>,
+    principal: &Principal,
+    model: &str,
+    owner: Option<&Owner>,
+) -> Names {
+    let (ids, key, model) = (
+        Arc::clone(ids),
+        Arc::clone(principal.key_id()),
+        model.to_owned(),
+    );
+    let spoken = owner.map(|owner| (owner.id.clone(), owner.told.clone()));
+    Names::new(move |provider, credential, id| match &spoken {
+        Some((own, told)) if own == id => told.clone(),
+        _ => ids.told(&key, &model, provider, credential, id),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ids() -> ResponseIds {
+        let seal = IdSeal::new(
+            &Secret::new("a secret of the nodes".to_owned()),
+            "responses",
+        );
+        let marks = |name: &str| Marks {
+            name: seal.tag("provider", name.as_bytes()),
+            credentials: vec![
+                seal.tag("credential", b"one"),
+                seal.tag("credential", b"two"),
+            ],
+        };
+        let providers = vec![marks("a"), marks("b")];
+        ResponseIds { seal, providers }
+    }
+
+    #[test]
+    fn an_id_says_all_that_is_needed_and_only_to_its_key() {
+        let told = ids().told("me", "vendor/model-1", 1, 1, "resp_0123");
+        let found = ids().open("me", &told).expect("it is mine");
+        assert_eq!((found.provider, found.credential), (1, Some(1)));
+        assert_eq!((&*found.model, &*found.id), ("vendor/model-1", "resp_0123"));
+        assert!(ids().open("you", &told).is_none());
+        assert!(ids().open("me", "resp_0123").is_none());
+        let mut moved = ids();
+        moved.providers.remove(0);
+        assert_eq!(moved.open("me", &told).map(|found| found.provider), Some(0));
+        moved.providers.remove(0);
+        assert!(moved.open("me", &told).is_none(), "its provider is gone");
+    }
+
+    #[test]
+    fn what_cannot_be_part_of_a_path_stays_as_it_is() {
+        for id in ["", "..", "a/b", "a?b", "a b", "ä", &"x".repeat(513)] {
+            assert_eq!(ids().told("me", "m", 0, 0, id), id);
+        }
+        let told = ids().told("me", &"m".repeat(300), 0, 0, "resp_1");
+        assert_eq!(
+            ids().open("me", &told).map(|found| found.model),
+            Some(String::new())
+        );
+    }
+}

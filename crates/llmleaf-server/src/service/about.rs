@@ -1,0 +1,129 @@
+//! What is asked about an answer that a provider keeps: forwarded to the one that does.
+
+use super::Call;
+use crate::reply::Reply;
+use crate::{allowance, inbound, kept, service};
+use bytes::Bytes;
+use http::Request;
+use hyper::body::Incoming;
+use llmleaf_auth::Principal;
+use llmleaf_dialects::{Dialect, Head};
+use llmleaf_exchange::{Job, Operation, Verb};
+use llmleaf_model::{Failure, Loss};
+use std::sync::Arc;
+
+/// What may be asked further, as OpenAI's document 2.3.0 (2026-08) has it; lists are written with and without brackets.
+const ASKED: [&str; 10] = [
+    "include",
+    "include[]",
+    "include%5B%5D",
+    "include_obfuscation",
+    "stream",
+    "starting_after",
+    "after",
+    "before",
+    "limit",
+    "order",
+];
+
+impl Call {
+    /// Leads the question to the owner of the answer.
+    pub(super) async fn kept(
+        self,
+        verb: Verb,
+        id: &str,
+        principal: Principal,
+        request: Request<Incoming>,
+    ) -> Result<Reply, Failure> {
+        let app = &self.worker.app;
+        let (parts, body) = request.into_parts();
+        // Some clients send an empty object along; it says nothing.
+        inbound::read(&parts.headers, body, app.max_body_bytes).await?;
+        let (mut owner, model) = kept::owner(app, &principal, id)?;
+        let (model, resolved) = kept::way(app, &principal, &owner, &model)?;
+        let asked = asked(parts.uri.query().unwrap_or_default());
+        let stream = verb == Verb::Retrieve && asked.stream;
+        owner.query = asked.known;
+        let names = app.response_ids.as_ref();
+        let names = names.map(|ids| kept::naming(ids, &principal, &model, Some(&owner)));
+        let (allowance, told) = match self.allowance(Dialect::Responses, &principal, 0) {
+            Ok(allowed) => allowed,
+            Err(reply) => return Ok(*reply),
+        };
+        let job = Job {
+            operation: Operation::Kept(verb),
+            dialect: Dialect::Responses,
+            heard: Dialect::Responses,
+            head: Head::addressed(b"{}", model, stream)?,
+            in_array: false,
+            body: Bytes::new(),
+            id: self.worker.ids.fresh(self.created.saturating_mul(1000)),
+            request_id: Arc::clone(&self.id),
+            key: Arc::clone(principal.display()),
+            resolved,
+            more: Vec::new(),
+            preferences: None,
+            session: None,
+            tokens: 0,
+            allowance,
+            owner: Some(Box::new(owner)),
+            names,
+            headers: self.forwarded(&parts.headers),
+            created: self.created,
+        };
+        let mut reply = self.begin(job).await?;
+        if let Some(figures) = told {
+            let now = service::unix_now();
+            allowance::tell(reply.headers_mut(), Dialect::Responses, &figures, now);
+        }
+        if let Some(value) = asked.unknown {
+            let name = http::HeaderName::from_static("x-llmleaf-loss");
+            reply.headers_mut().insert(name, value);
+        }
+        Ok(reply)
+    }
+}
+
+/// What a query asks.
+struct Asked {
+    stream: bool,
+    known: String,
+    unknown: Option<http::HeaderValue>,
+}
+
+fn asked(query: &str) -> Asked {
+    let fields = query.split('&').filter(|field| !field.is_empty());
+    let name =
+        |field: &'_ str| -> String { field.split('=').next().unwrap_or_default().to_owned() };
+    let (known, unknown): (Vec<&str>, Vec<&str>) =
+        fields.partition(|field| ASKED.contains(&&*name(field)));
+    let losses = unknown.iter().map(|field| {
+        let field = format!("?{}", name(field));
+        Loss::dropped(field, "it is not asked of providers").to_string()
+    });
+    let losses: Vec<String> = losses.take(8).collect();
+    let unknown = (!losses.is_empty()).then(|| losses.join("; "));
+    Asked {
+        stream: known.contains(&"stream=true"),
+        known: known.join("&"),
+        unknown: unknown.and_then(|text| http::HeaderValue::from_str(&text).ok()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::asked;
+
+    #[test]
+    fn known_fields_go_on_as_they_are_written() {
+        let query = "stream=true&starting_after=7&include%5B%5D=a&api-version=1&&limit=2";
+        let asked = asked(query);
+        assert!(asked.stream);
+        assert_eq!(
+            asked.known,
+            "stream=true&starting_after=7&include%5B%5D=a&limit=2"
+        );
+        let lost = asked.unknown.expect("a field is told as lost");
+        assert!(lost.to_str().expect("ASCII").contains("?api-version"));
+    }
+}
