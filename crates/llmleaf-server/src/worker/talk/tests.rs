@@ -57,13 +57,19 @@ impl Body for Endless {
 /// Whole where the path is `/whole`, else endless.
 type Either = http_body_util::Either<Held, Held<Endless>>;
 
-async fn answer(line: Rc<Line>, whole: bool) -> Result<Response<Either>, Infallible> {
+/// Begins at once to answer, as the worker does.
+fn answer(
+    line: &Rc<Line>,
+    whole: bool,
+) -> impl Future<Output = Result<Response<Either>, Infallible>> + use<> {
     let open = line.open(None);
-    if !whole {
-        return Ok(Response::new(Either::Right(open.hold(Endless, false))));
+    async move {
+        if !whole {
+            return Ok(Response::new(Either::Right(open.hold(Endless, false))));
+        }
+        let reply = async { reply::whole(StatusCode::OK, "text/plain", vec![b'x'; LARGE]) };
+        Ok(open.reply(std::pin::pin!(reply)).await.map(Either::Left))
     }
-    let reply = async { reply::whole(StatusCode::OK, "text/plain", vec![b'x'; LARGE]) };
-    Ok(open.reply(std::pin::pin!(reply)).await.map(Either::Left))
 }
 
 /// Serves a connection, and gives back what a consumer has of it.
@@ -73,9 +79,8 @@ fn serve(speaks_h2: bool, room: usize) -> DuplexStream {
         let (_orders, heard) = watch::channel(Order::Run);
         let line = Line::new(false);
         let of_service = Rc::clone(&line);
-        let service = move |request: Request<Incoming>| {
-            answer(Rc::clone(&of_service), request.uri().path() == "/whole")
-        };
+        let service =
+            move |request: Request<Incoming>| answer(&of_service, request.uri().path() == "/whole");
         talk(ours, &line, speaks_h2, heard, service).await;
     });
     consumer
@@ -105,6 +110,20 @@ fn a6_a_whole_answer_may_be_read_for_longer_than_a_connection_may_be_idle() {
             took >= IDLE_TIMEOUT - SECOND && took <= IDLE_TIMEOUT + SECOND,
             "{took:?}"
         );
+    });
+}
+
+#[test]
+fn d10_a_connection_is_idle_from_its_first_answer_on() {
+    timed(async {
+        // There is room for all of it: nothing but the answer itself is ever waited for.
+        let mut consumer = serve(false, 2 * LARGE);
+        let request = b"GET /whole HTTP/1.1\r\nhost: x\r\n\r\n";
+        consumer.write_all(request).await.expect("sent");
+        let (began, mut read) = (Instant::now(), Vec::new());
+        let ended = tokio::time::timeout(2 * IDLE_TIMEOUT, consumer.read_to_end(&mut read)).await;
+        ended.expect("in time").expect("the end");
+        assert!(read.len() > LARGE && began.elapsed() >= IDLE_TIMEOUT);
     });
 }
 
