@@ -244,7 +244,8 @@ impl Exchange {
         } else {
             // Handed on with the room it takes, and no more: a slow reader holds it for long.
             let ready = std::mem::take(&mut slot.ready);
-            slot.usual = ready.len();
+            // A little more, or a piece that is an event longer would take twice the room.
+            slot.usual = ready.len() + ready.len() / 8;
             slot.taken = slot.taken.saturating_add(ready.len());
             Some(Bytes::from(ready))
         }

@@ -203,11 +203,38 @@ impl Pump {
     /// Takes bytes from the provider.
     pub fn bytes(&mut self, chunk: bytes::Bytes, out: &Outlet) -> Result<(), Broken> {
         self.framer.push(chunk);
+        let mut last = None;
+        let mut result = Ok(());
         while let Some(frame) = self.framer.next() {
-            let frame = frame.map_err(|e| failure::framing(&e))?;
-            self.frame(&frame, out)?;
+            result = match frame {
+                Ok(frame) => self.frame(&frame, out).map(|()| last = Some(frame)),
+                Err(error) => Err(failure::framing(&error).into()),
+            };
+            if result.is_err() {
+                break;
+            }
+            if self.trail.is_none() {
+                self.remember(last.as_ref());
+            }
         }
-        Ok(())
+        self.remember(last.as_ref());
+        result
+    }
+
+    /// Keeps the data of an event that was forwarded, as a copy: the event is a piece of all that was read with it, and the
+    /// consumer may be slow.
+    fn remember(&mut self, frame: Option<&Frame>) {
+        let Some(frame) = frame.filter(|frame| frame.has_data) else {
+            return;
+        };
+        if matches!(self.mode, Mode::Relay { .. }) {
+            let last = bytes::Bytes::copy_from_slice(&frame.data);
+            let first = self
+                .trail
+                .take()
+                .map_or_else(|| last.clone(), |(first, _)| first);
+            self.trail = Some((first, last));
+        }
     }
 
     /// The provider's bytes ended cleanly.
@@ -221,6 +248,7 @@ impl Pump {
                 raw.extend_from_slice(if raw.ends_with(b"\n") { b"\n" } else { b"\n\n" });
                 frame.raw = raw.into();
                 self.frame(&frame, out)?;
+                self.remember(Some(&frame));
             } else {
                 // What is no event may still be the provider's last word; the decoder looks at it, nobody gets it.
                 self.decoder.push(&silent(tail.raw), &mut self.events);
@@ -255,12 +283,6 @@ impl Pump {
                 && !(self.meter.committed && passes(&broken.failure))
             {
                 return seen;
-            }
-            if frame.has_data {
-                match &mut self.trail {
-                    Some((_, last)) => last.clone_from(&frame.data),
-                    None => self.trail = Some((frame.data.clone(), frame.data.clone())),
-                }
             }
             match &relayed {
                 Relayed::AsIs => self.sink(&frame.raw, out),

@@ -16,6 +16,8 @@ use tokio::time::Instant;
 
 /// Largest window a zstd frame may ask for, in bytes: what RFC 8878 recommends decoders to support.
 const ZSTD_WINDOW: u64 = 8 * 1024 * 1024;
+/// A body that is copied rather than that hyper's buffer, of 8 KiB at least, is kept for it.
+const SMALL: usize = 4 * 1024;
 /// How long a body may stand still, and how long it is slow before that counts.
 const GRACE: Duration = Duration::from_secs(15);
 /// The slowest that a body may come after that: a byte a millisecond, so some 1 KiB a second.
@@ -92,8 +94,14 @@ where
         return Ok(Bytes::new());
     };
     if body.body.is_end_stream() {
-        // A body that comes in one piece is never copied.
-        return Ok(first);
+        // A body that comes in one piece is not copied, unless it is much smaller than the buffer that it is a piece of: it is
+        // kept as long as its answer takes.
+        let small = first.len() <= SMALL;
+        return Ok(if small {
+            Bytes::copy_from_slice(&first)
+        } else {
+            first
+        });
     }
     let more = usize::try_from(body.body.size_hint().lower())
         .unwrap_or_default()

@@ -135,6 +135,7 @@ impl Conn {
             }
             let Decoded { start, end, used } = self.decoder.decode(&mut self.buf)?;
             let taken = self.buf.split_to(used).freeze();
+            self.release();
             if start < end {
                 return Poll::Ready(Ok(Some(taken.slice(start..end))));
             }
@@ -148,6 +149,9 @@ impl Conn {
         }
         let room = self.buf.capacity() - self.buf.len();
         let read = pin!(self.stream.read_buf(&mut self.buf)).poll(cx);
+        if read.is_pending() {
+            self.release();
+        }
         match ready!(read) {
             Ok(read) => {
                 self.response_started |= read > 0;
@@ -157,6 +161,14 @@ impl Conn {
                 Poll::Ready(Ok(read))
             }
             Err(error) => Poll::Ready(Err(from_io(&error, self.progress()))),
+        }
+    }
+
+    /// Keeps no room while nothing is in it: most streams wait most of the time, for their provider or for a slow consumer. What was
+    /// handed on is a piece of the same memory, which is free when that is.
+    fn release(&mut self) {
+        if self.buf.is_empty() {
+            self.buf = BytesMut::new();
         }
     }
 
@@ -195,7 +207,8 @@ impl Conn {
         match Pin::new(stream).poll_flush(cx) {
             Poll::Ready(Ok(())) => {
                 outgoing.sent = true;
-                // The body may be large, and the answer long.
+                // They may be large, and the answer long.
+                outgoing.head = Vec::new();
                 outgoing.body = Bytes::new();
             }
             Poll::Ready(Err(_)) => outgoing.failed = true,
@@ -214,8 +227,7 @@ impl Conn {
         if !done || !self.buf.is_empty() {
             return false;
         }
-        // A buffer is of no use until the next response.
-        self.buf = BytesMut::new();
+        self.release();
         let mut byte = [0; 1];
         let mut probe = tokio::io::ReadBuf::new(&mut byte);
         let mut nobody = Context::from_waker(Waker::noop());
