@@ -10,6 +10,7 @@ mod connect;
 mod faults;
 mod ownership;
 mod proxy;
+mod races;
 mod reuse;
 mod support;
 mod tls;
