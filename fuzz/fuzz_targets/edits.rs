@@ -3,12 +3,11 @@
 #![no_main]
 
 use libfuzzer_sys::{fuzz_mutator, fuzz_target};
-use llmleaf_dialects::Dialect;
-use llmleaf_fuzz::{change, edits, split};
+use llmleaf_fuzz::{change, edits, split, wires};
 
 fuzz_target!(|input: &[u8]| {
     if let Some((choice, _, text)) = split(input) {
-        for dialect in [Dialect::ChatCompletions, Dialect::Messages] {
+        for dialect in wires::DIALECTS {
             edits::hold(dialect, choice, text);
         }
     }

@@ -1,10 +1,9 @@
-//! Any status, headers and bytes as an error of a provider, and what both dialects tell of it.
+//! Any status, headers and bytes as an error of a provider, and what all dialects tell of it.
 
 #![no_main]
 
 use libfuzzer_sys::{fuzz_mutator, fuzz_target};
-use llmleaf_dialects::Dialect;
-use llmleaf_fuzz::{change, errors, split};
+use llmleaf_fuzz::{change, errors, split, wires};
 
 fuzz_target!(|input: &[u8]| {
     if let Some((choice, [status, hundreds, with_header, _], text)) = split(input) {
@@ -13,7 +12,7 @@ fuzz_target!(|input: &[u8]| {
         // Some of the body stands for the header: they look alike enough.
         let header =
             (with_header % 2 == 1).then(|| String::from_utf8_lossy(&text[..text.len().min(32)]));
-        for dialect in [Dialect::ChatCompletions, Dialect::Messages] {
+        for dialect in wires::DIALECTS {
             errors::hold(dialect, choice, status, header.as_deref(), text);
         }
     }

@@ -23,6 +23,7 @@ CLEAN = {"PATH": os.environ.get("PATH", "/usr/bin:/bin"), "LC_ALL": "C.UTF-8", "
 SUITES = {
     "openai-python": ("openai", ["python/openai_sdk.py"]),
     "openai-responses-python": ("openai", ["python/openai_responses.py"]),
+    "ollama-python": ("ollama", ["python/ollama_sdk.py"]),
     "anthropic-python-1": ("anthropic-1", ["python/anthropic_sdk.py"]),
     "anthropic-python-2": ("anthropic-2", ["python/anthropic_sdk.py"]),
     "node": (None, ["--test-reporter=./node/lines.mjs", "--test", "node/openai.test.mjs", "node/responses.test.mjs", "node/anthropic.test.mjs"]),

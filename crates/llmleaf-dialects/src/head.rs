@@ -49,7 +49,15 @@ impl Head {
     /// Not UTF-8, not one JSON object, too deep, a field given twice, `model` missing or not a string,
     /// `stream` not a boolean.
     pub fn read(body: &[u8]) -> Result<Self, Failure> {
-        Self::of(utf8(body)?)
+        Self::of(utf8(body)?, false)
+    }
+
+    /// Reads a body of a dialect, by its rule for what streams.
+    ///
+    /// # Errors
+    /// Those of [`Head::read`].
+    pub fn read_in(dialect: Dialect, body: &[u8]) -> Result<Self, Failure> {
+        Self::of(utf8(body)?, dialect.streams_unasked())
     }
 
     /// Reads a body of a dialect, and refuses what no provider of that wire takes ([`sane`]).
@@ -58,7 +66,7 @@ impl Head {
     /// Those of [`Head::read`], and a field that cannot be meant.
     pub fn read_as(dialect: Dialect, body: &[u8]) -> Result<Self, Failure> {
         let text = utf8(body)?;
-        let head = Self::of(text)?;
+        let head = Self::of(text, dialect.streams_unasked())?;
         sane::check(dialect, &head, text)?;
         Ok(head)
     }
@@ -72,7 +80,8 @@ impl Head {
         })
     }
 
-    fn of(text: &str) -> Result<Self, Failure> {
+    /// `unasked`: it streams where the body does not say.
+    fn of(text: &str, unasked: bool) -> Result<Self, Failure> {
         let fields = located(text)?;
         let value = |name: &str| {
             let field = fields.iter().find(|field| field.is(text, name))?;
@@ -89,7 +98,8 @@ impl Head {
             .filter(|model| !model.is_empty())
             .ok_or_else(|| Failure::invalid("`model` must be a non-empty string", Some("model")))?;
         let stream = match value("stream") {
-            None | Some("null" | "false") => false,
+            None | Some("null") => unasked,
+            Some("false") => false,
             Some("true") => true,
             Some(_) => {
                 return Err(Failure::invalid(

@@ -24,6 +24,7 @@ pub mod headers;
 mod level;
 pub mod messages;
 pub mod object;
+pub mod ollama;
 pub mod preferences;
 pub mod responses;
 mod sane;

@@ -55,6 +55,8 @@ fn check_field(dialect: Dialect, field: &Field, body: &str) -> Result<(), Failur
     let name = field.name(body);
     let chat = dialect == Dialect::ChatCompletions;
     let form = match name {
+        // Without one, it is asked to load the model.
+        "messages" if matches!(dialect, Dialect::Ollama(_)) => Form::AnyList,
         "messages" => Form::List,
         "tools" => Form::AnyList,
         "max_tokens" | "max_completion_tokens" | "max_output_tokens" => Form::Tokens,

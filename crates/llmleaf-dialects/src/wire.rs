@@ -5,7 +5,7 @@ use crate::surrogates::Paired;
 use crate::{
     Decoder, Encoder, Frame, Head, Relayed, Rendered, Reply, ReplyContext, Target,
     chat_completions::{self, quirks::CustomTools},
-    gemini, messages, responses,
+    gemini, messages, ollama, responses,
     toolbox::{self, Takes},
 };
 use bytes::Bytes;
@@ -25,9 +25,16 @@ pub enum Dialect {
     Responses,
     /// Gemini `generateContent`.
     GenerateContent,
+    /// Ollama's own wire, in one of its two forms.
+    Ollama(ollama::Form),
 }
 
 impl Dialect {
+    /// The wire whose streams are lines of JSON: a conversation.
+    pub const LINES: Self = Self::Ollama(ollama::Form::Chat);
+    /// The same wire: one prompt.
+    pub const LINES_PROMPT: Self = Self::Ollama(ollama::Form::Generate);
+
     /// Its name in the model.
     pub fn name(self) -> DialectName {
         match self {
@@ -35,6 +42,7 @@ impl Dialect {
             Self::Messages => DialectName::Messages,
             Self::Responses => DialectName::Responses,
             Self::GenerateContent => DialectName::GenerateContent,
+            Self::Ollama(form) => form.name(),
         }
     }
 
@@ -48,6 +56,7 @@ impl Dialect {
             Self::Messages => messages::request::parse_request(body),
             Self::Responses => responses::request::parse_request(body),
             Self::GenerateContent => gemini::request::parse_request(body),
+            Self::Ollama(form) => ollama::request::parse_request(body, form),
         }
     }
 
@@ -61,6 +70,7 @@ impl Dialect {
             Self::Messages => messages::count::parse_request(body),
             Self::Responses => responses::request::parse_request(body),
             Self::GenerateContent => gemini::count::parse_request(body),
+            Self::Ollama(form) => ollama::request::parse_request(body, form),
         }
     }
 
@@ -68,7 +78,7 @@ impl Dialect {
     pub fn render_count(self, input_tokens: u64) -> Vec<u8> {
         match self {
             // The others have no such operation; their consumers never get here.
-            Self::ChatCompletions | Self::Messages | Self::Responses => {
+            Self::ChatCompletions | Self::Messages | Self::Responses | Self::Ollama(_) => {
                 messages::count::render_reply(input_tokens)
             }
             Self::GenerateContent => gemini::count::render_reply(input_tokens),
@@ -83,6 +93,7 @@ impl Dialect {
             Self::Messages => messages::response::render_response(response, context),
             Self::Responses => responses::response::render_response(response, context),
             Self::GenerateContent => gemini::response::render_response(response, context),
+            Self::Ollama(form) => ollama::response::render_response(response, context, form),
         }
     }
 
@@ -94,6 +105,7 @@ impl Dialect {
             Self::Messages => Box::new(messages::events::encoder(told)),
             Self::Responses => Box::new(responses::events::encoder(told)),
             Self::GenerateContent => Box::new(gemini::events::encoder(told)),
+            Self::Ollama(form) => Box::new(ollama::events::encoder(told, form)),
         };
         toolbox::Restored::around(inner, &context)
     }
@@ -105,6 +117,7 @@ impl Dialect {
             Self::Messages => messages::errors::render_error(failure, request_id),
             Self::Responses => responses::errors::render_error(failure, request_id),
             Self::GenerateContent => gemini::errors::render_error(failure, request_id),
+            Self::Ollama(_) => ollama::errors::render_error(failure, request_id),
         }
     }
 
@@ -117,6 +130,7 @@ impl Dialect {
             Self::Messages => messages::errors::render_stream_error(failure, request_id),
             Self::Responses => responses::errors::render_stream_error(failure, request_id),
             Self::GenerateContent => gemini::errors::render_stream_error(failure, request_id),
+            Self::Ollama(_) => ollama::errors::render_stream_error(failure, request_id),
         }
     }
 
@@ -139,7 +153,40 @@ impl Dialect {
         match self {
             Self::ChatCompletions | Self::Responses | Self::GenerateContent => b": keep-alive\n\n",
             Self::Messages => b"event: ping\ndata: {\"type\": \"ping\"}\n\n",
+            // An empty line is no JSON, and clients fail at it; in front of a line, white space means nothing.
+            Self::Ollama(_) => b" ",
         }
+    }
+
+    /// What this wire's own service says to whoever asks for nothing; clients look for it when they start.
+    pub fn greeting(self) -> &'static str {
+        match self {
+            Self::Ollama(_) => "Ollama is running",
+            _ => "",
+        }
+    }
+
+    /// A request may ask nothing of the model (it is to be loaded): see [`Self::idle_answer`].
+    pub fn has_idle_requests(self) -> bool {
+        matches!(self, Self::Ollama(_))
+    }
+
+    /// The answer to a request that asks nothing; `None` for one that does. Services of the wire answer it themselves.
+    pub fn idle_answer(self, request: &ChatRequest) -> Option<Vec<Event>> {
+        match self {
+            Self::Ollama(_) => ollama::request::idle_answer(request),
+            _ => None,
+        }
+    }
+
+    /// The consumer streams unless it says that it does not.
+    pub fn streams_unasked(self) -> bool {
+        matches!(self, Self::Ollama(_))
+    }
+
+    /// A stream is lines of JSON, in place of events.
+    pub fn streams_lines(self) -> bool {
+        matches!(self, Self::Ollama(_))
     }
 }
 
@@ -155,6 +202,8 @@ pub enum ChatWire {
     Responses(responses::Quirks),
     /// Gemini `generateContent`.
     GenerateContent(gemini::Quirks),
+    /// Ollama's own wire.
+    Ollama(ollama::Quirks),
 }
 
 impl ChatWire {
@@ -165,6 +214,7 @@ impl ChatWire {
             Self::Messages(_) => Dialect::Messages,
             Self::Responses(_) => Dialect::Responses,
             Self::GenerateContent(_) => Dialect::GenerateContent,
+            Self::Ollama(quirks) => Dialect::Ollama(quirks.form),
         }
     }
 
@@ -197,6 +247,7 @@ impl ChatWire {
             Self::GenerateContent(quirks) => {
                 gemini::request::render_request(&request, target, quirks)
             }
+            Self::Ollama(quirks) => ollama::request::render_request(&request, target, quirks),
         }?;
         losses.append(&mut rendered.losses);
         rendered.losses = losses;
@@ -215,7 +266,7 @@ impl ChatWire {
                 groups: false,
                 free_text: quirks.request.custom_tools == CustomTools::Offered,
             },
-            Self::Messages(_) | Self::GenerateContent(_) => Takes {
+            Self::Messages(_) | Self::GenerateContent(_) | Self::Ollama(_) => Takes {
                 groups: false,
                 free_text: false,
             },
@@ -230,7 +281,10 @@ impl ChatWire {
     /// it as if it were of another dialect.
     pub fn takes(&self, head: &Head, body: &Bytes) -> bool {
         match self {
-            Self::Completions(_) | Self::Messages(_) | Self::GenerateContent(_) => true,
+            Self::Completions(_)
+            | Self::Messages(_)
+            | Self::GenerateContent(_)
+            | Self::Ollama(_) => true,
             Self::Responses(quirks) => responses::edits::takes(head, body, quirks),
         }
     }
@@ -254,6 +308,7 @@ impl ChatWire {
             Self::GenerateContent(quirks) => {
                 gemini::edits::edit_request(head, body, target, quirks)
             }
+            Self::Ollama(quirks) => ollama::edits::edit_request(head, body, target, quirks),
         }
     }
 
@@ -263,7 +318,7 @@ impl ChatWire {
             Self::Completions(quirks) => quirks.request.extended,
             Self::Messages(quirks) => quirks.extended,
             Self::Responses(quirks) => quirks.extended,
-            Self::GenerateContent(_) => false,
+            Self::GenerateContent(_) | Self::Ollama(_) => false,
         }
     }
 
@@ -273,7 +328,7 @@ impl ChatWire {
     /// The wire has no such operation (kind `Unsupported`), or the body is not the one `head` was read from.
     pub fn edit_count(&self, head: &Head, body: &Bytes, model: &str) -> Result<Rendered, Failure> {
         match self {
-            Self::Completions(_) | Self::Responses(_) => Err(Failure::gateway(
+            Self::Completions(_) | Self::Responses(_) | Self::Ollama(_) => Err(Failure::gateway(
                 FailureKind::Unsupported,
                 "this wire counts no tokens before a request",
             )),
@@ -328,6 +383,8 @@ impl ChatWire {
                     keys,
                 ))
             }
+            // Every line has a time of its own, so no line has the envelope of the one before.
+            Self::Ollama(quirks) => Box::new(Paired::new(ollama::events::decoder(quirks))),
         }
     }
 
@@ -335,7 +392,9 @@ impl ChatWire {
     pub fn relay(&self, frame: &Frame, usage_added: bool) -> Relayed {
         match self {
             Self::Completions(_) => chat_completions::edits::relay(frame, usage_added),
-            Self::Messages(_) | Self::Responses(_) | Self::GenerateContent(_) => Relayed::AsIs,
+            Self::Messages(_) | Self::Responses(_) | Self::GenerateContent(_) | Self::Ollama(_) => {
+                Relayed::AsIs
+            }
         }
     }
 
@@ -352,6 +411,7 @@ impl ChatWire {
             Self::Messages(quirks) => messages::response::parse_response(body, quirks),
             Self::Responses(quirks) => responses::response::parse_response(body, quirks),
             Self::GenerateContent(quirks) => gemini::response::parse_response(body, quirks),
+            Self::Ollama(quirks) => ollama::response::parse_response(body, quirks),
         }
     }
 
@@ -360,7 +420,9 @@ impl ChatWire {
     pub fn outline(&self, body: &[u8]) -> Option<Usage> {
         match self {
             Self::Completions(_) => chat_completions::outline::outline(body),
-            Self::Messages(_) | Self::Responses(_) | Self::GenerateContent(_) => None,
+            Self::Messages(_) | Self::Responses(_) | Self::GenerateContent(_) | Self::Ollama(_) => {
+                None
+            }
         }
     }
 
@@ -380,6 +442,7 @@ impl ChatWire {
             Self::GenerateContent(quirks) => {
                 gemini::errors::parse_error(status, header, body, quirks)
             }
+            Self::Ollama(_) => ollama::errors::parse_error(status, header, body),
         }
     }
 }

@@ -17,7 +17,8 @@ use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, Method};
 use llmleaf_dialects::{ChatWire, Rendered, Target};
-use llmleaf_model::{Failure, FailureKind, Loss, LossKind, Origin, Retry};
+use llmleaf_model::{Event, Failure, FailureKind, Loss, LossKind, Origin, Retry};
+use llmleaf_providers::echo::Step;
 use llmleaf_providers::{Chat, Path};
 use llmleaf_route::{Attempt as Held, Candidate, Clocks, Watch};
 use llmleaf_transport::{Body, Response};
@@ -65,9 +66,10 @@ pub(crate) async fn run(run: &mut Run, held: Held) -> Result<(), Failure> {
         Some(_) if run.job.operation == Operation::CountTokens => {
             Box::pin(count::run(run, &mut attempt, candidate, upstream)).await
         }
-        Some(Chat::Wire(wire, path)) => {
-            http(run, &mut attempt, candidate, upstream, (wire, *path)).await
-        }
+        Some(Chat::Wire(wire, path)) => match idle(run, wire) {
+            Some(events) => Box::pin(played(run, &mut attempt, at_once(events))).await,
+            None => http(run, &mut attempt, candidate, upstream, (wire, *path)).await,
+        },
         Some(Chat::Echo) => Box::pin(echo(run, &mut attempt)).await,
         None => {
             let mut failure =
@@ -124,18 +126,23 @@ async fn http(
         headers,
         body,
     } = send(run, attempt, candidate, upstream, going).await?;
-    let events = is_event_stream(&headers);
     let answer = Answer {
         wire,
         same: same && run.job.heard == run.job.dialect,
         usage_added,
         told,
-        // A service that was asked for events and sends JSON may send its chunks as one array.
-        in_array: stream && !events && wire.streams_arrays(),
     };
-    if events || answer.in_array {
+    let cut = match is_event_stream(&headers) {
+        true => Some(Cut::Events),
+        false if !stream => None,
+        // A service that was asked for events and sends JSON may send its chunks as one array.
+        false if wire.streams_arrays() => Some(Cut::Array),
+        false if wire.dialect().streams_lines() && !is_json(&headers) => Some(Cut::Lines),
+        false => None,
+    };
+    if let Some(cut) = cut {
         // Boxed, as what follows is: an exchange that needs less is to be small.
-        Box::pin(stream::http(run, attempt, watch, answer, body)).await
+        Box::pin(stream::http(run, attempt, watch, (answer, cut), body)).await
     } else {
         whole::http(run, attempt, watch, answer, body).await
     }
@@ -152,6 +159,15 @@ pub(crate) struct Outgoing<'a> {
     pub stream: bool,
     /// The consumer speaks the same dialect.
     pub same: bool,
+}
+
+/// What is asked for in `accept`.
+fn accept(wire: &ChatWire, stream: bool) -> &'static str {
+    match stream {
+        true if wire.dialect().streams_lines() => "application/x-ndjson",
+        true => "text/event-stream",
+        false => "application/json",
+    }
 }
 
 /// An accepted request: a good status came.
@@ -174,7 +190,7 @@ pub(crate) async fn send(
             attempt.credential(),
             going.method,
             going.path,
-            going.stream,
+            accept(going.wire, going.stream),
             going.same,
             &run.job.headers,
         )
@@ -216,8 +232,17 @@ pub(crate) struct Answer {
     pub usage_added: bool,
     /// The answer is kept, and told under another name.
     pub told: Option<Told>,
-    /// The stream is one JSON array of chunks.
-    pub in_array: bool,
+}
+
+/// How a stream is cut into its frames.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Cut {
+    /// Events.
+    Events,
+    /// One JSON array of what would be events.
+    Array,
+    /// Lines of JSON.
+    Lines,
 }
 
 /// The clocks of an attempt that begins. What is left of the exchange's time is all that it has.
@@ -340,13 +365,23 @@ async fn refused(run: &mut Run, watch: &Watch, wire: &ChatWire, response: Respon
 }
 
 pub(crate) fn is_event_stream(headers: &HeaderMap) -> bool {
-    let kind = headers
+    is_of(headers, "text/event-stream")
+}
+
+/// Whether one JSON value comes: a service that streams lines answers so where there is nothing to stream.
+fn is_json(headers: &HeaderMap) -> bool {
+    is_of(headers, "application/json")
+}
+
+fn is_of(headers: &HeaderMap, kind: &str) -> bool {
+    let found = headers
         .get(CONTENT_TYPE)
         .and_then(|v| v.to_str().ok())
         .unwrap_or_default();
-    kind.trim_start()
-        .get(..17)
-        .is_some_and(|k| k.eq_ignore_ascii_case("text/event-stream"))
+    found
+        .trim_start()
+        .get(..kind.len())
+        .is_some_and(|k| k.eq_ignore_ascii_case(kind))
 }
 
 /// The answer of the provider that needs no service.
@@ -354,6 +389,26 @@ async fn echo(run: &mut Run, attempt: &mut Attempt) -> Result<(), Failure> {
     let request = run.canonical()?;
     llmleaf_dialects::needs_no_keeper(&request)?;
     let steps = llmleaf_providers::echo::answer(&request);
+    played(run, attempt, steps).await
+}
+
+/// The answer to a request that asks nothing, where the target speaks another wire and could not take it.
+fn idle(run: &mut Run, wire: &ChatWire) -> Option<Vec<Event>> {
+    let dialect = run.job.dialect;
+    if wire.dialect() == dialect || !dialect.has_idle_requests() {
+        return None;
+    }
+    dialect.idle_answer(&*run.canonical().ok()?)
+}
+
+fn at_once(events: Vec<Event>) -> Vec<Step> {
+    let delay = Duration::ZERO;
+    let steps = events.into_iter();
+    steps.map(|event| Step { delay, event }).collect()
+}
+
+/// An answer that is made here.
+async fn played(run: &mut Run, attempt: &mut Attempt, steps: Vec<Step>) -> Result<(), Failure> {
     let candidate = run.current.clone();
     let clocks = candidate.map_or(FALLBACK_CLOCKS, |c| clocks(run, &c));
     let mut watch = watch(run, clocks);

@@ -210,11 +210,11 @@ fn cap(head: &Head, text: &str) -> Option<u64> {
     let number = |raw: &str| raw.trim_matches('"').parse::<u64>().ok();
     let own = plain(&|name| head.value(text, name).and_then(number));
     own.or_else(|| {
-        let configs = ["generationConfig", "generation_config"];
+        let configs = ["generationConfig", "generation_config", "options"];
         let config = configs.into_iter().find_map(|name| head.value(text, name));
         let config = Object::parse(config?).ok()?;
-        let cap = config.get("maxOutputTokens");
-        number(cap.or_else(|| config.get("max_output_tokens"))?.get())
+        let names = ["maxOutputTokens", "max_output_tokens", "num_predict"];
+        number(names.into_iter().find_map(|name| config.get(name))?.get())
     })
 }
 
@@ -234,7 +234,7 @@ fn key(run: &Run) -> u64 {
     let stable = ["system", "instructions", "tools", "systemInstruction"];
     let begun = stable.into_iter().filter_map(field);
     let begun = begun.fold(own, |sum, text| pair(sum, hash(beginning(text))));
-    let turns = ["messages", "input", "contents"]
+    let turns = ["messages", "input", "contents", "prompt"]
         .into_iter()
         .find_map(field);
     pair(begun, hash(beginning(turns.map_or("", first_item))))
@@ -291,6 +291,12 @@ mod tests {
                 Dialect::GenerateContent,
                 r#"{"generation_config":{"max_output_tokens":"73"}}"#,
                 73,
+            ),
+            (Dialect::LINES, r#"{"options":{"num_predict":74}}"#, 74),
+            (
+                Dialect::LINES,
+                r#"{"options":{"num_predict":-1}}"#,
+                ANSWER_TOKENS,
             ),
             (Dialect::Messages, r#"{"messages":[]}"#, ANSWER_TOKENS),
         ] {

@@ -214,6 +214,10 @@ impl Run {
 
     /// Names what was lost after the head had gone, in a comment that no client takes for an event.
     pub fn late_losses(&self, losses: &[Loss]) {
+        if self.job.dialect.streams_lines() {
+            // Lines have no comments; the encoder tells its losses in the last of them.
+            return;
+        }
         let told = self.common.told.borrow();
         let late: Vec<Loss> = losses
             .iter()
@@ -236,6 +240,8 @@ impl Run {
         let mut headers = self.headers();
         let kind = match self.job.in_array {
             true => "application/json; charset=utf-8",
+            // The one spelling that this wire's own service writes.
+            false if self.job.dialect.streams_lines() => "application/x-ndjson",
             false => "text/event-stream; charset=utf-8",
         };
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));

@@ -1,10 +1,13 @@
 //! Events and frames on their way from a provider to the consumer.
 
+use crate::attempt::Cut;
 use crate::failure;
 use crate::kept::Told;
 use crate::outlet::Outlet;
 use llmleaf_dialects::{ChatWire, Decoder, Dialect, Encoder, Frame, Relayed};
-use llmleaf_framing::{ArrayFramer, FramingError, SseFramer, SseLimits, Tail};
+use llmleaf_framing::{
+    ArrayFramer, FramingError, NdjsonFramer, NdjsonLimits, SseFramer, SseLimits, Tail,
+};
 use llmleaf_model::{Collector, Delta, Event, Failure, FailureKind, Grammar, Origin, Usage};
 
 /// Most bytes held back before the first content.
@@ -115,6 +118,7 @@ fn passes(failure: &Failure) -> bool {
 enum Framer {
     Events(SseFramer),
     Array(ArrayFramer),
+    Lines(NdjsonFramer),
 }
 
 impl Framer {
@@ -122,6 +126,7 @@ impl Framer {
         match self {
             Self::Events(framer) => framer.push(chunk),
             Self::Array(framer) => framer.push(chunk),
+            Self::Lines(framer) => framer.push(chunk),
         }
     }
 
@@ -130,6 +135,7 @@ impl Framer {
             Self::Events(framer) => framer.next(),
             // From here on it is an event like any other.
             Self::Array(framer) => framer.next().map(|frame| frame.map(as_event)),
+            Self::Lines(framer) => framer.next(),
         }
     }
 
@@ -137,6 +143,16 @@ impl Framer {
         match self {
             Self::Events(framer) => framer.finish(),
             Self::Array(framer) => framer.finish(),
+            Self::Lines(framer) => framer.finish(),
+        }
+    }
+
+    /// What ends a last frame whose end was left out.
+    fn missing_end(&self, raw: &[u8]) -> &'static [u8] {
+        match self {
+            Self::Lines(_) => b"\n",
+            _ if raw.ends_with(b"\n") => b"\n",
+            _ => b"\n\n",
         }
     }
 }
@@ -195,9 +211,13 @@ impl Pump {
         }
     }
 
-    /// What comes is no event stream but one JSON array of what would be its events.
-    pub fn read_array(&mut self) {
-        self.framer = Framer::Array(ArrayFramer::default());
+    /// How what comes is cut.
+    pub fn read(&mut self, cut: Cut) {
+        self.framer = match cut {
+            Cut::Events => Framer::Events(SseFramer::new(SseLimits::default())),
+            Cut::Array => Framer::Array(ArrayFramer::default()),
+            Cut::Lines => Framer::Lines(NdjsonFramer::new(NdjsonLimits::default())),
+        };
     }
 
     /// Takes bytes from the provider.
@@ -241,11 +261,11 @@ impl Pump {
     pub fn end(&mut self, out: &Outlet) -> Result<(), Broken> {
         if let Some(tail) = self.framer.finish() {
             let tail = tail.map_err(|e| failure::framing(&e))?;
-            // Some services leave out the blank line after their last event. The transport ended cleanly, so the event
+            // Some services leave out the blank line after their last event, or the end of their last line. The transport ended cleanly, so the event
             // is whole; what the consumer gets is framed properly.
             if let Some(mut frame) = tail.frame {
                 let mut raw = frame.raw.to_vec();
-                raw.extend_from_slice(if raw.ends_with(b"\n") { b"\n" } else { b"\n\n" });
+                raw.extend_from_slice(self.framer.missing_end(&frame.raw));
                 frame.raw = raw.into();
                 self.frame(&frame, out)?;
                 self.remember(Some(&frame));

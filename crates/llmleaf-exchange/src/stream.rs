@@ -1,6 +1,6 @@
 //! An answer that streams, to a consumer that streams or waits for the whole.
 
-use crate::attempt::{Answer, Attempt};
+use crate::attempt::{Answer, Attempt, Cut};
 use crate::drive::Run;
 use crate::failure;
 use crate::panics;
@@ -52,7 +52,7 @@ pub(crate) async fn http(
     run: &mut Run,
     attempt: &mut Attempt,
     mut watch: Watch,
-    answer: Answer,
+    (answer, cut): (Answer, Cut),
     mut body: Body,
 ) -> Result<(), Failure> {
     let mode = match (run.job.head.stream, answer.same) {
@@ -64,9 +64,7 @@ pub(crate) async fn http(
     };
     let mut pump = Pump::new(answer.wire.decoder(), mode);
     pump.told = answer.told;
-    if answer.in_array {
-        pump.read_array();
-    }
+    pump.read(cut);
     let streams = run.job.head.stream;
     let result = loop {
         let turn =

@@ -184,7 +184,7 @@ impl Upstream {
         credential: usize,
         method: Method,
         path: &str,
-        stream: bool,
+        accept: &'static str,
         same_dialect: bool,
         forwarded: &[(HeaderName, HeaderValue)],
     ) -> Result<Request<()>, http::Error> {
@@ -192,11 +192,6 @@ impl Upstream {
         let mut request = Request::builder().method(method).uri(path).body(())?;
         let own = self.headers.get(credential).or(self.headers.first());
         let mut headers = own.cloned().unwrap_or_default();
-        let accept = if stream {
-            "text/event-stream"
-        } else {
-            "application/json"
-        };
         headers.insert(ACCEPT, HeaderValue::from_static(accept));
         if !has_body {
             headers.remove(CONTENT_TYPE);

@@ -57,6 +57,8 @@ pub enum DialectName {
     CohereChat,
     /// Ollama's native chat.
     OllamaChat,
+    /// Ollama's completion of one prompt.
+    OllamaGenerate,
 }
 
 impl DialectName {
@@ -69,6 +71,7 @@ impl DialectName {
             Self::GenerateContent => "generate_content",
             Self::CohereChat => "cohere_chat",
             Self::OllamaChat => "ollama_chat",
+            Self::OllamaGenerate => "ollama_generate",
         }
     }
 }

@@ -10,8 +10,10 @@ mod echo;
 mod fireworks;
 mod gemini;
 mod groq;
+mod lmstudio;
 mod mistral;
 mod moonshot;
+mod ollama;
 mod openai;
 mod openai_compatible;
 mod openrouter;
@@ -39,6 +41,8 @@ pub static ROSTER: &[&Provider] = &[
     &zai::PROVIDER,
     &moonshot::PROVIDER,
     &azure_openai::PROVIDER,
+    &ollama::PROVIDER,
+    &lmstudio::PROVIDER,
     &openai_compatible::PROVIDER,
     &echo::PROVIDER,
 ];

@@ -33,6 +33,7 @@
 mod entry;
 pub mod generative;
 pub mod query;
+pub mod tags;
 #[cfg(test)]
 mod tests;
 

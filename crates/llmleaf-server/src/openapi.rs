@@ -14,6 +14,7 @@ mod tests;
 use crate::discovery::query::KINDS;
 use crate::registry::{Addressing, AuthClass, ENDPOINTS, Endpoint, Operation};
 use llmleaf_dialects::Dialect;
+use llmleaf_dialects::ollama::Form;
 use llmleaf_exchange::Operation::Kept;
 use llmleaf_exchange::Verb;
 use serde_json::{Map, Value, json};
@@ -39,7 +40,7 @@ pub fn document() -> String {
         "info": {
             "title": "llmleaf",
             "summary": "One endpoint in front of every LLM provider.",
-            "description": "Vendor-shaped prefixes (/openai, /anthropic, /api, /genai) reach the same paths, and \
+            "description": "Vendor-shaped prefixes (/openai, /anthropic, /api, /genai, /ollama) reach the same paths, and \
                 paths below /v1 are also found without it. A request body is read as JSON whatever its Content-Type.",
             "version": env!("CARGO_PKG_VERSION"),
             "license": {"name": "LGPL-3.0-or-later", "identifier": "LGPL-3.0-or-later"},
@@ -84,6 +85,14 @@ fn operation(endpoint: &Endpoint) -> Value {
             fields.insert("externalDocs".into(), page);
             fields.insert("requestBody".into(), request_body(&vendor));
         }
+        if endpoint.operation == Operation::Show {
+            let model = json!({"type": "string", "minLength": 1});
+            let schema =
+                json!({"type": "object", "required": ["model"], "properties": {"model": model}});
+            let body =
+                json!({"required": true, "content": {"application/json": {"schema": schema}}});
+            fields.insert("requestBody".into(), body);
+        }
     }
     operation
 }
@@ -107,8 +116,12 @@ fn tag(operation: Operation) -> &'static str {
     match operation {
         Operation::Exchange(llmleaf_exchange::Operation::Embed(_)) => "embeddings",
         Operation::Exchange(_) => "chat",
-        Operation::Models | Operation::Model => "models",
-        Operation::OpenApi | Operation::Alive | Operation::Ready | Operation::Probe => "service",
+        Operation::Models | Operation::Model | Operation::Show | Operation::Loaded => "models",
+        Operation::Version
+        | Operation::OpenApi
+        | Operation::Alive
+        | Operation::Ready
+        | Operation::Probe => "service",
         Operation::AdminRoutes | Operation::AdminHealth | Operation::AdminKeys => "admin",
     }
 }
@@ -156,6 +169,14 @@ fn vendor(endpoint: &Endpoint) -> Option<Vendor> {
         (Dialect::GenerateContent, CountTokens) => Vendor {
             reference: "https://ai.google.dev/api/tokens",
             required: &[],
+        },
+        (Dialect::Ollama(Form::Chat), Chat | CountTokens) => Vendor {
+            reference: "https://docs.ollama.com/api/chat",
+            required: &["model"],
+        },
+        (Dialect::Ollama(Form::Generate), Chat | CountTokens) => Vendor {
+            reference: "https://docs.ollama.com/api/generate",
+            required: &["model"],
         },
     })
 }
@@ -360,6 +381,13 @@ fn success(endpoint: &Endpoint) -> Value {
     let of = |name: &str| json!({"application/json": {"schema": schemas::reference(name)}});
     let open = || json!({"application/json": {"schema": {"type": "object"}}});
     let (description, content) = match endpoint.operation {
+        Operation::Exchange(_) if endpoint.dialect.streams_lines() => (
+            "The answer, as the vendor documents it; lines unless `stream` is false.",
+            json!({
+                "application/json": {"schema": {"type": "object"}},
+                "application/x-ndjson": {"schema": {"type": "string"}},
+            }),
+        ),
         Operation::Exchange(llmleaf_exchange::Operation::Chat) => (
             "The answer, as the vendor documents it; events where `stream` is true.",
             json!({
@@ -386,6 +414,10 @@ fn success(endpoint: &Endpoint) -> Value {
             }),
         ),
         Operation::Exchange(Kept(_)) => ("As the vendor documents it.", open()),
+        // That wire's own forms, which its clients read.
+        _ if endpoint.dialect.streams_lines() && endpoint.operation != Operation::Probe => {
+            ("As Ollama describes it.", open())
+        }
         // Google's own forms, which their clients read.
         Operation::Models | Operation::Model if endpoint.path.starts_with("/v1beta/") => {
             ("As Gemini describes models.", open())
@@ -394,7 +426,9 @@ fn success(endpoint: &Endpoint) -> Value {
         Operation::Model => ("The model.", of("Model")),
         Operation::OpenApi => ("This document.", open()),
         Operation::Alive | Operation::Ready => ("It does.", plain()),
+        Operation::Probe if endpoint.dialect.streams_lines() => ("It runs.", plain()),
         Operation::Probe => ("Somebody is there.", json!({})),
+        Operation::Show | Operation::Loaded | Operation::Version => ("It is told.", open()),
         Operation::AdminRoutes => ("Routes and prefixes.", of("AdminRoutes")),
         Operation::AdminHealth => ("Health and usage records.", of("AdminHealth")),
         Operation::AdminKeys => ("The keys.", of("AdminKeys")),
@@ -415,10 +449,11 @@ fn error_schema(endpoint: &Endpoint) -> Value {
     );
     match (endpoint.operation, endpoint.dialect) {
         _ if endpoint.path.starts_with("/v1beta/") => google,
+        _ if endpoint.dialect.streams_lines() => schemas::reference("OllamaError"),
         (Operation::Models | Operation::Model, _) => json!({"anyOf": [openai, anthropic]}),
         (_, Dialect::ChatCompletions | Dialect::Responses) => openai,
         (_, Dialect::Messages) => anthropic,
-        (_, Dialect::GenerateContent) => google,
+        (_, Dialect::GenerateContent | Dialect::Ollama(_)) => google,
     }
 }
 

@@ -11,6 +11,7 @@ const PREFIXES: &[(&str, Option<Dialect>)] = &[
     ("/openai", Some(Dialect::ChatCompletions)),
     ("/anthropic", Some(Dialect::Messages)),
     ("/genai", Some(Dialect::GenerateContent)),
+    ("/ollama", Some(Dialect::LINES)),
     ("/api", None),
 ];
 
@@ -21,6 +22,25 @@ const VERSIONED: &[&str] = &[
     "/messages",
     "/models",
     "/openapi.json",
+];
+
+/// Paths below `/api` that are meant as they stand: rows of the registry, and what clients of that wire ask a service that
+/// holds models itself.
+const BELOW_API: &[&str] = &[
+    "/api/hello",
+    "/api/chat",
+    "/api/generate",
+    "/api/tags",
+    "/api/ps",
+    "/api/show",
+    "/api/version",
+    "/api/pull",
+    "/api/push",
+    "/api/create",
+    "/api/copy",
+    "/api/delete",
+    "/api/embed",
+    "/api/embeddings",
 ];
 
 /// A path in the registry's spelling, and the dialect that the caller surely speaks.
@@ -36,8 +56,6 @@ pub struct Canonical<'a> {
 pub fn canonical(path: &str) -> Canonical<'_> {
     let mut dialect = None;
     let mut path = squeezed(path);
-    // A path that a row names literally is that row.
-    let literal = |path: &str| path == "/api/hello";
     for (prefix, speaks) in PREFIXES {
         let Some(rest) = path
             .strip_prefix(prefix)
@@ -45,7 +63,7 @@ pub fn canonical(path: &str) -> Canonical<'_> {
         else {
             continue;
         };
-        if literal(&path) {
+        if BELOW_API.contains(&&*path) {
             break;
         }
         dialect = dialect.or(*speaks);
@@ -81,6 +99,8 @@ pub fn canonical(path: &str) -> Canonical<'_> {
         _ if path.starts_with("/v1/chat/") => Dialect::ChatCompletions,
         _ if path.starts_with("/v1/responses") => Dialect::Responses,
         _ if path.starts_with("/v1beta/") || is_method(&path) => Dialect::GenerateContent,
+        _ if path == "/api/generate" => Dialect::LINES_PROMPT,
+        _ if path != "/api/hello" && BELOW_API.contains(&&*path) => Dialect::LINES,
         Some(dialect) => dialect,
         None => Dialect::ChatCompletions,
     };
@@ -117,6 +137,9 @@ pub fn hint(path: &str) -> &'static str {
         p if p.contains("responses") => "did you mean /v1/responses, or /v1/responses/{id}?",
         p if p.contains("embeddings") => "embeddings are not served by this version",
         p if p.contains("completions") => "did you mean /v1/chat/completions?",
+        p if p.starts_with("/api/") => {
+            "models are neither loaded nor kept here; see POST /api/chat and GET /api/tags"
+        }
         p if p.contains("enerateContent") => "did you mean /v1beta/models/{model}:generateContent?",
         _ => "GET /v1/openapi.json lists every endpoint",
     }
@@ -142,6 +165,7 @@ mod tests {
                     ("/api/v1/chat/completions", "/v1/chat/completions"),
                     ("/models/a/b", "/v1/models/a/b"),
                     ("/api/hello", "/api/hello"),
+                    ("/api/chat/completions", "/v1/chat/completions"),
                     ("/openai", "/"),
                     ("/", "/"),
                     ("//", "/"),
@@ -190,6 +214,22 @@ mod tests {
                 let found = canonical(path);
                 assert_eq!((&*found.path, found.dialect), (*means, dialect), "{path}");
             }
+        }
+    }
+
+    #[test]
+    fn paths_below_api_are_meant_as_they_stand() {
+        for (dialect, path, means) in [
+            (Dialect::LINES, "/api/chat", "/api/chat"),
+            (Dialect::LINES, "/ollama/api/chat/", "/api/chat"),
+            (Dialect::LINES, "/api/tags", "/api/tags"),
+            (Dialect::LINES, "/api/pull", "/api/pull"),
+            (Dialect::LINES, "/ollama", "/"),
+            (Dialect::LINES_PROMPT, "/api/generate", "/api/generate"),
+            (Dialect::ChatCompletions, "/api/v1/models", "/v1/models"),
+        ] {
+            let found = canonical(path);
+            assert_eq!((&*found.path, found.dialect), (means, dialect), "{path}");
         }
     }
 }

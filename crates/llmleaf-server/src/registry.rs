@@ -24,6 +24,12 @@ pub enum Operation {
     Models,
     /// One of them.
     Model,
+    /// One of them, named in the body.
+    Show,
+    /// Those that are loaded.
+    Loaded,
+    /// The version of a wire.
+    Version,
     /// The description of this API.
     OpenApi,
     /// The process is alive.
@@ -157,6 +163,26 @@ const fn get(
     }
 }
 
+/// An endpoint of the wire whose streams are lines, beside its chat.
+const fn lines(
+    method: Method,
+    path: &'static str,
+    auth: AuthClass,
+    operation: Operation,
+    summary: &'static str,
+) -> Endpoint {
+    Endpoint {
+        takes_body: matches!(operation, Operation::Show),
+        method,
+        path,
+        auth,
+        operation,
+        dialect: Dialect::LINES,
+        addressing: Addressing::Body,
+        summary,
+    }
+}
+
 const fn head(path: &'static str) -> Endpoint {
     let summary = "Answers 200: clients probe their base URL.";
     let (auth, operation, dialect) = (
@@ -272,6 +298,46 @@ pub static ENDPOINTS: &[Endpoint] = &[
         Dialect::ChatCompletions,
         "Vectors for texts.",
     ),
+    post(
+        "/api/chat",
+        CHAT,
+        Dialect::LINES,
+        "Chat, whole or as lines of JSON; it streams unless `stream` is false.",
+    ),
+    post(
+        "/api/generate",
+        CHAT,
+        Dialect::LINES_PROMPT,
+        "Completes one prompt, whole or as lines of JSON.",
+    ),
+    lines(
+        Method::GET,
+        "/api/tags",
+        AuthClass::Consumer,
+        Operation::Models,
+        "The models that the key may use, as that wire lists them.",
+    ),
+    lines(
+        Method::GET,
+        "/api/ps",
+        AuthClass::Consumer,
+        Operation::Loaded,
+        "The models that are loaded here: none, they run elsewhere.",
+    ),
+    lines(
+        Method::POST,
+        "/api/show",
+        AuthClass::Consumer,
+        Operation::Show,
+        "One model, as that wire describes it.",
+    ),
+    lines(
+        Method::GET,
+        "/api/version",
+        AuthClass::Public,
+        Operation::Version,
+        "The version of that wire which is served.",
+    ),
     get(
         "/v1beta/models",
         AuthClass::Consumer,
@@ -332,7 +398,15 @@ pub static ENDPOINTS: &[Endpoint] = &[
         Operation::AdminKeys,
         "Consumer keys, without secrets.",
     ),
+    lines(
+        Method::GET,
+        "/",
+        AuthClass::Public,
+        Operation::Probe,
+        "Says that the service runs, as clients of `/api/chat` expect it.",
+    ),
     head("/"),
+    head("/api/version"),
     head("/api/hello"),
 ];
 

@@ -137,7 +137,7 @@ impl Call {
             Matched::Unknown => return Err(unknown(path)),
         };
         match endpoint.auth {
-            AuthClass::Public => Ok(self.public(endpoint.operation)),
+            AuthClass::Public => Ok(self.public(endpoint)),
             _ if self.sheds(endpoint.operation) => Err(overloaded()),
             AuthClass::Admin => self.admin(endpoint.operation, request.headers(), path),
             AuthClass::Consumer => {
@@ -157,16 +157,19 @@ impl Call {
         self.crowded || is_exchange && self.worker.app.load.is_shedding()
     }
 
-    fn public(&self, operation: Operation) -> Reply {
+    fn public(&self, endpoint: &Endpoint) -> Reply {
         let app = &self.worker.app;
-        match operation {
+        match endpoint.operation {
             Operation::OpenApi => {
                 reply::whole(StatusCode::OK, "application/json", app.openapi.clone())
             }
             Operation::Ready if app.draining.load(Ordering::Relaxed) => {
                 reply::whole(StatusCode::SERVICE_UNAVAILABLE, "text/plain", "draining\n")
             }
-            Operation::Probe => reply::whole(StatusCode::OK, "text/plain", ""),
+            Operation::Version => discovery::tags::version(),
+            Operation::Probe => {
+                reply::whole(StatusCode::OK, "text/plain", endpoint.dialect.greeting())
+            }
             _ => reply::whole(StatusCode::OK, "text/plain", "ok\n"),
         }
     }
@@ -217,6 +220,16 @@ impl Call {
                     model: rest,
                 };
                 Box::pin(self.exchange(asked, principal, request)).await
+            }
+            Operation::Show => {
+                let (parts, body) = request.into_parts();
+                let limit = self.worker.app.max_body_bytes;
+                let body = inbound::read(&parts.headers, body, limit).await?;
+                discovery::tags::show(&self.worker.app, &principal, &body)
+            }
+            Operation::Loaded => Ok(discovery::tags::loaded()),
+            Operation::Models if endpoint.dialect.streams_lines() => {
+                Ok(discovery::tags::list(&self.worker.app, &principal))
             }
             // Google's clients read their own form alone, and some versions of them ask below `/v1`.
             _ if endpoint.path.starts_with("/v1beta/")

@@ -65,6 +65,13 @@ impl Service {
                 settings: String::new(),
             };
         }
+        if recording.wire.starts_with("ollama-") {
+            return Service {
+                kind: "ollama".to_owned(),
+                base: String::new(),
+                settings: String::new(),
+            };
+        }
         let kind = match recording.provider.as_str() {
             "cohere" | "ollama" | "other-openai-compatible" => "openai-compatible",
             own => own,

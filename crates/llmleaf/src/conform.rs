@@ -14,7 +14,8 @@ pub(crate) mod table;
 
 use bytes::Bytes;
 use llmleaf_dialects::{
-    ChatWire, Dialect, Head, ReplyContext, Target, chat_completions, gemini, messages, responses,
+    ChatWire, Dialect, Head, ReplyContext, Target, chat_completions, gemini, messages, ollama,
+    responses,
 };
 use llmleaf_model::{ChatRequest, Collector, LossKind, Response};
 use llmleaf_providers::{Chat, Provider};
@@ -43,6 +44,7 @@ pub(crate) const DIALECTS: &[(&str, Dialect)] = &[
     ("messages", Dialect::Messages),
     ("responses", Dialect::Responses),
     ("generate-content", Dialect::GenerateContent),
+    ("ollama-chat", Dialect::LINES),
 ];
 
 /// The wire of a dialect as its maker documents it.
@@ -52,6 +54,10 @@ fn reference(dialect: Dialect) -> ChatWire {
         Dialect::Messages => ChatWire::Messages(messages::Quirks::REFERENCE),
         Dialect::Responses => ChatWire::Responses(responses::Quirks::REFERENCE),
         Dialect::GenerateContent => ChatWire::GenerateContent(gemini::Quirks::REFERENCE),
+        Dialect::Ollama(form) => ChatWire::Ollama(ollama::Quirks {
+            form,
+            ..ollama::Quirks::REFERENCE
+        }),
     }
 }
 
@@ -79,6 +85,7 @@ fn model(provider: &Provider) -> &'static str {
         "xai" => "grok-4",
         "moonshot" => "kimi-k2-thinking",
         "zai" => "glm-4.6",
+        "ollama" => "gpt-oss:20b",
         _ => "gpt-5.1",
     }
 }

@@ -1,4 +1,4 @@
-//! Every recorded exchange of the four chat wires, replayed by a fake provider behind the real program.
+//! Every recorded exchange of the chat wires, replayed by a fake provider behind the real program.
 //!
 //! `same` asks in the dialect of the recording: what the provider gets and what the consumer gets are compared byte by byte,
 //! but for edits that have a name. `across` asks in the other dialects: what the consumer reads is compared with a
@@ -35,7 +35,7 @@ const OTHER_WIRE: &[&str] = &[
     "ai-azure-openai-openai-responses-6181e07979",
 ];
 
-/// Every exchange of the four chat wires.
+/// Every exchange of the chat wires.
 fn recordings() -> Option<Vec<llmleaf_testkit::recordings::Recording>> {
     llmleaf_testkit::recordings::load_where("the chat wires", |recording| {
         let wires = [
@@ -43,6 +43,8 @@ fn recordings() -> Option<Vec<llmleaf_testkit::recordings::Recording>> {
             "anthropic-messages",
             "openai-responses",
             "gemini-generate",
+            "ollama-chat",
+            "ollama-generate",
         ];
         wires.contains(&recording.wire.as_str()) && !OTHER_WIRE.contains(&recording.id.as_str())
     })

@@ -61,7 +61,14 @@ const DESCRIBES: &[&str] = &[
 ];
 
 /// Wires that are known by the name of who made them: as a dialect's name, they are no vendor's.
-const DIALECTS: &[&str] = &["CohereChat", "cohere_chat", "OllamaChat", "ollama_chat"];
+const DIALECTS: &[&str] = &[
+    "CohereChat",
+    "cohere_chat",
+    "OllamaChat",
+    "ollama_chat",
+    "OllamaGenerate",
+    "ollama_generate",
+];
 
 /// Looks at the production code of the nameless crates.
 pub fn check(tree: &Tree, found: &mut Vec<Violation>) {

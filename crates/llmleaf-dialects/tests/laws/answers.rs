@@ -75,7 +75,9 @@ pub fn rendered(response: &Response, choice: u8, doubles: bool) {
         };
         let answers = match to {
             Dialect::ChatCompletions | Dialect::GenerateContent => response.choices.len(),
-            Dialect::Messages | Dialect::Responses => 1.min(response.choices.len()),
+            Dialect::Messages | Dialect::Responses | Dialect::Ollama(_) => {
+                1.min(response.choices.len())
+            }
         };
         for at in 0..answers {
             assert_eq!(

@@ -46,7 +46,7 @@ fn shown(to: Dialect, failure: &Failure) {
     let again = wires::reference(to).parse_error(reply.status, &|_| None, &reply.body.into());
     assert!(!again.message.is_empty());
 
-    let stream = Framed::cut(&to.render_stream_error(failure, "r"), &[]);
+    let stream = Framed::cut(to, &to.render_stream_error(failure, "r"), &[]);
     // One wire tells of an error and then of the response that failed.
     let told = if to == Dialect::Responses { 2 } else { 1 };
     assert!(stream.whole && stream.frames.len() == told);

@@ -98,7 +98,9 @@ fn same(dialect: Dialect, text: &str, request: &ChatRequest) {
 /// A service of the dialect that takes what this request says.
 fn fitting(dialect: Dialect, text: &str) -> ChatWire {
     match dialect {
-        Dialect::Messages | Dialect::GenerateContent => return wires::reference(dialect),
+        Dialect::Messages | Dialect::GenerateContent | Dialect::Ollama(_) => {
+            return wires::reference(dialect);
+        }
         Dialect::Responses => return wires::holder(),
         Dialect::ChatCompletions => {}
     }
@@ -132,6 +134,7 @@ const PASSED: &[&str] = &[
     "response",
     "parametersJsonSchema",
     "responseJsonSchema",
+    "format",
 ];
 
 /// A rendered request is one that its own wire reads.

@@ -24,6 +24,8 @@ impl Seeds {
             "vertex-anthropic",
             "openai-responses",
             "gemini-generate",
+            "ollama-chat",
+            "ollama-generate",
         ];
         let recorded = recordings::load_where("laws", |r| wires.contains(&r.wire.as_str()));
         let recorded = recorded.unwrap_or_default();
@@ -71,7 +73,7 @@ fn byte(random: &mut Random) -> u8 {
     random.next().to_le_bytes()[1]
 }
 
-fn dialects() -> [Dialect; 4] {
+fn dialects() -> [Dialect; 6] {
     crate::wires::DIALECTS
 }
 
@@ -124,10 +126,22 @@ const GEMINI_STREAM: &str = concat!(
 
 const GEMINI_REQUEST: &str = r#"{"systemInstruction":{"parts":[{"text":"s"}]},"contents":[{"role":"user","parts":[{"text":"t"},{"inlineData":{"mimeType":"image/png","data":"AA=="}}]},{"role":"model","parts":[{"text":"h","thought":true},{"functionCall":{"name":"f","args":{"a":1}},"thoughtSignature":"c2ln"}]},{"role":"user","parts":[{"functionResponse":{"name":"f","response":{"output":"r"}}}]}],"tools":[{"functionDeclarations":[{"name":"f","parameters":{"type":"OBJECT"}}]},{"googleSearch":{}}],"toolConfig":{"functionCallingConfig":{"mode":"ANY","allowedFunctionNames":["f"]}},"generationConfig":{"temperature":0.5,"maxOutputTokens":9,"responseMimeType":"application/json","responseSchema":{"type":"STRING"},"thinkingConfig":{"thinkingBudget":1024,"includeThoughts":true},"speechConfig":{}},"safetySettings":[]}"#;
 
+const OLLAMA_STREAM: &str = concat!(
+    "{\"model\":\"m\",\"created_at\":\"2026-01-01T00:00:00.5Z\",\"message\":{\"role\":\"assistant\",\"content\":\"\",\"thinking\":\"t\"},\"done\":false}\n",
+    "{\"model\":\"m\",\"message\":{\"role\":\"assistant\",\"content\":\"a\"},\"logprobs\":[{\"token\":\"a\",\"logprob\":-1}],\"done\":false}\n",
+    "{\"model\":\"m\",\"response\":\"b\",\"done\":false}\r\n",
+    "{\"model\":\"m\",\"message\":{\"content\":\"\",\"images\":[\"iVBORw0KGgo=\"],\"tool_calls\":[{\"id\":\"c\",\"function\":{\"index\":0,\"name\":\"f\",\"arguments\":{\"x\":1}}},{\"function\":{\"name\":\"g\",\"arguments\":{}}}]},\"done\":false}\n",
+    "{\"model\":\"m\",\"message\":{\"role\":\"assistant\",\"content\":\"\"},\"done_reason\":\"stop\",\"done\":true,\"total_duration\":9,\"prompt_eval_count\":3,\"eval_count\":2}\n",
+);
+
+const OLLAMA_REQUEST: &str = r#"{"model":"m","messages":[{"role":"system","content":"s"},{"role":"user","content":"q","images":["iVBORw0KGgo="]},{"role":"assistant","content":"","thinking":"h","tool_calls":[{"id":"c","function":{"index":0,"name":"f","arguments":{"a":1}}},{"function":{"name":"g","arguments":{}}}],"signatures":["llmleaf.v1.anthropic-claude-v1.signature.QQ..aA"]},{"role":"tool","content":"r","tool_name":"f"},{"role":"tool","content":"r","tool_call_id":"leaf_1"}],"tools":[{"type":"function","function":{"name":"f","parameters":{"type":"object"},"x":1}}],"format":{"type":"object"},"options":{"temperature":0.5,"num_predict":-1,"num_ctx":4096,"stop":"x"},"think":"high","keep_alive":"5m"}"#;
+
+const OLLAMA_PROMPT: &str = r#"{"model":"m","prompt":"q","system":"s","images":["iVBORw0KGgo="],"raw":false,"context":[1],"suffix":"z","format":"json","stream":false,"options":{"num_predict":9}}"#;
+
 #[test]
 fn streams_keep_their_laws() {
     let sse = |r: &recordings::Recording| match &r.body {
-        Body::Sse(text) => Some(text.clone()),
+        Body::Sse(text) | Body::Ndjson(text) => Some(text.clone()),
         _ => None,
     };
     Seeds::new(
@@ -136,6 +150,7 @@ fn streams_keep_their_laws() {
             MESSAGES_STREAM,
             RESPONSES_STREAM,
             GEMINI_STREAM,
+            OLLAMA_STREAM,
         ],
         sse,
     )
@@ -155,6 +170,8 @@ fn requests_keep_their_laws() {
             MESSAGES_REQUEST,
             RESPONSES_REQUEST,
             GEMINI_REQUEST,
+            OLLAMA_REQUEST,
+            OLLAMA_PROMPT,
         ],
         |r| r.request_body.clone(),
     )
@@ -175,6 +192,8 @@ fn answers_and_errors_keep_their_laws() {
         r#"{"type":"error","error":{"type":"invalid_request_error","message":"prompt is too long"}}"#,
         r#"{"error":{"message":"m","type":"t","param":"p","code":429}}"#,
         r#"{"candidates":[{"content":{"parts":[{"text":"a"},{"functionCall":{"id":"t","name":"f","args":{}}},{"executableCode":{"code":"1"}}]},"finishReason":"STOP","groundingMetadata":{"groundingChunks":[{"web":{"uri":"u","title":"t"}}]}}],"usageMetadata":{"promptTokenCount":1},"responseId":"r"}"#,
+        r#"{"model":"m","created_at":"2026-01-01T00:00:00Z","message":{"role":"assistant","content":"a","thinking":"t","tool_calls":[{"function":{"name":"f","arguments":{"a":1}}}]},"done":true,"done_reason":"length","prompt_eval_count":1,"eval_count":2}"#,
+        r#"{"error":"the input length exceeds the context length"}"#,
         r#"{"error":{"code":429,"message":"m","status":"RESOURCE_EXHAUSTED","details":[{"@type":"type.googleapis.com/google.rpc.RetryInfo","retryDelay":"34.5s"}]}}"#,
     ];
     let whole = |r: &recordings::Recording| match &r.body {

@@ -3,16 +3,16 @@
 use crate::{answers, json, wires};
 use bytes::Bytes;
 use llmleaf_dialects::{ChatWire, Decoder, Dialect, Frame, Relayed};
-use llmleaf_framing::{SseFramer, SseLimits};
+use llmleaf_framing::{FramingError, NdjsonFramer, NdjsonLimits, SseFramer, SseLimits, Tail};
 use llmleaf_model::{BlockKind, Collector, Event, FinishReason, Grammar, Response, ToolFlavour};
 
 /// All laws of a stream. `lengths` says where the network cuts the bytes.
 pub fn hold(dialect: Dialect, choice: u8, lengths: &[usize], bytes: &[u8]) {
     let wire = wires::pick(dialect, choice);
-    let framed = Framed::cut(bytes, &[]);
+    let framed = Framed::cut(dialect, bytes, &[]);
     let events = framed.decode(&wire);
     assert_eq!(
-        Framed::cut(bytes, lengths).decode(&wire),
+        Framed::cut(dialect, bytes, lengths).decode(&wire),
         events,
         "the cut changes the events"
     );
@@ -39,6 +39,42 @@ pub fn hold(dialect: Dialect, choice: u8, lengths: &[usize], bytes: &[u8]) {
     }
 }
 
+/// How a dialect's bytes are cut.
+enum Framer {
+    Events(SseFramer),
+    Lines(NdjsonFramer),
+}
+
+impl Framer {
+    fn of(dialect: Dialect) -> Self {
+        match dialect.streams_lines() {
+            true => Self::Lines(NdjsonFramer::new(NdjsonLimits::default())),
+            false => Self::Events(SseFramer::new(SseLimits::default())),
+        }
+    }
+
+    fn push(&mut self, piece: Bytes) {
+        match self {
+            Self::Events(framer) => framer.push(piece),
+            Self::Lines(framer) => framer.push(piece),
+        }
+    }
+
+    fn next(&mut self) -> Option<Result<Frame, FramingError>> {
+        match self {
+            Self::Events(framer) => framer.next(),
+            Self::Lines(framer) => framer.next(),
+        }
+    }
+
+    fn finish(&mut self) -> Option<Result<Tail, FramingError>> {
+        match self {
+            Self::Events(framer) => framer.finish(),
+            Self::Lines(framer) => framer.finish(),
+        }
+    }
+}
+
 /// A stream as frames.
 pub struct Framed {
     pub frames: Vec<Frame>,
@@ -48,8 +84,8 @@ pub struct Framed {
 
 impl Framed {
     /// Pushes pieces of the given lengths, over and over; all at once where there are none.
-    pub fn cut(bytes: &[u8], lengths: &[usize]) -> Self {
-        let mut framer = SseFramer::new(SseLimits::default());
+    pub fn cut(dialect: Dialect, bytes: &[u8], lengths: &[usize]) -> Self {
+        let mut framer = Framer::of(dialect);
         let mut frames = Vec::new();
         let mut lengths = lengths.iter().map(|l| (*l).max(1)).cycle();
         let mut rest = bytes;
@@ -141,7 +177,7 @@ fn relayed(wire: &ChatWire, framed: &Framed, events: &[Event]) {
             Relayed::Hidden => {}
         }
     }
-    let mut again = Framed::cut(&bytes, &[]);
+    let mut again = Framed::cut(wire.dialect(), &bytes, &[]);
     again.whole &= framed.whole;
     let content = |events: &[Event]| -> Vec<Event> {
         events
@@ -172,7 +208,7 @@ fn told(to: Dialect, choice: u8, events: &[Event], doubles: bool) {
     encoder.take_losses();
     assert!(encoder.take_losses().is_empty(), "losses told twice");
 
-    let framed = Framed::cut(&bytes, &[]);
+    let framed = Framed::cut(to, &bytes, &[]);
     assert!(framed.whole, "we wrote a stream that cannot be framed");
     for frame in framed.frames.iter().filter(|f| f.has_data) {
         if &frame.data[..] != b"[DONE]" {
@@ -291,7 +327,7 @@ impl Told {
                 _ => {}
             }
         }
-        if to == Dialect::GenerateContent {
+        if matches!(to, Dialect::GenerateContent | Dialect::Ollama(_)) {
             // A call is told when it is whole.
             told.calls.sort();
         }
@@ -301,7 +337,10 @@ impl Told {
 
 /// True for wires without refusals: they go as text.
 fn refuses_in_text(to: Dialect) -> bool {
-    matches!(to, Dialect::Messages | Dialect::GenerateContent)
+    matches!(
+        to,
+        Dialect::Messages | Dialect::GenerateContent | Dialect::Ollama(_)
+    )
 }
 
 fn call_arguments(to: Dialect, flavour: ToolFlavour, arguments: String) -> String {
@@ -311,10 +350,10 @@ fn call_arguments(to: Dialect, flavour: ToolFlavour, arguments: String) -> Strin
             serde_json::json!({ "input": arguments }).to_string()
         }
         (_, ToolFlavour::Function) if arguments.is_empty() => "{}".into(),
-        (Dialect::GenerateContent, ToolFlavour::Custom) => {
+        (Dialect::GenerateContent | Dialect::Ollama(_), ToolFlavour::Custom) => {
             serde_json::json!({ "input": arguments }).to_string()
         }
-        (Dialect::GenerateContent, ToolFlavour::Function) => {
+        (Dialect::GenerateContent | Dialect::Ollama(_), ToolFlavour::Function) => {
             match llmleaf_dialects::object::Object::parse(&arguments) {
                 Ok(_) => arguments.trim().replace(['\n', '\r'], " "),
                 Err(_) if arguments.trim().is_empty() => "{}".into(),
@@ -341,7 +380,10 @@ fn blocks(to: Dialect, events: &[Event]) -> Vec<(BlockKind, String, String)> {
                     continue;
                 };
                 let lane = match (&blocks[at].1, to) {
-                    (BlockKind::Text | BlockKind::Refusal, Dialect::GenerateContent) => {
+                    (
+                        BlockKind::Text | BlockKind::Refusal,
+                        Dialect::GenerateContent | Dialect::Ollama(_),
+                    ) => {
                         let words = |b: &(u32, BlockKind, String, String)| {
                             matches!(b.1, BlockKind::Text | BlockKind::Refusal)
                         };
@@ -349,7 +391,7 @@ fn blocks(to: Dialect, events: &[Event]) -> Vec<(BlockKind, String, String)> {
                     }
                     (
                         BlockKind::Text | BlockKind::Reasoning { .. },
-                        Dialect::ChatCompletions | Dialect::GenerateContent,
+                        Dialect::ChatCompletions | Dialect::GenerateContent | Dialect::Ollama(_),
                     ) => {
                         let kind = std::mem::discriminant(&blocks[at].1);
                         blocks

@@ -3,24 +3,27 @@
 use llmleaf_dialects::chat_completions::quirks as chat;
 use llmleaf_dialects::gemini::quirks as gemini;
 use llmleaf_dialects::messages::quirks as messages;
+use llmleaf_dialects::ollama::{self, Form};
 use llmleaf_dialects::responses::quirks as responses;
 use llmleaf_dialects::{ChatWire, Decoder, Dialect, Head, ReplyContext};
 use llmleaf_model::Failure;
 use std::borrow::Cow;
 
 /// All consumer ends.
-pub const DIALECTS: [Dialect; 4] = [
+pub const DIALECTS: [Dialect; 6] = [
     Dialect::ChatCompletions,
     Dialect::Messages,
     Dialect::Responses,
     Dialect::GenerateContent,
+    Dialect::Ollama(Form::Chat),
+    Dialect::Ollama(Form::Generate),
 ];
 
 /// The head of a body; where the model and whether to stream stand in the path, these are taken.
 pub fn head(dialect: Dialect, body: &[u8], model: &str, stream: bool) -> Result<Head, Failure> {
     match dialect {
         Dialect::GenerateContent => Head::addressed(body, model, stream),
-        _ => Head::read(body),
+        _ => Head::read_in(dialect, body),
     }
 }
 
@@ -39,6 +42,8 @@ pub fn reference(dialect: Dialect) -> ChatWire {
         Dialect::Messages => ChatWire::Messages(messages::Quirks::REFERENCE),
         Dialect::Responses => ChatWire::Responses(responses::Quirks::REFERENCE),
         Dialect::GenerateContent => ChatWire::GenerateContent(gemini::Quirks::REFERENCE),
+        Dialect::Ollama(Form::Chat) => ChatWire::Ollama(ollama::Quirks::REFERENCE),
+        Dialect::Ollama(Form::Generate) => ChatWire::Ollama(ollama::Quirks::GENERATE),
     }
 }
 
@@ -55,6 +60,7 @@ pub fn whole_decoder(wire: &ChatWire) -> Box<dyn Decoder> {
         ChatWire::GenerateContent(quirks) => {
             Box::new(llmleaf_dialects::gemini::events::decoder(quirks))
         }
+        ChatWire::Ollama(quirks) => Box::new(ollama::events::decoder(quirks)),
     }
 }
 
@@ -105,6 +111,13 @@ pub fn pick(dialect: Dialect, choice: u8) -> ChatWire {
                 thinking: gemini::Thinking::Level { minimal: true },
                 signed_calls: true,
                 media_in_results: true,
+            }]),
+        }),
+        (Dialect::Ollama(form), 1) => ChatWire::Ollama(ollama::Quirks {
+            form,
+            models: Cow::Owned(vec![ollama::quirks::ModelRule {
+                prefix: Cow::Borrowed(""),
+                thinking: ollama::quirks::Thinking::Levels,
             }]),
         }),
         (dialect, _) => reference(dialect),

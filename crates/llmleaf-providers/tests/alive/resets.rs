@@ -15,6 +15,11 @@ pub fn of(wire: &ChatWire) -> Vec<(String, ChatWire)> {
             assert_eq!(*quirks, llmleaf_dialects::gemini::Quirks::REFERENCE);
             Vec::new()
         }
+        ChatWire::Ollama(quirks) => {
+            use llmleaf_dialects::ollama::Quirks;
+            assert!([Quirks::REFERENCE, Quirks::GENERATE].contains(quirks));
+            Vec::new()
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! Exchanges to try a wire on: the recorded traffic beside the repository, and the repository's own samples.
 
 use bytes::Bytes;
+use llmleaf_dialects::ollama::Form;
 use llmleaf_dialects::{ChatWire, Dialect, Head, Rendered, Target};
 use llmleaf_framing::{SseFramer, SseLimits};
 use llmleaf_model::Event;
@@ -89,6 +90,8 @@ fn own(provider: &str, path: &Path) -> Sample {
         Some("messages") => Some(Dialect::Messages),
         Some("responses") => Some(Dialect::Responses),
         Some("generate_content") => Some(Dialect::GenerateContent),
+        Some("ollama_chat") => Some(Dialect::Ollama(Form::Chat)),
+        Some("ollama_generate") => Some(Dialect::Ollama(Form::Generate)),
         Some(other) => panic!("{name}: no dialect {other}"),
     };
     let spoken = named("wire").expect("wire");

@@ -171,7 +171,9 @@ fn takes(upstream: &Upstream, parameter: &str) -> bool {
         }
         Some((ChatWire::Messages(_), _)) => !NOT_IN_MESSAGES.contains(&parameter),
         Some((ChatWire::Responses(_), _)) => !NOT_IN_RESPONSES.contains(&parameter),
-        // This wire has them all; else the answer is made here, where everything is read.
-        Some((ChatWire::GenerateContent(_), _)) | None => true,
+        // On this wire the model decides which tool it calls.
+        Some((wire, _)) if wire.dialect().streams_lines() => parameter != "tool_choice",
+        // The others have them all; where there is no wire, the answer is made here, where everything is read.
+        Some(_) | None => true,
     }
 }

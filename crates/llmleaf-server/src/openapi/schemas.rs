@@ -13,6 +13,7 @@ pub fn all() -> Value {
         "OpenAiError": openai_error(),
         "AnthropicError": anthropic_error(),
         "GoogleError": google_error(),
+        "OllamaError": object(&["error"], json!({"error": text(), "code": text(), "param": text(), "request_id": text()})),
         "GeminiTokenCount": object(&["totalTokens"], json!({"totalTokens": count()})),
         "TokenCount": object(&["input_tokens"], json!({"input_tokens": count()})),
         "ModelList": model_list(),

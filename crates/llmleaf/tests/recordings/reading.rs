@@ -2,8 +2,8 @@
 
 use llmleaf_testkit::digest::{
     Digest, ErrorClass, anthropic_error, anthropic_stream, anthropic_unary, gemini_stream,
-    gemini_unary, google_error, openai_chat_stream, openai_chat_unary, openai_error,
-    openai_responses_stream, openai_responses_unary,
+    gemini_unary, google_error, ollama_stream, ollama_unary, openai_chat_stream, openai_chat_unary,
+    openai_error, openai_responses_stream, openai_responses_unary,
 };
 use llmleaf_testkit::http::Response;
 use llmleaf_testkit::json;
@@ -17,6 +17,10 @@ pub enum Spoken {
     Messages,
     Responses,
     Gemini,
+    /// Lines of JSON: a conversation.
+    Lines,
+    /// The same: one prompt.
+    Prompt,
 }
 
 impl Spoken {
@@ -26,6 +30,8 @@ impl Spoken {
             "anthropic-messages" => Spoken::Messages,
             "openai-responses" => Spoken::Responses,
             "gemini-generate" => Spoken::Gemini,
+            "ollama-chat" => Spoken::Lines,
+            "ollama-generate" => Spoken::Prompt,
             _ => Spoken::Chat,
         }
     }
@@ -36,6 +42,8 @@ impl Spoken {
             Spoken::Messages,
             Spoken::Responses,
             Spoken::Gemini,
+            Spoken::Lines,
+            Spoken::Prompt,
         ];
         all.into_iter().filter(move |other| *other != self)
     }
@@ -46,6 +54,8 @@ impl Spoken {
             Spoken::Messages => "messages",
             Spoken::Responses => "responses",
             Spoken::Gemini => "gemini",
+            Spoken::Lines => "lines",
+            Spoken::Prompt => "prompt",
         }
     }
 
@@ -55,6 +65,8 @@ impl Spoken {
             (Spoken::Chat, _) => "/v1/chat/completions".to_owned(),
             (Spoken::Messages, _) => "/v1/messages".to_owned(),
             (Spoken::Responses, _) => "/v1/responses".to_owned(),
+            (Spoken::Lines, _) => "/api/chat".to_owned(),
+            (Spoken::Prompt, _) => "/api/generate".to_owned(),
             (Spoken::Gemini, false) => format!("/v1beta/models/{model}:generateContent"),
             (Spoken::Gemini, true) => {
                 format!("/v1beta/models/{model}:streamGenerateContent?alt=sse")
@@ -80,7 +92,7 @@ pub fn recorded(recording: &Recording) -> Digest {
         Body::Sse(text) if spoken == Spoken::Gemini => {
             stream(spoken, format!("{text}\n\n").as_bytes())
         }
-        Body::Sse(text) => stream(spoken, text.as_bytes()),
+        Body::Sse(text) | Body::Ndjson(text) => stream(spoken, text.as_bytes()),
         body => whole(
             spoken,
             recording.status,
@@ -124,7 +136,7 @@ pub const UNFINISHED: &str =
 /// What a consumer got.
 pub fn received(spoken: Spoken, response: &Response) -> Digest {
     let kind = response.header("content-type").unwrap_or_default();
-    if kind.starts_with("text/event-stream") {
+    if kind.starts_with("text/event-stream") || kind.starts_with("application/x-ndjson") {
         stream(spoken, &response.body)
     } else {
         whole(spoken, response.status, &response.body)
@@ -138,6 +150,7 @@ fn stream(spoken: Spoken, body: &[u8]) -> Digest {
         Spoken::Messages => anthropic_stream(&events),
         Spoken::Responses => openai_responses_stream(&events),
         Spoken::Gemini => gemini_stream(&events),
+        Spoken::Lines | Spoken::Prompt => ollama_stream(body),
     }
 }
 
@@ -145,7 +158,9 @@ fn whole(spoken: Spoken, status: u16, body: &[u8]) -> Digest {
     let text = String::from_utf8_lossy(body);
     if status >= 400 {
         return Digest::of_error(match spoken {
-            Spoken::Chat | Spoken::Responses => openai_error(Some(status), &text),
+            Spoken::Chat | Spoken::Responses | Spoken::Lines | Spoken::Prompt => {
+                openai_error(Some(status), &text)
+            }
             Spoken::Messages => anthropic_error(Some(status), &text),
             Spoken::Gemini => google_error(Some(status), &text),
         });
@@ -155,6 +170,7 @@ fn whole(spoken: Spoken, status: u16, body: &[u8]) -> Digest {
         (Ok(value), Spoken::Messages) => anthropic_unary(&value),
         (Ok(value), Spoken::Responses) => openai_responses_unary(&value),
         (Ok(value), Spoken::Gemini) => gemini_unary(&value),
+        (Ok(value), Spoken::Lines | Spoken::Prompt) => ollama_unary(&value),
         (Err(_), _) => Digest {
             corrupt: 1,
             ..Digest::default()

@@ -364,6 +364,8 @@ fn relayed(spoken: Spoken, text: &str) -> (String, Vec<&'static str>) {
             Spoken::Messages => event.event == "message_stop",
             // It has none: all of it goes on.
             Spoken::Gemini => false,
+            // Its streams are no events.
+            Spoken::Lines | Spoken::Prompt => false,
             Spoken::Responses => {
                 let ends = ["response.completed", "response.incomplete"];
                 ends.iter()

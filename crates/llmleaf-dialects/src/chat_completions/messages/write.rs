@@ -319,7 +319,9 @@ impl Writer<'_, '_> {
         let mut object = ObjectWriter::begin(&mut out);
         object.string("role", "tool");
         object.string("tool_call_id", &result.call_id);
-        object.string_if("name", result.name.as_deref());
+        // Not of the reference; what this wire's own consumer wrote goes as it was written.
+        let name = result.name.as_deref().filter(|_| self.rendering.own());
+        object.string_if("name", name);
         let (texts, media) = self.result_parts(result, path);
         match bare(&result.parts, result.bare) {
             Some(text) => object.string("content", text),
