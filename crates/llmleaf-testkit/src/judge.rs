@@ -17,9 +17,7 @@ mod secrets;
 use std::fmt;
 use std::time::{Duration, Instant};
 
-use crate::digest::{
-    Digest, anthropic_stream, anthropic_unary, openai_chat_stream, openai_chat_unary,
-};
+use crate::digest::Digest;
 use crate::http::Response;
 use crate::json;
 use crate::replay::{Answer, Closed, Ended};
@@ -247,15 +245,8 @@ impl Attempt {
 
 fn read(wire: Wire, streamed: bool, body: &[u8]) -> Option<Digest> {
     if streamed {
-        let events = sse::parse(body).events;
-        return Some(match wire {
-            Wire::Chat => openai_chat_stream(&events),
-            Wire::Messages => anthropic_stream(&events),
-        });
+        return Some(wire.read_stream(&sse::parse(body).events));
     }
     let value = json::parse(std::str::from_utf8(body).ok()?).ok()?;
-    Some(match wire {
-        Wire::Chat => openai_chat_unary(&value),
-        Wire::Messages => anthropic_unary(&value),
-    })
+    Some(wire.read_whole(&value))
 }

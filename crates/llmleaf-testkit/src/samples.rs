@@ -1,15 +1,21 @@
-//! Small answers in both dialects, made here and cut where a test needs it: before the first content, between two
+//! Small answers in every dialect, made here and cut where a test needs it: before the first content, between two
 //! events, before the end.
 //!
-//! Shapes after the OpenAI OpenAPI document 2.3.0 (2026-08) and the Anthropic OpenAPI document (2026-08).
+//! Shapes after the OpenAI OpenAPI document 2.3.0 (2026-08), the Anthropic OpenAPI document (2026-08) and the discovery
+//! document of generativelanguage v1beta (2026-08).
+
+mod later;
 
 use std::fmt;
 
 use crate::digest::{
-    Digest, ErrorReading, anthropic_error, anthropic_stream, anthropic_unary, openai_chat_stream,
-    openai_chat_unary, openai_error,
+    Digest, ErrorReading, anthropic_error, anthropic_stream, anthropic_unary, gemini_stream,
+    gemini_unary, google_error, openai_chat_stream, openai_chat_unary, openai_error,
+    openai_responses_stream, openai_responses_unary,
 };
 use crate::http::Response;
+use crate::json::Value;
+use crate::sse::SseEvent;
 
 use crate::replay::CANARY;
 
@@ -25,6 +31,10 @@ pub enum Wire {
     Chat,
     /// Anthropic messages.
     Messages,
+    /// OpenAI responses.
+    Responses,
+    /// Gemini `generateContent`.
+    Gemini,
 }
 
 impl fmt::Display for Wire {
@@ -34,15 +44,26 @@ impl fmt::Display for Wire {
 }
 
 impl Wire {
-    /// Both.
+    /// The two that every fault is tried with.
     pub const BOTH: [Wire; 2] = [Wire::Chat, Wire::Messages];
 
-    /// Consumer and provider in every combination.
+    /// Consumer and provider in every combination of those two.
     pub const PAIRS: [(Wire, Wire); 4] = [
         (Wire::Chat, Wire::Chat),
         (Wire::Messages, Wire::Messages),
         (Wire::Chat, Wire::Messages),
         (Wire::Messages, Wire::Chat),
+    ];
+
+    /// The two others, each with itself, with the other, and with one of the first two on either side. What lies between the
+    /// wires is tried with the first two; these are tried with the faults that a wire answers in its own way.
+    pub const LATER_PAIRS: [(Wire, Wire); 6] = [
+        (Wire::Responses, Wire::Responses),
+        (Wire::Gemini, Wire::Gemini),
+        (Wire::Responses, Wire::Gemini),
+        (Wire::Gemini, Wire::Responses),
+        (Wire::Messages, Wire::Responses),
+        (Wire::Chat, Wire::Gemini),
     ];
 
     /// A short name.
@@ -51,15 +72,48 @@ impl Wire {
         match self {
             Wire::Chat => "chat",
             Wire::Messages => "messages",
+            Wire::Responses => "responses",
+            Wire::Gemini => "gemini",
         }
     }
 
-    /// The consumer's path.
+    /// The consumer's path, on a wire that names the model in the body.
+    ///
+    /// # Panics
+    /// Where the path names it.
     #[must_use]
     pub fn path(self) -> &'static str {
         match self {
             Wire::Chat => "/v1/chat/completions",
             Wire::Messages => "/v1/messages",
+            Wire::Responses => "/v1/responses",
+            Wire::Gemini => panic!("the path names the model: see `path_to`"),
+        }
+    }
+
+    /// The consumer's path to a model.
+    #[must_use]
+    pub fn path_to(self, model: &str, stream: bool) -> String {
+        match (self, stream) {
+            (Wire::Gemini, false) => format!("/v1beta/models/{model}:generateContent"),
+            (Wire::Gemini, true) => {
+                format!("/v1beta/models/{model}:streamGenerateContent?alt=sse")
+            }
+            _ => self.path().to_owned(),
+        }
+    }
+
+    /// The wire of a request that reached a provider, by its path.
+    #[must_use]
+    pub fn of_path(path: &str) -> Self {
+        if path.contains("/messages") {
+            Wire::Messages
+        } else if path.contains("/responses") {
+            Wire::Responses
+        } else if path.contains("enerateContent") {
+            Wire::Gemini
+        } else {
+            Wire::Chat
         }
     }
 
@@ -74,6 +128,11 @@ impl Wire {
             Wire::Messages => format!(
                 r#"{{"model":"{model}","stream":{stream},"max_tokens":64,"messages":{messages}}}"#
             ),
+            Wire::Responses => format!(
+                r#"{{"model":"{model}","stream":{stream},"input":"Say two words."}}"#
+            ),
+            // A cap, since a target's wire may demand one.
+            Wire::Gemini => r#"{"contents":[{"role":"user","parts":[{"text":"Say two words."}]}],"generationConfig":{"maxOutputTokens":64}}"#.to_owned(),
         }
     }
 
@@ -125,6 +184,8 @@ impl Wire {
                     named("message_stop", r#"{"type":"message_stop"}"#),
                 ],
             },
+            Wire::Responses => later::responses_stream(text),
+            Wire::Gemini => later::gemini_stream(text),
         }
     }
 
@@ -139,6 +200,8 @@ impl Wire {
             Wire::Messages => format!(
                 r#"{{"id":"msg_{CANARY}","type":"message","role":"assistant","model":"m-1","content":[{{"type":"text","text":"{text}"}}],"stop_reason":"end_turn","stop_sequence":null,"usage":{{"input_tokens":{INPUT_TOKENS},"output_tokens":{OUTPUT_TOKENS}}}}}"#
             ),
+            Wire::Responses => later::response("completed", &later::item(text)),
+            Wire::Gemini => later::chunk(text, true),
         }
     }
 
@@ -146,7 +209,10 @@ impl Wire {
     #[must_use]
     pub fn error(self, kind: &str, message: &str) -> String {
         match self {
-            Wire::Chat => {
+            Wire::Gemini => {
+                format!(r#"{{"error":{{"code":503,"message":"{message}","status":"{kind}"}}}}"#)
+            }
+            Wire::Chat | Wire::Responses => {
                 format!(
                     r#"{{"error":{{"message":"{message}","type":"{kind}","param":null,"code":null}}}}"#
                 )
@@ -162,8 +228,14 @@ impl Wire {
     pub fn error_event(self, kind: &str, message: &str) -> String {
         let body = self.error(kind, message);
         match self {
-            Wire::Chat => format!("data: {body}\n\n"),
+            Wire::Chat | Wire::Gemini => format!("data: {body}\n\n"),
             Wire::Messages => named("error", &body),
+            Wire::Responses => named(
+                "error",
+                &format!(
+                    r#"{{"type":"error","code":"{kind}","message":"{message}","param":null,"sequence_number":9}}"#
+                ),
+            ),
         }
     }
 
@@ -173,11 +245,32 @@ impl Wire {
         let streamed = response
             .header("content-type")
             .is_some_and(|kind| kind.starts_with("text/event-stream"));
-        match (self, streamed) {
-            (Wire::Chat, true) => openai_chat_stream(&response.sse().events),
-            (Wire::Chat, false) => openai_chat_unary(&response.json()),
-            (Wire::Messages, true) => anthropic_stream(&response.sse().events),
-            (Wire::Messages, false) => anthropic_unary(&response.json()),
+        if streamed {
+            self.read_stream(&response.sse().events)
+        } else {
+            self.read_whole(&response.json())
+        }
+    }
+
+    /// Reads a stream.
+    #[must_use]
+    pub fn read_stream(self, events: &[SseEvent]) -> Digest {
+        match self {
+            Wire::Chat => openai_chat_stream(events),
+            Wire::Messages => anthropic_stream(events),
+            Wire::Responses => openai_responses_stream(events),
+            Wire::Gemini => gemini_stream(events),
+        }
+    }
+
+    /// Reads a whole body.
+    #[must_use]
+    pub fn read_whole(self, body: &Value) -> Digest {
+        match self {
+            Wire::Chat => openai_chat_unary(body),
+            Wire::Messages => anthropic_unary(body),
+            Wire::Responses => openai_responses_unary(body),
+            Wire::Gemini => gemini_unary(body),
         }
     }
 
@@ -185,7 +278,8 @@ impl Wire {
     #[must_use]
     pub fn read_error(self, response: &Response) -> ErrorReading {
         match self {
-            Wire::Chat => openai_error(Some(response.status), &response.text()),
+            Wire::Chat | Wire::Responses => openai_error(Some(response.status), &response.text()),
+            Wire::Gemini => google_error(Some(response.status), &response.text()),
             Wire::Messages => anthropic_error(Some(response.status), &response.text()),
         }
     }
@@ -265,7 +359,7 @@ mod tests {
 
     #[test]
     fn samples_read_as_what_they_are() {
-        for wire in Wire::BOTH {
+        for wire in [Wire::Chat, Wire::Messages, Wire::Responses, Wire::Gemini] {
             let mut response = Response {
                 status: 200,
                 headers: vec![("content-type".into(), "text/event-stream".into())],

@@ -52,6 +52,7 @@ pub struct Setup {
     endpoint: Option<String>,
     envs: Vec<(String, String)>,
     judged: bool,
+    later: bool,
     files: Vec<(String, String)>,
 }
 
@@ -98,6 +99,7 @@ impl Stage {
             endpoint: None,
             envs: Vec::new(),
             judged: false,
+            later: false,
             files: Vec::new(),
         }
     }
@@ -132,25 +134,40 @@ impl Stage {
     /// Sends a request of a consumer's dialect and reads nothing yet.
     #[must_use]
     pub fn ask(&self, consumer: Wire, model: &str, stream: bool) -> Asked {
-        self.ask_with(consumer, &consumer.request(model, stream))
+        let to = consumer.path_to(model, stream);
+        let body = consumer.request(model, stream);
+        let asked = (&*to, stream, &*body);
+        self.send(consumer, &self.next_id(), asked, &new_canary(), &[])
     }
 
     /// The same with a body of one's own. Where it has the samples' prompt, that gets a canary.
     #[must_use]
     pub fn ask_with(&self, consumer: Wire, body: &str) -> Asked {
-        self.send(consumer, &self.next_id(), body, &new_canary(), &[])
+        self.send(
+            consumer,
+            &self.next_id(),
+            named(consumer, body),
+            &new_canary(),
+            &[],
+        )
     }
 
     /// The same with more headers.
     #[must_use]
     pub fn ask_headed(&self, consumer: Wire, body: &str, headers: &[(&str, &str)]) -> Asked {
-        self.send(consumer, &self.next_id(), body, &new_canary(), headers)
+        self.send(
+            consumer,
+            &self.next_id(),
+            named(consumer, body),
+            &new_canary(),
+            headers,
+        )
     }
 
     /// The same under a request id of one's own.
     #[must_use]
     pub fn ask_as(&self, consumer: Wire, id: &str, body: &str) -> Asked {
-        self.send(consumer, id, body, &new_canary(), &[])
+        self.send(consumer, id, named(consumer, body), &new_canary(), &[])
     }
 
     /// Asks, and has the first provider answer exactly this request with a script.
@@ -158,8 +175,10 @@ impl Stage {
     pub fn play(&self, consumer: Wire, model: &str, stream: bool, script: Script) -> Asked {
         let canary = new_canary();
         self.first.push_for(&canary, script);
+        let to = consumer.path_to(model, stream);
         let body = consumer.request(model, stream);
-        self.send(consumer, &self.next_id(), &body, &canary, &[])
+        let asked = (&*to, stream, &*body);
+        self.send(consumer, &self.next_id(), asked, &canary, &[])
     }
 
     fn next_id(&self) -> String {
@@ -170,7 +189,7 @@ impl Stage {
         &self,
         consumer: Wire,
         id: &str,
-        body: &str,
+        (path, stream, body): (&str, bool, &str),
         canary: &str,
         more: &[(&str, &str)],
     ) -> Asked {
@@ -184,11 +203,11 @@ impl Stage {
             ("x-request-id", id.as_str()),
         ];
         headers.extend_from_slice(more);
-        let bytes = http::request("POST", consumer.path(), &headers, marked.as_bytes());
+        let bytes = http::request("POST", path, &headers, marked.as_bytes());
         self.note(Noted {
             id: id.clone(),
             wire: consumer,
-            stream: body.contains("\"stream\":true"),
+            stream,
             canary: (marked != body).then(|| canary.to_owned()),
             transcript: connection.transcript(),
         });
@@ -267,6 +286,13 @@ impl Setup {
     #[must_use]
     pub fn third(mut self) -> Self {
         self.third = true;
+        self
+    }
+
+    /// Providers and routes of the wires of [`Wire::LATER_PAIRS`] too.
+    #[must_use]
+    pub fn later(mut self) -> Self {
+        self.later = true;
         self
     }
 
@@ -351,15 +377,22 @@ impl Setup {
 
     fn config(&self, endpoints: &[String]) -> String {
         let mut text = format!("[server]\nlisten = \"127.0.0.1:0\"\n{}\n", self.server);
-        for (wire, kind, base) in [
+        let all = [
             (Wire::Chat, "openai", "/v1"),
             (Wire::Messages, "anthropic", ""),
-        ] {
+            (Wire::Responses, "openai", "/v1"),
+            (Wire::Gemini, "gemini", ""),
+        ];
+        for (wire, kind, base) in all.into_iter().take(if self.later { 4 } else { 2 }) {
+            let settings = match wire {
+                Wire::Responses => "settings = { chat_api = \"responses\" }\n",
+                _ => "",
+            };
             for (index, (endpoint, place)) in endpoints.iter().zip(PLACES).enumerate() {
                 let more = self.provider.get(index).map_or("", String::as_str);
                 text.push_str(&format!(
                     "[[providers]]\nname = \"{wire}-{place}\"\nkind = \"{kind}\"\nendpoint = \"{}{base}\"\n\
-                     credential = \"{}\"\n{}\n\
+                     credential = \"{}\"\n{settings}{}\n\
                      [[routes]]\nmodel = \"{wire}-{place}\"\n\
                      targets = [{{ provider = \"{wire}-{place}\", model = \"m-1\" }}]\n",
                     endpoint, CREDENTIALS[index], more,
@@ -382,6 +415,12 @@ impl Setup {
         }
         text
     }
+}
+
+/// Path, whether a stream is asked for, and body, of a request that says all of it in its body.
+fn named(consumer: Wire, body: &str) -> (&'static str, bool, &str) {
+    let stream = body.contains("\"stream\":true");
+    (consumer.path(), stream, body)
 }
 
 /// A credential and its table, from the program itself; one for all stages of a test binary.

@@ -3,7 +3,8 @@
 //!
 //! `planted` falsifies good evidence in every way that matters and expects the judge to notice. `sweep` ends, resets and stalls
 //! recorded streams at every byte; `chaos` has three providers of which one is always in trouble; `crowds` has many
-//! consumers that hang up or hardly read; `streams` and `consumers` have the rows of docs/faults.md that no other test has.
+//! consumers that hang up or hardly read; `streams` and `consumers` have the rows of docs/faults.md that no other test has; `wires` tries the Responses wire and Gemini's
+//! with the faults that each wire answers in its own way.
 //!
 //! Each runs a sample of a few seconds; CONTRIBUTING.md has the commands for all of it.
 
@@ -25,6 +26,8 @@ mod planted;
 mod streams;
 #[path = "judge/sweep.rs"]
 mod sweep;
+#[path = "judge/wires.rs"]
+mod wires;
 
 use llmleaf_testkit::stage::{Setup, Stage};
 

@@ -12,7 +12,7 @@ use llmleaf_testkit::stage::{LONG, Setup, Stage};
 fn sign(consumer: Wire) -> &'static str {
     match consumer {
         Wire::Chat => ": keep-alive\n\n",
-        Wire::Messages => "event: ping\n",
+        _ => "event: ping\n",
     }
 }
 
@@ -24,7 +24,7 @@ fn stage() -> Setup {
 fn signs(consumer: Wire, response: &Response) -> usize {
     let own = match consumer {
         Wire::Chat => sign(consumer),
-        Wire::Messages => "event: ping\ndata: {\"type\": \"ping\"}\n\n",
+        _ => "event: ping\ndata: {\"type\": \"ping\"}\n\n",
     };
     response.text().matches(own).count()
 }
@@ -175,7 +175,7 @@ fn b8_silence_in_a_stream_is_broken_between_events() {
         let mut asked = stage.ask(pair.0, &Stage::chain(pair.1), true);
         let silent = match pair.0 {
             Wire::Chat => ": keep-alive\n\n",
-            Wire::Messages => "first \"}}\n\nevent: ping\ndata: {\"type\": \"ping\"}\n\n",
+            _ => "first \"}}\n\nevent: ping\ndata: {\"type\": \"ping\"}\n\n",
         };
         assert!(asked.connection.read_to(silent).text().ends_with(silent));
         gate.release();

@@ -145,7 +145,12 @@ fn in_band(exchange: &Exchange, report: &mut Report) {
         return;
     };
     let value = json::parse(&last.data).unwrap_or(Value::Null);
-    let named = exchange.wire == Wire::Chat || last.event == "error";
+    let named = match exchange.wire {
+        Wire::Chat | Wire::Gemini => last.event.is_empty() || last.event == "message",
+        Wire::Messages => last.event == "error",
+        // The error is followed by the response as it failed, unless that never began.
+        Wire::Responses => ["error", "response.failed"].contains(&&*last.event),
+    };
     let what = match shape_fault(exchange.wire, &value) {
         None if named => return,
         None => "an error event without its name",
@@ -166,7 +171,11 @@ fn shape_fault(wire: Wire, body: &Value) -> Option<&'static str> {
     if !text("message") {
         return Some("an error without a message");
     }
-    if !text("type") {
+    let class = match wire {
+        Wire::Gemini => "status",
+        _ => "type",
+    };
+    if !text(class) {
         return Some("an error without a type");
     }
     if wire == Wire::Messages {

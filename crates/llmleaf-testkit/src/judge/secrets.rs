@@ -120,7 +120,10 @@ pub(super) fn check(evidence: &Evidence, report: &mut Report) {
         scan(&String::from_utf8_lossy(&request.body), &place);
         for (name, value) in &request.headers {
             let name = name.to_ascii_lowercase();
-            let carries = matches!(name.as_str(), "authorization" | "x-api-key");
+            let carries = matches!(
+                name.as_str(),
+                "authorization" | "x-api-key" | "x-goog-api-key"
+            );
             // Its own credential, in the header that is for it and nothing else in that.
             if !(carries && value.trim_start_matches("Bearer ") == own) {
                 scan(value, &format!("{place}, header {name}"));

@@ -148,10 +148,7 @@ fn attempts(place: &str, credential: &str, replay: &Replay) -> Vec<Attempt> {
         .collect();
     let answers = replay.answers().into_iter();
     let made = answers.map(|answer| {
-        let wire = match answer.request.path.contains("/messages") {
-            true => Wire::Messages,
-            false => Wire::Chat,
-        };
+        let wire = Wire::of_path(&answer.request.path);
         Attempt {
             provider: format!("{wire}-{place}"),
             wire,

@@ -97,7 +97,7 @@ fn e4_numbers_are_exact_or_refused() {
                 Wire::Messages => format!(
                     r#","tools":[{{"name":"f","input_schema":{{"type":"object","x":{literal}}}}}]"#
                 ),
-                Wire::Chat => tools,
+                _ => tools,
             };
             let response = post(&stage, pair.0, pair.1, &with(pair.1, &tools));
             if response.status == 400 {

@@ -202,7 +202,7 @@ fn c10_arguments_go_through_whatever_they_are() {
         for pair in Wire::PAIRS {
             let body = match pair.1 {
                 Wire::Chat => of_chat.clone(),
-                Wire::Messages => of_messages.clone(),
+                _ => of_messages.clone(),
             };
             let (response, digest) = ask(&stage, pair, body);
             let case = format!("{} to {}, {} bytes", pair.0, pair.1, arguments.len());

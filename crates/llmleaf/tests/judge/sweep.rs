@@ -8,7 +8,7 @@
 use std::collections::BTreeSet;
 use std::sync::Mutex;
 
-use llmleaf_testkit::digest::{Digest, anthropic_stream, openai_chat_stream};
+use llmleaf_testkit::digest::Digest;
 use llmleaf_testkit::http::End;
 use llmleaf_testkit::recordings::{self, Body, Recording, boundaries};
 use llmleaf_testkit::replay::{CANARY, Script};
@@ -49,11 +49,7 @@ struct Case<'a> {
 }
 
 fn read(wire: Wire, text: &str) -> Digest {
-    let events = llmleaf_testkit::sse::parse(text.as_bytes()).events;
-    match wire {
-        Wire::Chat => openai_chat_stream(&events),
-        Wire::Messages => anthropic_stream(&events),
-    }
+    wire.read_stream(&llmleaf_testkit::sse::parse(text.as_bytes()).events)
 }
 
 /// A stream that ends well by the documents of its wire, with an id that is long enough to be looked for.
@@ -81,7 +77,7 @@ fn usable(recording: &Recording) -> Option<Stream> {
     let value = llmleaf_testkit::json::parse(&first.data).ok()?;
     let id = match wire {
         Wire::Chat => value.text_at(&["id"]),
-        Wire::Messages => value.text_at(&["message", "id"]),
+        _ => value.text_at(&["message", "id"]),
     };
     (good && id.len() >= 8).then(|| Stream {
         name: recording.id.clone(),
