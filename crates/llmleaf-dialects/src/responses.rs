@@ -14,7 +14,8 @@
 //! - Groups of tools and tools of free text are carried over other wires by the crate's toolbox.
 //!
 //! Reading order: [`quirks`], `wire`, [`request`], `answer` (items of an answer, told to a consumer), [`response`],
-//! [`events`], [`edits`], [`errors`], [`kept`] (names of answers that a service keeps).
+//! [`events`], [`edits`], [`errors`], [`kept`] (names of answers that a service keeps),
+//! [`socket`] (the WebSocket form).
 
 mod answer;
 pub mod edits;
@@ -26,6 +27,7 @@ pub mod quirks;
 mod reasoning;
 pub mod request;
 pub mod response;
+pub mod socket;
 mod usage;
 mod wire;
 

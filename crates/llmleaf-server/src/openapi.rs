@@ -115,7 +115,7 @@ fn operation_id(endpoint: &Endpoint) -> String {
 fn tag(operation: Operation) -> &'static str {
     match operation {
         Operation::Exchange(llmleaf_exchange::Operation::Embed(_)) => "embeddings",
-        Operation::Exchange(_) => "chat",
+        Operation::Exchange(_) | Operation::Socket => "chat",
         Operation::Models | Operation::Model | Operation::Show | Operation::Loaded => "models",
         Operation::Version
         | Operation::OpenApi
@@ -337,7 +337,8 @@ const EXCHANGE_FAILURES: &[(&str, &str)] = &[
 
 fn responses(endpoint: &Endpoint) -> Value {
     let mut all = Map::new();
-    all.insert("200".into(), with_request_id(success(endpoint)));
+    let status = success_status(endpoint.operation);
+    all.insert(status.into(), with_request_id(success(endpoint)));
     let failure = |description: &str| {
         let schema = error_schema(endpoint);
         with_request_id(json!({
@@ -367,6 +368,13 @@ fn responses(endpoint: &Endpoint) -> Value {
     }
     all.insert("default".into(), failure("Any other failure."));
     all.into()
+}
+
+fn success_status(operation: Operation) -> &'static str {
+    match operation {
+        Operation::Socket => "101",
+        _ => "200",
+    }
 }
 
 fn with_request_id(mut response: Value) -> Value {
@@ -414,6 +422,10 @@ fn success(endpoint: &Endpoint) -> Value {
             }),
         ),
         Operation::Exchange(Kept(_)) => ("As the vendor documents it.", open()),
+        Operation::Socket => (
+            "The connection is a WebSocket from here on; events are JSON texts.",
+            json!({}),
+        ),
         // That wire's own forms, which its clients read.
         _ if endpoint.dialect.streams_lines() && endpoint.operation != Operation::Probe => {
             ("As Ollama describes it.", open())

@@ -20,6 +20,8 @@ pub enum AuthClass {
 pub enum Operation {
     /// Chat, a token count for it, or something about a kept answer, in the row's dialect.
     Exchange(llmleaf_exchange::Operation),
+    /// Chat over a WebSocket: many requests on one connection.
+    Socket,
     /// The models that the caller may use.
     Models,
     /// One of them.
@@ -216,6 +218,16 @@ pub static ENDPOINTS: &[Endpoint] = &[
         Dialect::Responses,
         "Responses, whole or streamed.",
     ),
+    Endpoint {
+        method: Method::GET,
+        path: "/v1/responses",
+        auth: AuthClass::Consumer,
+        operation: Operation::Socket,
+        dialect: Dialect::Responses,
+        addressing: Addressing::Body,
+        takes_body: false,
+        summary: "Responses over a WebSocket: requests are `response.create` messages.",
+    },
     kept(
         Method::GET,
         "/v1/responses/{id}",

@@ -7,7 +7,8 @@ use crate::kept::{self, Turn};
 use crate::registry::{self, Addressing, AuthClass, Endpoint, Matched, Operation};
 use crate::reply::{self, Reply, ReplyBody};
 use crate::request_id::Ids;
-use crate::{admin, allowance, authenticate, discovery, gate, inbound, path, routing};
+use crate::{admin, allowance, authenticate, discovery, gate, inbound, path, routing, socket};
+use bytes::Bytes;
 use http::header::ALLOW;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
@@ -72,6 +73,51 @@ pub async fn serve(worker: Rc<Worker>, request: Request<Incoming>, crowded: bool
         Err(failure) => reply::failed(dialect, &failure, &id),
     };
     reply::finish(reply, dialect, &id)
+}
+
+/// Answers one turn of a WebSocket: as if its body had been posted.
+pub async fn turn(worker: Rc<Worker>, opened: socket::Opened, body: Bytes) -> Reply {
+    const ASKED: Asked<'_> = Asked {
+        operation: llmleaf_exchange::Operation::Chat,
+        dialect: Dialect::Responses,
+        addressing: Addressing::Body,
+        model: None,
+    };
+    let now = unix_now();
+    let id = worker
+        .ids
+        .fresh(u64::try_from(now.as_millis()).unwrap_or_default());
+    let call = Call {
+        worker,
+        id: Arc::clone(&id),
+        created: now.as_secs(),
+        crowded: false,
+    };
+    let socket::Opened { principal, headers } = opened;
+    if call.sheds(Operation::Exchange(ASKED.operation)) {
+        let reply = reply::failed(Dialect::Responses, &overloaded(), &id);
+        return reply::finish(reply, Dialect::Responses, &id);
+    }
+    let mut answer = pin!(call.asked(ASKED, principal, &headers, None, body));
+    let answered = poll_fn(|cx| match panics::contain(|| answer.as_mut().poll(cx)) {
+        Ok(polled) => polled,
+        Err(panics::Panicked) => Poll::Ready(Err(panics::failure())),
+    });
+    let reply = match answered.await {
+        Ok(reply) => reply,
+        Err(failure) => reply::failed(Dialect::Responses, &failure, &id),
+    };
+    reply::finish(reply, Dialect::Responses, &id)
+}
+
+/// Whether a turn that is only prepared would be served; the model that it asks for.
+///
+/// # Errors
+/// It would not.
+pub fn prepared(worker: &Worker, principal: &Principal, body: &[u8]) -> Result<String, Failure> {
+    let head = Head::read_as(Dialect::Responses, body)?;
+    routing::of(&worker.app, principal, Dialect::Responses, &head, body)?;
+    Ok(head.model)
 }
 
 /// What an endpoint says of an exchange, its path included.
@@ -211,6 +257,11 @@ impl Call {
                 let id = rest.unwrap_or_default();
                 Box::pin(self.kept(verb, id, principal, request)).await
             }
+            Operation::Socket => {
+                let (method, version) = (request.method(), request.version());
+                let reply = socket::upgrade(method, version, request.headers(), principal)?;
+                Ok(reply.map(|()| ReplyBody::Whole(None)))
+            }
             Operation::Exchange(operation) => {
                 // Boxed: every other request would carry this one's size about.
                 let asked = Asked {
@@ -258,14 +309,27 @@ impl Call {
         principal: Principal,
         request: Request<Incoming>,
     ) -> Result<Reply, Failure> {
+        let (parts, body) = request.into_parts();
+        let most = self.worker.app.max_body_bytes;
+        let body = inbound::read(&parts.headers, body, most).await?;
+        self.asked(asked, principal, &parts.headers, parts.uri.query(), body)
+            .await
+    }
+
+    async fn asked(
+        self,
+        asked: Asked<'_>,
+        principal: Principal,
+        headers: &HeaderMap,
+        query: Option<&str>,
+        body: Bytes,
+    ) -> Result<Reply, Failure> {
         let Asked {
             operation, dialect, ..
         } = asked;
         let app = &self.worker.app;
-        let (parts, body) = request.into_parts();
-        let body = inbound::read(&parts.headers, body, app.max_body_bytes).await?;
         let (head, heard) = asked.head(&body)?;
-        let in_array = asked.in_array(parts.uri.query());
+        let in_array = asked.in_array(query);
         let Turn { body, head, owner } = kept::turn(app, &principal, heard, body, head)?;
         let mut routing = routing::of(app, &principal, heard, &head, &body)?;
         if let Some(owner) = &owner {
@@ -303,12 +367,12 @@ impl Call {
             resolved: routing.resolved,
             more: routing.more,
             preferences: routing.preferences,
-            session: follows.then(|| routing::session(&parts.headers)).flatten(),
+            session: follows.then(|| routing::session(headers)).flatten(),
             tokens,
             allowance,
             owner,
             names,
-            headers: self.forwarded(&parts.headers),
+            headers: self.forwarded(headers),
             created: self.created,
         };
         let mut reply = self.begin(job).await?;

@@ -7,11 +7,12 @@ use crate::doors::{Bound, Change, Doors, Kind};
 use crate::guard::HEAD_TIMEOUT;
 use crate::line::Line;
 use crate::load::{Entry, Seat};
+use crate::socket::{self, Opened};
 use crate::{gate, service};
 use http::Request;
 use hyper::body::Incoming;
 use llmleaf_exchange::panics;
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::future::Future;
 use std::pin::pin;
 use std::rc::Rc;
@@ -258,24 +259,44 @@ where
     let desk = Rc::clone(&house.desk);
     let line = Line::new(crowded);
     let of_service = Rc::clone(&line);
+    let opened = Rc::new(RefCell::new(None));
+    let opens = Rc::clone(&opened);
     let service = move |request: Request<Incoming>| {
         let worker = desk.worker();
         // Only HTTP/2 runs more than one at a time.
         let further = of_service.is_running().then(|| worker.app.load.further());
         let crowded = of_service.is_crowded() || matches!(further, Some(None));
         let open = of_service.open(further.flatten());
+        let opens = Rc::clone(&opens);
         async move {
             let node = Rc::clone(&worker);
             let version = request.version();
             let reply = std::pin::pin!(service::serve(worker, request, crowded));
             let mut reply = open.reply(reply).await;
+            if let Some(opened) = reply.extensions_mut().remove::<Opened>() {
+                opens.replace(Some(opened));
+                return Ok(reply);
+            }
             if node.app.draining.load(Ordering::Relaxed) {
                 gate::close(&mut reply, version);
             }
             Ok(reply)
         }
     };
-    talk::talk(stream, &line, speaks_h2, house.orders.clone(), service).await;
+    let orders = house.orders.clone();
+    let left = talk::talk(stream, &line, speaks_h2, orders.clone(), service).await;
+    let opened = opened.take();
+    if let (Some((stream, begun)), Some(opened)) = (left, opened) {
+        // Boxed: few connections become one.
+        Box::pin(socket::run(
+            Rc::clone(&house.desk),
+            orders,
+            opened,
+            stream,
+            begun,
+        ))
+        .await;
+    }
 }
 
 /// Whether the connection opens as HTTP/2; looks at the first bytes and leaves them where they are.

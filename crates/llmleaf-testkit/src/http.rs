@@ -241,6 +241,16 @@ impl Connection {
         }
     }
 
+    /// What is there of bytes that are no response, at least one; nothing when the connection has ended.
+    pub fn raw(&mut self) -> Vec<u8> {
+        while self.buffer.is_empty() {
+            if self.fill().is_some() {
+                break;
+            }
+        }
+        std::mem::take(&mut self.buffer)
+    }
+
     fn read_until(&mut self, enough: impl Fn(&Response) -> bool) -> Response {
         loop {
             if self.current.is_none() {

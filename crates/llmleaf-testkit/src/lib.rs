@@ -32,5 +32,6 @@ pub mod sse;
 pub mod stage;
 pub mod stand;
 pub mod tally;
+pub mod websocket;
 
 mod wire;

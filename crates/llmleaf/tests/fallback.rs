@@ -29,6 +29,8 @@ mod pooled;
 mod routing;
 #[path = "fallback/shapes.rs"]
 mod shapes;
+#[path = "fallback/socket.rs"]
+mod socket;
 
 use llmleaf_testkit::http::{End, Response};
 use llmleaf_testkit::replay::Script;

@@ -43,14 +43,15 @@ const H2_SEND_BYTES: usize = 64 * 1024;
 const H2_PENDING_RESETS: usize = 20;
 const H2_LOCAL_RESETS: usize = 64;
 
-/// Answers the requests of a connection.
+/// Answers the requests of a connection. What is left of one that speaks no HTTP any more is returned, with what was read of it.
 pub async fn talk<S, F, B>(
     stream: S,
     line: &Rc<Line>,
     speaks_h2: bool,
     orders: watch::Receiver<Order>,
     answer: impl Fn(Request<Incoming>) -> F + 'static,
-) where
+) -> Option<(Guard<S>, Bytes)>
+where
     S: AsyncRead + AsyncWrite + Unpin + 'static,
     F: Future<Output = Result<Response<B>, Infallible>> + 'static,
     B: Body<Data = Bytes, Error: Into<Box<dyn Error + Send + Sync>>> + 'static,
@@ -76,12 +77,21 @@ pub async fn talk<S, F, B>(
             .max_buf_size(READ_BYTES)
             .max_header_size(READ_BYTES)
             .max_headers(MOST_FIELDS);
-        let connection = builder.serve_connection(io, service);
-        graceful(connection, orders, line, |c| c.graceful_shutdown()).await
+        let mut connection = builder.serve_connection(io, service);
+        let shut = |c: Pin<&mut &mut http1::Connection<_, _>>| {
+            Pin::new(&mut **c.get_mut()).graceful_shutdown();
+        };
+        let result = graceful(&mut connection, orders, line, shut).await;
+        if result.is_ok() && line.has_switched() {
+            let parts = connection.into_parts();
+            return Some((parts.io.into_inner(), parts.read_buf));
+        }
+        result
     };
     if let Err(error) = result {
         tracing::debug!(%error, "a consumer's connection ended");
     }
+    None
 }
 
 /// HTTP/2 with its limits.
