@@ -113,6 +113,11 @@ impl EmbeddingWire {
         )
     }
 
+    /// Whether the service speaks the routing language itself.
+    pub fn routes(&self) -> bool {
+        matches!(self, Self::OpenAi(quirks) if quirks.routes)
+    }
+
     /// Splices the named edits into a body of the same form.
     ///
     /// # Errors
@@ -178,12 +183,14 @@ fn checked(answer: Embeddings, request: &EmbeddingRequest) -> Result<Embeddings,
     }
     for vector in &answer.vectors {
         let length = vector::length(vector).ok_or_else(|| broken("a vector holds no numbers"))?;
-        if let Some(asked) = request.dimensions
-            && length != asked
-        {
-            let why =
-                format!("a vector of {asked} numbers was asked for, and one of {length} came");
-            return Err(broken(why));
+        // Of mixed requests each has its own wish; they go through as they are.
+        let asked = request.dimensions.filter(|_| !request.mixed);
+        if let Some(asked) = asked.filter(|asked| *asked != length) {
+            let why = format!("the target made {length} numbers where {asked} were asked for");
+            // Servers that do not know the field do so: that is no fault of theirs, and no reason to leave them alone.
+            let mut failure = unsupported("dimensions", &why);
+            failure.possibly_billed = true;
+            return Err(failure);
         }
     }
     Ok(answer)

@@ -292,7 +292,7 @@ fn prepare(
     };
     let mut rendered = rendered;
     if run.job.head.routes() {
-        heeded(run, wire, same, &mut rendered.losses);
+        heeded(run, same && wire.routes(), &mut rendered.losses);
     }
     let rendered = accepted(run, rendered)?;
     Ok(Prepared { rendered, same })
@@ -319,9 +319,9 @@ pub(crate) fn accepted(run: &mut Run, rendered: Rendered) -> Result<Rendered, Fa
 }
 
 /// What a request asked of routing was done here: it is no loss, but for what nobody heeds.
-fn heeded(run: &Run, wire: &ChatWire, same: bool, losses: &mut Vec<Loss>) {
+pub(crate) fn heeded(run: &Run, routes: bool, losses: &mut Vec<Loss>) {
     losses.retain(|loss| !llmleaf_dialects::preferences::is_field(&loss.field));
-    if !(same && wire.routes()) {
+    if !routes {
         let unheeded = run.unheeded.iter();
         losses.extend(
             unheeded.map(|field| Loss::dropped(field, "this gateway does not route by it")),

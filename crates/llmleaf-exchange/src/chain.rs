@@ -1,9 +1,9 @@
 //! Whom an exchange may try: the targets of its route, and of the further models that the request names, as members of the fleet.
 
-use crate::count;
 use crate::drive::Run;
 use crate::job::Operation;
 use crate::node::{RouteSettings, Shared};
+use crate::{count, embed};
 use llmleaf_dialects::object::Object;
 use llmleaf_dialects::{Dialect, Head, Target};
 use llmleaf_model::{Failure, FailureKind, MaxPrice, Origin, Preferences};
@@ -175,6 +175,9 @@ fn speaks(run: &Run, stop: &Stop) -> bool {
 fn expresses(run: &mut Run, stop: &Stop) -> Result<bool, Failure> {
     let shared = Arc::clone(&run.node.shared);
     let upstream = shared.upstreams.get(stop.candidate.provider);
+    if let (Operation::Embed(form), Some(upstream)) = (run.job.operation, upstream) {
+        return Ok(embed::expresses(run, upstream, form, &stop.candidate.model));
+    }
     let Some((wire, _)) = upstream.and_then(|u| u.wire(run.job.heard)) else {
         return Ok(true);
     };

@@ -3,8 +3,8 @@
 use crate::attempt::{self, Attempt, Incoming, Outgoing};
 use crate::count;
 use crate::drive::Run;
-use crate::failure;
 use crate::upstream::Upstream;
+use crate::whole;
 use bytes::Bytes;
 use http::{Method, StatusCode};
 use llmleaf_dialects::EmbeddingForm;
@@ -12,10 +12,6 @@ use llmleaf_dialects::embeddings::is_as_asked;
 use llmleaf_model::{EmbeddingRequest, Embeddings, Failure, FailureKind, Origin, Retry, Usage};
 use llmleaf_providers::Embeddings as Offered;
 use llmleaf_route::Candidate;
-use std::pin::pin;
-
-/// Largest answer, in bytes: 2,048 vectors of 4,096 numbers each, written out.
-const ANSWER_BYTES: usize = 128 * 1024 * 1024;
 
 /// Asks one target.
 pub(crate) async fn run(
@@ -25,6 +21,7 @@ pub(crate) async fn run(
     upstream: &Upstream,
     form: EmbeddingForm,
 ) -> Result<(), Failure> {
+    run.estimated = false;
     let text = llmleaf_dialects::head::text(&run.job.body)?;
     let request = form.parse_request(text, &run.job.head.model)?;
     let (wire, path) = match &upstream.row.speaks.embeddings {
@@ -41,6 +38,8 @@ pub(crate) async fn run(
     } else {
         wire.render_request(&request, &candidate.model)?
     };
+    let mut rendered = rendered;
+    attempt::heeded(run, same && wire.routes(), &mut rendered.losses);
     let rendered = attempt::accepted(run, rendered)?;
     let path = upstream.path(path, &candidate.model, false);
     let going = Outgoing {
@@ -51,13 +50,10 @@ pub(crate) async fn run(
         stream: false,
         same,
     };
-    let Incoming { watch, body, .. } =
-        attempt::send(run, attempt, candidate, upstream, going).await?;
-    let body = match run.wait(&watch, pin!(body.collect(ANSWER_BYTES))).await {
-        Err(clock) => return Err(failure::timeout(clock, &watch)),
-        Ok(Err(error)) => return Err(failure::transport(&error, true)),
-        Ok(Ok(body)) => body,
-    };
+    let Incoming {
+        mut watch, body, ..
+    } = attempt::send(run, attempt, candidate, upstream, going).await?;
+    let body = whole::gather(run, &mut watch, body).await?;
     let mut answer = wire.parse_answer(&body, &request)?;
     let through = same && is_as_asked(&answer, &request);
     let body = if through {
@@ -69,6 +65,25 @@ pub(crate) async fn run(
     };
     answered(run, attempt, answer.usage, body);
     Ok(())
+}
+
+/// Whether a target takes every field of the request.
+pub(crate) fn expresses(run: &Run, upstream: &Upstream, form: EmbeddingForm, model: &str) -> bool {
+    let text = llmleaf_dialects::head::text(&run.job.body);
+    let request = text.and_then(|text| form.parse_request(text, &run.job.head.model));
+    let (Ok(request), Some(offered)) = (request, &upstream.row.speaks.embeddings) else {
+        return false;
+    };
+    let Offered::Wire(wire, _) = offered else {
+        return true;
+    };
+    let rendered = if wire.is_same(form) {
+        wire.edit(&run.job.head, &run.job.body, &request, model)
+    } else {
+        wire.render_request(&request, model)
+    };
+    let routing = |field: &str| llmleaf_dialects::preferences::is_field(field);
+    rendered.is_ok_and(|r| r.losses.iter().all(|loss| routing(&loss.field)))
 }
 
 /// A count where the provider told none: its form wants one.
@@ -96,7 +111,7 @@ fn echo(
     request: &EmbeddingRequest,
     form: EmbeddingForm,
 ) -> Result<(), Failure> {
-    let answer = llmleaf_providers::echo::embed(request);
+    let answer = llmleaf_providers::echo::embed(request)?;
     let body = Bytes::from(form.render(&answer, request)?);
     answered(run, attempt, answer.usage, body);
     Ok(())

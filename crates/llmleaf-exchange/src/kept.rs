@@ -241,7 +241,7 @@ async fn relay(
             // What its transport does after its end is no matter of the consumer's.
             _ if ended => break Ok(()),
             Err(alarm) => break Err(failure::timeout(alarm, &watch)),
-            Ok(None) => break Err(truncated()),
+            Ok(None) => break last_words(run, &mut framer, told.as_ref()),
             Ok(Some(Err(error))) => break Err(failure::transport(&error, true)),
             Ok(Some(Ok(chunk))) => chunk,
         };
@@ -282,6 +282,26 @@ async fn relay(
         }
     };
     finish(run, attempt, result, last.as_deref()).await
+}
+
+/// What was left when the bytes ended cleanly: some services leave out the blank line after their last event.
+fn last_words(run: &mut Run, framer: &mut SseFramer, told: Option<&Told>) -> Result<(), Failure> {
+    let tail = framer.finish().and_then(Result::ok);
+    let frame = tail.and_then(|tail| tail.frame).filter(wire::ends);
+    let frame = frame.ok_or_else(truncated)?;
+    let renamed = told.and_then(|told| told.event(&frame));
+    let raw = renamed.unwrap_or(frame).raw;
+    run.stream_head();
+    run.out.write(&raw);
+    let rest: &[u8] = if raw.ends_with(b"\n\n") {
+        b""
+    } else if raw.ends_with(b"\n") {
+        b"\n"
+    } else {
+        b"\n\n"
+    };
+    run.out.write(rest);
+    Ok(())
 }
 
 fn truncated() -> Failure {

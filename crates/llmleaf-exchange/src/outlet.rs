@@ -109,6 +109,14 @@ impl Outlet {
         self.0.borrow().gone
     }
 
+    /// So many bytes of an upstream's answer were read; counted where nobody takes them.
+    pub fn read(&self, bytes: usize) {
+        let slot = &mut *self.0.borrow_mut();
+        if slot.gone {
+            slot.discarded = slot.discarded.saturating_add(bytes);
+        }
+    }
+
     /// Sends status and headers. Once; later calls change nothing.
     pub fn head(&self, head: ReplyHead) {
         let mut slot = self.0.borrow_mut();
@@ -127,7 +135,6 @@ impl Outlet {
     pub fn write(&self, bytes: &[u8]) {
         let slot = &mut *self.0.borrow_mut();
         if slot.gone {
-            slot.discarded = slot.discarded.saturating_add(bytes.len());
             return;
         }
         if slot.ready.capacity() == 0 {

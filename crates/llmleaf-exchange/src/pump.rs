@@ -8,7 +8,9 @@ use llmleaf_dialects::{ChatWire, Decoder, Dialect, Encoder, Frame, Relayed};
 use llmleaf_framing::{
     ArrayFramer, FramingError, NdjsonFramer, NdjsonLimits, SseFramer, SseLimits, Tail,
 };
-use llmleaf_model::{Collector, Delta, Event, Failure, FailureKind, Grammar, Origin, Usage};
+use llmleaf_model::{
+    Collector, Delta, Event, Failure, FailureKind, FinishReason, Grammar, Origin, Usage,
+};
 
 /// Most bytes held back before the first content.
 const HOLD_BYTES: usize = 1024 * 1024;
@@ -46,9 +48,16 @@ pub(crate) struct Meter {
     pub committed: bool,
     /// The provider said that the answer is complete.
     pub ended: bool,
+    /// What came is whole, and the answer is still being made: it is to be asked for later.
+    pub unfinished: bool,
 }
 
 impl Meter {
+    /// Nobody can say yet what the answer takes: it is made in the background.
+    pub fn is_open(&self) -> bool {
+        self.unfinished && self.usage.is_none() && self.bytes == 0
+    }
+
     /// Brings a copy up to date with what a running stream has seen, without the cost of a whole copy per turn.
     pub fn glance(&mut self, running: &Self) {
         if running.reports != self.reports {
@@ -85,6 +94,9 @@ impl Meter {
                 delta: Delta::MediaData(data),
                 ..
             } => self.media_bytes += data.len() as u64,
+            Event::ChoiceEnd { finish, .. } => {
+                self.unfinished = finish.reason == FinishReason::Unstated;
+            }
             Event::ResponseEnd => self.ended = true,
             _ => {}
         }

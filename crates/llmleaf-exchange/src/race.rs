@@ -36,10 +36,10 @@ pub(crate) async fn run(run: &mut Run, held: Held, at: Millis) -> Result<(), Fai
     let second: Lane<'_> = Box::pin(attempt::run(&mut beside, second));
     let (mut first, mut second) = (Some(first), Some(second));
     let (result, of_second) = poll_fn(|cx| {
-        if let Poll::Ready(result) = turn(&mut first, &mut second, &common, cx) {
+        if let Poll::Ready(result) = turn(&mut first, (&mut second, false), &common, cx) {
             return Poll::Ready((result, false));
         }
-        turn(&mut second, &mut first, &common, cx).map(|result| (result, true))
+        turn(&mut second, (&mut first, true), &common, cx).map(|result| (result, true))
     })
     .await;
     drop((first, second));
@@ -70,7 +70,7 @@ async fn alone(first: &mut Lane<'_>, beside: &Run, at: Millis) -> Option<Result<
 /// One turn of an attempt beside another. Ready when the exchange is decided.
 fn turn(
     own: &mut Option<Lane<'_>>,
-    other: &mut Option<Lane<'_>>,
+    (other, is_second): (&mut Option<Lane<'_>>, bool),
     common: &Common,
     cx: &mut Context<'_>,
 ) -> Poll<Result<(), Failure>> {
@@ -84,8 +84,11 @@ fn turn(
             }
             Poll::Pending
         }
-        // The other may still answer, unless the request itself is at fault.
-        Poll::Ready(Err(failure)) if other.is_some() && failure.retry != Retry::Never => {
+        // The other may still answer. That the first refuses the request itself is what would have been without a second; what a second
+        // refuses the first may take.
+        Poll::Ready(Err(failure))
+            if other.is_some() && (is_second || failure.retry != Retry::Never) =>
+        {
             *own = None;
             Poll::Pending
         }

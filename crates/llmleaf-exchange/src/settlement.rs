@@ -27,6 +27,7 @@ pub(crate) fn settle(
                 Grade::Partial,
             )
         }
+        None if meter.is_open() => (Usage::default(), Grade::None),
         None if meter.bytes > 0 || outcome == Outcome::Completed => {
             let output = meter.bytes.div_ceil(BYTES_PER_TOKEN);
             (
@@ -45,7 +46,14 @@ pub(crate) fn settle(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use llmleaf_model::{Delta, Event, ResponseStart};
+    use llmleaf_model::{Delta, Event, Finish, FinishReason, ResponseStart};
+
+    fn queued() -> Event {
+        Event::ChoiceEnd {
+            choice: 0,
+            finish: Finish::new(FinishReason::Unstated, "queued"),
+        }
+    }
 
     fn text(length: usize) -> Event {
         Event::BlockDelta {
@@ -121,6 +129,17 @@ mod tests {
             ),
             (
                 vec![text(40), Event::ResponseEnd],
+                Completed,
+                (50, 10, Grade::Estimated),
+            ),
+            // It is made in the background: what it takes is not known yet.
+            (
+                vec![start(None), queued(), Event::ResponseEnd],
+                Completed,
+                (0, 0, Grade::None),
+            ),
+            (
+                vec![text(40), queued(), Event::ResponseEnd],
                 Completed,
                 (50, 10, Grade::Estimated),
             ),

@@ -116,6 +116,7 @@ fn turn(
         match body.poll_chunk(cx) {
             Poll::Ready(Some(Ok(chunk))) => {
                 read = true;
+                run.out.read(chunk.len());
                 if let Err(broken) = pump.bytes(chunk, &run.out) {
                     turn = Some(Turn::Refused(broken));
                 }

@@ -89,7 +89,8 @@ fn rfc3339(text: &str) -> Option<u64> {
     let Some((hours, minutes)) = zone.get(1..).and_then(|zone| zone.split_once(':')) else {
         return Some(at);
     };
-    let offset = hours.parse::<u64>().ok()? * 3600 + minutes.parse::<u64>().ok()? * 60;
+    let part = |text: &str| text.parse::<u32>().ok().map(u64::from);
+    let offset = part(hours)? * 3600 + part(minutes)? * 60;
     if zone.starts_with('-') {
         at.checked_add(offset)
     } else {
@@ -158,6 +159,8 @@ mod tests {
             "2026-13-01T00:00:00Z",
             "2026-11-26",
             "1-1-1T1:1:1Z",
+            "2026-11-26T00:00:00+9999999999999999999:00",
+            "2026-11-26T00:00:00-00:18446744073709551615",
         ] {
             assert_eq!(rfc3339(bad), None, "{bad}");
         }

@@ -80,6 +80,7 @@ pub(crate) async fn gather(
             Ok(None) => return Ok(all.freeze()),
         };
         watch.bytes(run.node.shared.now());
+        run.out.read(piece.len());
         if all.is_empty() && first.is_empty() {
             first = piece;
             continue;

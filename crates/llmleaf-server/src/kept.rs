@@ -292,7 +292,7 @@ pub fn names(
     if is("store", "false") && owner.is_none() {
         return None;
     }
-    Some(naming(ids, grant.principal(), &head.model, owner))
+    Some(naming(ids, grant.principal(), grant.model(), owner))
 }
 
 /// The names by which a caller knows the answers that were made for it. The one that it speaks of has the name that it used.

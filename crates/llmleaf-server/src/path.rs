@@ -20,6 +20,7 @@ const VERSIONED: &[&str] = &[
     "/chat/completions",
     "/responses",
     "/messages",
+    "/embeddings",
     "/models",
     "/openapi.json",
 ];
@@ -109,7 +110,13 @@ pub fn canonical(path: &str) -> Canonical<'_> {
 
 /// True for a method of a model, as Google's clients write it.
 fn is_method(path: &str) -> bool {
-    let methods = [":generateContent", ":streamGenerateContent", ":countTokens"];
+    let methods = [
+        ":generateContent",
+        ":streamGenerateContent",
+        ":countTokens",
+        ":embedContent",
+        ":batchEmbedContents",
+    ];
     path.starts_with("/v1/models/") && methods.iter().any(|method| path.ends_with(method))
 }
 
@@ -135,7 +142,7 @@ fn squeezed(path: &str) -> Cow<'_, str> {
 pub fn hint(path: &str) -> &'static str {
     match path {
         p if p.contains("responses") => "did you mean /v1/responses, or /v1/responses/{id}?",
-        p if p.contains("embeddings") => "embeddings are not served by this version",
+        p if p.contains("embeddings") => "did you mean /v1/embeddings?",
         p if p.contains("completions") => "did you mean /v1/chat/completions?",
         p if p.starts_with("/api/") => {
             "models are neither loaded nor kept here; see POST /api/chat and GET /api/tags"
@@ -163,6 +170,7 @@ mod tests {
                     ("/openai/v1/chat/completions", "/v1/chat/completions"),
                     ("/openai/chat/completions", "/v1/chat/completions"),
                     ("/api/v1/chat/completions", "/v1/chat/completions"),
+                    ("/embeddings", "/v1/embeddings"),
                     ("/models/a/b", "/v1/models/a/b"),
                     ("/api/hello", "/api/hello"),
                     ("/api/chat/completions", "/v1/chat/completions"),

@@ -14,7 +14,7 @@ use serde_json::{Map, Value};
 
 /// Most pieces of one call.
 const MAX_PIECES: usize = 100_000;
-/// Most elements that the paths of one call may add to its lists.
+/// Most elements that the paths of one call may add to its lists, and most members to its objects.
 const MAX_ELEMENTS: usize = 100_000;
 /// The longest list that a place may name.
 const MAX_INDEX: usize = 10_000;
@@ -30,8 +30,14 @@ pub(super) struct Partial {
     pub index: u64,
     arguments: Value,
     pieces: usize,
-    /// How many elements may still be added to lists.
+    left: Left,
+}
+
+/// What may still be added.
+#[derive(Debug)]
+struct Left {
     elements: usize,
+    members: usize,
 }
 
 impl Partial {
@@ -41,7 +47,10 @@ impl Partial {
             index,
             arguments: Value::Object(Map::new()),
             pieces: 0,
-            elements: MAX_ELEMENTS,
+            left: Left {
+                elements: MAX_ELEMENTS,
+                members: MAX_ELEMENTS,
+            },
         }
     }
 
@@ -67,7 +76,7 @@ impl Partial {
         let Some(steps) = steps(&path)? else {
             return Ok(());
         };
-        let place = place(&mut self.arguments, &steps, &mut self.elements)?;
+        let place = place(&mut self.arguments, &steps, &mut self.left)?;
         self::set(place, piece);
         Ok(())
     }
@@ -139,30 +148,31 @@ fn step(path: &str) -> Option<(Step<'_>, &str)> {
     Some((Step::Member(name), after))
 }
 
-/// The place that the steps lead to, made where it is missing; `left` elements may be added on the way.
+/// The place that the steps lead to, made where it is missing, of what is `left`.
 fn place<'v>(
     root: &'v mut Value,
     steps: &[Step<'_>],
-    left: &mut usize,
+    left: &mut Left,
 ) -> Result<&'v mut Value, TooMuch> {
     let mut at = root;
     for step in steps {
         at = match step {
-            Step::Member(name) => member(at, name),
-            Step::Element(index) => element(at, *index, left)?,
+            Step::Member(name) => member(at, name, &mut left.members)?,
+            Step::Element(index) => element(at, *index, &mut left.elements)?,
         };
     }
     Ok(at)
 }
 
-fn member<'v>(at: &'v mut Value, name: &str) -> &'v mut Value {
+fn member<'v>(at: &'v mut Value, name: &str, left: &mut usize) -> Result<&'v mut Value, TooMuch> {
     if !at.is_object() {
         *at = Value::Object(Map::new());
     }
-    match at {
-        Value::Object(fields) => fields.entry(name).or_insert(Value::Null),
-        other => other,
+    let fields = at.as_object_mut().ok_or(TooMuch)?;
+    if !fields.contains_key(name) {
+        *left = left.checked_sub(1).ok_or(TooMuch)?;
     }
+    Ok(fields.entry(name).or_insert(Value::Null))
 }
 
 fn element<'v>(
@@ -223,6 +233,12 @@ mod tests {
             ("depth", vec![piece(&"[0]".repeat(300_000))]),
             ("length", vec![piece(".a[10001]")]),
             ("elements", lists(11)),
+            (
+                "members",
+                (0..1000)
+                    .map(|n| piece(&format!(".m{n}{}", ".a".repeat(110))))
+                    .collect(),
+            ),
             ("elements", vec![piece(&"[9999]".repeat(20))]),
             ("number", vec![piece(".a"); 100_001]),
         ] {

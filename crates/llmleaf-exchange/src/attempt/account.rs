@@ -190,7 +190,8 @@ impl Attempt {
         );
         if !free {
             (record.usage, record.grade) = settlement::settle(&self.meter, record.outcome, input);
-            record.possibly_billed = possibly_billed || (self.sent && record.outcome.is_open());
+            let open = record.outcome.is_open() || self.meter.is_open();
+            record.possibly_billed = possibly_billed || (self.sent && open);
         }
         if self.out.is_gone() {
             // However its upstream ended, nobody was there any more.
@@ -201,8 +202,9 @@ impl Attempt {
         // Nobody counted, and the upstream may have worked all the same.
         let unknown = record.grade == Grade::None && record.possibly_billed;
         if let Some(allowance) = &self.job.allowance {
-            // Whoever hangs up early and often must not thereby be free; for a failure its key does not pay.
-            if unknown && record.outcome == Outcome::Cancelled {
+            // Whoever hangs up early and often must not thereby be free, nor who has all made in the background; for a failure its key
+            // does not pay.
+            if unknown && matches!(record.outcome, Outcome::Cancelled | Outcome::Completed) {
                 allowance.spend_thought();
             } else {
                 allowance.spend(total);

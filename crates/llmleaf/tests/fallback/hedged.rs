@@ -112,6 +112,17 @@ fn b30_an_attempt_that_fails_leaves_the_other_its_chance() {
     assert!(response.text().contains("no such field"));
     assert!(last_closed(&stage.second));
     assert_eq!(outcomes(&stage, &asked.id), ["failed", "outrun"]);
+
+    // What the second refuses, the first may take: without a second it would have answered.
+    let bad = Script::json(400, wire.error("invalid_request_error", "no such field"));
+    let first = answer(wire, true, "first answer");
+    let (gate, mut asked) = slow(&stage, (wire, wire), first, bad);
+    let refused = |line: &str| line.contains(&asked.id) && line.contains("llmleaf::usage");
+    assert!(stage.leaf.wait_lines(1, LONG, refused).is_some());
+    gate.release();
+    let response = asked.connection.response();
+    expect_answer(wire, &response, "first answer", "the second refused");
+    assert_eq!(outcomes(&stage, &asked.id), ["completed", "failed"]);
 }
 
 #[test]
