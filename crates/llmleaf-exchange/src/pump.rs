@@ -65,6 +65,7 @@ impl Meter {
             self.reports = running.reports;
         }
         self.bytes = running.bytes;
+        self.unfinished = running.unfinished;
         self.bytes_since_usage = running.bytes_since_usage;
         self.committed = running.committed;
         self.ended = running.ended;
