@@ -21,6 +21,7 @@ pub mod envelope;
 pub mod gemini;
 pub mod head;
 pub mod headers;
+mod ladder;
 mod level;
 pub mod messages;
 pub mod object;

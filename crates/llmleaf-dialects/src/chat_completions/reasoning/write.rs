@@ -4,6 +4,7 @@ use super::super::answer::{DetailBody, write_detail};
 use super::super::json::{ObjectWriter, push_list};
 use super::super::quirks::{ReasoningEcho, ReasoningRequest};
 use super::super::rendering::{Rendering, join};
+use crate::ladder;
 use llmleaf_model::{
     Artefact, ArtefactKind, Effort, Part, PartKind, Reasoning, ReasoningConfig, ReasoningForm,
     ReasoningMode, Rest,
@@ -13,11 +14,12 @@ use llmleaf_model::{
 pub(in super::super) fn write_config(
     rendering: &mut Rendering<'_>,
     config: &ReasoningConfig,
+    model: &str,
 ) -> Vec<(&'static str, Vec<u8>)> {
     match rendering.quirks.reasoning.request {
         ReasoningRequest::Object => vec![("reasoning", object(rendering, config))],
         ReasoningRequest::Thinking => thinking(rendering, config),
-        ReasoningRequest::Effort => effort_only(rendering, config),
+        ReasoningRequest::Effort => effort_only(rendering, config, model),
         ReasoningRequest::Unsupported => {
             rendering.dropped("reasoning", "the service cannot be asked for reasoning");
             Vec::new()
@@ -29,21 +31,10 @@ fn word(effort: Effort) -> Vec<u8> {
     ["\"", effort.as_str(), "\""].concat().into_bytes()
 }
 
-/// The rung nearest to a budget. The steps lie between the budgets that stand for the rungs elsewhere
-/// (1024, 4096, 8192, 16384).
-fn nearest_effort(budget: u64) -> Effort {
-    match budget {
-        0 => Effort::None,
-        1..=2048 => Effort::Low,
-        2049..=6144 => Effort::Medium,
-        6145..=12_288 => Effort::High,
-        _ => Effort::XHigh,
-    }
-}
-
 fn effort_only(
     rendering: &mut Rendering<'_>,
     config: &ReasoningConfig,
+    model: &str,
 ) -> Vec<(&'static str, Vec<u8>)> {
     lose_display(rendering, config);
     lose_rest(rendering, config);
@@ -64,7 +55,7 @@ fn effort_only(
         }
         (None, Some(budget), _) => {
             rendering.approximated("reasoning.max_tokens", "the service takes an effort only");
-            Some(nearest_effort(budget))
+            Some(ladder::of_budget(budget))
         }
         (None, None, Some(_)) => {
             rendering.approximated("reasoning", "left to the service's default effort");
@@ -72,7 +63,12 @@ fn effort_only(
         }
         (None, None, None) => None,
     };
+    let own = rendering.own();
     effort
+        .map(|effort| match own {
+            true => effort,
+            false => ladder::rung(model, effort, &mut rendering.losses),
+        })
         .map(|effort| ("reasoning_effort", word(effort)))
         .into_iter()
         .collect()

@@ -57,7 +57,7 @@ pub(super) fn render(
     writer.tools(request);
     writer.format(request.response_format.as_ref());
     if let Some(config) = &request.reasoning {
-        for (name, value) in reasoning::write_config(&mut writer.rendering, config) {
+        for (name, value) in reasoning::write_config(&mut writer.rendering, config, target.model) {
             writer.raw(name, &value);
         }
     }

@@ -3,6 +3,7 @@
 use super::parts::{write_cache, write_rest};
 use super::thinking::Thinking;
 use super::{tools, turns};
+use crate::ladder::{self, Thinks};
 use crate::messages::Quirks;
 use crate::messages::quirks::SamplingSupport;
 use crate::messages::wire::{ObjectWriter, array, string};
@@ -24,7 +25,7 @@ pub fn render_request(
     target: Target<'_>,
     quirks: &Quirks,
 ) -> Result<Rendered, Failure> {
-    let mut render = Render::new(request, quirks)?;
+    let mut render = Render::new(request, target.model, quirks)?;
     let mut out = Vec::with_capacity(1024);
     let mut body = ObjectWriter::new(&mut out);
     let cap = render.thinking.cap(
@@ -58,7 +59,7 @@ pub(in crate::messages) fn render_count(
     model: &str,
     quirks: &Quirks,
 ) -> Result<Rendered, Failure> {
-    let mut render = Render::new(request, quirks)?;
+    let mut render = Render::new(request, model, quirks)?;
     let mut out = Vec::with_capacity(1024);
     let mut body = ObjectWriter::new(&mut out);
     body.string("model", model);
@@ -80,12 +81,14 @@ struct Render<'a> {
     request: &'a ChatRequest,
     quirks: &'a Quirks,
     own: bool,
+    /// The model refuses to be told how tokens are chosen.
+    unsampled: bool,
     thinking: Thinking,
     losses: Vec<Loss>,
 }
 
 impl<'a> Render<'a> {
-    fn new(request: &'a ChatRequest, quirks: &'a Quirks) -> Result<Self, Failure> {
+    fn new(request: &'a ChatRequest, model: &str, quirks: &'a Quirks) -> Result<Self, Failure> {
         if request.previous_response_id.is_some() {
             return Err(unsupported(
                 "previous_response_id",
@@ -95,7 +98,8 @@ impl<'a> Render<'a> {
         let mut losses = Vec::new();
         Ok(Self {
             own: request.dialect == DialectName::Messages,
-            thinking: Thinking::plan(request, quirks, &mut losses),
+            thinking: Thinking::plan(request, model, quirks, &mut losses),
+            unsampled: matches!(ladder::thinks(model), Thinks::Adaptively | Thinks::Always),
             request,
             quirks,
             losses,
@@ -213,7 +217,8 @@ impl<'a> Render<'a> {
             let Some(value) = value else {
                 continue;
             };
-            if self.quirks.sampling == SamplingSupport::Removed {
+            let removed = self.quirks.sampling == SamplingSupport::Removed;
+            if removed || self.unsampled && !self.own {
                 self.lose(name);
             } else if self.thinking.is_on() && !self.own {
                 let why = "the wire refuses it together with reasoning";

@@ -1,6 +1,7 @@
 //! How much reasoning, both ways.
 
 use super::tools;
+use crate::ladder::{self, Thinks};
 use crate::level::Level;
 use crate::messages::quirks::{EffortForm, Quirks};
 use crate::messages::wire::ObjectWriter;
@@ -66,7 +67,12 @@ pub(super) struct Thinking {
 
 impl Thinking {
     /// Decides how a request's reasoning is asked for.
-    pub fn plan(request: &ChatRequest, quirks: &Quirks, losses: &mut Vec<Loss>) -> Self {
+    pub fn plan(
+        request: &ChatRequest,
+        model: &str,
+        quirks: &Quirks,
+        losses: &mut Vec<Loss>,
+    ) -> Self {
         let Some(config) = &request.reasoning else {
             return Self::default();
         };
@@ -74,11 +80,9 @@ impl Thinking {
             return Self::own(config);
         }
         write_rest(None, &config.rest, "reasoning", &[], losses);
+        let thinks = ladder::thinks(model);
         if config.is_off() {
-            return Self {
-                kind: Some("disabled"),
-                ..Self::default()
-            };
+            return Self::off(thinks, losses);
         }
         // The wire refuses both together (reference of extended thinking, 2026-10).
         if tools::is_forced(request) {
@@ -95,11 +99,15 @@ impl Thinking {
         if config.hidden == Some(true) {
             plan.display = Some("omitted".to_owned());
         }
-        let adaptive = config.mode == Some(ReasoningMode::Adaptive)
-            || quirks.effort == EffortForm::Adaptive && config.budget_tokens.is_none();
-        if adaptive {
+        if is_adaptive(config, thinks, quirks, losses) {
             plan.kind = Some("adaptive");
-            plan.effort = config.effort.map(|effort| lowest_rung(effort, losses));
+            let effort = config
+                .effort
+                .or(config.budget_tokens.map(ladder::of_budget));
+            plan.effort = effort.map(|effort| {
+                let effort = lowest_rung(effort, losses);
+                ladder::rung(model, effort, losses)
+            });
             return plan;
         }
         if answers_unsigned_calls(request, quirks) {
@@ -112,6 +120,23 @@ impl Thinking {
         plan.kind = Some("enabled");
         plan.budget = Some(budget(config, losses));
         plan
+    }
+
+    /// Switched off, or asked for the least where the model cannot be.
+    fn off(thinks: Thinks, losses: &mut Vec<Loss>) -> Self {
+        if thinks != Thinks::Always {
+            return Self {
+                kind: Some("disabled"),
+                ..Self::default()
+            };
+        }
+        let why = "the target cannot be kept from it: it was asked for the least there is";
+        losses.push(Loss::approximated("reasoning", why));
+        Self {
+            kind: Some("adaptive"),
+            effort: Some(Effort::Low),
+            ..Self::default()
+        }
     }
 
     fn own(config: &ReasoningConfig) -> Self {
@@ -173,6 +198,36 @@ impl Thinking {
                 .string_if("display", self.display.as_deref())
                 .rest(&self.rest);
         });
+    }
+}
+
+/// Whether the model is left to decide how much it thinks, as the consumer asked or as the model knows nothing else.
+fn is_adaptive(
+    config: &ReasoningConfig,
+    thinks: Thinks,
+    quirks: &Quirks,
+    losses: &mut Vec<Loss>,
+) -> bool {
+    let asked = config.mode == Some(ReasoningMode::Adaptive);
+    match thinks {
+        Thinks::ByBudget => {
+            if asked {
+                let why = "the model thinks by a budget only";
+                losses.push(Loss::approximated("reasoning", why));
+            }
+            false
+        }
+        Thinks::Either => asked || config.budget_tokens.is_none(),
+        Thinks::Adaptively | Thinks::Always => {
+            if config.budget_tokens.is_some() {
+                let why = "the model takes an effort in place of a budget";
+                losses.push(Loss::approximated("reasoning.budget", why));
+            }
+            true
+        }
+        Thinks::Unknown => {
+            asked || quirks.effort == EffortForm::Adaptive && config.budget_tokens.is_none()
+        }
     }
 }
 

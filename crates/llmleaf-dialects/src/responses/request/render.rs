@@ -2,6 +2,7 @@
 
 use super::parse::{ARTEFACTS, LOGPROBS};
 use super::{tools, turns};
+use crate::ladder;
 use crate::object::{Object, items, string as text_of};
 use crate::preferences::is_wish;
 use crate::responses::Quirks;
@@ -39,7 +40,7 @@ pub fn render_request(
     turns::render(&mut body, request, &mut rendering)?;
     rendering.tools(&mut body, request);
     rendering.sampling(&mut body, request);
-    rendering.reasoning(&mut body, request);
+    rendering.reasoning(&mut body, request, target.model);
     rendering.text(&mut body, request);
     rendering.facts(&mut body, request);
     rendering.include(&mut body, request);
@@ -168,11 +169,11 @@ impl Rendering<'_> {
         }
     }
 
-    fn reasoning(&mut self, body: &mut ObjectWriter<'_>, request: &ChatRequest) {
+    fn reasoning(&mut self, body: &mut ObjectWriter<'_>, request: &ChatRequest, model: &str) {
         let Some(config) = &request.reasoning else {
             return;
         };
-        let asked = Asked::of(config, self);
+        let asked = Asked::of(config, self, model);
         if asked.effort.is_none() && asked.summary.is_none() && config.rest.is_empty() {
             return;
         }
@@ -378,7 +379,7 @@ struct Asked<'a> {
 }
 
 impl<'a> Asked<'a> {
-    fn of(config: &'a ReasoningConfig, rendering: &mut Rendering<'_>) -> Self {
+    fn of(config: &'a ReasoningConfig, rendering: &mut Rendering<'_>, model: &str) -> Self {
         let summary = config.summary.as_deref();
         if rendering.own {
             return Self {
@@ -393,10 +394,11 @@ impl<'a> Asked<'a> {
             (None, Some(budget)) => {
                 let why = "the wire takes an effort only";
                 rendering.lose(Loss::approximated("reasoning.budget", why));
-                Some(nearest(budget))
+                Some(ladder::of_budget(budget))
             }
             (None, None) => None,
         };
+        let effort = effort.map(|effort| ladder::rung(model, effort, &mut rendering.losses));
         // Readable reasoning comes on request only. Who switched reasoning on in a dialect that shows it expects it.
         let shows = matches!(
             config.mode,
@@ -409,17 +411,6 @@ impl<'a> Asked<'a> {
             None => shows.then_some("auto"),
         };
         Self { effort, summary }
-    }
-}
-
-/// The rung nearest to a budget; as for the chat wire.
-fn nearest(budget: u64) -> Effort {
-    match budget {
-        0 => Effort::None,
-        1..=2048 => Effort::Low,
-        2049..=6144 => Effort::Medium,
-        6145..=12_288 => Effort::High,
-        _ => Effort::XHigh,
     }
 }
 

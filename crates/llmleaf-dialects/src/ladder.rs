@@ -1,0 +1,122 @@
+//! How models are asked for reasoning: the rungs they have, by the beginning of their name.
+//!
+//! One table for all wires: the same model is asked over several. A rung that a model lacks becomes the nearest that it has,
+//! of two equally near the lower, and never none at all where some was asked.
+
+use llmleaf_model::{Effort, Loss};
+
+use Effort::{High, Low, Max, Medium, Minimal, None as Off, XHigh};
+
+/// Rungs by model, where effort is a word; the first row that fits counts.
+///
+/// Sources: the services' own messages ("Unsupported value: 'minimal' is not supported with the 'gpt-5.1' model"), the type
+/// ReasoningEffort of Azure's SDK, "Effort" and the migration guides on platform.claude.com, all read 2026-11.
+const RUNGS: &[(&str, &[Effort])] = &[
+    ("gpt-5-pro", &[High]),
+    ("gpt-5-codex", &[Low, Medium, High]),
+    ("gpt-5.1-codex-max", &[Low, Medium, High, XHigh]),
+    ("gpt-5.1-codex", &[Low, Medium, High]),
+    ("gpt-5.1", &[Off, Low, Medium, High]),
+    ("gpt-5.2-pro", &[Medium, High, XHigh]),
+    ("gpt-5.3-codex", &[Low, Medium, High, XHigh]),
+    ("gpt-5.6", &[Off, Low, Medium, High, XHigh, Max]),
+    ("gpt-5.", &[Off, Low, Medium, High, XHigh]),
+    ("gpt-5", &[Minimal, Low, Medium, High]),
+    ("gpt-oss", &[Low, Medium, High]),
+    ("o1", &[Low, Medium, High]),
+    ("o3", &[Low, Medium, High]),
+    ("o4-mini", &[Low, Medium, High]),
+    ("claude-opus-4-5", &[Low, Medium, High]),
+    ("claude-opus-4-6", &[Low, Medium, High, Max]),
+    ("claude-sonnet-4-6", &[Low, Medium, High, Max]),
+    ("claude", &[Low, Medium, High, XHigh, Max]),
+];
+
+/// How a model of the Messages wire thinks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Thinks {
+    /// By a budget only.
+    ByBudget,
+    /// By a budget, or adaptively.
+    Either,
+    /// Adaptively only: a budget, and `temperature` and its kin, are refused.
+    Adaptively,
+    /// The same, and it cannot be switched off.
+    Always,
+    /// The table does not know the model: its service's row says how.
+    Unknown,
+}
+
+const THINKS: &[(&str, Thinks)] = &[
+    ("claude-opus-4-6", Thinks::Either),
+    ("claude-sonnet-4-6", Thinks::Either),
+    ("claude-opus-4-7", Thinks::Adaptively),
+    ("claude-opus-4-8", Thinks::Adaptively),
+    ("claude-opus-5-5", Thinks::Always),
+    ("claude-fable", Thinks::Always),
+    ("claude-opus-5", Thinks::Adaptively),
+    ("claude-sonnet-5", Thinks::Adaptively),
+    ("claude-haiku-5", Thinks::Adaptively),
+    ("claude-mythos", Thinks::Adaptively),
+    ("claude-3", Thinks::ByBudget),
+    ("claude-opus-4", Thinks::ByBudget),
+    ("claude-sonnet-4", Thinks::ByBudget),
+    ("claude-haiku-4", Thinks::ByBudget),
+];
+
+/// How a model of the Messages wire thinks.
+pub(crate) fn thinks(model: &str) -> Thinks {
+    let name = family(model);
+    let row = THINKS.iter().find(|(prefix, _)| name.starts_with(prefix));
+    row.map_or(Thinks::Unknown, |(_, thinks)| *thinks)
+}
+
+/// The rung to ask a model for; what differs from the one wanted is told.
+pub(crate) fn rung(model: &str, wanted: Effort, losses: &mut Vec<Loss>) -> Effort {
+    let name = family(model);
+    let row = RUNGS.iter().find(|(prefix, _)| name.starts_with(prefix));
+    let Some((_, rungs)) = row.filter(|(_, rungs)| !rungs.contains(&wanted)) else {
+        return wanted;
+    };
+    let place = |effort: Effort| Effort::LADDER.iter().position(|rung| *rung == effort);
+    let away = |rung: &&Effort| {
+        place(**rung)
+            .unwrap_or(0)
+            .abs_diff(place(wanted).unwrap_or(0))
+    };
+    let fits = rungs.iter().filter(|rung| **rung != Off);
+    let nearest = fits.min_by_key(away).copied().unwrap_or(wanted);
+    let why = format!(
+        "`{}` is the nearest rung that the model has",
+        nearest.as_str()
+    );
+    losses.push(Loss::approximated("reasoning.effort", why));
+    nearest
+}
+
+/// The rung nearest to a budget. The steps lie between the budgets that stand for the rungs elsewhere
+/// (1024, 4096, 8192, 16384).
+pub(crate) fn of_budget(budget: u64) -> Effort {
+    match budget {
+        0 => Off,
+        1..=2048 => Low,
+        2049..=6144 => Medium,
+        6145..=12_288 => High,
+        _ => XHigh,
+    }
+}
+
+/// A model's name without what stands before it, in the spelling of its maker (routers write `4.5` for `4-5`).
+pub(crate) fn family(model: &str) -> String {
+    let name = model.rsplit('/').next().unwrap_or(model);
+    let name = name
+        .rsplit_once("anthropic.")
+        .map_or(name, |(_, name)| name);
+    match name.starts_with("claude") {
+        true => name.replace('.', "-"),
+        false => name.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests;
