@@ -249,6 +249,7 @@ fn route_keys(now: &Route, before: &Route) -> Option<Vec<&'static str>> {
         ),
         ("timeouts", now.timeouts == before.timeouts),
         ("loss_policy", now.loss_policy == before.loss_policy),
+        ("prompt_cache", now.prompt_cache == before.prompt_cache),
     ];
     differing(&keys, now == before)
 }
@@ -349,6 +350,7 @@ mod tests {
             ("deadline_ms", "7000"),
             ("timeouts", "{ total_ms = 7000 }"),
             ("loss_policy", "\"error\""),
+            ("prompt_cache", "false"),
         ] {
             let text = FILE.replace("model = \"m\"", &format!("model = \"m\"\n{key} = {value}"));
             let now = config(&text, "sk-CANARY-two");

@@ -4,7 +4,9 @@ use crate::diagnose::Diagnostic;
 use crate::nearest;
 use crate::read::{At, Reading, Table, Unique};
 use crate::server::LOSS_POLICIES;
-use crate::{LossPolicy, RetryOverrides, TimeoutOverrides, retries, timeouts};
+use crate::{
+    LossPolicy, PromptCache, RetryOverrides, TimeoutOverrides, retries, settings, timeouts,
+};
 use llmleaf_route::Strategy;
 use toml::de::DeValue;
 
@@ -27,6 +29,8 @@ pub struct Route {
     pub timeouts: TimeoutOverrides,
     /// What to do about losses, where it differs from the server's.
     pub loss_policy: Option<LossPolicy>,
+    /// Keep the beginnings of prompts, where it differs from the provider's.
+    pub prompt_cache: Option<PromptCache>,
 }
 
 /// One target of a route.
@@ -75,6 +79,7 @@ pub(crate) fn read(cx: &Reading<'_>, root: &mut Table<'_>, providers: &[At<Strin
         let retries = retries::read(cx, &mut table);
         let timeouts = timeouts::read(cx, &mut table);
         let loss_policy = table.choice(cx, "loss_policy", LOSS_POLICIES);
+        let prompt_cache = settings::prompt_cache(cx, &mut table);
         table.finish(cx);
         let Some(model) = model.filter(|_| fresh) else {
             continue;
@@ -89,6 +94,7 @@ pub(crate) fn read(cx: &Reading<'_>, root: &mut Table<'_>, providers: &[At<Strin
             retries,
             timeouts,
             loss_policy,
+            prompt_cache,
         });
     }
     out

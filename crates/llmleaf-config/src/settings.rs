@@ -101,9 +101,11 @@ pub enum ChatApi {
     Responses,
 }
 
-/// How long a marked prompt prefix stays cached.
+/// Whether and how long the beginnings of prompts shall stay cached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PromptCache {
+    /// Nothing is said about it.
+    Off,
     /// Five minutes.
     FiveMinutes,
     /// One hour.
@@ -240,11 +242,14 @@ fn keep_alive(cx: &Reading<'_>, table: &mut Table<'_>) -> Option<String> {
     }
 }
 
-/// `true`, a time to live, or a table with one.
-fn prompt_cache(cx: &Reading<'_>, table: &mut Table<'_>) -> Option<PromptCache> {
+/// `true` or `false`, a time to live, or a table with one.
+pub(crate) fn prompt_cache(cx: &Reading<'_>, table: &mut Table<'_>) -> Option<PromptCache> {
     let at = table.value("prompt_cache")?;
     match at.value {
-        DeValue::Boolean(on) => on.then_some(PromptCache::FiveMinutes),
+        DeValue::Boolean(on) => Some(match on {
+            true => PromptCache::FiveMinutes,
+            false => PromptCache::Off,
+        }),
         DeValue::String(text) => {
             let written = At {
                 value: text.as_ref().to_owned(),
@@ -267,7 +272,7 @@ fn prompt_cache(cx: &Reading<'_>, table: &mut Table<'_>) -> Option<PromptCache> 
                 "prompt_cache",
                 at.place,
                 other,
-                "true, \"5m\" or \"1h\"",
+                "true, false, \"5m\" or \"1h\"",
             );
             None
         }

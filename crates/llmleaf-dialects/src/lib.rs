@@ -14,6 +14,7 @@
 
 pub mod assembly;
 mod broken;
+pub mod caching;
 pub mod chat_completions;
 mod edits;
 pub mod embeddings;
@@ -37,6 +38,7 @@ mod toolbox;
 mod wire;
 mod writer;
 
+pub use caching::Lifetime;
 pub use embeddings::{EmbeddingForm, EmbeddingWire};
 pub use head::Head;
 pub use llmleaf_framing::Frame;

@@ -9,10 +9,10 @@ use crate::failure;
 use crate::health;
 use crate::job::Operation;
 use crate::kept::{self, Told};
-use crate::node::LossPolicy;
+use crate::node::{LossPolicy, PromptCache};
 use crate::pump::Pump;
 use crate::upstream::{Upstream, UpstreamStreaming};
-use crate::{count, embed, stream, waits, whole};
+use crate::{chain, count, embed, stream, waits, whole};
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, Method};
@@ -291,6 +291,7 @@ fn prepare(
         wire.render_request(&request, target)?
     };
     let mut rendered = rendered;
+    keep_prompt(run, wire, candidate, &mut rendered);
     if run.job.head.routes() {
         heeded(run, same && wire.routes(), &mut rendered.losses);
     }
@@ -316,6 +317,19 @@ pub(crate) fn accepted(run: &mut Run, rendered: Rendered) -> Result<Rendered, Fa
         failure.retry = Retry::NextTarget;
     }
     Err(failure)
+}
+
+/// Tells the service to keep the beginning of the prompt, where that was asked for: by the request, else the route, else the
+/// provider.
+fn keep_prompt(run: &Run, wire: &ChatWire, candidate: &Candidate, rendered: &mut Rendered) {
+    let shared = &run.node.shared;
+    let upstream = shared.upstreams.get(candidate.provider);
+    let asked = (run.job.prompt_cache)
+        .or(shared.settings(run.route).prompt_cache)
+        .or_else(|| upstream.and_then(|upstream| upstream.prompt_cache));
+    if let Some(PromptCache::For(lifetime)) = asked {
+        wire.keep_prompt(rendered, &candidate.model, lifetime, chain::key(run));
+    }
 }
 
 /// What a request asked of routing was done here: it is no loss, but for what nobody heeds.

@@ -223,7 +223,7 @@ fn cap(head: &Head, text: &str) -> Option<u64> {
 
 /// A hash of the session that the client names, else of the prompt's beginning: its instructions, tools and first message. With
 /// whose it is, so that nobody learns of another's prompts by where theirs go.
-fn key(run: &Run) -> u64 {
+pub(crate) fn key(run: &Run) -> u64 {
     let (job, text) = (&run.job, llmleaf_dialects::head::checked(&run.job.body));
     let text = text.unwrap_or_default();
     let own = pair(hash(job.key.as_bytes()), hash(job.head.model.as_bytes()));

@@ -1,7 +1,7 @@
 //! What an exchange is to do.
 
 use crate::kept::{Names, Owner, Verb};
-use crate::node::Shared;
+use crate::node::{PromptCache, Shared};
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue};
 use llmleaf_dialects::{Dialect, EmbeddingForm, Head};
@@ -51,6 +51,8 @@ pub struct Job {
     pub more: Vec<Resolved>,
     /// What the request asks of routing, beside that.
     pub preferences: Option<Box<Preferences>>,
+    /// Keep the beginning of the prompt, as the request says in a header.
+    pub prompt_cache: Option<PromptCache>,
     /// Hash of the session that the client names in a header.
     pub session: Option<u64>,
     /// Tokens that it is thought to use, where some limit counts them; see [`crate::chain::estimate`].
@@ -142,6 +144,7 @@ mod tests {
             clocks: Vec::new(),
             policy: Policy::default(),
             affinity: false,
+            prompt_cache: None,
             weights: Vec::new(),
             prices: Vec::new(),
         };

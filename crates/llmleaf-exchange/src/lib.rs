@@ -38,6 +38,6 @@ pub use drains::Drains;
 pub use job::{Allowance, Job, Operation};
 pub use kept::{Names, Owner, Verb};
 pub use ledger::{Grade, Ledger, Outcome, UsageRecord};
-pub use node::{LossPolicy, Node, Parts, RouteSettings, Seeds, Shared, Tuning};
+pub use node::{LossPolicy, Node, Parts, PromptCache, RouteSettings, Seeds, Shared, Tuning};
 pub use outlet::{Aborted, Exchange, ReplyHead};
 pub use upstream::{ChatApi, Upstream, UpstreamError, UpstreamSpec, UpstreamStreaming};

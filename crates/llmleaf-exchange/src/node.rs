@@ -3,6 +3,7 @@
 use crate::drains::Drains;
 use crate::ledger::Ledger;
 use crate::upstream::Upstream;
+use llmleaf_dialects::Lifetime;
 use llmleaf_route::choice::Price;
 use llmleaf_route::{
     Candidate, Clocks, Fleet, Millis, Policy, ProviderSpec, Resolved, RouteTable, Strategy,
@@ -27,6 +28,15 @@ pub enum LossPolicy {
     Reroute,
 }
 
+/// Whether the beginnings of prompts shall be kept by the service.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PromptCache {
+    /// Nothing is said about it beyond what the consumer said.
+    Off,
+    /// For so long.
+    For(Lifetime),
+}
+
 /// Settings of a route.
 #[derive(Clone, Debug)]
 pub struct RouteSettings {
@@ -38,6 +48,8 @@ pub struct RouteSettings {
     pub policy: Policy,
     /// Follow a prompt to where its beginning may be cached.
     pub affinity: bool,
+    /// Keep the beginnings of prompts, where it differs from the provider's.
+    pub prompt_cache: Option<PromptCache>,
     /// The share of each target, in the route's order.
     pub weights: Vec<u32>,
     /// What each target costs, in the route's order.

@@ -1,5 +1,6 @@
 //! A provider as this node calls it: its row and its configuration, resolved once.
 
+use crate::node::PromptCache;
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, USER_AGENT};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request};
 use llmleaf_dialects::{ChatWire, Dialect};
@@ -63,6 +64,8 @@ pub struct UpstreamSpec<'a> {
     pub streaming: UpstreamStreaming,
     /// Which wire chat goes over.
     pub chat_api: ChatApi,
+    /// Keep the beginnings of prompts.
+    pub prompt_cache: Option<PromptCache>,
     /// Index of the pool its connections come from.
     pub pool: usize,
 }
@@ -93,6 +96,8 @@ pub struct Upstream {
     /// Whether calls stream.
     pub streaming: UpstreamStreaming,
     chat_api: ChatApi,
+    /// Keep the beginnings of prompts.
+    pub prompt_cache: Option<PromptCache>,
     /// Requests are spread over several credentials.
     pub spreads: bool,
     /// It is read to its end when the consumer goes, so that its bill is known.
@@ -133,6 +138,7 @@ impl Upstream {
             pool: spec.pool,
             streaming: spec.streaming,
             chat_api: spec.chat_api,
+            prompt_cache: spec.prompt_cache,
             spreads: spec.spreads && spec.credentials.len() > 1,
             drains: spec.drains,
             collects_data: spec.collects_data,

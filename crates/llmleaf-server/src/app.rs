@@ -12,10 +12,10 @@ use llmleaf_auth::{
     Authenticator, KeyEntry, ModelPatterns, PasswordHash, Roster, RosterError, Secret,
 };
 use llmleaf_config::{Config, Timeouts};
-use llmleaf_dialects::Dialect;
+use llmleaf_dialects::{Dialect, Lifetime};
 use llmleaf_exchange::{
-    ChatApi, Ledger, LossPolicy, Parts, RouteSettings, Shared, Tuning, Upstream, UpstreamError,
-    UpstreamSpec, UpstreamStreaming,
+    ChatApi, Ledger, LossPolicy, Parts, PromptCache, RouteSettings, Shared, Tuning, Upstream,
+    UpstreamError, UpstreamSpec, UpstreamStreaming,
 };
 use llmleaf_route::choice::Price;
 use llmleaf_route::random::hash;
@@ -283,10 +283,19 @@ fn upstreams(config: &Config, before: &[Way]) -> Result<(Vec<Upstream>, Vec<Way>
                 llmleaf_config::ChatApi::ChatCompletions => ChatApi::Only(Dialect::ChatCompletions),
                 llmleaf_config::ChatApi::Responses => ChatApi::Only(Dialect::Responses),
             },
+            prompt_cache: provider.settings.prompt_cache.map(prompt_cache),
             pool,
         })?);
     }
     Ok((upstreams, ways))
+}
+
+fn prompt_cache(asked: llmleaf_config::PromptCache) -> PromptCache {
+    match asked {
+        llmleaf_config::PromptCache::Off => PromptCache::Off,
+        llmleaf_config::PromptCache::FiveMinutes => PromptCache::For(Lifetime::FiveMinutes),
+        llmleaf_config::PromptCache::OneHour => PromptCache::For(Lifetime::OneHour),
+    }
 }
 
 /// What keys may ask for.
@@ -338,9 +347,16 @@ fn spec(config: &Config, provider: &llmleaf_config::Provider, way: Option<&Way>)
             (target.provider == provider.name).then(|| model.into())
         })
     });
-    let cached = match provider.settings.prompt_cache {
-        Some(llmleaf_config::PromptCache::OneHour) => Duration::from_secs(3600),
-        _ => PROMPT_CACHE,
+    // The longest that it is told to keep prompts, for whatever route.
+    let told = config.routes.iter().filter(|route| {
+        let mut targets = route.targets.iter();
+        targets.any(|target| target.provider == provider.name)
+    });
+    let long = |asked| asked == Some(llmleaf_config::PromptCache::OneHour);
+    let mut told = told.map(|route| route.prompt_cache);
+    let cached = match long(provider.settings.prompt_cache) || told.any(long) {
+        true => Duration::from_secs(3600),
+        false => PROMPT_CACHE,
     };
     // Another address, or another way there, is another service. A file may hold another certificate under the same name. Another first
     // credential may mend what the service was held back for, so it is tried anew.
@@ -404,6 +420,7 @@ fn settings(config: &Config, route: Option<&llmleaf_config::Route>) -> RouteSett
             hedge: route.is_some_and(|route| route.hedge),
         },
         affinity: route.is_none_or(|route| route.affinity),
+        prompt_cache: route.and_then(|route| route.prompt_cache).map(prompt_cache),
         weights: targets().map(|target| target.weight).collect(),
         prices: targets()
             .map(|target| {

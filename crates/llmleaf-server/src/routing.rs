@@ -6,7 +6,8 @@ use http::HeaderMap;
 use llmleaf_auth::{Grant, Principal};
 use llmleaf_dialects::headers::SESSIONS;
 use llmleaf_dialects::preferences::{self, Suffix};
-use llmleaf_dialects::{Dialect, Head};
+use llmleaf_dialects::{Dialect, Head, Lifetime};
+use llmleaf_exchange::PromptCache;
 use llmleaf_model::{Failure, FailureKind, Origin, Preferences};
 use llmleaf_route::Resolved;
 use llmleaf_route::random::hash;
@@ -130,6 +131,25 @@ fn one(app: &App, principal: &Principal, dialect: Dialect, model: &str) -> Resul
 pub fn session(headers: &HeaderMap) -> Option<u64> {
     let named = SESSIONS.iter().find_map(|name| headers.get(*name))?;
     Some(hash(named.as_bytes()))
+}
+
+/// The header by which a request says whether the beginning of its prompt shall be kept by the service.
+const PROMPT_CACHE: &str = "x-llmleaf-prompt-cache";
+
+/// Whether a request wants the beginning of its prompt kept: `true`, `false`, `5m` or `1h`.
+pub fn prompt_cache(headers: &HeaderMap) -> Result<Option<PromptCache>, Failure> {
+    let Some(value) = headers.get(PROMPT_CACHE) else {
+        return Ok(None);
+    };
+    match value.as_bytes() {
+        b"true" | b"5m" => Ok(Some(PromptCache::For(Lifetime::FiveMinutes))),
+        b"1h" => Ok(Some(PromptCache::For(Lifetime::OneHour))),
+        b"false" => Ok(Some(PromptCache::Off)),
+        _ => {
+            let why = format!("the header `{PROMPT_CACHE}` must be true, false, 5m or 1h");
+            Err(Failure::invalid(why, Some(PROMPT_CACHE)))
+        }
+    }
 }
 
 /// Most characters of a model's name that a message repeats.

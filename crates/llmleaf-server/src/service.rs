@@ -330,6 +330,7 @@ impl Call {
         let app = &self.worker.app;
         let (head, heard) = asked.head(&body)?;
         let in_array = asked.in_array(query);
+        let prompt_cache = routing::prompt_cache(headers)?;
         let Turn { body, head, owner } = kept::turn(app, &principal, heard, body, head)?;
         let mut routing = routing::of(app, &principal, heard, &head, &body)?;
         if let Some(owner) = &owner {
@@ -367,6 +368,7 @@ impl Call {
             resolved: routing.resolved,
             more: routing.more,
             preferences: routing.preferences,
+            prompt_cache,
             session: follows.then(|| routing::session(headers)).flatten(),
             tokens,
             allowance,

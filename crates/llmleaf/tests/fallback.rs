@@ -7,6 +7,8 @@
     reason = "a test that cannot go on has failed"
 )]
 
+#[path = "fallback/caching.rs"]
+mod caching;
 #[path = "fallback/chain.rs"]
 mod chain;
 #[path = "fallback/clocks.rs"]

@@ -108,6 +108,7 @@ fn prepare(config: &mut Config, provider: &str, model: &str, key: &NewKey) {
         retries: RetryOverrides::default(),
         timeouts: TimeoutOverrides::default(),
         loss_policy: None,
+        prompt_cache: None,
     }];
 }
 

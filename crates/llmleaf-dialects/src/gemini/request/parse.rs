@@ -43,6 +43,13 @@ pub(in crate::gemini) fn read(mut top: Level<'_>) -> Result<ChatRequest, Failure
         }
     });
     request.store = top.bool("store")?;
+    // The beginning of the prompt lies at the service: without it something else would be asked.
+    if top
+        .peek("cachedContent")
+        .is_some_and(|raw| raw.get() != "null")
+    {
+        request.bound = Some("cachedContent".to_owned());
+    }
     request.rest.0.extend(top.into_rest().0);
     Ok(request)
 }
