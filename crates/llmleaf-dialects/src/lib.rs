@@ -30,6 +30,7 @@ pub mod ollama;
 pub mod preferences;
 pub mod responses;
 mod sane;
+pub mod schema;
 mod sealed;
 mod skim;
 pub mod splice;

@@ -4,8 +4,12 @@ use crate::envelope::Enveloped;
 use crate::surrogates::Paired;
 use crate::{
     Decoder, Encoder, Frame, Head, Relayed, Rendered, Reply, ReplyContext, Target,
-    chat_completions::{self, quirks::CustomTools},
+    chat_completions::{
+        self,
+        quirks::{CustomTools, ToolSchemas},
+    },
     gemini, messages, ollama, responses,
+    schema::{self, Profile, Profiles},
     toolbox::{self, Takes},
 };
 use bytes::Bytes;
@@ -237,7 +241,10 @@ impl ChatWire {
         {
             return Err(responses::kept::unkept(field));
         }
-        let (request, mut losses) = toolbox::flatten(request, self.takes_tools());
+        let (mut request, mut losses) = toolbox::flatten(request, self.takes_tools());
+        if !own {
+            request = schema::fit(request, self.takes_schemas(), &mut losses)?;
+        }
         let mut rendered = match self {
             Self::Completions(quirks) => {
                 chat_completions::request::render_request(&request, target, quirks)
@@ -257,6 +264,24 @@ impl ChatWire {
     /// Whether the service keeps answers, which can then be asked for, gone on from, and made in the background.
     pub fn keeps(&self) -> bool {
         matches!(self, Self::Responses(quirks) if quirks.storage == responses::quirks::Storage::Offered)
+    }
+
+    /// What the service takes of JSON Schema.
+    fn takes_schemas(&self) -> Profiles {
+        let flavoured = |quirks: &chat_completions::Quirks| {
+            quirks.request.tool_schemas == ToolSchemas::TypedBranches
+        };
+        let (tools, answer) = match self {
+            Self::Completions(quirks) if flavoured(quirks) => {
+                (&Profile::MOONSHOT, &Profile::MOONSHOT_ANSWER)
+            }
+            Self::Completions(_) | Self::Responses(_) => (&Profile::OPENAI, &Profile::FULL),
+            Self::Messages(_) => (&Profile::ANTHROPIC, &Profile::FULL),
+            Self::GenerateContent(_) => (&Profile::GEMINI, &Profile::GEMINI_ANSWER),
+            // It passes over what it does not read.
+            Self::Ollama(_) => (&Profile::FULL, &Profile::FULL),
+        };
+        Profiles { tools, answer }
     }
 
     /// The forms of tools that the service takes.

@@ -42,6 +42,8 @@ pub struct RequestQuirks {
     pub files: bool,
     /// Tools of free text (`type: "custom"`).
     pub custom_tools: CustomTools,
+    /// What it takes of JSON Schema, where schemas come from another dialect.
+    pub tool_schemas: ToolSchemas,
 }
 
 /// Whether there are tools of free text.
@@ -52,6 +54,16 @@ pub enum CustomTools {
     Offered,
     /// They go as functions of one text, and come back as what they were.
     AsFunctions,
+}
+
+/// What a service takes of JSON Schema.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ToolSchemas {
+    /// All of it, with an object at the root.
+    Full,
+    /// A part, in which each alternative of a union has its own type.
+    TypedBranches,
 }
 
 /// Field of the output cap.
@@ -196,6 +208,7 @@ impl RequestQuirks {
         cache_control: false,
         files: true,
         custom_tools: CustomTools::Offered,
+        tool_schemas: ToolSchemas::Full,
     };
 }
 

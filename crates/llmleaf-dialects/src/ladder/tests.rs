@@ -2,7 +2,9 @@
 
 use super::{Thinks, of_budget, rung, thinks};
 use crate::chat_completions::quirks::ReasoningRequest;
-use crate::{ChatWire, Dialect, Target, chat_completions, gemini, messages, responses};
+use crate::{
+    ChatWire, Dialect, Target, chat_completions, gemini, messages, ollama, responses,
+};
 use llmleaf_model::{Effort, ReasoningConfig, ReasoningMode};
 use serde_json::{Value, json};
 
@@ -10,7 +12,7 @@ use serde_json::{Value, json};
 fn request(dialect: Dialect, fields: &Value) -> String {
     let turn = json!([{"role": "user", "content": "x"}]);
     let mut body = match dialect {
-        Dialect::ChatCompletions => json!({"model": "m", "messages": turn}),
+        Dialect::ChatCompletions | Dialect::Ollama(_) => json!({"model": "m", "messages": turn}),
         Dialect::Messages => json!({"model": "m", "max_tokens": 100, "messages": turn}),
         Dialect::Responses => json!({"model": "m", "input": turn}),
         Dialect::GenerateContent => {
@@ -36,6 +38,7 @@ fn wire(dialect: Dialect, form: ReasoningRequest) -> ChatWire {
         Dialect::Messages => ChatWire::Messages(messages::Quirks::REFERENCE),
         Dialect::Responses => ChatWire::Responses(responses::Quirks::REFERENCE),
         Dialect::GenerateContent => ChatWire::GenerateContent(gemini::Quirks::REFERENCE),
+        Dialect::Ollama(_) => ChatWire::Ollama(ollama::Quirks::REFERENCE),
     }
 }
 
@@ -85,6 +88,15 @@ fn every_form_is_read() {
         ("HIGH", Effort::High),
     ] {
         let config = read(Dialect::GenerateContent, &level(word));
+        assert_eq!(config.effort, Some(effort));
+    }
+    for (word, effort) in [
+        ("low", Effort::Low),
+        ("medium", Effort::Medium),
+        ("high", Effort::High),
+        ("max", Effort::Max),
+    ] {
+        let config = read(Dialect::LINES, &json!({"think": word}));
         assert_eq!(config.effort, Some(effort));
     }
 }

@@ -169,6 +169,7 @@ fn strict() -> chat::Quirks {
             cache_control: false,
             files: false,
             custom_tools: chat::CustomTools::AsFunctions,
+            tool_schemas: chat::ToolSchemas::TypedBranches,
         },
         stream: chat::StreamQuirks {
             end: chat::EndMarker::Finish,

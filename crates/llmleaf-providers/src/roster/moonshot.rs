@@ -7,7 +7,10 @@ use llmleaf_dialects::{
     ChatWire,
     chat_completions::{
         Quirks,
-        quirks::{CustomTools, InstructionRole, ReasoningEcho, ReasoningQuirks, RequestQuirks},
+        quirks::{
+            CustomTools, InstructionRole, ReasoningEcho, ReasoningQuirks, RequestQuirks,
+            ToolSchemas,
+        },
     },
 };
 
@@ -36,6 +39,8 @@ const QUIRKS: Quirks = Quirks {
         files: false,
         // Functions are all the tools of the consumer there are: ToolDefinition of its OpenAPI document 1.0.0.
         custom_tools: CustomTools::AsFunctions,
+        // "not a valid moonshot flavored json schema": github.com/MoonshotAI/kimi-cli issue 1595, 2026.
+        tool_schemas: ToolSchemas::TypedBranches,
         ..RequestQuirks::REFERENCE
     },
     reasoning: ReasoningQuirks {

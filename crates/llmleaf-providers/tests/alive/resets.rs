@@ -46,6 +46,7 @@ fn completions_resets(quirks: &completions::Quirks) -> Vec<(String, ChatWire)> {
         request.cache_control,
         request.files,
         request.custom_tools,
+        request.tool_schemas,
         stream.end,
         stream.usage,
         reasoning.request,

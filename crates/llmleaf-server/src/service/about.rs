@@ -63,6 +63,7 @@ impl Call {
             resolved,
             more: Vec::new(),
             preferences: None,
+            prompt_cache: None,
             session: None,
             tokens: 0,
             allowance,

@@ -1,0 +1,94 @@
+//! The schemas of a request, for a target.
+
+use super::{Profile, compile};
+use llmleaf_model::{ChatRequest, Failure, Json, Loss, ResponseFormat, Tool, ToolKind};
+use std::borrow::Cow;
+
+/// What a target takes of the schemas of a request.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Profiles {
+    /// Of tools.
+    pub tools: &'static Profile,
+    /// Of the answer.
+    pub answer: &'static Profile,
+}
+
+/// The request with the schemas that the target takes; as it is where it takes them all.
+pub(crate) fn fit<'r>(
+    request: Cow<'r, ChatRequest>,
+    profiles: Profiles,
+    losses: &mut Vec<Loss>,
+) -> Result<Cow<'r, ChatRequest>, Failure> {
+    let mut request = request;
+    for at in 0..request.tools.len() {
+        let Some(tool) = request.tools.get(at) else {
+            break;
+        };
+        let path = format!("tools[{at}]");
+        if let Some(fitted) = fitted(tool, profiles.tools, &path, losses)?
+            && let Some(tool) = request.to_mut().tools.get_mut(at)
+        {
+            *tool = fitted;
+        }
+    }
+    let answer = match &request.response_format {
+        Some(ResponseFormat::JsonSchema { schema, .. }) => {
+            let path = "response_format.json_schema.schema";
+            let made = compile(schema, profiles.answer, path, "the answer", losses)?;
+            (made != *schema).then_some(made)
+        }
+        _ => None,
+    };
+    if let Some(made) = answer
+        && let Some(ResponseFormat::JsonSchema { schema, .. }) =
+            &mut request.to_mut().response_format
+    {
+        *schema = made;
+    }
+    Ok(request)
+}
+
+/// The tool with the schema that the target takes; `None` where it takes it as it is.
+fn fitted(
+    tool: &Tool,
+    profile: &Profile,
+    path: &str,
+    losses: &mut Vec<Loss>,
+) -> Result<Option<Tool>, Failure> {
+    match &tool.kind {
+        ToolKind::Function {
+            name,
+            parameters: Some(schema),
+            ..
+        } => {
+            let of = format!("the tool `{name}`");
+            let path = format!("{path}.parameters");
+            let made: Json = compile(schema, profile, &path, &of, losses)?;
+            if made == *schema {
+                return Ok(None);
+            }
+            let mut fitted = tool.clone();
+            if let ToolKind::Function { parameters, .. } = &mut fitted.kind {
+                *parameters = Some(made);
+            }
+            Ok(Some(fitted))
+        }
+        ToolKind::Namespace { tools, .. } => {
+            let mut changed = None;
+            for (at, inner) in tools.iter().enumerate() {
+                let path = format!("{path}.tools[{at}]");
+                let Some(inner) = fitted(inner, profile, &path, losses)? else {
+                    continue;
+                };
+                let whole = changed.get_or_insert_with(|| tool.clone());
+                if let ToolKind::Namespace { tools, .. } = &mut whole.kind
+                    && let Some(place) = tools.get_mut(at)
+                {
+                    *place = inner;
+                }
+            }
+            Ok(changed)
+        }
+        _ => Ok(None),
+    }
+}
