@@ -2,9 +2,7 @@
 
 use super::{Thinks, of_budget, rung, thinks};
 use crate::chat_completions::quirks::ReasoningRequest;
-use crate::{
-    ChatWire, Dialect, Target, chat_completions, gemini, messages, ollama, responses,
-};
+use crate::{ChatWire, Dialect, Target, chat_completions, gemini, messages, ollama, responses};
 use llmleaf_model::{Effort, ReasoningConfig, ReasoningMode};
 use serde_json::{Value, json};
 
