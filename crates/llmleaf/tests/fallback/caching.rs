@@ -16,7 +16,7 @@ fn sent(stage: &Stage, consumer: Wire, headers: &[(&str, &str)]) -> String {
     let long = "s".repeat(8000);
     let body = match consumer {
         Wire::Messages => format!(r#"{{"system":"{long}",{}"#, &body[1..]),
-        Wire::Chat => body.replace(
+        _ => body.replace(
             r#""messages":["#,
             &format!(r#""messages":[{{"role":"system","content":"{long}"}},"#),
         ),
@@ -33,14 +33,14 @@ fn prompts_are_kept_where_provider_route_or_request_say_so() {
     const SHORT: &str = r#""cache_control":{"type":"ephemeral"}}]"#;
     const LONG: &str = r#""cache_control":{"type":"ephemeral","ttl":"1h"}}]"#;
     let off = stage().start();
-    for consumer in Wire::BOTH {
+    for consumer in [Wire::Chat, Wire::Messages] {
         assert!(!sent(&off, consumer, &[]).contains("cache_control"));
         assert!(sent(&off, consumer, &[(HEADER, "1h")]).contains(LONG));
     }
     let on = stage()
         .first("settings = { prompt_cache = true }\n")
         .start();
-    for consumer in Wire::BOTH {
+    for consumer in [Wire::Chat, Wire::Messages] {
         assert!(sent(&on, consumer, &[]).contains(SHORT));
         assert!(!sent(&on, consumer, &[(HEADER, "false")]).contains("cache_control"));
     }
