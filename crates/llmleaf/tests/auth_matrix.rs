@@ -134,7 +134,11 @@ fn ask(leaf: &Llmleaf, method: &str, path: &str, headers: &[(&str, &str)]) -> Re
 /// The status of a call that was let in: each body of the matrix is `{}`, which no exchange takes.
 fn inside(endpoint: &Endpoint) -> u16 {
     match endpoint.operation {
-        Operation::Exchange(_) => 400,
+        // Nobody keeps a response of that id.
+        Operation::Exchange(_) if endpoint.path.starts_with("/v1/responses/") => 404,
+        Operation::Exchange(_) | Operation::Show => 400,
+        // It is let in, and asks for no upgrade.
+        Operation::Socket => 426,
         _ => 200,
     }
 }
