@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::{Config, Key, Provider, Route, Secret, Server};
+use crate::{Config, Credential, Key, Provider, Route, Server};
 
 /// One table that is not as it was.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -144,8 +144,8 @@ impl Provider {
                 "credential",
                 self.credentials
                     .iter()
-                    .map(Secret::expose)
-                    .eq(before.credentials.iter().map(Secret::expose)),
+                    .map(Credential::identity)
+                    .eq(before.credentials.iter().map(Credential::identity)),
             ),
             (
                 "spread_credentials",

@@ -1,11 +1,11 @@
 //! The configuration file: typed, validated, every mistake reported at once with a caret under it.
 //!
 //! This is the only crate that reads the process environment, and the only files it reads are the
-//! configuration and the `file:` secrets that it names. It knows no runtime, socket or HTTP: its result is
+//! configuration, the `file:` secrets that it names and key files of clouds. It knows no runtime, socket or HTTP: its result is
 //! a [`Config`] of plain values, complete and consistent, or the [`Diagnostics`] that say why not.
 //!
 //! Reading order: `read.rs` (how one table is read without stopping at the first mistake), then one file
-//! per table (`server.rs`, `providers.rs`, `settings.rs`, `routes.rs`, `keys.rs`, `oauth.rs`, `control.rs`; and those that
+//! per table (`server.rs`, `providers.rs`, `credentials.rs`, `settings.rs`, `routes.rs`, `keys.rs`, `oauth.rs`, `control.rs`; and those that
 //! several of them share: `timeouts.rs`, `retries.rs`, `limits.rs`),
 //! then `load.rs` (the whole, and what must hold between tables), `changes.rs` (what one configuration has
 //! that another had not), `pending.rs` (what is accepted but not in
@@ -13,6 +13,7 @@
 
 mod changes;
 mod control;
+mod credentials;
 mod diagnose;
 pub mod environment;
 mod keys;
@@ -37,6 +38,7 @@ pub use control::{
     Control, ControlAuth, ControlCall, ControlCredential, Identity, Intercept, InterceptPhase,
     LimitsPull, OnError, Topology, UsagePush,
 };
+pub use credentials::Credential;
 pub use diagnose::{Diagnostic, Diagnostics, Severity};
 pub use keys::Key;
 pub use limits::Limits;

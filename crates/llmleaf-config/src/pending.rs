@@ -47,9 +47,6 @@ pub(crate) const PENDING: &[Pending] = &[
         "providers.settings.input_type",
         "the provider's default counts",
     ),
-    row("providers.settings.project", "no kind sends it yet"),
-    row("providers.settings.location", "no kind sends it yet"),
-    row("providers.settings.publisher", "no kind sends it yet"),
     row("providers.settings.keep_alive", "no kind sends it yet"),
 ];
 

@@ -3,11 +3,14 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use crate::diagnose::Diagnostic;
+use llmleaf_providers::Mints;
+
+use crate::credentials::{self, Credentials, Surroundings};
+use crate::diagnose::{Diagnostic, Place};
 use crate::limits::{self, Limits};
 use crate::nearest;
 use crate::read::{At, Reading, Table, Unique};
-use crate::{Proxy, Secret, Settings, TimeoutOverrides, proxy, secrets, settings, timeouts, url};
+use crate::{Credential, Proxy, Settings, TimeoutOverrides, proxy, settings, timeouts, url};
 
 /// One `[[providers]]` table.
 #[derive(Debug)]
@@ -19,7 +22,7 @@ pub struct Provider {
     /// Base URL, without a trailing slash, where it is not the row's own.
     pub endpoint: Option<String>,
     /// What to send as credential: the first, and the others in its place when it is refused or limited.
-    pub credentials: Vec<Secret>,
+    pub credentials: Vec<Credential>,
     /// Spread requests over the credentials. Else the first serves until it is held back.
     pub spread_credentials: bool,
     /// Models named `<prefix>/<model>` go here without a route.
@@ -118,10 +121,27 @@ fn one(
 ) -> Option<Provider> {
     let row = kind(cx, table);
     let endpoint = endpoint(cx, table, row);
-    let credentials = credentials(cx, table);
     let spread_credentials = table.boolean(cx, "spread_credentials");
     let prefix = prefix(cx, table, prefixes);
     let settings = settings::read(cx, table);
+    let table_place = table.place().clone();
+    let (credentials, endpoint) = match row {
+        Some(row) => {
+            let around = Surroundings {
+                row,
+                place: name.as_ref().map_or(&table_place, |name| &name.place),
+                project: settings.project.as_deref(),
+                placed: is_placed(endpoint.as_deref()),
+            };
+            let found = credentials::read(cx, table, &around);
+            let endpoint = place(cx, table, row, endpoint, &settings, &found);
+            (found.all, endpoint)
+        }
+        None => {
+            credentials::pass(cx, table);
+            (Vec::new(), endpoint)
+        }
+    };
     let limits = limits::read(cx, table);
     let health = table.boolean(cx, "health");
     let on_cancel = table.choice(cx, "on_cancel", ON_CANCEL);
@@ -135,6 +155,7 @@ fn one(
     let client_certificate = client_certificate(cx, table);
     let proxy = proxy::read(cx, table);
     let row = row?;
+    check_publisher(cx, &table_place, row, &settings);
     // What plays errors on demand is as well as ever after each of them.
     let health = health.unwrap_or(row.name != "echo");
     Some(Provider {
@@ -175,25 +196,6 @@ const ON_CANCEL: &[(&str, OnCancel)] = &[("close", OnCancel::Close), ("drain", O
 /// The words of `data_collection`.
 const DATA_COLLECTION: &[(&str, bool)] = &[("allow", true), ("deny", false)];
 
-/// `credential`, and behind it those of `credentials`. One that is given twice would be tried twice.
-fn credentials(cx: &Reading<'_>, table: &mut Table<'_>) -> Vec<Secret> {
-    let first = secrets::read(cx, table, "credential");
-    let more = secrets::list(cx, table, "credentials");
-    let mut all: Vec<At<Secret>> = Vec::new();
-    for secret in first.into_iter().chain(more) {
-        let same = |known: &&At<Secret>| known.value.expose() == secret.value.expose();
-        if let Some(known) = all.iter().find(same) {
-            cx.report(
-                Diagnostic::warning(&secret.place, "this credential is already there", "again")
-                    .related(&known.place, "first time"),
-            );
-            continue;
-        }
-        all.push(secret);
-    }
-    all.into_iter().map(|at| at.value).collect()
-}
-
 fn kind(cx: &Reading<'_>, table: &mut Table<'_>) -> Option<&'static llmleaf_providers::Provider> {
     let help = "`llmleaf providers` lists the kinds; `openai-compatible` serves any other";
     let at = table.required(cx, "kind", help)?;
@@ -220,6 +222,7 @@ fn endpoint(
     }
     if let Some(row) = row
         && row.base_url.is_none()
+        && row.place.is_none()
         && !row.is_local()
         && !table.has("endpoint")
     {
@@ -230,6 +233,71 @@ fn endpoint(
         table.missing(cx, "endpoint", help);
     }
     None
+}
+
+/// A publisher that a service does not know leads nowhere.
+fn check_publisher(
+    cx: &Reading<'_>,
+    place: &Place,
+    row: &'static llmleaf_providers::Provider,
+    settings: &Settings,
+) {
+    let Some(publisher) = settings.publisher.as_deref() else {
+        return;
+    };
+    let makers = row.speaks.makers.iter().map(|maker| maker.name);
+    let all: Vec<&str> = row.speaks.own_maker.into_iter().chain(makers).collect();
+    if all.contains(&publisher) {
+        return;
+    }
+    let message = format!("kind `{}` has no publisher `{publisher}`", row.name);
+    let help = match all.is_empty() {
+        true => "the setting is for kinds that keep publishers apart".to_owned(),
+        false => format!("known: {}", all.join(", ")),
+    };
+    cx.report(Diagnostic::error(place, message, "no such publisher").help(help));
+}
+
+/// Whether an endpoint leads into a project.
+fn is_placed(endpoint: Option<&str>) -> bool {
+    endpoint.is_some_and(|endpoint| endpoint.contains("/projects/"))
+}
+
+/// The address of a service that has one for each project: by the setting, by a variable, by what the keys say. Only where all
+/// credentials are keys, which say it to the service, none is needed.
+fn place(
+    cx: &Reading<'_>,
+    table: &Table<'_>,
+    row: &'static llmleaf_providers::Provider,
+    endpoint: Option<String>,
+    settings: &Settings,
+    found: &Credentials,
+) -> Option<String> {
+    let (Some(place), Mints::KeyFiles(files)) = (row.place, row.mints) else {
+        return endpoint;
+    };
+    let keys = |credential: &Credential| matches!(credential, Credential::InHeader(..));
+    let keys_alone = !found.all.is_empty() && found.all.iter().all(keys);
+    let mut project = settings.project.clone();
+    if project.is_none() && !keys_alone {
+        let named = files.project_env.iter().find_map(|name| (cx.env)(name));
+        project = named
+            .filter(|p| !p.trim().is_empty())
+            .or_else(|| found.project.clone());
+        // What was said to be wrong with the credentials may be why there is none.
+        if project.is_none() && !is_placed(endpoint.as_deref()) && !found.all.is_empty() {
+            let help = format!(
+                "`settings = {{ project = \"…\" }}`, or `{}` in the environment",
+                files.project_env.first().unwrap_or(&"")
+            );
+            table.missing(cx, "settings.project", help);
+        }
+    }
+    let (location, version) = (
+        settings.location.as_deref(),
+        settings.api_version.as_deref(),
+    );
+    Some(place.base(endpoint.as_deref(), project.as_deref(), location, version))
 }
 
 fn prefix(cx: &Reading<'_>, table: &mut Table<'_>, prefixes: &mut Unique) -> Option<String> {

@@ -160,6 +160,11 @@ impl<'t> Table<'t> {
             .collect()
     }
 
+    /// Where it is.
+    pub(crate) fn place(&self) -> &Place {
+        &self.place
+    }
+
     /// Where the value of that key is in the file.
     pub(crate) fn place_of(&self, key: &str) -> Option<Place> {
         self.entry(key).map(|(_, value)| Place::File(value.span()))

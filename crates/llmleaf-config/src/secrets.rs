@@ -15,12 +15,26 @@ pub(crate) fn copy(secret: &Secret) -> Secret {
     Secret::new(secret.expose().to_owned())
 }
 
+/// A secret's text before anything is expected of its form.
+pub(crate) struct Raw {
+    pub key: &'static str,
+    pub value: zeroize::Zeroizing<String>,
+    pub place: Place,
+    /// It stands in the configuration itself.
+    pub is_literal: bool,
+}
+
 /// Reads the secret under `key`; one that cannot be had is reported by name.
 pub(crate) fn read(
     cx: &Reading<'_>,
     table: &mut Table<'_>,
     key: &'static str,
 ) -> Option<At<Secret>> {
+    one_line(cx, raw(cx, table, key)?)
+}
+
+/// The same, whatever its form.
+pub(crate) fn raw(cx: &Reading<'_>, table: &mut Table<'_>, key: &'static str) -> Option<Raw> {
     let mut written = table.string(cx, key)?;
     let indirect = written.value.starts_with("env:") || written.value.starts_with("file:");
     if let (Place::Env { value, .. }, false) = (&mut written.place, indirect) {
@@ -30,8 +44,8 @@ pub(crate) fn read(
     resolve(cx, key, written)
 }
 
-/// Reads a list of secrets under `key`.
-pub(crate) fn list(cx: &Reading<'_>, table: &mut Table<'_>, key: &'static str) -> Vec<At<Secret>> {
+/// Reads a list of secrets under `key`, whatever their form.
+pub(crate) fn raw_list(cx: &Reading<'_>, table: &mut Table<'_>, key: &'static str) -> Vec<Raw> {
     let written = table.strings(cx, key).map(|list| list.value);
     written
         .into_iter()
@@ -40,16 +54,29 @@ pub(crate) fn list(cx: &Reading<'_>, table: &mut Table<'_>, key: &'static str) -
         .collect()
 }
 
-fn resolve(cx: &Reading<'_>, key: &str, written: At<String>) -> Option<At<Secret>> {
+fn resolve(cx: &Reading<'_>, key: &'static str, written: At<String>) -> Option<Raw> {
     let At { value, place } = written;
-    let found = if let Some(var) = value.strip_prefix("env:") {
-        from_env(cx, key, var.trim(), &place)
+    let (found, is_literal) = if let Some(var) = value.strip_prefix("env:") {
+        (from_env(cx, key, var.trim(), &place)?, false)
     } else if let Some(path) = value.strip_prefix("file:") {
-        from_file(cx, key, path.trim(), &place)
+        (from_file(cx, key, path.trim(), &place)?, false)
     } else {
-        literal(cx, key, value, &place)
-    }?;
-    if found.chars().any(char::is_control) {
+        (literal(cx, key, value, &place)?, true)
+    };
+    Some(Raw {
+        key,
+        value: found.into(),
+        place,
+        is_literal,
+    })
+}
+
+/// A secret that is sent as it is.
+pub(crate) fn one_line(cx: &Reading<'_>, raw: Raw) -> Option<At<Secret>> {
+    let Raw {
+        key, value, place, ..
+    } = raw;
+    if value.chars().any(char::is_control) {
         let message = format!("the secret for `{key}` holds a line break or control character");
         cx.report(
             Diagnostic::error(&place, message, "not a secret of one line")
@@ -58,7 +85,7 @@ fn resolve(cx: &Reading<'_>, key: &str, written: At<String>) -> Option<At<Secret
         return None;
     }
     Some(At {
-        value: Secret::new(found),
+        value: Secret::new(String::clone(&value)),
         place,
     })
 }
@@ -180,7 +207,7 @@ fn expand(cx: &Reading<'_>, written: &str) -> Result<PathBuf, String> {
 }
 
 /// The file's text, refused when it is too large to be a secret or is not text.
-fn read_bounded(path: &Path) -> Result<String, String> {
+pub(crate) fn read_bounded(path: &Path) -> Result<String, String> {
     let meta = std::fs::metadata(path).map_err(|e| plain(&e))?;
     if !meta.is_file() {
         return Err("it is not a file".to_owned());

@@ -99,6 +99,10 @@ pub enum ChatApi {
     ChatCompletions,
     /// Responses.
     Responses,
+    /// Messages.
+    Messages,
+    /// `generateContent`.
+    GenerateContent,
 }
 
 /// Whether and how long the beginnings of prompts shall stay cached.
@@ -134,6 +138,8 @@ const CHAT_APIS: &[(&str, ChatApi)] = &[
     ("chat_completions", ChatApi::ChatCompletions),
     ("completions", ChatApi::ChatCompletions),
     ("responses", ChatApi::Responses),
+    ("messages", ChatApi::Messages),
+    ("generate_content", ChatApi::GenerateContent),
 ];
 
 const CACHE_TTLS: &[(&str, PromptCache)] = &[

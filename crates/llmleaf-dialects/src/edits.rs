@@ -50,7 +50,8 @@ fn model(head: &Head, text: &str, wanted: &str, extended: bool, splices: &mut Sp
     }
 }
 
-fn stream(head: &Head, text: &str, wanted: bool, splices: &mut Splices<'_>) {
+/// Sets whether to stream.
+pub(crate) fn stream(head: &Head, text: &str, wanted: bool, splices: &mut Splices<'_>) {
     let word = if wanted { "true" } else { "false" };
     match head.field(text, "stream") {
         Some(field) => splices.replace(field.value.clone(), word),

@@ -12,15 +12,15 @@ use crate::kept::{self, Told};
 use crate::node::{LossPolicy, PromptCache};
 use crate::pump::Pump;
 use crate::upstream::{Upstream, UpstreamStreaming};
-use crate::{chain, count, embed, stream, waits, whole};
+use crate::{chain, count, embed, minting, stream, waits, whole};
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
-use http::{HeaderMap, Method};
+use http::{HeaderMap, HeaderValue, Method};
 use llmleaf_dialects::{ChatWire, Rendered, Target};
 use llmleaf_model::{Event, Failure, FailureKind, Loss, LossKind, Origin, Retry};
 use llmleaf_providers::echo::Step;
 use llmleaf_providers::{Chat, Path};
-use llmleaf_route::{Attempt as Held, Candidate, Clocks, Watch};
+use llmleaf_route::{Attempt as Held, Candidate, Clock, Clocks, Watch};
 use llmleaf_transport::{Body, Response};
 use std::pin::pin;
 use std::sync::Arc;
@@ -56,7 +56,7 @@ pub(crate) async fn run(run: &mut Run, held: Held) -> Result<(), Failure> {
     };
     let mut attempt = Attempt::begin(run, candidate, upstream, held);
     run.losses.clear();
-    let result = match upstream.chat(run.job.heard) {
+    let result = match upstream.chat(run.job.heard, &candidate.model) {
         _ if let Operation::Embed(form) = run.job.operation => {
             Box::pin(embed::run(run, &mut attempt, candidate, upstream, form)).await
         }
@@ -108,7 +108,11 @@ async fn http(
         UpstreamStreaming::Always => true,
         UpstreamStreaming::Never => false,
     };
-    let Prepared { rendered, same } = prepare(run, wire, candidate, stream)?;
+    let target = Target {
+        model: upstream.named(&candidate.model),
+        stream,
+    };
+    let Prepared { rendered, same } = prepare(run, wire, candidate, target)?;
     let path = upstream.path(path, &candidate.model, stream);
     let usage_added = rendered.usage_added;
     let names = run.job.names.as_ref().filter(|_| wire.keeps());
@@ -185,31 +189,28 @@ pub(crate) async fn send(
     upstream: &Upstream,
     going: Outgoing<'_>,
 ) -> Result<Incoming, Failure> {
-    let request = upstream
-        .request(
-            attempt.credential(),
-            going.method,
-            going.path,
-            accept(going.wire, going.stream),
-            going.same,
-            &run.job.headers,
-        )
-        .map_err(|_| Failure::invalid("the model's name cannot be part of a URL", Some("model")))?
-        .map(|()| going.body);
-    let (Some(origin), Some(pool)) = (upstream.origin(), run.node.pools.get(upstream.pool)) else {
-        return Err(Failure::gateway(
-            FailureKind::Internal,
-            "the provider has no address",
-        ));
-    };
     let clocks = clocks(run, candidate);
     let mut watch = watch(run, clocks);
-    let mut call = pin!(pool.call(origin, request, clocks.connect));
-    attempt.sending();
-    let response = match run.wait(&watch, call.as_mut()).await {
-        Err(clock) => return Err(failure::timeout(clock, &watch)),
-        Ok(Err(error)) => return Err(failure::transport(&error, false)),
-        Ok(Ok(response)) => response,
+    let minter = upstream.minter(attempt.credential());
+    let mints = upstream.mint_pool;
+    let mut token = match minter {
+        Some(minter) => Some(Box::pin(minting::token(run, minter, mints, &watch)).await?),
+        None => None,
+    };
+    let mut again = false;
+    let response = loop {
+        let shown = token.as_ref().map(|token| token.value.clone());
+        let response = once(run, attempt, upstream, &going, shown, &watch).await?;
+        // A token may have been revoked, or run out by another clock than ours: once, another one is asked for.
+        if let (401, false, Some(minter), Some(old)) =
+            (response.status.as_u16(), again, minter, &token)
+            && let Some(new) = Box::pin(minting::another(run, minter, old, mints, &watch)).await
+        {
+            token = Some(new?);
+            again = true;
+            continue;
+        }
+        break response;
     };
     watch.headers(run.node.shared.now());
     attempt.status(response.status.as_u16());
@@ -221,6 +222,44 @@ pub(crate) async fn send(
         headers: response.headers,
         body: response.body,
     })
+}
+
+/// Sends a request, with the token if the credential is minted, and waits for any status.
+async fn once(
+    run: &mut Run,
+    attempt: &mut Attempt,
+    upstream: &Upstream,
+    going: &Outgoing<'_>,
+    token: Option<HeaderValue>,
+    watch: &Watch,
+) -> Result<Response, Failure> {
+    let (Some(origin), Some(pool)) = (upstream.origin(), run.node.pools.get(upstream.pool)) else {
+        return Err(Failure::gateway(
+            FailureKind::Internal,
+            "the provider has no address",
+        ));
+    };
+    let credential = (attempt.credential(), token);
+    let headers = &run.job.headers;
+    let request = upstream
+        .request(
+            credential,
+            going.method.clone(),
+            going.path,
+            accept(going.wire, going.stream),
+            going.same,
+            headers,
+        )
+        .map_err(|_| Failure::invalid("the model's name cannot be part of a URL", Some("model")))?
+        .map(|()| going.body.clone());
+    let connect = watch.limit(Clock::Connect);
+    let mut call = pin!(pool.call(origin, request, connect));
+    attempt.sending();
+    match run.wait(watch, call.as_mut()).await {
+        Err(clock) => Err(failure::timeout(clock, watch)),
+        Ok(Err(error)) => Err(failure::transport(&error, false)),
+        Ok(Ok(response)) => Ok(response),
+    }
 }
 
 /// What is to be known about an answer beside its bytes.
@@ -276,12 +315,8 @@ fn prepare(
     run: &mut Run,
     wire: &ChatWire,
     candidate: &Candidate,
-    stream: bool,
+    target: Target<'_>,
 ) -> Result<Prepared, Failure> {
-    let target = Target {
-        model: &candidate.model,
-        stream,
-    };
     // What the service refuses in its own dialect is said in a way that it takes.
     let same = wire.dialect() == run.job.heard && wire.takes(&run.job.head, &run.job.body);
     let rendered = if same {

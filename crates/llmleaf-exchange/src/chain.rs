@@ -167,7 +167,7 @@ fn heed(run: &mut Run, wishes: &mut Preferences, members: &mut Vec<Member>) -> R
 /// Whether the target's service gets the wishes as they are.
 fn speaks(run: &Run, stop: &Stop) -> bool {
     let upstream = run.node.shared.upstreams.get(stop.candidate.provider);
-    let wire = upstream.and_then(|u| u.wire(run.job.heard));
+    let wire = upstream.and_then(|u| u.wire(run.job.heard, &stop.candidate.model));
     wire.is_some_and(|(wire, _)| wire.dialect() == run.job.heard && wire.routes())
 }
 
@@ -178,11 +178,13 @@ fn expresses(run: &mut Run, stop: &Stop) -> Result<bool, Failure> {
     if let (Operation::Embed(form), Some(upstream)) = (run.job.operation, upstream) {
         return Ok(embed::expresses(run, upstream, form, &stop.candidate.model));
     }
-    let Some((wire, _)) = upstream.and_then(|u| u.wire(run.job.heard)) else {
+    let model = &*stop.candidate.model;
+    let wire = upstream.and_then(|u| Some((u.wire(run.job.heard, model)?.0, u.named(model))));
+    let Some((wire, model)) = wire else {
         return Ok(true);
     };
     let target = Target {
-        model: &stop.candidate.model,
+        model,
         stream: run.job.head.stream,
     };
     let rendered = if wire.dialect() == run.job.heard {

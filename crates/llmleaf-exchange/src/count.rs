@@ -22,15 +22,19 @@ pub(crate) async fn run(
     upstream: &Upstream,
 ) -> Result<(), Failure> {
     let own = upstream
-        .wire(run.job.dialect)
+        .wire(run.job.dialect, &candidate.model)
         .filter(|(wire, _)| wire.dialect() == run.job.dialect);
-    let (Some(path), Some((wire, _))) = (upstream.row.speaks.count_tokens, own) else {
+    let (Some(path), Some((wire, _))) = (upstream.count_tokens(&candidate.model), own) else {
         here(run)?;
         attempt.forgo();
         attempt.complete(&[]);
         return Ok(());
     };
-    let rendered = wire.edit_count(&run.job.head, &run.job.body, &candidate.model)?;
+    let rendered = wire.edit_count(
+        &run.job.head,
+        &run.job.body,
+        upstream.named(&candidate.model),
+    )?;
     run.losses = rendered.losses;
     let path = upstream.path(path, &candidate.model, false);
     let going = Outgoing {

@@ -332,12 +332,11 @@ impl Run {
     }
 
     fn same_dialect_failed(&self) -> bool {
-        let last = self
-            .current
-            .as_ref()
-            .and_then(|c| self.node.shared.upstreams.get(c.provider));
-        last.and_then(|u| u.wire(self.job.heard))
-            .is_some_and(|(wire, _)| wire.dialect() == self.job.dialect)
+        let last = self.current.as_ref().and_then(|c| {
+            let upstream = self.node.shared.upstreams.get(c.provider)?;
+            upstream.wire(self.job.heard, &c.model)
+        });
+        last.is_some_and(|(wire, _)| wire.dialect() == self.job.dialect)
     }
 
     /// Ends the transport without a clean end. What was written before is the connection's, which cuts when it has left.

@@ -29,7 +29,7 @@ pub(crate) async fn run(
         Some(Offered::Echo) => return echo(run, attempt, &request, form),
         None => return Err(unsupported()),
     };
-    let Some((chat, _)) = upstream.wire(run.job.dialect) else {
+    let Some((chat, _)) = upstream.wire(run.job.dialect, &candidate.model) else {
         return Err(unsupported());
     };
     let same = wire.is_same(form);

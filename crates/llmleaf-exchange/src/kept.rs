@@ -163,7 +163,7 @@ pub(crate) async fn run(
 ) -> Result<(), Failure> {
     let owner = run.job.owner.clone();
     let keeper = upstream
-        .wire(Dialect::Responses)
+        .wire(Dialect::Responses, &candidate.model)
         .filter(|(wire, _)| wire.keeps());
     let (Some(owner), Some((wire, path))) = (owner, keeper) else {
         return Err(unknown(

@@ -8,7 +8,7 @@
 //! What this crate does not know: wires (only `llmleaf-dialects` does), providers' names, sockets, HTTP servers.
 //!
 //! Reading order: [`node`] (what all exchanges of a worker share), [`job`], [`chain`] (whom it may try), `drive` (the walk along the chain), `attempt`
-//! (one target), `race` (two of them), `stream` and `whole` (its answer), `pump` (events and frames on their way), `outlet`, `drains`,
+//! (one target), [`minting`] (credentials that do not last), `race` (two of them), `stream` and `whole` (its answer), `pump` (events and frames on their way), `outlet`, `drains`,
 //! [`ledger`], [`panics`].
 
 mod attempt;
@@ -22,6 +22,7 @@ mod health;
 pub mod job;
 pub mod kept;
 pub mod ledger;
+pub mod minting;
 pub mod node;
 mod outlet;
 pub mod panics;
@@ -38,6 +39,7 @@ pub use drains::Drains;
 pub use job::{Allowance, Job, Operation};
 pub use kept::{Names, Owner, Verb};
 pub use ledger::{Grade, Ledger, Outcome, UsageRecord};
+pub use minting::Minter;
 pub use node::{LossPolicy, Node, Parts, PromptCache, RouteSettings, Seeds, Shared, Tuning};
 pub use outlet::{Aborted, Exchange, ReplyHead};
-pub use upstream::{ChatApi, Upstream, UpstreamError, UpstreamSpec, UpstreamStreaming};
+pub use upstream::{ChatApi, Credential, Upstream, UpstreamError, UpstreamSpec, UpstreamStreaming};

@@ -1,5 +1,6 @@
 //! A provider as this node calls it: its row and its configuration, resolved once.
 
+use crate::minting::Minter;
 use crate::node::PromptCache;
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, USER_AGENT};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request};
@@ -45,7 +46,7 @@ pub struct UpstreamSpec<'a> {
     /// Its base URL; `None` for providers that need none.
     pub base_url: Option<&'a str>,
     /// Its credentials, in the order of use.
-    pub credentials: Vec<&'a str>,
+    pub credentials: Vec<Credential<'a>>,
     /// Requests are spread over the credentials.
     pub spreads: bool,
     /// It is read to its end when the consumer goes.
@@ -66,8 +67,23 @@ pub struct UpstreamSpec<'a> {
     pub chat_api: ChatApi,
     /// Keep the beginnings of prompts.
     pub prompt_cache: Option<PromptCache>,
+    /// Whose models these are, where the service keeps makers apart and the names do not say so.
+    pub maker: Option<&'a str>,
     /// Index of the pool its connections come from.
     pub pool: usize,
+    /// The same for those to where its tokens come from.
+    pub mint_pool: usize,
+}
+
+/// A credential as it is configured.
+#[derive(Clone, Debug)]
+pub enum Credential<'a> {
+    /// As the row attaches it.
+    Plain(&'a str),
+    /// In this header (lower case), whatever the row says.
+    InHeader(&'static str, &'a str),
+    /// A token that does not last, as `Authorization`.
+    Minted(Arc<Minter>),
 }
 
 /// A provider that cannot be called as configured.
@@ -95,9 +111,12 @@ pub struct Upstream {
     pub pool: usize,
     /// Whether calls stream.
     pub streaming: UpstreamStreaming,
+    /// The same for those to where its tokens come from.
+    pub mint_pool: usize,
     chat_api: ChatApi,
     /// Keep the beginnings of prompts.
     pub prompt_cache: Option<PromptCache>,
+    maker: Option<String>,
     /// Requests are spread over several credentials.
     pub spreads: bool,
     /// It is read to its end when the consumer goes, so that its bill is known.
@@ -110,8 +129,10 @@ pub struct Upstream {
     base_path: String,
     api_version: Option<String>,
     responses_api_version: Option<String>,
-    /// What is sent with every request, once per credential, with that among them (marked sensitive). Never empty.
+    /// What is sent with every request, once per credential, with that among them (marked sensitive) unless it is minted. Never empty.
     headers: Vec<HeaderMap>,
+    /// Per credential, what mints it.
+    minters: Vec<Option<Arc<Minter>>>,
 }
 
 impl Upstream {
@@ -137,8 +158,16 @@ impl Upstream {
             row: spec.row,
             pool: spec.pool,
             streaming: spec.streaming,
+            mint_pool: spec.mint_pool,
             chat_api: spec.chat_api,
             prompt_cache: spec.prompt_cache,
+            maker: spec.maker.map(str::to_owned),
+            minters: (spec.credentials.iter())
+                .map(|credential| match credential {
+                    Credential::Minted(minter) => Some(Arc::clone(minter)),
+                    Credential::Plain(_) | Credential::InHeader(..) => None,
+                })
+                .collect(),
             spreads: spec.spreads && spec.credentials.len() > 1,
             drains: spec.drains,
             collects_data: spec.collects_data,
@@ -151,22 +180,54 @@ impl Upstream {
         })
     }
 
-    /// The chat to use for a consumer: by configuration, else its own dialect where the provider speaks it, else the
-    /// preferred wire.
-    pub fn chat(&self, consumer: Dialect) -> Option<&'static Chat> {
-        let chats = self.row.speaks.chat;
-        let speaking = |dialect: Dialect| {
-            let speaks =
-                |chat: &&Chat| matches!(chat, Chat::Wire(wire, _) if wire.dialect() == dialect);
-            chats.iter().find(speaks)
-        };
+    /// The chat to use for a consumer and a model: by configuration, else the consumer's own dialect where the provider speaks it, else
+    /// the preferred wire.
+    pub fn chat(&self, consumer: Dialect, model: &str) -> Option<&'static Chat> {
+        let chats = self.spoken(model).0;
         let asked = match self.chat_api {
-            ChatApi::Only(dialect) => speaking(dialect),
+            ChatApi::Only(dialect) => speaking(chats, dialect),
             ChatApi::Auto => None,
         };
         asked
-            .or_else(|| speaking(consumer))
+            .or_else(|| speaking(chats, consumer))
             .or_else(|| chats.first())
+    }
+
+    /// Path of the service's own token count for a model.
+    pub fn count_tokens(&self, model: &str) -> Option<Path> {
+        self.spoken(model).1
+    }
+
+    /// How a model is spoken to: as its maker's are, or as the only maker's that speak the configured wire.
+    fn spoken(&self, model: &str) -> (&'static [Chat], Option<Path>) {
+        let speaks = &self.row.speaks;
+        let maker = speaks.maker(model, self.maker.as_deref());
+        let maker = maker.or_else(|| match self.chat_api {
+            ChatApi::Only(dialect) if speaking(speaks.chat, dialect).is_none() => {
+                let mut makers = speaks.makers.iter();
+                makers.find(|maker| speaking(maker.chat, dialect).is_some())
+            }
+            _ => None,
+        });
+        match maker {
+            Some(maker) => (maker.chat, maker.count_tokens),
+            None => (speaks.chat, speaks.count_tokens),
+        }
+    }
+
+    /// A model's name as the service's wire says it.
+    pub fn named<'m>(&self, model: &'m str) -> &'m str {
+        self.row.speaks.bare(model)
+    }
+
+    /// What mints a credential, if it is minted.
+    pub fn minter(&self, credential: usize) -> Option<&Arc<Minter>> {
+        self.minters.get(credential)?.as_ref()
+    }
+
+    /// Everything that mints.
+    pub fn minters(&self) -> impl Iterator<Item = &Arc<Minter>> {
+        self.minters.iter().flatten()
     }
 
     /// Where requests go.
@@ -180,14 +241,16 @@ impl Upstream {
             Path::Resource(_) => &self.responses_api_version,
             Path::Fixed(_) | Path::Deployment(_) | Path::Method { .. } => &self.api_version,
         };
+        let model = self.named(model);
         path.below(&self.base_path, model, stream, version.as_deref())
     }
 
     /// A request to this provider, without a body. Built from the row and the configuration alone; `forwarded` are
-    /// consumer headers, of which those go on that the row names, and only where the dialect is the same. `credential` is an index.
+    /// consumer headers, of which those go on that the row names, and only where the dialect is the same. `credential` is an index;
+    /// `token` is what it was minted to.
     pub fn request(
         &self,
-        credential: usize,
+        (credential, token): (usize, Option<HeaderValue>),
         method: Method,
         path: &str,
         accept: &'static str,
@@ -217,6 +280,9 @@ impl Upstream {
                 last = Some(name);
             }
         }
+        if let Some(token) = token {
+            headers.insert(AUTHORIZATION, token);
+        }
         *request.headers_mut() = headers;
         Ok(request)
     }
@@ -225,7 +291,9 @@ impl Upstream {
     pub(crate) fn scrub(&self, failure: &mut Failure) {
         let all = self.headers.iter().flat_map(HeaderMap::values);
         let sent = all.filter(|value| value.is_sensitive());
+        let minted: Vec<HeaderValue> = self.minters().filter_map(|m| m.value()).collect();
         let secrets = sent
+            .chain(&minted)
             .filter_map(|value| value.to_str().ok())
             .map(|text| text.strip_prefix("Bearer ").unwrap_or(text))
             .filter(|secret| secret.len() >= SHORTEST_SECRET);
@@ -251,7 +319,7 @@ impl Upstream {
 
     /// The URL that a chat request for a model would go to, for people.
     pub fn chat_url(&self, consumer: Dialect, model: &str) -> Option<String> {
-        match (self.chat(consumer)?, &self.origin) {
+        match (self.chat(consumer, model)?, &self.origin) {
             (Chat::Wire(_, path), Some(origin)) => {
                 Some(format!("{origin}{}", self.path(*path, model, false)))
             }
@@ -259,13 +327,19 @@ impl Upstream {
         }
     }
 
-    /// The wire and path of a chat, where it is one.
-    pub fn wire(&self, consumer: Dialect) -> Option<(&'static ChatWire, Path)> {
-        match self.chat(consumer)? {
+    /// The wire and path of a chat with a model, where it is one.
+    pub fn wire(&self, consumer: Dialect, model: &str) -> Option<(&'static ChatWire, Path)> {
+        match self.chat(consumer, model)? {
             Chat::Wire(wire, path) => Some((wire, *path)),
             Chat::Echo => None,
         }
     }
+}
+
+/// The chat over that dialect.
+fn speaking(chats: &'static [Chat], dialect: Dialect) -> Option<&'static Chat> {
+    let speaks = |chat: &&Chat| matches!(chat, Chat::Wire(wire, _) if wire.dialect() == dialect);
+    chats.iter().find(speaks)
 }
 
 /// A text with those JSON escapes resolved that could spell a credential: `\\/`, and `\\u00XX` of visible ASCII.
@@ -303,7 +377,10 @@ fn each_headers(spec: &UpstreamSpec<'_>) -> Result<Vec<HeaderMap>, UpstreamError
         .collect()
 }
 
-fn headers(spec: &UpstreamSpec<'_>, credential: Option<&str>) -> Result<HeaderMap, UpstreamError> {
+fn headers(
+    spec: &UpstreamSpec<'_>,
+    credential: Option<&Credential<'_>>,
+) -> Result<HeaderMap, UpstreamError> {
     let bad = |what: &str| UpstreamError::Header {
         provider: spec.name.to_owned(),
         what: what.to_owned(),
@@ -328,10 +405,15 @@ fn headers(spec: &UpstreamSpec<'_>, credential: Option<&str>) -> Result<HeaderMa
         }
     }
     if let Some(credential) = credential {
-        let (name, text) = match spec.row.auth {
-            Auth::None => return Ok(headers),
-            Auth::Bearer => (AUTHORIZATION, format!("Bearer {credential}")),
-            Auth::Header(name) => (HeaderName::from_static(name), credential.to_owned()),
+        let (name, text) = match (credential, spec.row.auth) {
+            (Credential::Minted(_), _) | (_, Auth::None) => return Ok(headers),
+            (Credential::InHeader(name, text), _) => {
+                (HeaderName::from_static(name), (*text).to_owned())
+            }
+            (Credential::Plain(text), Auth::Bearer) => (AUTHORIZATION, format!("Bearer {text}")),
+            (Credential::Plain(text), Auth::Header(name)) => {
+                (HeaderName::from_static(name), (*text).to_owned())
+            }
         };
         let mut value = HeaderValue::from_str(&text).map_err(|_| bad("the credential"))?;
         value.set_sensitive(true);

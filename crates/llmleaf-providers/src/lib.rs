@@ -4,10 +4,18 @@
 //! variations as quirks. A row states only differences from [`Provider::TEMPLATE`] and from the
 //! reference wire. A new provider is one file in `roster/`, one line in `roster.rs` and one folder of recordings.
 //!
-//! Reading order: this file, `roster.rs`, any row; then [`echo`], the provider that needs no service.
+//! Reading order: this file, `path.rs` and `place.rs` (where a service is called), `mint.rs` (what opens it where no key does),
+//! `roster.rs`, any row; then [`echo`], the provider that needs no service.
 
 pub mod echo;
+mod mint;
+mod path;
+mod place;
 mod roster;
+
+pub use mint::{Ambient, ClientGrant, KeyFiles, Mints};
+pub use path::Path;
+pub use place::Place;
 
 use llmleaf_dialects::embeddings::OpenAiQuirks;
 use llmleaf_dialects::{ChatWire, EmbeddingWire};
@@ -23,8 +31,12 @@ pub struct Provider {
     pub title: &'static str,
     /// Where the service lives, exactly as it prints it; `None` where the operator must give an `endpoint`.
     pub base_url: Option<&'static str>,
+    /// How its address follows from the operator's project and location there, for a service that has one address for each.
+    pub place: Option<Place>,
     /// How the credential is attached.
     pub auth: Auth,
+    /// How credentials are had that do not last, beside what an operator writes down.
+    pub mints: Mints,
     /// The environment variable its own SDK reads the credential from.
     pub credential_env: Option<&'static str>,
     /// What it speaks, and where.
@@ -59,6 +71,23 @@ pub struct Speaks {
     pub count_tokens: Option<Path>,
     /// Embeddings.
     pub embeddings: Option<Embeddings>,
+    /// What it calls the maker of its own models, where it keeps makers apart.
+    pub own_maker: Option<&'static str>,
+    /// Models of other makers, which it serves in other ways than its own.
+    pub makers: &'static [Maker],
+}
+
+/// Models of one maker, at a service that serves those of several, each on its own wire.
+#[derive(Clone, Debug)]
+pub struct Maker {
+    /// The name that the service calls the maker by.
+    pub name: &'static str,
+    /// How its models' names begin.
+    pub begins: &'static [&'static str],
+    /// As [`Speaks::chat`].
+    pub chat: &'static [Chat],
+    /// As [`Speaks::count_tokens`].
+    pub count_tokens: Option<Path>,
 }
 
 /// Chat of a provider.
@@ -92,29 +121,6 @@ impl Embeddings {
     );
 }
 
-/// Path of an operation below the base URL.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Path {
-    /// Always this.
-    Fixed(&'static str),
-    /// The model is part of the path, `/openai/deployments/{model}` + this + `?api-version=…`, unless the base URL
-    /// already names an API version (`…/v1`); then `base` + this.
-    Deployment(&'static str),
-    /// The model stands in the body, the API version in the query: `/openai` + this + `?api-version=…`, unless the base URL
-    /// already names an API version (`…/v1`); then `base` + this.
-    Resource(&'static str),
-    /// The model and what is asked of it are the path: `/models/{model}` + the method. Where the base URL names no API
-    /// version, this one stands before it.
-    Method {
-        /// API version, as a path segment.
-        version: &'static str,
-        /// For an answer in one piece.
-        whole: &'static str,
-        /// For a stream.
-        stream: &'static str,
-    },
-}
-
 impl Provider {
     /// A service with nothing known: rows state what differs.
     pub const TEMPLATE: Self = Self {
@@ -122,7 +128,9 @@ impl Provider {
         aliases: &[],
         title: "",
         base_url: None,
+        place: None,
         auth: Auth::Bearer,
+        mints: Mints::Nothing,
         credential_env: None,
         speaks: Speaks::NOTHING,
         headers: &[],
@@ -143,93 +151,46 @@ impl Speaks {
         chat: &[],
         count_tokens: None,
         embeddings: None,
+        own_maker: None,
+        makers: &[],
     };
-}
 
-impl Path {
-    /// The URL path (with query) for a model below a base path. `base` has no trailing slash.
-    ///
-    /// A version segment that both name (`…/v1` + `/v1/messages`) stands once. The model is percent-encoded where it
-    /// becomes part of the path.
-    pub fn below(self, base: &str, model: &str, stream: bool, api_version: Option<&str>) -> String {
-        match self {
-            Self::Method {
-                version,
-                whole,
-                stream: streamed,
-            } => {
-                let version = match base.split('/').any(is_version) {
-                    true => String::new(),
-                    false => format!("/{}", encode(api_version.unwrap_or(version))),
-                };
-                let method = if stream { streamed } else { whole };
-                // `tunedModels/…` names its own collection.
-                let (collection, name) = match model.split_once('/') {
-                    Some((known @ ("models" | "tunedModels"), name)) => (known, name),
-                    _ => ("models", model),
-                };
-                format!("{base}{version}/{collection}/{}{method}", encode(name))
+    /// Whose model that is: the maker that its name begins with (`maker/…`, `publishers/maker/models/…`), else the one that the
+    /// operator names for all, else the one whose models' names begin so. `None` is the service itself.
+    pub fn maker(&self, model: &str, named: Option<&str>) -> Option<&'static Maker> {
+        let find = |name: &str| self.makers.iter().find(|maker| maker.name == name);
+        if self.makers.is_empty() {
+            return None;
+        }
+        if let Some((name, _)) = published(model) {
+            return find(name);
+        }
+        match named {
+            Some(name) => find(name),
+            None => {
+                let mut makers = self.makers.iter();
+                makers.find(|maker| maker.begins.iter().any(|begin| model.starts_with(begin)))
             }
-            Self::Fixed(path) => join(base, path),
-            Self::Deployment(path) | Self::Resource(path) if is_versioned(base) => join(base, path),
-            Self::Resource(path) => {
-                let version = encode(api_version.unwrap_or(RESPONSES_API_VERSION));
-                let base = base.strip_suffix("/openai").unwrap_or(base);
-                format!("{base}/openai{path}?api-version={version}")
-            }
-            Self::Deployment(path) => {
-                let version = api_version.unwrap_or(DEFAULT_API_VERSION);
-                let (model, version) = (encode(model), encode(version));
-                let base = base.strip_suffix("/openai").unwrap_or(base);
-                format!("{base}/openai/deployments/{model}{path}?api-version={version}")
-            }
+        }
+    }
+
+    /// A model's name without its maker's, where the service keeps makers apart.
+    pub fn bare<'m>(&self, model: &'m str) -> &'m str {
+        match published(model).filter(|_| !self.makers.is_empty()) {
+            Some((_, bare)) => bare,
+            None => model,
         }
     }
 }
 
-/// The newest dated API version of deployment-scoped chat. Source: Microsoft Learn, "Azure OpenAI in Azure AI Foundry
-/// Models API lifecycle", latest GA data-plane version, read 2026-11.
-const DEFAULT_API_VERSION: &str = "2024-10-21";
-
-/// The dated API version of responses; there is no GA one, `…/openai/v1` takes its place. Source: Microsoft Learn, "Azure
-/// OpenAI Responses API", read 2026-11; recordings of 2025-11.
-const RESPONSES_API_VERSION: &str = "2025-04-01-preview";
-
-fn join(base: &str, path: &str) -> String {
-    let tail = base.rsplit('/').next().unwrap_or_default();
-    let path = match path.strip_prefix('/').and_then(|p| p.split_once('/')) {
-        Some((first, _)) if !tail.is_empty() && first == tail && is_versioned(base) => {
-            path.get(first.len() + 1..).unwrap_or(path)
-        }
-        _ => path,
+/// The maker and the model of `maker/model` and `publishers/maker/models/model`.
+fn published(model: &str) -> Option<(&str, &str)> {
+    let (maker, rest) = match model.strip_prefix("publishers/") {
+        Some(rest) => rest.split_once("/models/")?,
+        None => model.split_once('/')?,
     };
-    format!("{base}{path}")
-}
-
-/// True where the last segment is a version such as `v1` or `v1beta`.
-fn is_versioned(base: &str) -> bool {
-    is_version(base.rsplit('/').next().unwrap_or_default())
-}
-
-fn is_version(segment: &str) -> bool {
-    let digits = segment.strip_prefix('v').unwrap_or_default();
-    digits.starts_with(|c: char| c.is_ascii_digit())
-}
-
-/// Percent-encodes a path segment: everything but unreserved characters (RFC 3986, section 2.3).
-fn encode(segment: &str) -> String {
-    let mut out = String::with_capacity(segment.len());
-    for byte in segment.bytes() {
-        match byte {
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'~' => {
-                out.push(char::from(byte))
-            }
-            // A segment of dots alone would walk the path.
-            b'.' if segment.bytes().any(|b| b != b'.') => out.push('.'),
-            _ => out.push_str(&format!("%{byte:02X}")),
-        }
-    }
-    out
+    // Collections of the service, not makers.
+    (!matches!(maker, "models" | "tunedModels" | "endpoints")).then_some((maker, rest))
 }
 
 /// The provider that a config's `kind` names, by its name or an alias.
@@ -256,92 +217,26 @@ mod tests {
     use super::*;
 
     #[test]
-    fn paths_join_as_vendors_print_them() {
-        for (path, base, model, url) in [
-            (
-                Path::Fixed("/chat/completions"),
-                "/v1",
-                "m",
-                "/v1/chat/completions",
-            ),
-            (
-                Path::Fixed("/chat/completions"),
-                "",
-                "m",
-                "/chat/completions",
-            ),
-            (Path::Fixed("/v1/messages"), "", "m", "/v1/messages"),
-            (Path::Fixed("/v1/messages"), "/v1", "m", "/v1/messages"),
-            (
-                Path::Fixed("/v1/messages"),
-                "/anthropic",
-                "m",
-                "/anthropic/v1/messages",
-            ),
-            (
-                Path::Fixed("/v1/messages"),
-                "/anthropic/v1",
-                "m",
-                "/anthropic/v1/messages",
-            ),
-            (
-                Path::Deployment("/chat/completions"),
-                "",
-                "../gpt 4",
-                "/openai/deployments/..%2Fgpt%204/chat/completions?api-version=2024-10-21",
-            ),
-            (
-                Path::Deployment("/chat/completions"),
-                "",
-                "..",
-                "/openai/deployments/%2E%2E/chat/completions?api-version=2024-10-21",
-            ),
-            (
-                Path::Resource("/responses"),
-                "",
-                "gpt-4",
-                "/openai/responses?api-version=2025-04-01-preview",
-            ),
-            (
-                Path::Resource("/responses"),
-                "/openai/v1",
-                "gpt-4",
-                "/openai/v1/responses",
-            ),
-            (
-                Path::Deployment("/chat/completions"),
-                "/openai/v1",
-                "gpt-4",
-                "/openai/v1/chat/completions",
-            ),
+    fn a_model_is_its_makers_by_name_by_setting_or_by_how_it_begins() {
+        let speaks = &find("vertex").expect("a kind").speaks;
+        let maker = |model, named| speaks.maker(model, named).map(|maker| maker.name);
+        for (model, named, expected) in [
+            ("gemini-2.5-pro", None, None),
+            ("claude-opus-4-1@20250805", None, Some("anthropic")),
+            ("anthropic/claude-opus-4-1", None, Some("anthropic")),
+            ("publishers/anthropic/models/x", None, Some("anthropic")),
+            ("publishers/google/models/claude-x", None, None),
+            ("endpoints/1234", Some("anthropic"), Some("anthropic")),
+            ("x", Some("anthropic"), Some("anthropic")),
+            ("google/x", Some("anthropic"), None),
         ] {
-            assert_eq!(path.below(base, model, false, None), url);
+            assert_eq!(maker(model, named), expected, "{model} {named:?}");
         }
-    }
-
-    #[test]
-    fn a_method_stands_behind_the_model() {
-        let path = Path::Method {
-            version: "v1beta",
-            whole: ":ask",
-            stream: ":tell?alt=sse",
-        };
-        for (base, model, stream, url) in [
-            ("", "m-1.5", false, "/v1beta/models/m-1.5:ask"),
-            ("/v1beta", "models/m", true, "/v1beta/models/m:tell?alt=sse"),
-            ("/v1", "a/../b?c", false, "/v1/models/a%2F..%2Fb%3Fc:ask"),
-            ("/x", "tunedModels/t", false, "/x/v1beta/tunedModels/t:ask"),
-            (
-                "/v1/projects/p/publishers/q",
-                "m",
-                false,
-                "/v1/projects/p/publishers/q/models/m:ask",
-            ),
-        ] {
-            assert_eq!(path.below(base, model, stream, None), url);
-        }
-        let asked = path.below("", "m", false, Some("v1/../x?k"));
-        assert_eq!(asked, "/v1%2F..%2Fx%3Fk/models/m:ask");
+        assert_eq!(speaks.bare("publishers/anthropic/models/x"), "x");
+        assert_eq!(speaks.bare("google/x"), "x");
+        assert_eq!(speaks.bare("endpoints/1234"), "endpoints/1234");
+        let other = &find("openrouter").expect("a kind").speaks;
+        assert_eq!(other.bare("maker/model"), "maker/model");
     }
 
     #[test]

@@ -20,6 +20,7 @@ mod openrouter;
 mod perplexity;
 mod requesty;
 mod together;
+mod vertex;
 mod xai;
 mod zai;
 
@@ -28,6 +29,7 @@ pub static ROSTER: &[&Provider] = &[
     &openai::PROVIDER,
     &anthropic::PROVIDER,
     &gemini::PROVIDER,
+    &vertex::PROVIDER,
     &openrouter::PROVIDER,
     &requesty::PROVIDER,
     &groq::PROVIDER,

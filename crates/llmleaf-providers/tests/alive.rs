@@ -19,10 +19,15 @@ use samples::Sample;
 
 /// The row's wires that have quirks.
 fn wires(row: &Provider) -> impl Iterator<Item = &ChatWire> {
-    row.speaks.chat.iter().filter_map(|chat| match chat {
-        Chat::Wire(wire, _) => Some(wire),
-        Chat::Echo => None,
-    })
+    let makers = row.speaks.makers.iter().flat_map(|maker| maker.chat);
+    row.speaks
+        .chat
+        .iter()
+        .chain(makers)
+        .filter_map(|chat| match chat {
+            Chat::Wire(wire, _) => Some(wire),
+            Chat::Echo => None,
+        })
 }
 
 #[test]

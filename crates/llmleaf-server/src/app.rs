@@ -14,8 +14,8 @@ use llmleaf_auth::{
 use llmleaf_config::{Config, Timeouts};
 use llmleaf_dialects::{Dialect, Lifetime};
 use llmleaf_exchange::{
-    ChatApi, Ledger, LossPolicy, Parts, PromptCache, RouteSettings, Shared, Tuning, Upstream,
-    UpstreamError, UpstreamSpec, UpstreamStreaming,
+    ChatApi, Credential, Ledger, LossPolicy, Minter, Parts, PromptCache, RouteSettings, Shared,
+    Tuning, Upstream, UpstreamError, UpstreamSpec, UpstreamStreaming,
 };
 use llmleaf_route::choice::Price;
 use llmleaf_route::random::hash;
@@ -134,7 +134,7 @@ impl App {
     /// The configuration cannot be served.
     pub fn build(config: &Config) -> Result<Self, BuildError> {
         let authenticator = Arc::new(Authenticator::new(roster(config)?)?);
-        let (upstreams, ways) = upstreams(config, &[])?;
+        let (upstreams, ways) = upstreams(config, None)?;
         let tls = config.server.tls.as_ref();
         let started = crate::service::unix_now().as_secs();
         Ok(Self {
@@ -177,7 +177,7 @@ impl App {
     /// The configuration cannot be served.
     pub fn rebuild(config: &Config, before: &Self) -> Result<(Self, Roster), BuildError> {
         let roster = roster(config)?;
-        let (upstreams, ways) = upstreams(config, &before.ways)?;
+        let (upstreams, ways) = upstreams(config, Some(before))?;
         let forwarded = forwarded(&upstreams);
         let tls = config.server.tls.as_ref();
         let tls = tls.map(|tls| tls::listener(tls, before.tls.as_ref()));
@@ -249,10 +249,45 @@ fn forwarded(upstreams: &[Upstream]) -> Vec<HeaderName> {
     names.into_iter().map(HeaderName::from_static).collect()
 }
 
-fn upstreams(config: &Config, before: &[Way]) -> Result<(Vec<Upstream>, Vec<Way>), BuildError> {
-    let (ways, of) = ways::ways(config, before)?;
+/// A provider's credentials. What mints outlives a configuration, with the token that it has.
+fn credentials<'c>(
+    provider: &'c llmleaf_config::Provider,
+    before: Option<&App>,
+) -> Result<Vec<Credential<'c>>, BuildError> {
+    let known = |mark: [u8; 32]| {
+        let upstreams = before
+            .into_iter()
+            .flat_map(|app| app.shared.upstreams.iter());
+        let mut minters = upstreams.flat_map(Upstream::minters);
+        minters.find(|minter| minter.mark() == mark).cloned()
+    };
+    let each = provider.credentials.iter().map(|credential| {
+        Ok(match credential {
+            llmleaf_config::Credential::Plain(secret) => Credential::Plain(secret.expose()),
+            llmleaf_config::Credential::InHeader(name, secret) => {
+                Credential::InHeader(name, secret.expose())
+            }
+            llmleaf_config::Credential::Minted(source) => match known(source.mark()) {
+                Some(minter) => Credential::Minted(minter),
+                None => {
+                    let minter = Minter::new(Arc::clone(source)).map_err(|error| {
+                        UpstreamError::Endpoint(format!("{} (tokens)", provider.name), error)
+                    })?;
+                    Credential::Minted(Arc::new(minter))
+                }
+            },
+        })
+    });
+    each.collect()
+}
+
+fn upstreams(
+    config: &Config,
+    before: Option<&App>,
+) -> Result<(Vec<Upstream>, Vec<Way>), BuildError> {
+    let (ways, of) = ways::ways(config, before.map_or(&[], |app| &app.ways))?;
     let mut upstreams = Vec::new();
-    for (provider, pool) in config.providers.iter().zip(of) {
+    for (provider, (pool, mint_pool)) in config.providers.iter().zip(of) {
         let settings: Vec<(&'static str, &str)> = provider
             .row
             .setting_headers
@@ -263,7 +298,7 @@ fn upstreams(config: &Config, before: &[Way]) -> Result<(Vec<Upstream>, Vec<Way>
             name: &provider.name,
             row: provider.row,
             base_url: provider.base_url(),
-            credentials: provider.credentials.iter().map(|c| c.expose()).collect(),
+            credentials: credentials(provider, before)?,
             spreads: provider.spread_credentials,
             drains: provider.on_cancel == llmleaf_config::OnCancel::Drain,
             collects_data: provider.data.collects,
@@ -282,9 +317,13 @@ fn upstreams(config: &Config, before: &[Way]) -> Result<(Vec<Upstream>, Vec<Way>
                 llmleaf_config::ChatApi::Auto => ChatApi::Auto,
                 llmleaf_config::ChatApi::ChatCompletions => ChatApi::Only(Dialect::ChatCompletions),
                 llmleaf_config::ChatApi::Responses => ChatApi::Only(Dialect::Responses),
+                llmleaf_config::ChatApi::Messages => ChatApi::Only(Dialect::Messages),
+                llmleaf_config::ChatApi::GenerateContent => ChatApi::Only(Dialect::GenerateContent),
             },
             prompt_cache: provider.settings.prompt_cache.map(prompt_cache),
+            maker: provider.settings.publisher.as_deref(),
             pool,
+            mint_pool,
         })?);
     }
     Ok((upstreams, ways))
@@ -364,7 +403,7 @@ fn spec(config: &Config, provider: &llmleaf_config::Provider, way: Option<&Way>)
         provider.row.name,
         provider.base_url(),
         way.map(Way::fingerprint),
-        (provider.credentials.first()).map(|credential| hash(credential.expose().as_bytes())),
+        (provider.credentials.first()).map(|credential| hash(&credential.identity())),
     );
     let address = format!("{address:?}");
     ProviderSpec {
@@ -372,7 +411,7 @@ fn spec(config: &Config, provider: &llmleaf_config::Provider, way: Option<&Way>)
         aliases: vec![provider.row.name.into()],
         identity: hash(address.as_bytes()),
         credentials: (provider.credentials.iter())
-            .map(|credential| hash(credential.expose().as_bytes()))
+            .map(|credential| hash(&credential.identity()))
             .collect(),
         spread: provider.spread_credentials,
         limits: limits(&provider.limits),
@@ -470,7 +509,7 @@ fn roster(config: &Config) -> Result<Roster, BuildError> {
 /// # Errors
 /// A provider cannot be called as configured.
 pub fn check_urls(config: &Config) -> Result<Vec<(String, String, String)>, BuildError> {
-    let (upstreams, _) = upstreams(config, &[])?;
+    let (upstreams, _) = upstreams(config, None)?;
     if let Some(tls) = &config.server.tls {
         tls::listener(tls, None)?;
     }

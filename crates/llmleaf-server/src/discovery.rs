@@ -175,10 +175,10 @@ struct Model<'a> {
 
 impl<'a> Model<'a> {
     fn entry<'s>(&'s self, app: &'s App, admin: bool) -> Entry<'s> {
-        let upstreams = self
-            .targets
-            .iter()
-            .filter_map(|(provider, _)| app.shared.upstreams.get(*provider));
+        let upstreams = self.targets.iter().filter_map(|(provider, model)| {
+            let upstream = app.shared.upstreams.get(*provider)?;
+            Some((upstream, model.unwrap_or(&self.id)))
+        });
         let mut entry = Entry::new(&self.id, upstreams);
         let targets = self.targets.iter().filter(|_| admin);
         let endpoints = targets.filter_map(|(provider, model)| {

@@ -57,7 +57,7 @@ impl ResponseIds {
         let marks = |provider: &llmleaf_config::Provider| Marks {
             name: seal.tag("provider", provider.name.as_bytes()),
             credentials: (provider.credentials.iter())
-                .map(|credential| seal.tag("credential", credential.expose().as_bytes()))
+                .map(|credential| seal.tag("credential", &credential.identity()))
                 .collect(),
         };
         let providers = config.providers.iter().map(marks).collect();
@@ -139,7 +139,7 @@ pub fn owner(app: &App, principal: &Principal, told: &str) -> Result<(Owner, Str
 fn undoubted(app: &App, told: &str) -> Option<Found> {
     let mut keepers = (app.shared.upstreams.iter().enumerate()).filter(|(_, upstream)| {
         upstream
-            .wire(Dialect::Responses)
+            .wire(Dialect::Responses, "")
             .is_some_and(|(wire, _)| wire.keeps())
     });
     let (provider, _) = keepers.next()?;

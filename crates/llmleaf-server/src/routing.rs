@@ -114,7 +114,7 @@ fn one(app: &App, principal: &Principal, dialect: Dialect, model: &str) -> Resul
     let ending = model.strip_prefix(name).unwrap_or_default();
     for candidate in &mut resolved.chain {
         let upstream = app.shared.upstreams.get(candidate.provider);
-        let wire = upstream.and_then(|upstream| upstream.wire(dialect));
+        let wire = upstream.and_then(|u| u.wire(dialect, &candidate.model));
         // A service that knows the suffixes gets the name with its own.
         if wire.is_some_and(|(wire, _)| wire.routes()) && name.ends_with(&*candidate.model) {
             candidate.model = [&candidate.model, ending].concat().into();

@@ -1,7 +1,7 @@
 //! The ways to providers: whose certificates are trusted, what proves who we are, and through which proxy.
 
 use crate::app::BuildError;
-use llmleaf_config::{Config, Provider};
+use llmleaf_config::{Config, Credential, Provider};
 use llmleaf_transport::{Identity, Limits, Pool, Proxy, ProxyKind, TlsConfig};
 use sha2::{Digest, Sha256};
 use std::path::Path;
@@ -32,31 +32,61 @@ impl Way {
     }
 }
 
-/// The ways of a configuration, and each provider's index among them. What is known from `before` is taken from there:
-/// it keeps its connections.
+/// The ways of a configuration, and each provider's index among them, with that of the way to where its tokens come from. What is known
+/// from `before` is taken from there: it keeps its connections.
+///
+/// Who intercepts the one way, or stands as a proxy before it, does so on the other as well: both trust the same. The client's
+/// certificate is for the provider alone, and to the machine's own endpoint no proxy leads.
 ///
 /// # Errors
 /// A file cannot be read, or is not what it should be.
-pub fn ways(config: &Config, before: &[Way]) -> Result<(Vec<Way>, Vec<usize>), BuildError> {
+pub fn ways(
+    config: &Config,
+    before: &[Way],
+) -> Result<(Vec<Way>, Vec<(usize, usize)>), BuildError> {
     let mut ways: Vec<Way> = Vec::new();
     let mut of = Vec::with_capacity(config.providers.len());
     for provider in &config.providers {
-        let wanted = Wanted::read(provider)?;
-        let mark = wanted.mark();
-        let index = match ways.iter().position(|way| way.mark == mark) {
-            Some(index) => index,
-            None => {
-                let known = before.iter().find(|way| way.mark == mark).cloned();
-                ways.push(match known {
-                    Some(way) => way,
-                    None => wanted.way(mark, provider)?,
-                });
-                ways.len() - 1
+        let mut wanted = Wanted::read(provider)?;
+        let own = index(&mut ways, before, provider, &wanted)?;
+        let mut mints = own;
+        let minted = provider
+            .credentials
+            .iter()
+            .filter_map(|credential| match credential {
+                Credential::Minted(source) => Some(source),
+                Credential::Plain(_) | Credential::InHeader(..) => None,
+            });
+        let mut minted = minted.peekable();
+        if minted.peek().is_some() {
+            wanted.identity = None;
+            if minted.all(|source| source.is_ambient()) {
+                wanted.proxy = None;
             }
-        };
-        of.push(index);
+            mints = index(&mut ways, before, provider, &wanted)?;
+        }
+        of.push((own, mints));
     }
     Ok((ways, of))
+}
+
+/// The index of a way that is made from this.
+fn index(
+    ways: &mut Vec<Way>,
+    before: &[Way],
+    provider: &Provider,
+    wanted: &Wanted<'_>,
+) -> Result<usize, BuildError> {
+    let mark = wanted.mark();
+    if let Some(index) = ways.iter().position(|way| way.mark == mark) {
+        return Ok(index);
+    }
+    let known = before.iter().find(|way| way.mark == mark).cloned();
+    ways.push(match known {
+        Some(way) => way,
+        None => wanted.way(mark, provider)?,
+    });
+    Ok(ways.len() - 1)
 }
 
 /// What a way is made from.

@@ -58,6 +58,17 @@ impl Service {
         if recording.wire == "openai-responses" {
             return Service::of_responses(recording, path, query);
         }
+        if recording.provider == "vertex" {
+            return Service {
+                kind: "vertex".to_owned(),
+                base: path
+                    .split("/publishers/")
+                    .next()
+                    .unwrap_or_default()
+                    .to_owned(),
+                settings: String::new(),
+            };
+        }
         if recording.wire == "gemini-generate" {
             return Service {
                 kind: "gemini".to_owned(),
@@ -107,6 +118,10 @@ impl Service {
             },
             settings: match query.strip_prefix("api-version=") {
                 Some(version) => format!("responses_api_version = \"{version}\""),
+                // The recorder left the version out: this path has a dated one.
+                None if base == "/openai" && kind == "azure-openai" => {
+                    "responses_api_version = \"2025-04-01-preview\"".to_owned()
+                }
                 None => String::new(),
             },
         }
@@ -243,21 +258,24 @@ pub fn model(recording: &Recording) -> String {
         .request()
         .map(|body| body.text_at(&["model"]).to_owned())
         // Where the path names it, the body may repeat it in another form.
-        .filter(|_| recording.wire != "gemini-generate");
+        .filter(|_| !addressed(recording));
     match asked {
         Some(model) if !model.is_empty() => model,
         _ => {
             let path = recording.path.split('?').next().unwrap_or_default();
             let deployment = path.split_once("/deployments/");
-            let method = path
-                .split_once("/models/")
-                .filter(|_| recording.wire == "gemini-generate");
+            let method = path.split_once("/models/").filter(|_| addressed(recording));
             let name = deployment
                 .and_then(|(_, rest)| rest.split('/').next())
                 .or_else(|| method.and_then(|(_, rest)| rest.split(':').next()));
             name.unwrap_or("recorded-model").to_owned()
         }
     }
+}
+
+/// Whether the path alone says which model is asked.
+fn addressed(recording: &Recording) -> bool {
+    recording.provider == "vertex" || recording.wire == "gemini-generate"
 }
 
 /// Runs `work` for every recording, in stands of `lanes` threads; the recordings of one service follow each other on

@@ -1,4 +1,4 @@
-//! The program and its connections: starting, reloading, stopping, TLS, the ways to providers, panics, two workers, pipelining, half-closed connections, HTTP/2.
+//! The program and its connections: starting, reloading, stopping, TLS, the ways to providers, credentials that are minted, panics, two workers, pipelining, half-closed connections, HTTP/2.
 
 #![expect(clippy::expect_used, reason = "a test that cannot go on has failed")]
 
@@ -10,6 +10,8 @@ mod crypto;
 mod handover;
 #[path = "lifecycle/http2.rs"]
 mod http2;
+#[path = "lifecycle/minting.rs"]
+mod minting;
 #[path = "lifecycle/panics.rs"]
 mod panics;
 #[path = "lifecycle/reload.rs"]

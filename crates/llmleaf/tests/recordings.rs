@@ -3,7 +3,8 @@
 //! `same` asks in the dialect of the recording: what the provider gets and what the consumer gets are compared byte by byte,
 //! but for edits that have a name. `across` asks in the other dialects: what the consumer reads is compared with a
 //! reference reading of the recording. What differs as it should is an exception with a name and a reason, printed and
-//! counted (`cargo test -p llmleaf --test recordings -- --nocapture`).
+//! counted (`cargo test -p llmleaf --test recordings -- --nocapture`). `cloud` asks a cloud that serves two makers' models, each on
+//! its own wire, below one project.
 //!
 //! The recordings lie beside the repository; without them each test says `skipped` and passes.
 
@@ -15,6 +16,8 @@
 
 #[path = "recordings/across.rs"]
 mod across;
+#[path = "recordings/cloud.rs"]
+mod cloud;
 #[path = "recordings/edits.rs"]
 mod edits;
 #[path = "recordings/embeddings.rs"]

@@ -13,6 +13,7 @@ const FLOORS: &[(&str, u8)] = &[
     ("llmleaf-route", 2),
     ("llmleaf-auth", 2),
     ("llmleaf-transport", 2),
+    ("llmleaf-mint", 2),
     ("llmleaf-config", 3),
     ("llmleaf-exchange", 3),
     ("llmleaf-server", 4),

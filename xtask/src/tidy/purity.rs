@@ -10,6 +10,7 @@ const PURE: &[&str] = &[
     "llmleaf-dialects",
     "llmleaf-route",
     "llmleaf-auth",
+    "llmleaf-mint",
 ];
 
 /// What is not reached from a pure crate. A type such as `std::time::Instant` as an argument is fine: reading it is not.

@@ -10,6 +10,7 @@ const NAMELESS: &[&str] = &[
     "llmleaf-framing",
     "llmleaf-route",
     "llmleaf-auth",
+    "llmleaf-mint",
     "llmleaf-transport",
     "llmleaf-exchange",
     "llmleaf-server",

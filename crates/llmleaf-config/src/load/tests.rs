@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::pending::PENDING;
-use crate::{ChatApi, ControlCredential, LossPolicy, PromptCache};
+use crate::{ChatApi, ControlCredential, Credential, LossPolicy, PromptCache};
 
 const EXAMPLE: &str = include_str!("../../../../llmleaf.example.toml");
 const KEY: &str = r#"
@@ -92,7 +92,19 @@ fn the_example_reads_as_written() {
     std::fs::remove_dir_all(&folder).expect("cleans up");
     let anthropic = config.provider("anthropic").expect("the provider");
     let credential = anthropic.credentials.first().expect("a credential");
-    assert_eq!(credential.expose(), "sk-from-file");
+    assert_eq!(credential.identity(), b"sk-from-file");
+    let azure = config.provider("azure").expect("the provider");
+    assert!(matches!(
+        azure.credentials.as_slice(),
+        [Credential::Plain(_), Credential::Minted(_)]
+    ));
+    let vertex = config.provider("vertex").expect("the provider");
+    assert_eq!(
+        vertex.base_url(),
+        Some(
+            "https://europe-west4-aiplatform.googleapis.com/v1/projects/my-project/locations/europe-west4"
+        )
+    );
     assert_eq!(anthropic.settings.prompt_cache, Some(PromptCache::OneHour));
     let openai = config.provider("openai").expect("the provider");
     assert_eq!(openai.settings.chat_api, ChatApi::Auto);

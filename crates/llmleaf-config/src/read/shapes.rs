@@ -49,6 +49,21 @@ impl<'t> Table<'t> {
         tables
     }
 
+    /// One table, or each of a list of them.
+    pub(crate) fn table_or_tables(
+        &mut self,
+        cx: &Reading<'_>,
+        key: &'static str,
+    ) -> Vec<Table<'t>> {
+        let is_list = self
+            .entry(key)
+            .is_some_and(|(_, value)| value.get_ref().as_array().is_some());
+        match is_list {
+            true => self.tables(cx, key),
+            false => self.table(cx, key).into_iter().collect(),
+        }
+    }
+
     /// Whether the file has `key = []`.
     pub(crate) fn is_empty_list(&self, key: &str) -> bool {
         self.entry(key)

@@ -3,6 +3,7 @@
 use super::wire::{inner, top};
 use super::{Quirks, edits, request, usage};
 use crate::object::Object;
+use crate::splice::quote;
 use crate::{Head, Rendered, Target};
 use bytes::Bytes;
 use llmleaf_model::{ChatRequest, Failure, FailureKind};
@@ -19,7 +20,8 @@ pub fn parse_request(body: &str) -> Result<ChatRequest, Failure> {
     }
 }
 
-/// Same dialect in and out: only the model's name is edited, and foreign sealed artefacts leave.
+/// Same dialect in and out: only the model's name is edited, foreign sealed artefacts leave, and a whole request within one to count
+/// stands for itself where the service does not know such.
 ///
 /// # Errors
 /// The body is not the one that `head` was read from.
@@ -30,7 +32,25 @@ pub fn edit_request(
     quirks: &Quirks,
 ) -> Result<Rendered, Failure> {
     let stream = head.stream;
-    edits::edit_request(head, body, Target { model, stream }, quirks)
+    let mut rendered = edits::edit_request(head, body, Target { model, stream }, quirks)?;
+    if quirks.lacks(edits::WHOLE)
+        && let Some(whole) = whole(&rendered.body)
+    {
+        rendered.body = whole;
+    }
+    Ok(rendered)
+}
+
+/// The request within a request to count, without the model, which the path says.
+fn whole(body: &Bytes) -> Option<Bytes> {
+    let outer = Object::parse(std::str::from_utf8(body).ok()?).ok()?;
+    let names = [edits::WHOLE, "generate_content_request"];
+    let inner = names.iter().find_map(|name| outer.get(name))?;
+    let fields = Object::from_raw(inner)?.fields;
+    let fields = fields.iter().filter(|(name, _)| name != "model");
+    let fields = fields.map(|(name, value)| format!("{}:{}", quote(name), value.get()));
+    let text = format!("{{{}}}", fields.collect::<Vec<_>>().join(","));
+    Some(text.into())
 }
 
 /// Reads a provider's count, in tokens.

@@ -1,10 +1,11 @@
 //! Same dialect in and out: the few named edits.
 //!
-//! `model`, where the body repeats it and its value differs, and parts whose signature is a sealed artefact of a family
-//! that the target cannot verify. All other bytes stay as they are; the model's name and whether to stream go into the path.
+//! `model`, where the body repeats it and its value differs, fields that the target does not know, and parts whose signature is a sealed
+//! artefact of a family that the target cannot verify. All other bytes stay as they are; the model's name and whether to stream go into the path.
 
 use super::quirks::{ModelRule, Quirks};
 use super::signature::{self, EXCUSE, SEAL};
+use crate::head::Field;
 use crate::object::{Object, items, string};
 use crate::splice::{Splices, quote, range_of};
 use crate::{Head, Rendered, Target, edits, head};
@@ -32,7 +33,9 @@ pub fn edit_request(
         splices: Splices::new(),
         losses: Vec::new(),
     };
-    if let Some(field) = head.field(text, "model") {
+    if let Some(field) = head.field(text, "model")
+        && !quirks.lacks("model")
+    {
         edit.model(field.value.clone(), target.model);
     }
     for name in ["generateContentRequest", "generate_content_request"] {
@@ -45,6 +48,7 @@ pub fn edit_request(
             edit.contents(inner.get("contents"));
         }
     }
+    edit.lacking(head);
     let contents = head.value(text, "contents");
     edit.contents(contents.and_then(|value| serde_json::from_str(value).ok()));
     let Edit {
@@ -52,6 +56,9 @@ pub fn edit_request(
     } = edit;
     Ok(edits::rendered(text, body, splices, losses))
 }
+
+/// The field of a request to count that holds a whole request.
+pub(super) const WHOLE: &str = "generateContentRequest";
 
 struct Edit<'t> {
     text: &'t str,
@@ -77,6 +84,29 @@ impl<'t> Edit<'t> {
             model.to_owned()
         };
         self.splices.replace(range, quote(&name));
+    }
+
+    /// Takes out what the target does not know. A field may be spelled either way.
+    fn lacking(&mut self, head: &Head) {
+        if self.quirks.lacks.is_empty() {
+            return;
+        }
+        let (text, quirks) = (self.text, self.quirks);
+        let name = |field: &Field| {
+            let written = field.name(text);
+            super::wire::camel(written).unwrap_or_else(|| written.to_owned())
+        };
+        // One that holds the whole request is what is sent.
+        let goes = |field: &Field| quirks.lacks(&name(field)) && name(field) != WHOLE;
+        // The path says the model.
+        let lost = |field: &&Field| goes(field) && !field.is(text, "model");
+        for field in head.fields().iter().filter(lost) {
+            self.losses
+                .push(Loss::dropped(name(field), "not on this wire"));
+        }
+        for range in head.cuts(goes) {
+            self.splices.remove(range);
+        }
     }
 
     /// Opens envelopes that the target can verify, and takes the others away: a foreign signature is refused with a 400.

@@ -16,6 +16,9 @@ pub struct Quirks {
     pub verifies: Cow<'static, [Cow<'static, str>]>,
     /// What is known of models by the beginning of their name; the first that fits counts.
     pub models: Cow<'static, [ModelRule]>,
+    /// Fields of a request that the service answers with a 400, in the spelling of the reference. A request to count that holds a whole
+    /// request in such a field is sent as that request.
+    pub lacks: Cow<'static, [Cow<'static, str>]>,
 }
 
 /// What is known of a family of models.
@@ -83,7 +86,13 @@ impl Quirks {
     pub const REFERENCE: Self = Self {
         verifies: Cow::Borrowed(&[Cow::Borrowed(OWN_FAMILY)]),
         models: Cow::Borrowed(MODELS),
+        lacks: Cow::Borrowed(&[]),
     };
+
+    /// True for a field that the service does not know.
+    pub(super) fn lacks(&self, field: &str) -> bool {
+        self.lacks.iter().any(|name| name == field)
+    }
 
     /// What is known of a model.
     pub(super) fn rule(&self, model: &str) -> &ModelRule {

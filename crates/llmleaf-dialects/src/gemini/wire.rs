@@ -37,7 +37,7 @@ pub(super) fn inner<'a>(level: &mut Level<'a>, name: &str) -> Result<Option<Leve
 }
 
 /// The `camelCase` spelling of a `snake_case` name; `None` where it is no such name.
-fn camel(name: &str) -> Option<String> {
+pub(super) fn camel(name: &str) -> Option<String> {
     if !name.contains('_') {
         return None;
     }

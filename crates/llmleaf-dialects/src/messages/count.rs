@@ -37,7 +37,7 @@ pub fn edit_request(
     quirks: &Quirks,
 ) -> Result<Rendered, Failure> {
     let stream = head.stream;
-    edits::edit_request(head, body, Target { model, stream }, quirks)
+    edits::edit(head, body, Target { model, stream }, quirks, true)
 }
 
 /// Reads a provider's count, in tokens.

@@ -21,6 +21,21 @@ pub struct Quirks {
     pub effort: EffortForm,
     /// It takes the fields of the routing language (see [`crate::preferences`]).
     pub extended: bool,
+    /// Where the model and the version of the API are said.
+    pub addressing: Addressing,
+}
+
+/// Where the model and the version of the API are said.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Addressing {
+    /// The model in the body, the version in a header.
+    Body,
+    /// The model in the path, the version in the body as `anthropic_version`. Requests to count have the model in the body all the same.
+    Path {
+        /// What the body says where the consumer's does not.
+        version: Cow<'static, str>,
+    },
 }
 
 /// Where instructions go that do not stand at the head of the conversation.
@@ -65,6 +80,7 @@ impl Quirks {
         sampling: SamplingSupport::Offered,
         effort: EffortForm::Budget,
         extended: false,
+        addressing: Addressing::Body,
     };
 
     /// Whose artefacts the service sends.

@@ -112,6 +112,7 @@ pub fn pick(dialect: Dialect, choice: u8) -> ChatWire {
                 signed_calls: true,
                 media_in_results: true,
             }]),
+            ..gemini::Quirks::REFERENCE
         }),
         (Dialect::Ollama(form), 1) => ChatWire::Ollama(ollama::Quirks {
             form,

@@ -23,4 +23,5 @@ pub static PROVIDER: Provider = Provider {
     setting_headers: &[("anthropic_version", "anthropic-version")],
     forwards: &["anthropic-version", "anthropic-beta"],
     source: "Anthropic OpenAPI document, 2026-08",
+    ..Provider::TEMPLATE
 };

@@ -1,6 +1,7 @@
-//! Azure OpenAI: deployments are part of the path, the key has a header of its own.
+//! Azure OpenAI: deployments are part of the path, the key has a header of its own; or, on the surface without dates, the deployment
+//! is the model in the body. An application of the directory shows a token in place of the key.
 
-use crate::{Auth, Chat, Embeddings, Path, Provider, Speaks};
+use crate::{Auth, Chat, ClientGrant, Embeddings, Mints, Path, Provider, Speaks};
 use llmleaf_dialects::EmbeddingWire;
 use llmleaf_dialects::embeddings::OpenAiQuirks;
 use llmleaf_dialects::{ChatWire, chat_completions::Quirks, responses};
@@ -12,6 +13,11 @@ pub static PROVIDER: Provider = Provider {
     aliases: &["azure"],
     title: "Azure OpenAI",
     auth: Auth::Header("api-key"),
+    mints: Mints::ClientGrant(ClientGrant {
+        authority: "https://login.microsoftonline.com",
+        path: "/{}/oauth2/v2.0/token",
+        scope: "https://cognitiveservices.azure.com/.default",
+    }),
     credential_env: Some("AZURE_OPENAI_API_KEY"),
     speaks: Speaks {
         chat: &[
@@ -27,7 +33,7 @@ pub static PROVIDER: Provider = Provider {
         )),
         ..Speaks::NOTHING
     },
-    source: "Microsoft Learn, Azure OpenAI REST reference, 2026-11",
+    source: "Microsoft Learn, Azure OpenAI REST reference and API lifecycle, OAuth 2.0 client credentials flow, 2026-11",
     ..Provider::TEMPLATE
 };
 

@@ -16,12 +16,16 @@ pub static PROVIDER: Provider = Provider {
             ChatWire::GenerateContent(Quirks::REFERENCE),
             Path::Method {
                 version: VERSION,
+                collection: "models",
+                beside: BESIDE,
                 whole: ":generateContent",
                 stream: ":streamGenerateContent?alt=sse",
             },
         )],
         count_tokens: Some(Path::Method {
             version: VERSION,
+            collection: "models",
+            beside: BESIDE,
             whole: ":countTokens",
             stream: ":countTokens",
         }),
@@ -29,13 +33,19 @@ pub static PROVIDER: Provider = Provider {
             EmbeddingWire::BatchEmbedContents,
             Path::Method {
                 version: VERSION,
+                collection: "models",
+                beside: BESIDE,
                 whole: ":batchEmbedContents",
                 stream: ":batchEmbedContents",
             },
         )),
+        ..Speaks::NOTHING
     },
     source: "Discovery document of generativelanguage v1beta, 2026-08; recordings of 2025 and 2026",
     ..Provider::TEMPLATE
 };
 
 const VERSION: &str = "v1beta";
+
+/// Models of the account's own.
+const BESIDE: &[&str] = &["tunedModels"];

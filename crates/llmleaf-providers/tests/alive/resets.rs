@@ -1,7 +1,7 @@
 //! A wire with one of its differences undone, for each of them.
 
 use llmleaf_dialects::ChatWire;
-use llmleaf_dialects::{chat_completions as completions, messages, responses};
+use llmleaf_dialects::{chat_completions as completions, gemini, messages, responses};
 use std::borrow::Cow;
 
 /// Each difference from the reference: its name, and the wire without it. Entries of lists count one by one.
@@ -10,11 +10,7 @@ pub fn of(wire: &ChatWire) -> Vec<(String, ChatWire)> {
         ChatWire::Completions(quirks) => completions_resets(quirks),
         ChatWire::Messages(quirks) => messages_resets(quirks),
         ChatWire::Responses(quirks) => responses_resets(quirks),
-        // Its one row is the reference.
-        ChatWire::GenerateContent(quirks) => {
-            assert_eq!(*quirks, llmleaf_dialects::gemini::Quirks::REFERENCE);
-            Vec::new()
-        }
+        ChatWire::GenerateContent(quirks) => gemini_resets(quirks),
         ChatWire::Ollama(quirks) => {
             use llmleaf_dialects::ollama::Quirks;
             assert!([Quirks::REFERENCE, Quirks::GENERATE].contains(quirks));
@@ -89,8 +85,27 @@ fn messages_resets(quirks: &messages::Quirks) -> Vec<(String, ChatWire)> {
         sampling,
         effort,
         extended,
+        addressing,
     );
     out
+}
+
+fn gemini_resets(quirks: &gemini::Quirks) -> Vec<(String, ChatWire)> {
+    let reference = gemini::Quirks::REFERENCE;
+    assert_eq!(
+        (&quirks.verifies, &quirks.models),
+        (&reference.verifies, &reference.models)
+    );
+    // Samples are requests to answer, not to count; the dialect's own tests have that one.
+    let lacks = quirks.lacks.iter().enumerate();
+    let lacks = lacks.filter(|(_, name)| *name != "generateContentRequest");
+    let each = lacks.map(|(at, name)| {
+        let mut reset = quirks.clone();
+        reset.lacks = without(&reset.lacks, at);
+        let name = format!("gemini lacks {name}");
+        (name, ChatWire::GenerateContent(reset))
+    });
+    each.collect()
 }
 
 fn responses_resets(quirks: &responses::Quirks) -> Vec<(String, ChatWire)> {

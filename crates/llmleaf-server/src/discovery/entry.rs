@@ -89,8 +89,11 @@ pub struct Endpoint<'a> {
 }
 
 impl<'a> Entry<'a> {
-    /// A model of this name, led to these providers.
-    pub fn new<'u>(id: &'a str, upstreams: impl Iterator<Item = &'u Upstream> + Clone) -> Self {
+    /// A model of this name, led to these providers, under these names there.
+    pub fn new<'u>(
+        id: &'a str,
+        upstreams: impl Iterator<Item = (&'u Upstream, &'u str)> + Clone,
+    ) -> Self {
         Self {
             id,
             object: "model",
@@ -163,8 +166,8 @@ const NOT_IN_MESSAGES: &[&str] = &["frequency_penalty", "presence_penalty"];
 const NOT_IN_RESPONSES: &[&str] = &["stop", "frequency_penalty", "presence_penalty"];
 
 /// Whether a provider's wire has the parameter. A model may still refuse it.
-fn takes(upstream: &Upstream, parameter: &str) -> bool {
-    match upstream.wire(Dialect::ChatCompletions) {
+fn takes((upstream, model): (&Upstream, &str), parameter: &str) -> bool {
+    match upstream.wire(Dialect::ChatCompletions, model) {
         Some((ChatWire::Completions(quirks), _)) => {
             let refused = &quirks.request.unsupported;
             !refused.iter().any(|name| name == parameter)

@@ -42,7 +42,7 @@ pub fn render_request(
     tools::write(&mut body, request, &mut losses);
     tools::write_config(&mut body, request, &mut losses);
     config::write(&mut body, request, &thinking, &mut losses);
-    beside(&mut body, request, own, &mut losses);
+    beside(&mut body, request, quirks, own, &mut losses);
     for (name, value) in request.rest.iter() {
         if !own {
             losses.push(Loss::dropped(name, "a field of another dialect"));
@@ -70,24 +70,34 @@ fn unsupported(param: &str, why: &str) -> Failure {
 }
 
 /// The service class and whether to store.
-fn beside(body: &mut ObjectWriter<'_>, request: &ChatRequest, own: bool, losses: &mut Vec<Loss>) {
+fn beside(
+    body: &mut ObjectWriter<'_>,
+    request: &ChatRequest,
+    quirks: &Quirks,
+    own: bool,
+    losses: &mut Vec<Loss>,
+) {
+    let absent = "not on this wire";
     match request.service_tier.as_deref() {
         None | Some("auto") if !own => {}
         None => {}
+        Some("default") if quirks.lacks("serviceTier") => {}
         Some("default") => {
             body.string("serviceTier", "standard");
         }
-        Some(tier) if own || matches!(tier, "flex" | "priority") => {
+        Some(tier)
+            if !quirks.lacks("serviceTier") && (own || matches!(tier, "flex" | "priority")) =>
+        {
             body.string("serviceTier", tier);
         }
-        Some(_) => losses.push(Loss::dropped("service_tier", "not on this wire")),
+        Some(_) => losses.push(Loss::dropped("service_tier", absent)),
     }
     match request.store {
-        Some(store) if own => {
+        Some(store) if own && !quirks.lacks("store") => {
             body.bool("store", store);
         }
         // It would be logged for the operator's project, not kept for the consumer.
-        Some(true) => losses.push(Loss::dropped("store", "not on this wire")),
+        Some(true) => losses.push(Loss::dropped("store", absent)),
         _ => {}
     }
 }

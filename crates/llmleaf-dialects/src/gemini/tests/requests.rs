@@ -389,3 +389,33 @@ fn results_answer_calls_in_turn() {
         ["2", "1", "leaf-2", "leaf-to-f", "1", "leaf-to-g"]
     );
 }
+
+/// A service whose requests to count hold no whole request, and that does not know all fields.
+#[test]
+fn what_a_service_lacks_does_not_reach_it() {
+    let lacks = ["model", "store", "serviceTier", "generateContentRequest"];
+    let quirks = Quirks {
+        lacks: lacks.map(Into::into).to_vec().into(),
+        ..Quirks::REFERENCE
+    };
+    let head = |body: &Bytes| Head::addressed(body, "m", false).expect("a request");
+    let whole = Bytes::from_static(
+        br#"{"generateContentRequest":{"model":"models/m","contents":[{"parts":[{"text":"a"}]}],"tools":[]}}"#,
+    );
+    let counted = crate::gemini::count::edit_request(&head(&whole), &whole, "m", &quirks);
+    assert_eq!(
+        counted.expect("a request").body,
+        r#"{"contents":[{"parts":[{"text":"a"}]}],"tools":[]}"#
+    );
+    let plain =
+        Bytes::from_static(br#"{"model":"m","contents":[],"service_tier":"flex","store":true}"#);
+    let target = Target {
+        model: "m",
+        stream: false,
+    };
+    let edited = crate::gemini::edits::edit_request(&head(&plain), &plain, target, &quirks);
+    let edited = edited.expect("a request");
+    assert_eq!(edited.body, r#"{"contents":[]}"#);
+    let lost: Vec<&str> = edited.losses.iter().map(|loss| &*loss.field).collect();
+    assert_eq!(lost, ["serviceTier", "store"]);
+}

@@ -5,7 +5,7 @@ use super::thinking::Thinking;
 use super::{tools, turns};
 use crate::ladder::{self, Thinks};
 use crate::messages::Quirks;
-use crate::messages::quirks::SamplingSupport;
+use crate::messages::quirks::{Addressing, SamplingSupport};
 use crate::messages::wire::{ObjectWriter, array, string};
 use crate::object::Object;
 use crate::{Rendered, Target};
@@ -40,7 +40,11 @@ pub fn render_request(
             format!("this wire demands an output cap; {cap} was sent"),
         ));
     }
-    body.string("model", target.model).number("max_tokens", cap);
+    render.address(
+        &mut body,
+        Some(target.model).filter(|_| quirks.addressing == Addressing::Body),
+    );
+    body.number("max_tokens", cap);
     render.conversation(&mut body)?;
     render.sampling(&mut body);
     render.metadata(&mut body);
@@ -62,7 +66,7 @@ pub(in crate::messages) fn render_count(
     let mut render = Render::new(request, model, quirks)?;
     let mut out = Vec::with_capacity(1024);
     let mut body = ObjectWriter::new(&mut out);
-    body.string("model", model);
+    render.address(&mut body, Some(model));
     render.conversation(&mut body)?;
     render.rest(&mut body, |name| COUNTED.contains(&name));
     body.end();
@@ -111,6 +115,15 @@ impl<'a> Render<'a> {
             body: body.into(),
             losses: self.losses,
             usage_added: false,
+        }
+    }
+
+    /// The model and the API's version, where the body says them.
+    fn address(&self, body: &mut ObjectWriter<'_>, model: Option<&str>) {
+        body.string_if("model", model);
+        if let Addressing::Path { version } = &self.quirks.addressing {
+            let own = self.own && self.request.rest.get("anthropic_version").is_some();
+            body.string_if("anthropic_version", Some(&**version).filter(|_| !own));
         }
     }
 

@@ -1,6 +1,7 @@
 //! Same dialect in and out.
 
 use super::*;
+use crate::messages::quirks::Addressing;
 use crate::messages::{count, edits::edit_request};
 use crate::{Head, Rendered, Target};
 
@@ -122,4 +123,59 @@ fn counting_edits_the_model_only() {
     let head = Head::read(&bytes).unwrap();
     let rendered = count::edit_request(&head, &bytes, "n", &Quirks::REFERENCE).unwrap();
     assert_eq!(rendered.body, r#"{"model":"n","messages":[]}"#);
+}
+
+/// A service that has the model in its path and the version in the body.
+#[test]
+fn the_model_leaves_and_the_version_comes_where_a_service_wants_it_so() {
+    let quirks = Quirks {
+        addressing: Addressing::Path {
+            version: "v-1".into(),
+        },
+        ..Quirks::REFERENCE
+    };
+    let sent = |body: &str, count: bool| {
+        let body = Bytes::copy_from_slice(body.as_bytes());
+        let head = Head::read(&body).expect("a request");
+        let target = Target {
+            model: "other",
+            stream: head.stream,
+        };
+        let rendered = match count {
+            true => crate::messages::count::edit_request(&head, &body, "other", &quirks),
+            false => edit_request(&head, &body, target, &quirks),
+        };
+        let rendered = rendered.expect("edits");
+        String::from_utf8(rendered.body.to_vec()).expect("text")
+    };
+    for (body, plain, counted) in [
+        (
+            r#"{"model":"m", "x": 1}"#,
+            r#"{"anthropic_version":"v-1", "x": 1}"#,
+            r#"{"anthropic_version":"v-1","model":"other", "x": 1}"#,
+        ),
+        (
+            r#"{"x": 1, "model":"m"}"#,
+            r#"{"x": 1, "anthropic_version":"v-1"}"#,
+            r#"{"anthropic_version":"v-1","x": 1, "model":"other"}"#,
+        ),
+        (
+            r#"{"x": 1, "model":"other", "anthropic_version":"v-2"}"#,
+            r#"{"x": 1, "anthropic_version":"v-2"}"#,
+            r#"{"x": 1, "model":"other", "anthropic_version":"v-2"}"#,
+        ),
+        (
+            r#"{"provider":{"sort":"price"}, "models":["m","n"], "x": 1}"#,
+            r#"{"anthropic_version":"v-1", "x": 1}"#,
+            r#"{"anthropic_version":"v-1","model":"other", "x": 1}"#,
+        ),
+        (
+            r#"{"model":"m"}"#,
+            r#"{"anthropic_version":"v-1"}"#,
+            r#"{"anthropic_version":"v-1","model":"other"}"#,
+        ),
+    ] {
+        assert_eq!(sent(body, false), plain, "{body}");
+        assert_eq!(sent(body, true), counted, "{body}");
+    }
 }
