@@ -91,6 +91,10 @@ pub struct Maker {
 }
 
 /// Chat of a provider.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "rows are constants: none is ever moved"
+)]
 #[derive(Clone, Debug)]
 pub enum Chat {
     /// A wire, and the path it is spoken on.

@@ -32,6 +32,9 @@ impl Way {
     }
 }
 
+/// A provider's way, and that to where its tokens come from.
+type Indices = (usize, usize);
+
 /// The ways of a configuration, and each provider's index among them, with that of the way to where its tokens come from. What is known
 /// from `before` is taken from there: it keeps its connections.
 ///
@@ -40,10 +43,7 @@ impl Way {
 ///
 /// # Errors
 /// A file cannot be read, or is not what it should be.
-pub fn ways(
-    config: &Config,
-    before: &[Way],
-) -> Result<(Vec<Way>, Vec<(usize, usize)>), BuildError> {
+pub fn ways(config: &Config, before: &[Way]) -> Result<(Vec<Way>, Vec<Indices>), BuildError> {
     let mut ways: Vec<Way> = Vec::new();
     let mut of = Vec::with_capacity(config.providers.len());
     for provider in &config.providers {
