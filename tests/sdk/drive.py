@@ -24,6 +24,7 @@ SUITES = {
     "openai-python": ("openai", ["python/openai_sdk.py"]),
     "openai-responses-python": ("openai", ["python/openai_responses.py"]),
     "ollama-python": ("ollama", ["python/ollama_sdk.py"]),
+    "cohere-python": ("cohere", ["python/cohere_sdk.py"]),
     "anthropic-python-1": ("anthropic-1", ["python/anthropic_sdk.py"]),
     "anthropic-python-2": ("anthropic-2", ["python/anthropic_sdk.py"]),
     "node": (None, ["--test-reporter=./node/lines.mjs", "--test", "node/openai.test.mjs", "node/responses.test.mjs", "node/anthropic.test.mjs"]),
@@ -51,6 +52,14 @@ kind = "anthropic"
 endpoint = "{upstream}"
 credential = "env:FAKE_ANTHROPIC_KEY"
 prefix = "ant"
+health = false
+
+[[providers]]
+name = "fake-cohere"
+kind = "cohere"
+endpoint = "{upstream}"
+credential = "env:FAKE_COHERE_KEY"
+prefix = "coh"
 health = false
 
 [[providers]]
@@ -150,7 +159,10 @@ def main():
         config = pathlib.Path(scratch, "llmleaf.toml")
         config.write_text(CONFIG.format(upstream=upstream_url, closed=closed_port(), hash=HASH), encoding="utf-8")
         log = pathlib.Path(scratch, "llmleaf.log")
-        keys = {"FAKE_OPENAI_KEY": "upstream-openai-key", "FAKE_ANTHROPIC_KEY": "upstream-anthropic-key"}
+        keys = {
+            "FAKE_OPENAI_KEY": "upstream-openai-key", "FAKE_ANTHROPIC_KEY": "upstream-anthropic-key",
+            "FAKE_COHERE_KEY": "upstream-cohere-key",
+        }
         with log.open("wb") as sink, Started(
             [binary, str(config)], stdin=subprocess.DEVNULL, stdout=sink, stderr=sink, cwd=scratch, env={**CLEAN, **keys}
         ) as gateway:

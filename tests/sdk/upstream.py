@@ -1,4 +1,4 @@
-"""Two scripted providers on one loopback port: OpenAI Chat Completions and Anthropic Messages.
+"""Three scripted providers on one loopback port: OpenAI Chat Completions, Anthropic Messages and Cohere chat.
 
 The model's name chooses the script (`fake/scripts.py`). A request that the real service would refuse is refused. What came
 and how each exchange ended is told on `/-/seen?model=NAME`; `/-/ended?model=NAME` waits for the end first.
@@ -15,12 +15,13 @@ import threading
 import time
 import urllib.parse
 
-from fake import completions, messages
+from fake import cohere, completions, messages
 from fake.rules import Rejected
 from fake.scripts import Refusal, play
 
 OPENAI_KEY = "upstream-openai-key"
 ANTHROPIC_KEY = "upstream-anthropic-key"
+COHERE_KEY = "upstream-cohere-key"
 # How long an exchange waits for its caller to hang up, or a question for an exchange's end, in seconds.
 PATIENCE = 10
 # Between two pieces of an endless stream, in seconds.
@@ -75,7 +76,7 @@ class Provider(http.server.BaseHTTPRequestHandler):
 
     def do_POST(self):
         raw = self.rfile.read(int(self.headers.get("content-length", 0)))
-        wire = messages if self.path.startswith("/v1/messages") else completions
+        wire = {"/v1/messages": messages, "/v2/chat": cohere}.get(self.path.removesuffix("/count_tokens"), completions)
         try:
             body = json.loads(raw)
         except ValueError:
@@ -103,7 +104,7 @@ class Provider(http.server.BaseHTTPRequestHandler):
         if self.path == "/v1/messages/count_tokens":
             messages.check(body, counting=True)
             return self.reply(200, {"input_tokens": 1234})
-        if self.path not in ("/v1/messages", "/v1/chat/completions"):
+        if self.path not in ("/v1/messages", "/v1/chat/completions", "/v2/chat"):
             return self.reply(404, wire.error(404, "no such path"))
         held = False
         if wire is messages:
@@ -119,15 +120,20 @@ class Provider(http.server.BaseHTTPRequestHandler):
         if script.silent:
             return self.hold()
         identity = wire.new_id()
+        if wire is cohere:
+            # Its answers cite the request's documents.
+            whole = lambda *asked: cohere.unary(*asked, body)
+        else:
+            whole = wire.unary
         if held:
-            THREADS.hold(body, wire.unary(identity, model, script))
+            THREADS.hold(body, whole(identity, model, script))
         if body.get("stream"):
             return self.stream(wire.stream(identity, model, script, body), script)
         if script.ending in ("cut", "truncate"):
-            return self.half(json.dumps(wire.unary(identity, model, script)).encode())
+            return self.half(json.dumps(whole(identity, model, script)).encode())
         if script.ending == "error" or script.stillborn:
             return self.reply(503, wire.error(503, "The server is overloaded"))
-        return self.reply(200, wire.unary(identity, model, script))
+        return self.reply(200, whole(identity, model, script))
 
     def reply(self, status, value, headers=None):
         data = json.dumps(value, ensure_ascii=False).encode()
@@ -196,7 +202,8 @@ class Server(http.server.ThreadingHTTPServer):
 def authorised(wire, headers):
     if wire is messages:
         return headers.get("x-api-key") == ANTHROPIC_KEY
-    return headers.get("authorization") == f"Bearer {OPENAI_KEY}"
+    key = COHERE_KEY if wire is cohere else OPENAI_KEY
+    return headers.get("authorization") == f"Bearer {key}"
 
 
 def end_with_stdin():

@@ -33,7 +33,7 @@ enum Form {
 /// It cannot: which field, and why.
 pub(crate) fn check(dialect: Dialect, head: &Head, body: &str) -> Result<(), Failure> {
     let required = match dialect {
-        Dialect::ChatCompletions | Dialect::Messages => Some("messages"),
+        Dialect::ChatCompletions | Dialect::Messages | Dialect::CohereChat => Some("messages"),
         _ => None,
     };
     if let Some(name) = required.filter(|name| head.field(body, name).is_none()) {

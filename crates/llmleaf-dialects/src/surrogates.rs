@@ -12,7 +12,7 @@ use llmleaf_model::{Delta, Event};
 use std::borrow::Cow;
 
 /// Keys whose string value is a piece of an answer, in any wire: only there a half waits for the other.
-const PIECES: [&str; 10] = [
+const PIECES: [&str; 11] = [
     "content",
     "text",
     "arguments",
@@ -21,6 +21,7 @@ const PIECES: [&str; 10] = [
     "reasoning",
     "reasoning_content",
     "thinking",
+    "tool_plan",
     "summary",
     "refusal",
 ];

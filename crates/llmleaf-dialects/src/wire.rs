@@ -8,7 +8,7 @@ use crate::{
         self,
         quirks::{CustomTools, ToolSchemas},
     },
-    gemini, messages, ollama, responses,
+    cohere, gemini, messages, ollama, responses,
     schema::{self, Profile, Profiles},
     toolbox::{self, Takes},
 };
@@ -31,6 +31,8 @@ pub enum Dialect {
     GenerateContent,
     /// Ollama's own wire, in one of its two forms.
     Ollama(ollama::Form),
+    /// Cohere chat, version 2.
+    CohereChat,
 }
 
 impl Dialect {
@@ -47,6 +49,7 @@ impl Dialect {
             Self::Responses => DialectName::Responses,
             Self::GenerateContent => DialectName::GenerateContent,
             Self::Ollama(form) => form.name(),
+            Self::CohereChat => DialectName::CohereChat,
         }
     }
 
@@ -61,6 +64,7 @@ impl Dialect {
             Self::Responses => responses::request::parse_request(body),
             Self::GenerateContent => gemini::request::parse_request(body),
             Self::Ollama(form) => ollama::request::parse_request(body, form),
+            Self::CohereChat => cohere::request::parse_request(body),
         }
     }
 
@@ -75,6 +79,7 @@ impl Dialect {
             Self::Responses => responses::request::parse_request(body),
             Self::GenerateContent => gemini::count::parse_request(body),
             Self::Ollama(form) => ollama::request::parse_request(body, form),
+            Self::CohereChat => cohere::request::parse_request(body),
         }
     }
 
@@ -82,9 +87,11 @@ impl Dialect {
     pub fn render_count(self, input_tokens: u64) -> Vec<u8> {
         match self {
             // The others have no such operation; their consumers never get here.
-            Self::ChatCompletions | Self::Messages | Self::Responses | Self::Ollama(_) => {
-                messages::count::render_reply(input_tokens)
-            }
+            Self::ChatCompletions
+            | Self::Messages
+            | Self::Responses
+            | Self::Ollama(_)
+            | Self::CohereChat => messages::count::render_reply(input_tokens),
             Self::GenerateContent => gemini::count::render_reply(input_tokens),
         }
     }
@@ -98,6 +105,7 @@ impl Dialect {
             Self::Responses => responses::response::render_response(response, context),
             Self::GenerateContent => gemini::response::render_response(response, context),
             Self::Ollama(form) => ollama::response::render_response(response, context, form),
+            Self::CohereChat => cohere::response::render_response(response, context),
         }
     }
 
@@ -110,6 +118,7 @@ impl Dialect {
             Self::Responses => Box::new(responses::events::encoder(told)),
             Self::GenerateContent => Box::new(gemini::events::encoder(told)),
             Self::Ollama(form) => Box::new(ollama::events::encoder(told, form)),
+            Self::CohereChat => Box::new(cohere::events::encoder(told)),
         };
         toolbox::Restored::around(inner, &context)
     }
@@ -122,6 +131,7 @@ impl Dialect {
             Self::Responses => responses::errors::render_error(failure, request_id),
             Self::GenerateContent => gemini::errors::render_error(failure, request_id),
             Self::Ollama(_) => ollama::errors::render_error(failure, request_id),
+            Self::CohereChat => cohere::errors::render_error(failure, request_id),
         }
     }
 
@@ -135,6 +145,7 @@ impl Dialect {
             Self::Responses => responses::errors::render_stream_error(failure, request_id),
             Self::GenerateContent => gemini::errors::render_stream_error(failure, request_id),
             Self::Ollama(_) => ollama::errors::render_stream_error(failure, request_id),
+            Self::CohereChat => cohere::errors::render_stream_error(failure, request_id),
         }
     }
 
@@ -155,7 +166,9 @@ impl Dialect {
     /// Bytes that keep an idle stream alive and mean nothing.
     pub fn keep_alive(self) -> &'static [u8] {
         match self {
-            Self::ChatCompletions | Self::Responses | Self::GenerateContent => b": keep-alive\n\n",
+            Self::ChatCompletions | Self::Responses | Self::GenerateContent | Self::CohereChat => {
+                b": keep-alive\n\n"
+            }
             Self::Messages => b"event: ping\ndata: {\"type\": \"ping\"}\n\n",
             // An empty line is no JSON, and clients fail at it; in front of a line, white space means nothing.
             Self::Ollama(_) => b" ",
@@ -208,6 +221,8 @@ pub enum ChatWire {
     GenerateContent(gemini::Quirks),
     /// Ollama's own wire.
     Ollama(ollama::Quirks),
+    /// Cohere chat, version 2. No service is known to differ from the reference.
+    CohereChat,
 }
 
 impl ChatWire {
@@ -219,6 +234,7 @@ impl ChatWire {
             Self::Responses(_) => Dialect::Responses,
             Self::GenerateContent(_) => Dialect::GenerateContent,
             Self::Ollama(quirks) => Dialect::Ollama(quirks.form),
+            Self::CohereChat => Dialect::CohereChat,
         }
     }
 
@@ -255,6 +271,7 @@ impl ChatWire {
                 gemini::request::render_request(&request, target, quirks)
             }
             Self::Ollama(quirks) => ollama::request::render_request(&request, target, quirks),
+            Self::CohereChat => cohere::request::render_request(&request, target),
         }?;
         losses.append(&mut rendered.losses);
         rendered.losses = losses;
@@ -279,7 +296,7 @@ impl ChatWire {
             Self::Messages(_) => (&Profile::ANTHROPIC, &Profile::FULL),
             Self::GenerateContent(_) => (&Profile::GEMINI, &Profile::GEMINI_ANSWER),
             // It passes over what it does not read.
-            Self::Ollama(_) => (&Profile::FULL, &Profile::FULL),
+            Self::Ollama(_) | Self::CohereChat => (&Profile::FULL, &Profile::FULL),
         };
         Profiles { tools, answer }
     }
@@ -291,10 +308,12 @@ impl ChatWire {
                 groups: false,
                 free_text: quirks.request.custom_tools == CustomTools::Offered,
             },
-            Self::Messages(_) | Self::GenerateContent(_) | Self::Ollama(_) => Takes {
-                groups: false,
-                free_text: false,
-            },
+            Self::Messages(_) | Self::GenerateContent(_) | Self::Ollama(_) | Self::CohereChat => {
+                Takes {
+                    groups: false,
+                    free_text: false,
+                }
+            }
             Self::Responses(quirks) => Takes {
                 groups: !quirks.refuses_tools.iter().any(|kind| kind == "namespace"),
                 free_text: !quirks.refuses_tools.iter().any(|kind| kind == "custom"),
@@ -309,7 +328,8 @@ impl ChatWire {
             Self::Completions(_)
             | Self::Messages(_)
             | Self::GenerateContent(_)
-            | Self::Ollama(_) => true,
+            | Self::Ollama(_)
+            | Self::CohereChat => true,
             Self::Responses(quirks) => responses::edits::takes(head, body, quirks),
         }
     }
@@ -334,6 +354,7 @@ impl ChatWire {
                 gemini::edits::edit_request(head, body, target, quirks)
             }
             Self::Ollama(quirks) => ollama::edits::edit_request(head, body, target, quirks),
+            Self::CohereChat => cohere::edits::edit_request(head, body, target),
         }
     }
 
@@ -343,7 +364,7 @@ impl ChatWire {
             Self::Completions(quirks) => quirks.request.extended,
             Self::Messages(quirks) => quirks.extended,
             Self::Responses(quirks) => quirks.extended,
-            Self::GenerateContent(_) | Self::Ollama(_) => false,
+            Self::GenerateContent(_) | Self::Ollama(_) | Self::CohereChat => false,
         }
     }
 
@@ -353,10 +374,12 @@ impl ChatWire {
     /// The wire has no such operation (kind `Unsupported`), or the body is not the one `head` was read from.
     pub fn edit_count(&self, head: &Head, body: &Bytes, model: &str) -> Result<Rendered, Failure> {
         match self {
-            Self::Completions(_) | Self::Responses(_) | Self::Ollama(_) => Err(Failure::gateway(
-                FailureKind::Unsupported,
-                "this wire counts no tokens before a request",
-            )),
+            Self::Completions(_) | Self::Responses(_) | Self::Ollama(_) | Self::CohereChat => {
+                Err(Failure::gateway(
+                    FailureKind::Unsupported,
+                    "this wire counts no tokens before a request",
+                ))
+            }
             Self::Messages(quirks) => messages::count::edit_request(head, body, model, quirks),
             Self::GenerateContent(quirks) => gemini::count::edit_request(head, body, model, quirks),
         }
@@ -410,6 +433,16 @@ impl ChatWire {
             }
             // Every line has a time of its own, so no line has the envelope of the one before.
             Self::Ollama(quirks) => Box::new(Paired::new(ollama::events::decoder(quirks))),
+            Self::CohereChat => {
+                let keys = &[
+                    "\"text\":\"",
+                    "\"text\": \"",
+                    "\"thinking\":\"",
+                    "\"thinking\": \"",
+                    "\"tool_plan\":\"",
+                ];
+                Box::new(Enveloped::new(Paired::new(cohere::events::decoder()), keys))
+            }
         }
     }
 
@@ -417,9 +450,11 @@ impl ChatWire {
     pub fn relay(&self, frame: &Frame, usage_added: bool) -> Relayed {
         match self {
             Self::Completions(_) => chat_completions::edits::relay(frame, usage_added),
-            Self::Messages(_) | Self::Responses(_) | Self::GenerateContent(_) | Self::Ollama(_) => {
-                Relayed::AsIs
-            }
+            Self::Messages(_)
+            | Self::Responses(_)
+            | Self::GenerateContent(_)
+            | Self::Ollama(_)
+            | Self::CohereChat => Relayed::AsIs,
         }
     }
 
@@ -437,6 +472,7 @@ impl ChatWire {
             Self::Responses(quirks) => responses::response::parse_response(body, quirks),
             Self::GenerateContent(quirks) => gemini::response::parse_response(body, quirks),
             Self::Ollama(quirks) => ollama::response::parse_response(body, quirks),
+            Self::CohereChat => cohere::response::parse_response(body),
         }
     }
 
@@ -445,9 +481,11 @@ impl ChatWire {
     pub fn outline(&self, body: &[u8]) -> Option<Usage> {
         match self {
             Self::Completions(_) => chat_completions::outline::outline(body),
-            Self::Messages(_) | Self::Responses(_) | Self::GenerateContent(_) | Self::Ollama(_) => {
-                None
-            }
+            Self::Messages(_)
+            | Self::Responses(_)
+            | Self::GenerateContent(_)
+            | Self::Ollama(_)
+            | Self::CohereChat => None,
         }
     }
 
@@ -468,6 +506,7 @@ impl ChatWire {
                 gemini::errors::parse_error(status, header, body, quirks)
             }
             Self::Ollama(_) => ollama::errors::parse_error(status, header, body),
+            Self::CohereChat => cohere::errors::parse_error(status, header, body),
         }
     }
 }

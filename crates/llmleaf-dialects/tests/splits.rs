@@ -21,16 +21,21 @@ use llmleaf_model::Event;
 use llmleaf_testkit::recordings::{Body, Recording, boundaries, load_where};
 
 /// Streams in the set when this was written.
-const LEAST: usize = 324 + 88;
+const LEAST: usize = 324 + 88 + 29;
 
 /// A stream of at most so many bytes is cut in two at each of them, whole.
 const SHORT: usize = 3000;
 
 fn streams() -> Option<Vec<Recording>> {
     let found = load_where(
-        "streams of openai-chat, anthropic-messages and gemini-generate",
+        "streams of openai-chat, anthropic-messages, gemini-generate and cohere-v2",
         |one| {
-            let wires = ["openai-chat", "anthropic-messages", "gemini-generate"];
+            let wires = [
+                "openai-chat",
+                "anthropic-messages",
+                "gemini-generate",
+                "cohere-v2",
+            ];
             // A few come as JSON arrays.
             one.stream && wires.contains(&one.wire.as_str()) && matches!(one.body, Body::Sse(_))
         },
@@ -119,6 +124,7 @@ fn wire(recording: &Recording) -> ChatWire {
         "anthropic-messages" => ChatWire::Messages(messages::Quirks::REFERENCE),
         "openai-responses" => ChatWire::Responses(responses::Quirks::REFERENCE),
         "gemini-generate" => ChatWire::GenerateContent(gemini::Quirks::REFERENCE),
+        "cohere-v2" => ChatWire::CohereChat,
         _ => ChatWire::Completions(chat_completions::Quirks::REFERENCE),
     }
 }

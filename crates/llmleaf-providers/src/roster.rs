@@ -5,6 +5,7 @@ use crate::Provider;
 mod anthropic;
 mod azure_openai;
 mod cerebras;
+mod cohere;
 mod deepseek;
 mod echo;
 mod fireworks;
@@ -30,6 +31,7 @@ pub static ROSTER: &[&Provider] = &[
     &anthropic::PROVIDER,
     &gemini::PROVIDER,
     &vertex::PROVIDER,
+    &cohere::PROVIDER,
     &openrouter::PROVIDER,
     &requesty::PROVIDER,
     &groq::PROVIDER,

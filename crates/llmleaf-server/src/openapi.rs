@@ -40,7 +40,7 @@ pub fn document() -> String {
         "info": {
             "title": "llmleaf",
             "summary": "One endpoint in front of every LLM provider.",
-            "description": "Vendor-shaped prefixes (/openai, /anthropic, /api, /genai, /ollama) reach the same paths, and \
+            "description": "Vendor-shaped prefixes (/openai, /anthropic, /api, /genai, /cohere, /ollama) reach the same paths, and \
                 paths below /v1 are also found without it. A request body is read as JSON whatever its Content-Type.",
             "version": env!("CARGO_PKG_VERSION"),
             "license": {"name": "LGPL-3.0-or-later", "identifier": "LGPL-3.0-or-later"},
@@ -177,6 +177,10 @@ fn vendor(endpoint: &Endpoint) -> Option<Vendor> {
         (Dialect::Ollama(Form::Generate), Chat | CountTokens) => Vendor {
             reference: "https://docs.ollama.com/api/generate",
             required: &["model"],
+        },
+        (Dialect::CohereChat, Chat | CountTokens) => Vendor {
+            reference: "https://docs.cohere.com/reference/chat",
+            required: &["model", "messages"],
         },
     })
 }
@@ -466,6 +470,7 @@ fn error_schema(endpoint: &Endpoint) -> Value {
         (_, Dialect::ChatCompletions | Dialect::Responses) => openai,
         (_, Dialect::Messages) => anthropic,
         (_, Dialect::GenerateContent | Dialect::Ollama(_)) => google,
+        (_, Dialect::CohereChat) => schemas::reference("FlatError"),
     }
 }
 

@@ -12,6 +12,7 @@ const PREFIXES: &[(&str, Option<Dialect>)] = &[
     ("/anthropic", Some(Dialect::Messages)),
     ("/genai", Some(Dialect::GenerateContent)),
     ("/ollama", Some(Dialect::LINES)),
+    ("/cohere", Some(Dialect::CohereChat)),
     ("/api", None),
 ];
 
@@ -81,10 +82,10 @@ pub fn canonical(path: &str) -> Canonical<'_> {
         path = Cow::Owned(rest.to_owned());
     }
     // A base URL that ends in a version, below which a client writes its own.
-    while let Some(rest) = ["/v1", "/v1beta"]
+    while let Some(rest) = ["/v1", "/v1beta", "/v2"]
         .iter()
         .filter_map(|version| path.strip_prefix(version))
-        .find(|rest| rest.starts_with("/v1beta/"))
+        .find(|rest| rest.starts_with("/v1beta/") || rest.starts_with("/v2/"))
     {
         path = Cow::Owned(rest.to_owned());
     }
@@ -102,6 +103,7 @@ pub fn canonical(path: &str) -> Canonical<'_> {
         _ if path.starts_with("/v1beta/") || is_method(&path) => Dialect::GenerateContent,
         _ if path == "/api/generate" => Dialect::LINES_PROMPT,
         _ if path != "/api/hello" && BELOW_API.contains(&&*path) => Dialect::LINES,
+        _ if path.starts_with("/v2/") => Dialect::CohereChat,
         Some(dialect) => dialect,
         None => Dialect::ChatCompletions,
     };
@@ -238,6 +240,21 @@ mod tests {
         ] {
             let found = canonical(path);
             assert_eq!((&*found.path, found.dialect), (means, dialect), "{path}");
+        }
+    }
+
+    #[test]
+    fn the_second_version_is_one_wire() {
+        for (path, means) in [
+            ("/v2/chat", "/v2/chat"),
+            ("/cohere/v2/chat", "/v2/chat"),
+            ("/cohere/v1/v2/chat", "/v2/chat"),
+            ("/v2/v2/chat/", "/v2/chat"),
+            ("/cohere", "/"),
+        ] {
+            let found = canonical(path);
+            let expected = (means, Dialect::CohereChat);
+            assert_eq!((&*found.path, found.dialect), expected, "{path}");
         }
     }
 }

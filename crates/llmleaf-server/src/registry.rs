@@ -264,6 +264,12 @@ pub static ENDPOINTS: &[Endpoint] = &[
         Dialect::Messages,
         "Counts the input tokens of a messages request.",
     ),
+    post(
+        "/v2/chat",
+        CHAT,
+        Dialect::CohereChat,
+        "Chat with documents and citations, whole or streamed.",
+    ),
     method("/v1beta/models/{id}:generateContent", CHAT, false, GENERATE),
     method("/v1/models/{id}:generateContent", CHAT, false, GENERATE),
     method(

@@ -7,6 +7,7 @@
 //! two dialects can be compared.
 
 mod anthropic;
+mod cohere;
 mod compare;
 mod errors;
 mod gemini;
@@ -16,8 +17,11 @@ mod responses;
 mod usage;
 
 pub use anthropic::{anthropic_stream, anthropic_unary};
+pub use cohere::{cohere_stream, cohere_unary};
 pub use compare::{Arguments, Difference, Tolerance};
-pub use errors::{ErrorClass, ErrorReading, anthropic_error, google_error, openai_error};
+pub use errors::{
+    ErrorClass, ErrorReading, anthropic_error, cohere_error, google_error, openai_error,
+};
 pub use gemini::{gemini_stream, gemini_unary};
 pub use ollama::{ollama_stream, ollama_unary};
 pub use openai::{openai_chat_stream, openai_chat_unary};
@@ -134,16 +138,20 @@ impl FinishClass {
         match raw {
             "" => FinishClass::None,
             // `eos` is Together's; `end_turn` was seen from OpenRouter on the OpenAI wire.
-            "stop" | "eos" | "end_turn" | "STOP" => FinishClass::Stop,
+            "stop" | "eos" | "end_turn" | "STOP" | "COMPLETE" => FinishClass::Stop,
             "length" | "max_tokens" | "MAX_TOKENS" | "model_context_window_exceeded" => {
                 FinishClass::Length
             }
             // `tool_call` was seen from one Azure backend.
-            "tool_calls" | "tool_call" | "function_call" | "tool_use" => FinishClass::ToolCalls,
-            "content_filter" | "refusal" | "SAFETY" | "RECITATION" => FinishClass::ContentFilter,
-            "stop_sequence" => FinishClass::StopSequence,
+            "tool_calls" | "tool_call" | "function_call" | "tool_use" | "TOOL_CALL" => {
+                FinishClass::ToolCalls
+            }
+            "content_filter" | "refusal" | "SAFETY" | "RECITATION" | "ERROR_TOXIC" => {
+                FinishClass::ContentFilter
+            }
+            "stop_sequence" | "STOP_SEQUENCE" => FinishClass::StopSequence,
             "pause_turn" => FinishClass::PauseTurn,
-            "error" => FinishClass::Error,
+            "error" | "ERROR" | "TIMEOUT" => FinishClass::Error,
             other => FinishClass::Other(other.to_owned()),
         }
     }

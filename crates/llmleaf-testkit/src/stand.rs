@@ -83,6 +83,13 @@ impl Service {
                 settings: String::new(),
             };
         }
+        if recording.wire == "cohere-v2" {
+            return Service {
+                kind: "cohere".to_owned(),
+                base: path.trim_end_matches("/v2/chat").to_owned(),
+                settings: String::new(),
+            };
+        }
         let kind = match recording.provider.as_str() {
             "cohere" | "ollama" | "other-openai-compatible" => "openai-compatible",
             own => own,

@@ -45,6 +45,7 @@ pub(crate) const DIALECTS: &[(&str, Dialect)] = &[
     ("responses", Dialect::Responses),
     ("generate-content", Dialect::GenerateContent),
     ("ollama-chat", Dialect::LINES),
+    ("cohere-chat", Dialect::CohereChat),
 ];
 
 /// The wire of a dialect as its maker documents it.
@@ -58,6 +59,7 @@ fn reference(dialect: Dialect) -> ChatWire {
             form,
             ..ollama::Quirks::REFERENCE
         }),
+        Dialect::CohereChat => ChatWire::CohereChat,
     }
 }
 
@@ -79,6 +81,7 @@ fn model(provider: &Provider) -> &'static str {
     match provider.name {
         "anthropic" => "claude-opus-4-6",
         "gemini" => "gemini-2.5-pro",
+        "cohere" => "command-a-reasoning-08-2025",
         "openrouter" => "anthropic/claude-opus-4.6",
         "mistral" => "magistral-medium-latest",
         "deepseek" => "deepseek-reasoner",

@@ -48,6 +48,7 @@ fn recordings() -> Option<Vec<llmleaf_testkit::recordings::Recording>> {
             "gemini-generate",
             "ollama-chat",
             "ollama-generate",
+            "cohere-v2",
         ];
         wires.contains(&recording.wire.as_str()) && !OTHER_WIRE.contains(&recording.id.as_str())
     })

@@ -10,7 +10,9 @@ use serde_json::{Value, json};
 fn request(dialect: Dialect, fields: &Value) -> String {
     let turn = json!([{"role": "user", "content": "x"}]);
     let mut body = match dialect {
-        Dialect::ChatCompletions | Dialect::Ollama(_) => json!({"model": "m", "messages": turn}),
+        Dialect::ChatCompletions | Dialect::Ollama(_) | Dialect::CohereChat => {
+            json!({"model": "m", "messages": turn})
+        }
         Dialect::Messages => json!({"model": "m", "max_tokens": 100, "messages": turn}),
         Dialect::Responses => json!({"model": "m", "input": turn}),
         Dialect::GenerateContent => {
@@ -37,6 +39,7 @@ fn wire(dialect: Dialect, form: ReasoningRequest) -> ChatWire {
         Dialect::Responses => ChatWire::Responses(responses::Quirks::REFERENCE),
         Dialect::GenerateContent => ChatWire::GenerateContent(gemini::Quirks::REFERENCE),
         Dialect::Ollama(_) => ChatWire::Ollama(ollama::Quirks::REFERENCE),
+        Dialect::CohereChat => ChatWire::CohereChat,
     }
 }
 

@@ -43,6 +43,8 @@ const PASSED: &[&str] = &[
     "content",
     "usage",
     "args",
+    "message",
+    "error",
 ];
 
 /// A response told to a consumer is JSON, and reads back with the same words.
@@ -75,7 +77,7 @@ pub fn rendered(response: &Response, choice: u8, doubles: bool) {
         };
         let answers = match to {
             Dialect::ChatCompletions | Dialect::GenerateContent => response.choices.len(),
-            Dialect::Messages | Dialect::Responses | Dialect::Ollama(_) => {
+            Dialect::Messages | Dialect::Responses | Dialect::Ollama(_) | Dialect::CohereChat => {
                 1.min(response.choices.len())
             }
         };

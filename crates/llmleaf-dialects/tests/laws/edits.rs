@@ -146,10 +146,10 @@ fn changed_as_named(wire: &ChatWire, target: Target<'_>, before: &[u8], after: &
             // Its turns are `contents`.
             ChatWire::GenerateContent(_) => assert_eq!(is, was, "an unnamed field changed"),
             // Sealed artefacts leave.
-            ChatWire::Ollama(_) if !was.to_string().contains("llmleaf") => {
+            ChatWire::Ollama(_) | ChatWire::CohereChat if !was.to_string().contains("llmleaf") => {
                 assert_eq!(is, was, "the messages changed");
             }
-            ChatWire::Messages(_) | ChatWire::Ollama(_) => assert_eq!(
+            ChatWire::Messages(_) | ChatWire::Ollama(_) | ChatWire::CohereChat => assert_eq!(
                 is.as_array().map(Vec::len),
                 was.as_array().map(Vec::len),
                 "a turn is gone"

@@ -26,6 +26,7 @@ impl Seeds {
             "gemini-generate",
             "ollama-chat",
             "ollama-generate",
+            "cohere-v2",
         ];
         let recorded = recordings::load_where("laws", |r| wires.contains(&r.wire.as_str()));
         let recorded = recorded.unwrap_or_default();
@@ -73,7 +74,7 @@ fn byte(random: &mut Random) -> u8 {
     random.next().to_le_bytes()[1]
 }
 
-fn dialects() -> [Dialect; 6] {
+fn dialects() -> [Dialect; 7] {
     crate::wires::DIALECTS
 }
 
@@ -138,6 +139,24 @@ const OLLAMA_REQUEST: &str = r#"{"model":"m","messages":[{"role":"system","conte
 
 const OLLAMA_PROMPT: &str = r#"{"model":"m","prompt":"q","system":"s","images":["iVBORw0KGgo="],"raw":false,"context":[1],"suffix":"z","format":"json","stream":false,"options":{"num_predict":9}}"#;
 
+const COHERE_STREAM: &str = concat!(
+    "event: message-start\ndata: {\"id\":\"c\",\"type\":\"message-start\",\"delta\":{\"message\":{\"role\":\"assistant\",\"content\":[],\"tool_plan\":\"\",\"tool_calls\":[],\"citations\":[]}}}\n\n",
+    "event: content-start\ndata: {\"type\":\"content-start\",\"index\":0,\"delta\":{\"message\":{\"content\":{\"type\":\"thinking\",\"thinking\":\"\"}}}}\n\n",
+    "data: {\"type\":\"content-delta\",\"index\":0,\"delta\":{\"message\":{\"content\":{\"thinking\":\"t\"}}}}\n\n",
+    "data: {\"type\":\"content-end\",\"index\":0}\n\n",
+    "data: {\"type\":\"content-start\",\"index\":1,\"delta\":{\"message\":{\"content\":{\"type\":\"text\",\"text\":\"\"}}}}\n\n",
+    "data: {\"type\":\"content-delta\",\"index\":1,\"delta\":{\"message\":{\"content\":{\"text\":\"a\"}}},\"logprobs\":{\"text\":\"a\",\"token_ids\":[1],\"logprobs\":[-0.5]}}\n\n",
+    "data: {\"type\":\"citation-start\",\"index\":0,\"delta\":{\"message\":{\"citations\":{\"start\":0,\"end\":1,\"text\":\"a\",\"sources\":[{\"type\":\"document\",\"id\":\"d\",\"document\":{\"title\":\"t\",\"url\":\"u\"}}],\"type\":\"TEXT_CONTENT\",\"content_index\":1}}}}\n\n",
+    "data: {\"type\":\"citation-end\",\"index\":0}\n\ndata: {\"type\":\"content-end\",\"index\":1}\n\n",
+    "data: {\"type\":\"tool-plan-delta\",\"delta\":{\"message\":{\"tool_plan\":\"p\"}}}\n\n",
+    "data: {\"type\":\"tool-call-start\",\"index\":0,\"delta\":{\"message\":{\"tool_calls\":{\"id\":\"f_1\",\"type\":\"function\",\"function\":{\"name\":\"f\",\"arguments\":\"\"}}}}}\n\n",
+    "data: {\"type\":\"tool-call-delta\",\"index\":0,\"delta\":{\"message\":{\"tool_calls\":{\"function\":{\"arguments\":\"{}\"}}}}}\n\n",
+    "data: {\"type\":\"tool-call-end\",\"index\":0}\n\n",
+    "data: {\"type\":\"message-end\",\"delta\":{\"finish_reason\":\"TOOL_CALL\",\"usage\":{\"billed_units\":{\"input_tokens\":1,\"output_tokens\":2},\"tokens\":{\"input_tokens\":3,\"output_tokens\":4}}}}\n\ndata: [DONE]\n\n",
+);
+
+const COHERE_REQUEST: &str = r#"{"model":"m","messages":[{"role":"system","content":"s"},{"role":"user","content":[{"type":"text","text":"t"},{"type":"image_url","image_url":{"url":"data:image/png;base64,AA==","detail":"low"}}]},{"role":"assistant","tool_plan":"p","tool_calls":[{"id":"c","type":"function","function":{"name":"f","arguments":"{}"},"signature":"llmleaf.v1.google-gemini-v1.call-signature.QQ.Yw"}]},{"role":"tool","tool_call_id":"c","content":[{"type":"document","document":{"id":"d","data":{"title":"t","text":"x"}}}]},{"role":"assistant","content":[{"type":"thinking","thinking":"","signature":"llmleaf.v1.anthropic-claude-v1.encrypted.QQ"},{"type":"text","text":"a b"}],"citations":[{"start":0,"end":1,"text":"a","sources":[{"type":"tool","id":"c:0","tool_output":{"x":"1"}}],"type":"TEXT_CONTENT","content_index":1}]},{"role":"user","content":"u"}],"documents":["d",{"data":{"k":"v"},"id":"1"}],"tools":[{"type":"function","function":{"name":"f","parameters":{"type":"object","required":["a"]}}}],"strict_tools":true,"tool_choice":"REQUIRED","thinking":{"type":"enabled","token_budget":9},"response_format":{"type":"json_object","json_schema":{"type":"object"}},"p":0.5,"k":3,"seed":1,"stop_sequences":["x"],"safety_mode":"STRICT","citation_options":{"mode":"FAST"},"stream":true}"#;
+
 #[test]
 fn streams_keep_their_laws() {
     let sse = |r: &recordings::Recording| match &r.body {
@@ -151,6 +170,7 @@ fn streams_keep_their_laws() {
             RESPONSES_STREAM,
             GEMINI_STREAM,
             OLLAMA_STREAM,
+            COHERE_STREAM,
         ],
         sse,
     )
@@ -172,6 +192,7 @@ fn requests_keep_their_laws() {
             GEMINI_REQUEST,
             OLLAMA_REQUEST,
             OLLAMA_PROMPT,
+            COHERE_REQUEST,
         ],
         |r| r.request_body.clone(),
     )
@@ -194,6 +215,8 @@ fn answers_and_errors_keep_their_laws() {
         r#"{"candidates":[{"content":{"parts":[{"text":"a"},{"functionCall":{"id":"t","name":"f","args":{}}},{"executableCode":{"code":"1"}}]},"finishReason":"STOP","groundingMetadata":{"groundingChunks":[{"web":{"uri":"u","title":"t"}}]}}],"usageMetadata":{"promptTokenCount":1},"responseId":"r"}"#,
         r#"{"model":"m","created_at":"2026-01-01T00:00:00Z","message":{"role":"assistant","content":"a","thinking":"t","tool_calls":[{"function":{"name":"f","arguments":{"a":1}}}]},"done":true,"done_reason":"length","prompt_eval_count":1,"eval_count":2}"#,
         r#"{"error":"the input length exceeds the context length"}"#,
+        r#"{"id":"c","message":{"role":"assistant","content":[{"type":"thinking","thinking":"t"},{"type":"text","text":"a"}],"tool_plan":"p","tool_calls":[{"id":"t","type":"function","function":{"name":"f","arguments":"{}"}}],"citations":[{"start":0,"end":1,"text":"a","sources":[{"type":"tool","id":"t:0","tool_output":{"url":"u"}},{"type":"document","id":"d"}],"content_index":1}]},"finish_reason":"TOOL_CALL","logprobs":[{"text":"a","token_ids":[1,2],"logprobs":[-1,-0.5]}],"usage":{"billed_units":{"input_tokens":1}}}"#,
+        r#"{"id":"r","message":"too many tokens: m","error_type":"TOO_MANY_TOKENS"}"#,
         r#"{"error":{"code":429,"message":"m","status":"RESOURCE_EXHAUSTED","details":[{"@type":"type.googleapis.com/google.rpc.RetryInfo","retryDelay":"34.5s"}]}}"#,
     ];
     let whole = |r: &recordings::Recording| match &r.body {

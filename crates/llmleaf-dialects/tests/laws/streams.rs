@@ -234,6 +234,7 @@ const PASSED: &[&str] = &[
     "annotations",
     "content_block",
     "args",
+    "citations",
 ];
 const ANYTHING: &[&str] = &[
     "choices",
@@ -339,14 +340,14 @@ impl Told {
 fn refuses_in_text(to: Dialect) -> bool {
     matches!(
         to,
-        Dialect::Messages | Dialect::GenerateContent | Dialect::Ollama(_)
+        Dialect::Messages | Dialect::GenerateContent | Dialect::Ollama(_) | Dialect::CohereChat
     )
 }
 
 fn call_arguments(to: Dialect, flavour: ToolFlavour, arguments: String) -> String {
     match (to, flavour) {
         // A custom tool's text is wrapped in an object.
-        (Dialect::Messages, ToolFlavour::Custom) => {
+        (Dialect::Messages | Dialect::CohereChat, ToolFlavour::Custom) => {
             serde_json::json!({ "input": arguments }).to_string()
         }
         (_, ToolFlavour::Function) if arguments.is_empty() => "{}".into(),

@@ -10,13 +10,14 @@ use llmleaf_model::Failure;
 use std::borrow::Cow;
 
 /// All consumer ends.
-pub const DIALECTS: [Dialect; 6] = [
+pub const DIALECTS: [Dialect; 7] = [
     Dialect::ChatCompletions,
     Dialect::Messages,
     Dialect::Responses,
     Dialect::GenerateContent,
     Dialect::Ollama(Form::Chat),
     Dialect::Ollama(Form::Generate),
+    Dialect::CohereChat,
 ];
 
 /// The head of a body; where the model and whether to stream stand in the path, these are taken.
@@ -44,6 +45,7 @@ pub fn reference(dialect: Dialect) -> ChatWire {
         Dialect::GenerateContent => ChatWire::GenerateContent(gemini::Quirks::REFERENCE),
         Dialect::Ollama(Form::Chat) => ChatWire::Ollama(ollama::Quirks::REFERENCE),
         Dialect::Ollama(Form::Generate) => ChatWire::Ollama(ollama::Quirks::GENERATE),
+        Dialect::CohereChat => ChatWire::CohereChat,
     }
 }
 
@@ -61,6 +63,7 @@ pub fn whole_decoder(wire: &ChatWire) -> Box<dyn Decoder> {
             Box::new(llmleaf_dialects::gemini::events::decoder(quirks))
         }
         ChatWire::Ollama(quirks) => Box::new(ollama::events::decoder(quirks)),
+        ChatWire::CohereChat => Box::new(llmleaf_dialects::cohere::events::decoder()),
     }
 }
 

@@ -16,6 +16,7 @@ pub fn of(wire: &ChatWire) -> Vec<(String, ChatWire)> {
             assert!([Quirks::REFERENCE, Quirks::GENERATE].contains(quirks));
             Vec::new()
         }
+        ChatWire::CohereChat => Vec::new(),
     }
 }
 

@@ -92,6 +92,7 @@ fn own(provider: &str, path: &Path) -> Sample {
         Some("generate_content") => Some(Dialect::GenerateContent),
         Some("ollama_chat") => Some(Dialect::Ollama(Form::Chat)),
         Some("ollama_generate") => Some(Dialect::Ollama(Form::Generate)),
+        Some("cohere_chat") => Some(Dialect::CohereChat),
         Some(other) => panic!("{name}: no dialect {other}"),
     };
     let spoken = named("wire").expect("wire");

@@ -14,6 +14,7 @@ pub fn all() -> Value {
         "AnthropicError": anthropic_error(),
         "GoogleError": google_error(),
         "OllamaError": object(&["error"], json!({"error": text(), "code": text(), "param": text(), "request_id": text()})),
+        "FlatError": flat_error(),
         "GeminiTokenCount": object(&["totalTokens"], json!({"totalTokens": count()})),
         "TokenCount": object(&["input_tokens"], json!({"input_tokens": count()})),
         "ModelList": model_list(),
@@ -75,6 +76,15 @@ fn google_error() -> Value {
         json!({"code": count(), "message": text(), "status": text(), "details": {"type": "array"}}),
     );
     object(&["error"], json!({"error": error}))
+}
+
+fn flat_error() -> Value {
+    object(
+        &["id", "message"],
+        json!({
+            "id": text(), "message": text(), "error_type": text(), "code": text(), "param": text(),
+        }),
+    )
 }
 
 fn model_list() -> Value {

@@ -113,6 +113,14 @@ pub fn google_error(status: Option<u16>, body: &str) -> ErrorReading {
     )
 }
 
+/// Reads an error of Cohere's: `{"message","id"}`, with its kind in the status.
+#[must_use]
+pub fn cohere_error(status: Option<u16>, body: &str) -> ErrorReading {
+    let value = json::parse(body).unwrap_or(Value::Null);
+    let message = value.get("message").map_or_else(|| body.to_owned(), plain);
+    finish_reading(status, None, &value, message)
+}
+
 fn finish_reading(
     status: Option<u16>,
     named: Option<u16>,

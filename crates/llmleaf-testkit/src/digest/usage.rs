@@ -105,6 +105,24 @@ pub(super) fn gemini(usage: &Value) -> Option<UsageClasses> {
     })
 }
 
+/// The `usage` object of the Cohere wire; `None` where it counts nothing. What is billed counts, as on the service's own
+/// endpoint for OpenAI's clients; what the cache gave is a part of the other count, and is told only where both agree.
+pub(super) fn cohere(usage: &Value) -> Option<UsageClasses> {
+    let billed = |name: &str| usage.u64_at(&["billed_units", name]);
+    let read = |name: &str| usage.u64_at(&["tokens", name]);
+    let input = billed("input_tokens").or(read("input_tokens"));
+    let output = billed("output_tokens").or(read("output_tokens"));
+    input.or(output)?;
+    let cached = usage.u64_at(&["cached_tokens"]);
+    Some(UsageClasses {
+        input_total: input,
+        cache_read: cached.filter(|_| input == read("input_tokens")),
+        cache_write: None,
+        output_total: output,
+        reasoning: read("reasoning_tokens").map(|n| n.min(output.unwrap_or(n))),
+    })
+}
+
 /// The raw counts of the Anthropic wire, of which a later event may repeat any part.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct AnthropicCounts {

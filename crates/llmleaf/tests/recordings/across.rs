@@ -73,7 +73,7 @@ fn is_asked(spoken: Spoken, recording: &Recording) -> bool {
     let sum = recording.id.bytes().map(usize::from).sum::<usize>();
     let drawn = match spoken {
         _ if lines(own) || first(spoken) && first(own) => true,
-        Spoken::Lines => sum % 8 == 0,
+        Spoken::Lines | Spoken::Cohere => sum % 8 == 0,
         Spoken::Prompt => sum % 32 == 0,
         _ => sum % 4 == 0,
     };
@@ -91,7 +91,9 @@ fn service(recording: &Recording) -> Service {
     let api = match Spoken::of(recording) {
         Spoken::Chat => "chat_completions",
         Spoken::Responses => "responses",
-        Spoken::Messages | Spoken::Gemini | Spoken::Lines | Spoken::Prompt => return service,
+        Spoken::Messages | Spoken::Gemini | Spoken::Lines | Spoken::Prompt | Spoken::Cohere => {
+            return service;
+        }
     };
     let comma = if service.settings.is_empty() {
         ""
@@ -115,7 +117,12 @@ fn question(spoken: Spoken, model: &str, stream: bool) -> String {
                 .to_owned()
         }
         (
-            Spoken::Messages | Spoken::Responses | Spoken::Gemini | Spoken::Lines | Spoken::Prompt,
+            Spoken::Messages
+            | Spoken::Responses
+            | Spoken::Gemini
+            | Spoken::Lines
+            | Spoken::Prompt
+            | Spoken::Cohere,
             _,
         ) => {
             format!(",\"max_tokens\":1024,\"stream\":{stream}")

@@ -1,9 +1,10 @@
 //! The reference reading of a recording, and of what a consumer got.
 
 use llmleaf_testkit::digest::{
-    Digest, ErrorClass, anthropic_error, anthropic_stream, anthropic_unary, gemini_stream,
-    gemini_unary, google_error, ollama_stream, ollama_unary, openai_chat_stream, openai_chat_unary,
-    openai_error, openai_responses_stream, openai_responses_unary,
+    Digest, ErrorClass, anthropic_error, anthropic_stream, anthropic_unary, cohere_error,
+    cohere_stream, cohere_unary, gemini_stream, gemini_unary, google_error, ollama_stream,
+    ollama_unary, openai_chat_stream, openai_chat_unary, openai_error, openai_responses_stream,
+    openai_responses_unary,
 };
 use llmleaf_testkit::http::Response;
 use llmleaf_testkit::json;
@@ -21,6 +22,7 @@ pub enum Spoken {
     Lines,
     /// The same: one prompt.
     Prompt,
+    Cohere,
 }
 
 impl Spoken {
@@ -32,6 +34,7 @@ impl Spoken {
             "gemini-generate" => Spoken::Gemini,
             "ollama-chat" => Spoken::Lines,
             "ollama-generate" => Spoken::Prompt,
+            "cohere-v2" => Spoken::Cohere,
             _ => Spoken::Chat,
         }
     }
@@ -44,6 +47,7 @@ impl Spoken {
             Spoken::Gemini,
             Spoken::Lines,
             Spoken::Prompt,
+            Spoken::Cohere,
         ];
         all.into_iter().filter(move |other| *other != self)
     }
@@ -56,6 +60,7 @@ impl Spoken {
             Spoken::Gemini => "gemini",
             Spoken::Lines => "lines",
             Spoken::Prompt => "prompt",
+            Spoken::Cohere => "cohere",
         }
     }
 
@@ -67,6 +72,7 @@ impl Spoken {
             (Spoken::Responses, _) => "/v1/responses".to_owned(),
             (Spoken::Lines, _) => "/api/chat".to_owned(),
             (Spoken::Prompt, _) => "/api/generate".to_owned(),
+            (Spoken::Cohere, _) => "/v2/chat".to_owned(),
             (Spoken::Gemini, false) => format!("/v1beta/models/{model}:generateContent"),
             (Spoken::Gemini, true) => {
                 format!("/v1beta/models/{model}:streamGenerateContent?alt=sse")
@@ -151,6 +157,7 @@ fn stream(spoken: Spoken, body: &[u8]) -> Digest {
         Spoken::Responses => openai_responses_stream(&events),
         Spoken::Gemini => gemini_stream(&events),
         Spoken::Lines | Spoken::Prompt => ollama_stream(body),
+        Spoken::Cohere => cohere_stream(&events),
     }
 }
 
@@ -163,6 +170,7 @@ fn whole(spoken: Spoken, status: u16, body: &[u8]) -> Digest {
             }
             Spoken::Messages => anthropic_error(Some(status), &text),
             Spoken::Gemini => google_error(Some(status), &text),
+            Spoken::Cohere => cohere_error(Some(status), &text),
         });
     }
     match (json::parse(&text), spoken) {
@@ -171,6 +179,7 @@ fn whole(spoken: Spoken, status: u16, body: &[u8]) -> Digest {
         (Ok(value), Spoken::Responses) => openai_responses_unary(&value),
         (Ok(value), Spoken::Gemini) => gemini_unary(&value),
         (Ok(value), Spoken::Lines | Spoken::Prompt) => ollama_unary(&value),
+        (Ok(value), Spoken::Cohere) => cohere_unary(&value),
         (Err(_), _) => Digest {
             corrupt: 1,
             ..Digest::default()

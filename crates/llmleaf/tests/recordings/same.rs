@@ -360,7 +360,7 @@ fn relayed(spoken: Spoken, text: &str) -> (String, Vec<&'static str>) {
     let is_end = |piece: &str| {
         let stream = sse::parse(piece.as_bytes());
         stream.events.iter().any(|event| match spoken {
-            Spoken::Chat => event.data.trim() == "[DONE]",
+            Spoken::Chat | Spoken::Cohere => event.data.trim() == "[DONE]",
             Spoken::Messages => event.event == "message_stop",
             // It has none: all of it goes on.
             Spoken::Gemini => false,

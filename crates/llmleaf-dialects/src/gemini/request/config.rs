@@ -22,7 +22,7 @@ pub(super) fn parse(mut config: Level<'_>, request: &mut ChatRequest) -> Result<
     // 0 is how the mapping spells what is not set.
     sampling.choices = bounded(&mut config, "candidateCount", 128)?.filter(|count| *count > 0);
     sampling.logprobs = config.bool("responseLogprobs")?;
-    sampling.top_logprobs = bounded(&mut config, "logprobs", 20)?;
+    sampling.top_logprobs = bounded(&mut config, "logprobs", MOST_ALTERNATIVES)?;
     sampling.stop = words(&mut config, "stopSequences")?;
     let modalities = words(&mut config, "responseModalities")?;
     request.output.modalities = modalities
@@ -122,6 +122,9 @@ fn format(config: &mut Level<'_>) -> Result<Option<ResponseFormat>, Failure> {
 /// Largest count of the wire, which has 32 bits and a sign.
 const MOST: u64 = i32::MAX as u64;
 
+/// Most alternatives to a token (discovery document, `logprobs`).
+const MOST_ALTERNATIVES: u64 = 20;
+
 /// Most stop texts that the wire takes (reference of `stopSequences`).
 const STOPS: usize = 5;
 
@@ -210,7 +213,11 @@ fn sampling(
         sampling.logprobs.filter(|on| own || *on),
     );
     if let Some(count) = sampling.top_logprobs.filter(|count| own || *count > 0) {
-        config.number("logprobs", count.min(MOST));
+        if count > MOST_ALTERNATIVES && !own {
+            let why = "the target tells of twenty alternatives at most";
+            losses.push(Loss::altered("top_logprobs", why));
+        }
+        config.number("logprobs", count.min(MOST_ALTERNATIVES));
     }
 }
 
