@@ -280,10 +280,9 @@ fn place(
     let keys_alone = !found.all.is_empty() && found.all.iter().all(keys);
     let mut project = settings.project.clone();
     if project.is_none() && !keys_alone {
-        let named = files.project_env.iter().find_map(|name| (cx.env)(name));
-        project = named
-            .filter(|p| !p.trim().is_empty())
-            .or_else(|| found.project.clone());
+        let set = |name: &&str| (cx.env)(name).filter(|project| !project.trim().is_empty());
+        let named = files.project_env.iter().find_map(set);
+        project = named.or_else(|| found.project.clone());
         // What was said to be wrong with the credentials may be why there is none.
         if project.is_none() && !is_placed(endpoint.as_deref()) && !found.all.is_empty() {
             let help = format!(

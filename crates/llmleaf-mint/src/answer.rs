@@ -45,10 +45,16 @@ struct Bad {
     error_description: Option<String>,
 }
 
-pub(crate) fn read(status: u16, wait: Option<Duration>, body: &[u8]) -> Result<Fresh, Failure> {
+/// Reads an answer. What a failure quotes of it holds none of `secrets`.
+pub(crate) fn read(
+    status: u16,
+    wait: Option<Duration>,
+    body: &[u8],
+    secrets: &[&str],
+) -> Result<Fresh, Failure> {
     match status {
         200..=299 => good(body),
-        _ => Err(bad(status, wait, body)),
+        _ => Err(bad(status, wait, body, secrets)),
     }
 }
 
@@ -73,7 +79,7 @@ fn good(body: &[u8]) -> Result<Fresh, Failure> {
     let seconds = match good.expires_in {
         None => None,
         Some(Seconds::Number(seconds)) => Some(seconds),
-        Some(Seconds::Text(text)) => text.trim().parse().ok(),
+        Some(Seconds::Text(text)) => text.trim().parse().ok().filter(|s: &f64| s.is_finite()),
     };
     let lifetime = seconds.map_or(UNSTATED, |seconds: f64| {
         Duration::try_from_secs_f64(seconds.min(LONGEST as f64)).unwrap_or_default()
@@ -84,7 +90,7 @@ fn good(body: &[u8]) -> Result<Fresh, Failure> {
     Ok(Fresh { value, lifetime })
 }
 
-fn bad(status: u16, wait: Option<Duration>, body: &[u8]) -> Failure {
+fn bad(status: u16, wait: Option<Duration>, body: &[u8], secrets: &[&str]) -> Failure {
     let said: Bad = serde_json::from_slice(body).unwrap_or_default();
     let code = said.error.as_ref().and_then(|error| error.as_str());
     let kind = match (status, code) {
@@ -100,13 +106,13 @@ fn bad(status: u16, wait: Option<Duration>, body: &[u8]) -> Failure {
     let mut message = format!("the token endpoint answered {status}");
     let words = [code, said.error_description.as_deref()];
     for words in words.into_iter().flatten() {
-        let short: String = words
-            .chars()
-            .filter(|c| !c.is_control())
-            .take(WORDS)
-            .collect();
+        let mut words: String = words.chars().filter(|c| !c.is_control()).collect();
+        // Before it is cut: of a secret at the cut its beginning would be left.
+        for secret in secrets {
+            words = words.replace(secret, "[credential]");
+        }
         message.push_str(": ");
-        message.push_str(&short);
+        message.extend(words.chars().take(WORDS));
     }
     let mut failure = Failure::upstream(kind, message);
     failure.code = Some("token_endpoint".to_owned());

@@ -184,12 +184,8 @@ impl Source {
         wait: Option<Duration>,
         body: &[u8],
     ) -> Result<Fresh, Failure> {
-        answer::read(status, wait, body).map_err(|mut failure| {
-            for secret in self.secrets() {
-                failure.message = failure.message.replace(secret, "[credential]");
-            }
-            failure
-        })
+        let secrets: Vec<&str> = self.secrets().collect();
+        answer::read(status, wait, body, &secrets)
     }
 
     fn secrets(&self) -> impl Iterator<Item = &str> {

@@ -178,11 +178,15 @@ impl Speaks {
         }
     }
 
-    /// A model's name without its maker's, where the service keeps makers apart.
+    /// A model's name without its maker's, where the service keeps makers apart. The name of a maker that is not known stays whole: the
+    /// service refuses it, and no other maker's model of that name answers.
     pub fn bare<'m>(&self, model: &'m str) -> &'m str {
-        match published(model).filter(|_| !self.makers.is_empty()) {
-            Some((_, bare)) => bare,
-            None => model,
+        let known = |maker: &str| {
+            self.own_maker == Some(maker) || self.makers.iter().any(|known| known.name == maker)
+        };
+        match published(model) {
+            Some((maker, bare)) if known(maker) => bare,
+            _ => model,
         }
     }
 }
@@ -239,6 +243,8 @@ mod tests {
         assert_eq!(speaks.bare("publishers/anthropic/models/x"), "x");
         assert_eq!(speaks.bare("google/x"), "x");
         assert_eq!(speaks.bare("endpoints/1234"), "endpoints/1234");
+        // Another maker's model of that name is not what was asked for.
+        assert_eq!(speaks.bare("meta/gemini-2.5-pro"), "meta/gemini-2.5-pro");
         let other = &find("openrouter").expect("a kind").speaks;
         assert_eq!(other.bare("maker/model"), "maker/model");
     }

@@ -17,7 +17,7 @@ use crate::error::TransportError;
 use crate::origin::Origin;
 use crate::pool::Pool;
 
-/// How soon after a request was sent its connection must close for the close to have been on its way before. A later one
+/// How soon after a request was begun its connection must close for the close to have been on its way before. A later one
 /// means that the upstream had the request, and perhaps worked on it, so that repeating it might be paid for twice.
 const STALE_WITHIN: Duration = Duration::from_secs(1);
 

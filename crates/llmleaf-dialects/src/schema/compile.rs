@@ -21,6 +21,8 @@ pub(super) struct Compiler<'a> {
     left: usize,
     /// References that are being written out.
     open: Vec<String>,
+    /// How many schemas are being made one, each inside the other.
+    within: usize,
 }
 
 impl<'a> Compiler<'a> {
@@ -33,6 +35,7 @@ impl<'a> Compiler<'a> {
             losses: Vec::new(),
             left: MOST_VALUES,
             open: Vec::new(),
+            within: 0,
         }
     }
 
@@ -91,6 +94,21 @@ impl<'a> Compiler<'a> {
         }
     }
 
+    /// One level further in, so that no schema takes more stack than there is.
+    fn deeper<T>(
+        &mut self,
+        at: &str,
+        work: impl FnOnce(&mut Self) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
+        if self.within >= MOST_DEPTH {
+            return Err(self.refusal(at, "it is nested too deep"));
+        }
+        self.within += 1;
+        let done = work(self);
+        self.within -= 1;
+        done
+    }
+
     fn schema(&mut self, node: Node, at: &str, depth: usize) -> Result<Node, Failure> {
         self.spend(1, at)?;
         if depth > MOST_DEPTH {
@@ -108,7 +126,7 @@ impl<'a> Compiler<'a> {
         self.one_of(&mut node, at);
         self.constant(&mut node);
         self.tuple(&mut node, at);
-        self.types(&mut node);
+        self.types(&mut node, at)?;
         self.union(&mut node, at)?;
         self.infer(&mut node);
         let node = self.fields(node, at, depth);

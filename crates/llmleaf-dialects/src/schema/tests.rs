@@ -384,3 +384,54 @@ proptest! {
         }
     }
 }
+
+/// Each once nested as deep as the body had branches, on the stack of a worker.
+#[test]
+fn no_schema_takes_the_stack_or_the_memory() {
+    let link = |n: usize| json!({"allOf": [{"$ref": format!("#/$defs/a{n}")}]});
+    let links = 20_000;
+    let mut defs: Map<String, Value> = (0..links).map(|n| (format!("a{n}"), link(n + 1))).collect();
+    defs.insert(format!("a{links}"), json!({"type": "object"}));
+    let chain = json!({"allOf": [{"$ref": "#/$defs/a0"}], "$defs": defs});
+    let mut plain: Map<String, Value> = (0..links)
+        .map(|n| {
+            (
+                format!("a{n}"),
+                json!({"$ref": format!("#/$defs/a{}", n + 1)}),
+            )
+        })
+        .collect();
+    plain.insert(format!("a{links}"), json!({"type": "object"}));
+    let plain = json!({"$ref": "#/$defs/a0", "$defs": plain});
+    let branches: Vec<Value> = (0..20_000)
+        .map(|n| json!({"properties": {"a": {"const": n}}}))
+        .collect();
+    let variants = json!({"anyOf": branches});
+    let many: Vec<Value> = (0..20_000).map(|n| json!({"enum": [n]})).collect();
+    let kinds = vec!["object"; 20_000];
+    let lists =
+        json!({"type": "object", "properties": {"a": {"type": kinds, "items": {"anyOf": many}}}});
+    for profile in [
+        &Profile::ANTHROPIC,
+        &Profile::OPENAI,
+        &Profile::GEMINI,
+        &Profile::MOONSHOT,
+    ] {
+        for schema in [&chain, &plain, &variants] {
+            assert!(made(schema, profile).is_err());
+        }
+    }
+    assert!(made(&lists, &Profile::MOONSHOT).is_err());
+}
+
+#[test]
+fn variants_with_a_word_of_their_own_stand_beside_each_other() {
+    let variant = |n: usize| json!({"type": "object", "properties": {"op": {"const": format!("o{}", n % 70)}}, "required": ["op"]});
+    let schema = json!({"anyOf": (0..80).map(variant).collect::<Vec<_>>()});
+    let (made, _) = made(&schema, &Profile::ANTHROPIC).unwrap();
+    assert_eq!(
+        made["properties"]["op"]["anyOf"].as_array().map(Vec::len),
+        Some(70)
+    );
+    assert_eq!(made["required"], json!(["op"]));
+}

@@ -87,16 +87,20 @@ fn the_machines_own_account_is_asked_for_with_its_header() {
     assert_eq!(request.headers()["metadata-flavor"], "Own");
 }
 
-#[test]
-fn answers_become_tokens_or_say_whose_fault_it_is() {
-    let source = Source::new(
+fn refreshing() -> Source {
+    Source::new(
         "https://h/t".to_owned(),
         Grant::Refresh {
             client_id: "id".to_owned(),
             client_secret: Hidden::new("s3cret".to_owned()),
             refresh_token: Hidden::new("r3fresh".to_owned()),
         },
-    );
+    )
+}
+
+#[test]
+fn answers_become_tokens_or_say_whose_fault_it_is() {
+    let source = refreshing();
     let read = |status, body: &str| source.answer(status, None, body.as_bytes());
     for (body, lifetime) in [
         (
@@ -157,5 +161,18 @@ fn answers_become_tokens_or_say_whose_fault_it_is() {
             !told.contains("s3cret") && !told.contains("r3fresh"),
             "{told}"
         );
+    }
+}
+
+/// The endpoint's words are cut, and a secret at the cut or with something between its letters is still none of them.
+#[test]
+fn no_part_of_a_secret_is_told() {
+    let source = refreshing();
+    let read = |status, body: &str| source.answer(status, None, body.as_bytes());
+    for before in 190..200 {
+        let words = format!("{}s3\\ncret", "x".repeat(before));
+        let body = format!(r#"{{"error":"invalid_grant","error_description":"{words}"}}"#);
+        let failure = read(400, &body).expect_err(&body);
+        assert!(!failure.message.contains("s3"), "{}", failure.message);
     }
 }

@@ -148,18 +148,21 @@ impl Compiler<'_> {
     }
 
     /// A list of types becomes alternatives with one type each.
-    pub(super) fn types(&mut self, node: &mut Node) {
+    pub(super) fn types(&mut self, node: &mut Node, at: &str) -> Result<(), Failure> {
         let Some(Node::Array(kinds)) = node.get("type") else {
-            return;
+            return Ok(());
         };
         if let [one] = kinds.as_slice() {
             let one = one.clone();
-            return node.set("type", one);
+            node.set("type", one);
+            return Ok(());
         }
         if self.profile.takes(Form::TypeLists) {
-            return;
+            return Ok(());
         }
         let kinds = kinds.clone();
+        // Each may be written with all that stands beside it.
+        self.spend(node.size().saturating_mul(kinds.len()), at)?;
         node.take("type");
         let bound: Vec<(String, Node)> = take_where(node, |name| !is_note(name) && !combines(name));
         let branches = kinds.iter().filter_map(Node::as_str).map(|kind| {
@@ -186,12 +189,15 @@ impl Compiler<'_> {
         match node.take("anyOf") {
             // Both must hold; the one becomes a part of the other below.
             Some(union) => {
+                let written: usize = branches.iter().map(Node::size).sum();
+                self.spend(union.items().len().saturating_mul(written), at)?;
                 let mut types = Node::object();
                 types.set("anyOf", Node::Array(branches));
                 node.set("anyOf", Node::Array(crossed(&union, &types)));
             }
             None => node.set("anyOf", Node::Array(branches)),
         }
+        Ok(())
     }
 
     /// What stands beside `anyOf` moves into each of its alternatives.

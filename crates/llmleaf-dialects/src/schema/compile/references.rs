@@ -5,6 +5,10 @@ use super::super::profile::Form;
 use super::super::tree::Node;
 use super::{Compiler, is_note};
 use llmleaf_model::Failure;
+use std::collections::HashSet;
+
+/// Most references that are being written out at a time: each is looked for among them.
+const MOST_OPEN: usize = 1024;
 
 impl Compiler<'_> {
     /// A reference that the target takes as it is.
@@ -72,6 +76,9 @@ impl Compiler<'_> {
                 let size = target.size();
                 let target = target.clone();
                 self.spend(size, at)?;
+                if self.open.len() >= MOST_OPEN {
+                    return Err(self.refusal(at, "too many references lead to each other"));
+                }
                 self.open.push(reference);
                 if !matches!(target, Node::Object(_)) {
                     continue;
@@ -83,7 +90,8 @@ impl Compiler<'_> {
                 return Ok(node);
             }
             for (index, part) in node.take("allOf").iter().flat_map(Node::items).enumerate() {
-                let part = self.flat(part.clone(), &format!("{at}.allOf[{index}]"), true)?;
+                let place = format!("{at}.allOf[{index}]");
+                let part = self.deeper(&place, |all| all.flat(part.clone(), &place, true))?;
                 self.join(&mut node, &part, at);
             }
         }
@@ -113,6 +121,7 @@ impl Compiler<'_> {
             let at = format!(".{name}");
             self.altered(&at, "alternatives at the root become one object");
             let mut demanded: Option<Node> = None;
+            let mut mixed = HashSet::new();
             for (index, branch) in branches.items().iter().enumerate() {
                 let at = format!("{at}[{index}]");
                 self.spend(branch.size(), &at)?;
@@ -121,7 +130,7 @@ impl Compiler<'_> {
                     .iter()
                     .any(|name| branch.get(name).is_some());
                 if inner {
-                    branch = self.fold(branch)?;
+                    branch = self.deeper(&at, |all| all.fold(branch))?;
                 }
                 let kinds = branch.get("type").map(merge::names).unwrap_or_default();
                 if kinds == ["null"] {
@@ -138,7 +147,7 @@ impl Compiler<'_> {
                         Node::Array(all.items().iter().filter(both).cloned().collect())
                     }
                 });
-                alternatives(&mut node, &branch);
+                self.alternatives(&mut node, &branch, &mut mixed, &at)?;
             }
             let demanded = demanded.unwrap_or(Node::Array(Vec::new()));
             if !demanded.items().is_empty() {
@@ -148,33 +157,47 @@ impl Compiler<'_> {
         }
         Ok(node)
     }
-}
 
-/// Adds the properties of a branch: one that is there with another schema may be either.
-fn alternatives(node: &mut Node, branch: &Node) {
-    let mut properties = node.take("properties").unwrap_or(Node::object());
-    for (name, theirs) in branch
-        .get("properties")
-        .map(Node::fields)
-        .unwrap_or_default()
-    {
-        match properties.get(name) {
-            None => properties.set(name, theirs.clone()),
-            Some(ours) if ours == theirs => {}
-            Some(ours) => {
-                let mut either = Node::object();
-                let both = vec![ours.clone(), theirs.clone()];
-                either.set("anyOf", Node::Array(both));
-                properties.set(name, either);
+    /// Adds the properties of a branch: one that is there with another schema may be either. `mixed` are the names of those.
+    fn alternatives(
+        &mut self,
+        node: &mut Node,
+        branch: &Node,
+        mixed: &mut HashSet<String>,
+        at: &str,
+    ) -> Result<(), Failure> {
+        let mut properties = node.take("properties").unwrap_or(Node::object());
+        let theirs = branch.get("properties").map(Node::fields);
+        for (name, theirs) in theirs.unwrap_or_default() {
+            let Some(ours) = properties.get(name) else {
+                properties.set(name, theirs.clone());
+                continue;
+            };
+            if ours == theirs {
+                continue;
+            }
+            let mut either = match ours.get("anyOf") {
+                Some(Node::Array(several)) if mixed.contains(name) => several.clone(),
+                _ => vec![ours.clone()],
+            };
+            // What is written again is paid for again.
+            self.spend(either.iter().map(Node::size).sum(), at)?;
+            if !either.contains(theirs) {
+                either.push(theirs.clone());
+            }
+            mixed.insert(name.clone());
+            let mut union = Node::object();
+            union.set("anyOf", Node::Array(either));
+            properties.set(name, union);
+        }
+        node.set("properties", properties);
+        for (name, value) in branch.fields() {
+            if node.get(name).is_none()
+                && !matches!(name.as_str(), "properties" | "additionalProperties")
+            {
+                node.set(name, value.clone());
             }
         }
-    }
-    node.set("properties", properties);
-    for (name, value) in branch.fields() {
-        if node.get(name).is_none()
-            && !matches!(name.as_str(), "properties" | "additionalProperties")
-        {
-            node.set(name, value.clone());
-        }
+        Ok(())
     }
 }
