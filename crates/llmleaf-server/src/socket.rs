@@ -35,6 +35,10 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{Error, Message};
 
+/// Most messages that may wait to leave when another one is refused: who sends nothing but such is not served on.
+const MOST_REFUSED: usize = 64;
+/// Most bytes that wait for the socket; more than the largest event.
+const WRITE_BYTES: usize = 32 * 1024 * 1024;
 /// How long a connection lives, as the reference has it (OpenAI's guide, read 2026-11). A turn that runs then is finished.
 const LIFETIME: Duration = Duration::from_secs(60 * 60);
 /// How often a consumer is asked whether it is there, which also keeps what lies between from forgetting the connection.
@@ -124,6 +128,7 @@ pub async fn run<S: AsyncRead + AsyncWrite + Unpin>(
     let config = WebSocketConfig::default()
         .read_buffer_size(READ_BYTES)
         .write_buffer_size(0)
+        .max_write_buffer_size(WRITE_BYTES)
         .max_message_size(Some(most))
         .max_frame_size(Some(most));
     let socket =
@@ -300,6 +305,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
     }
 
     fn refuse(&mut self, failure: &Failure, lane: Option<&str>) {
+        if self.outbox.len() >= MOST_REFUSED {
+            return self.leave(CloseCode::Policy, "too many messages that cannot be meant");
+        }
         let reply = llmleaf_dialects::Dialect::Responses.render_error(failure, "");
         let event = wire::refusal(reply.status, &[], &reply.body.into(), lane);
         self.outbox.push_back(Message::text(event));

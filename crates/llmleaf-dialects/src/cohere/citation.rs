@@ -9,15 +9,41 @@ use crate::object::{Object, items};
 use llmleaf_model::{Citation, DialectName, Json};
 use serde_json::value::RawValue;
 
+/// Most citations of one text; each is looked up in it, and may be written with all of it.
+const MOST: usize = 256;
+/// Longest text, in bytes, whose words are told beside a citation.
+const LONGEST: usize = 16 * 1024;
+
 /// Where a text that cites stands.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Place<'a> {
     /// Index of its block in the content.
-    pub index: u64,
+    index: u64,
     /// Characters of the message's text before it; `None` where that is not known.
-    pub before: Option<u64>,
-    /// The text of the block.
-    pub text: &'a str,
+    before: Option<u64>,
+    /// The text of the block; nothing of one that is too long.
+    text: &'a str,
+    /// Its characters.
+    length: u64,
+}
+
+impl<'a> Place<'a> {
+    pub fn new(index: u64, before: Option<u64>, text: &'a str) -> Self {
+        Self {
+            index,
+            before,
+            text: if text.len() > LONGEST { "" } else { text },
+            length: u64::try_from(text.chars().count()).unwrap_or(u64::MAX),
+        }
+    }
+}
+
+/// The citations of a text that are told, and why the others are not.
+pub(super) fn told(citations: &[Citation]) -> (&[Citation], Option<&'static str>) {
+    match citations.split_at_checked(MOST) {
+        Some((some, [_, ..])) => (some, Some("more citations than one text is told with")),
+        _ => (citations, None),
+    }
 }
 
 /// Reads a citation. `before` is how many characters of the message's text stand before the text that cites.
@@ -95,7 +121,7 @@ pub(super) fn written(
     }
     let name = citation.url.as_deref().or(citation.title.as_deref());
     let id = name.ok_or("this wire's citations need a source with a name")?;
-    let length = u64::try_from(place.text.chars().count()).unwrap_or(u64::MAX);
+    let length = place.length;
     let within = citation
         .span
         .zip(place.before)

@@ -146,12 +146,13 @@ impl Message {
     }
 
     fn cite(&mut self, block: &Block, answer: &mut Answer) {
-        let place = Place {
-            index: u64::try_from(self.content.len()).unwrap_or(u64::MAX),
-            before: Some(self.length),
-            text: &block.text,
-        };
-        for one in &block.citations {
+        let index = u64::try_from(self.content.len()).unwrap_or(u64::MAX);
+        let place = Place::new(index, Some(self.length), &block.text);
+        let (told, more) = citation::told(&block.citations);
+        if let Some(why) = more {
+            answer.lose(llmleaf_model::Loss::dropped("citations", why));
+        }
+        for one in told {
             match citation::written(one, place) {
                 Ok(written) => self.citations.extend(written),
                 Err(why) => answer.lose(llmleaf_model::Loss::dropped("citations", why)),

@@ -157,6 +157,9 @@ impl Create {
     }
 }
 
+/// What an item takes beside its text: two pointers to it, and the block that it lies in.
+const ITEM_BYTES: usize = 48;
+
 /// The items of a conversation up to some response.
 #[derive(Clone, Debug, Default)]
 pub struct Known(Vec<Rc<str>>);
@@ -164,7 +167,8 @@ pub struct Known(Vec<Rc<str>>);
 impl Known {
     /// Bytes that they take.
     pub fn size(&self) -> usize {
-        self.0.iter().map(|item| item.len() + 1).sum()
+        // A short item takes more than its letters.
+        self.0.iter().map(|item| item.len() + ITEM_BYTES).sum()
     }
 
     fn write(&self, out: &mut Vec<u8>) {
@@ -193,16 +197,26 @@ impl Memory {
             .map(|(_, items)| items)
     }
 
-    /// Keeps a response. The oldest one is forgotten, and so is one that takes more than `most` bytes.
+    /// Keeps a response. The oldest ones are forgotten, so that all take no more than `most` bytes.
     pub fn keep(&mut self, id: String, items: Known, most: usize) {
         self.0.retain(|(known, _)| *known != id);
         if items.size() > most {
             return;
         }
-        if self.0.len() >= REMEMBERED {
-            self.0.pop_front();
+        if items.size() > most {
+            return;
         }
         self.0.push_back((id, items));
+        let size = |memory: &Self| {
+            memory
+                .0
+                .iter()
+                .map(|(_, items)| items.size())
+                .sum::<usize>()
+        };
+        while self.0.len() > REMEMBERED || size(self) > most {
+            self.0.pop_front();
+        }
     }
 }
 
@@ -230,7 +244,11 @@ impl Listener {
     /// Takes an event's data.
     pub fn hear(&mut self, data: &str) {
         // Most events are pieces of text.
-        if !data.contains("\"response.") || data.contains(".delta\"") {
+        let told = ["output_item.done", "completed", "incomplete"];
+        if !told
+            .iter()
+            .any(|kind| data.contains(&["\"response.", kind, "\""].concat()))
+        {
             return;
         }
         let Ok(event) = Object::parse(data) else {
@@ -435,11 +453,22 @@ mod tests {
     fn memory_is_bounded() {
         let mut memory = Memory::default();
         for number in 0..20 {
-            memory.keep(format!("r{number}"), Known(vec!["[]".into()]), 100);
+            memory.keep(format!("r{number}"), Known(vec!["[]".into()]), 1000);
         }
         assert!(memory.recall("r11").is_none() && memory.recall("r12").is_some());
         memory.keep("r19".into(), Known(vec!["x".repeat(200).into()]), 100);
         assert!(memory.recall("r19").is_none());
+        // All together take no more than one may, and a short item is not taken for nothing.
+        let mut memory = Memory::default();
+        for number in 0..8 {
+            let items = Known(vec!["1".into(); 10]);
+            memory.keep(format!("r{number}"), items, 1000);
+        }
+        assert!(memory.recall("r5").is_none() && memory.recall("r6").is_some());
+        // A text that speaks of events is an item like any other.
+        let mut listener = Listener::new(Known::default(), true);
+        listener.hear(r#"{"type":"response.output_item.done","item":{"type":"message","text":"see \"response.output_text.delta\" and x.delta"}}"#);
+        assert_eq!(listener.items.0.len(), 1);
     }
 
     #[test]

@@ -318,12 +318,13 @@ impl Teller {
 
     /// Citations are told at the end of the text that they stand in, when their words are known.
     fn cite(&mut self, live: &Live, out: &mut Vec<u8>) {
-        let place = Place {
-            index: live.index.unwrap_or(self.next_content),
-            before: Some(self.length),
-            text: &live.text,
-        };
-        for one in &live.citations {
+        let index = live.index.unwrap_or(self.next_content);
+        let place = Place::new(index, Some(self.length), &live.text);
+        let (told, more) = citation::told(&live.citations);
+        if let Some(why) = more {
+            self.answer.lose(Loss::dropped("citations", why));
+        }
+        for one in told {
             match citation::written(one, place) {
                 Ok(Some(written)) => {
                     let index = self.next_citation;

@@ -93,12 +93,14 @@ impl PartWriter<'_> {
                     if text.is_empty() && !own {
                         continue;
                     }
-                    let place = Place {
-                        index,
-                        before: Some(before),
-                        text,
-                    };
-                    self.cite(citations, place, &path, &mut content.citations);
+                    if message.role == Role::Assistant && !citations.is_empty() {
+                        let place = Place::new(index, Some(before), text);
+                        self.cite(citations, place, &path, &mut content.citations);
+                    } else if !citations.is_empty() {
+                        let why = "on this wire only answers cite";
+                        let field = format!("{path}.citations");
+                        self.losses.push(Loss::dropped(field, why));
+                    }
                     if !bare {
                         let mut out = Vec::new();
                         let mut object = text_block(&mut out, text);
@@ -127,7 +129,12 @@ impl PartWriter<'_> {
         path: &str,
         list: &mut Vec<Vec<u8>>,
     ) {
-        for one in citations {
+        let (told, more) = citation::told(citations);
+        if let Some(why) = more {
+            self.losses
+                .push(Loss::dropped(format!("{path}.citations"), why));
+        }
+        for one in told {
             match citation::written(one, place) {
                 Ok(written) => list.extend(written),
                 Err(why) => {

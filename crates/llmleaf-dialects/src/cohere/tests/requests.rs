@@ -282,3 +282,22 @@ fn a_plan_is_a_summary_before_calls() {
         json!({"role": "assistant", "content": "t", "tool_plan": "p"})
     );
 }
+
+/// A citation of some wires names no place, and each was once written with the whole text.
+#[test]
+fn citations_cost_no_more_than_they_say() {
+    let text = "x".repeat(1_000_000);
+    let citations = vec![json!({"type": "web_search_result_location", "title": "a"}); 2000];
+    let block = |role: &str| json!({"role": role, "content": [{"type": "text", "text": text, "citations": citations}]});
+    let body = json!({"model": "m", "max_tokens": 9, "messages": [block("user"), block("assistant"), {"role": "user", "content": "q"}]});
+    let request = Dialect::Messages.parse_request(&body.to_string()).unwrap();
+    let target = Target {
+        model: "m",
+        stream: false,
+    };
+    let cohere = ChatWire::CohereChat;
+    let rendered = cohere.render_request(&request, target).unwrap();
+    assert!(rendered.body.len() < 3_000_000, "{}", rendered.body.len());
+    let more = |loss: &llmleaf_model::Loss| loss.field.ends_with(".citations");
+    assert!(rendered.losses.iter().any(more), "{:?}", rendered.losses);
+}
