@@ -17,7 +17,10 @@ pub fn parse_response(body: &[u8]) -> Vec<Event> {
     let mut reading = Reading::default();
     let text = std::str::from_utf8(body).map(crate::surrogates::mended);
     match text.as_deref().map(Object::parse) {
-        Ok(Ok(object)) => reading.whole(object, &mut out),
+        Ok(Ok(object)) => {
+            reading.whole(object, &mut out);
+            reading.cut(&mut out);
+        }
         Ok(Err(error)) => reading.fail(corrupt(ANSWER, error), &mut out),
         Err(_) => reading.fail(corrupt(ANSWER, "not UTF-8"), &mut out),
     }

@@ -21,13 +21,10 @@ pub(super) fn reason(word: &str) -> FinishReason {
 pub(super) fn word(reason: FinishReason) -> (&'static str, bool) {
     match reason {
         // A stop text, and calls that wait for results, end an answer here like any other.
-        FinishReason::Stop
-        | FinishReason::StopSequence
-        | FinishReason::ToolCalls
-        | FinishReason::Unstated => ("stop", true),
+        FinishReason::Stop | FinishReason::StopSequence | FinishReason::ToolCalls => ("stop", true),
         FinishReason::Length => ("length", true),
         FinishReason::ContextWindow => ("length", false),
-        FinishReason::Pause | FinishReason::Other => ("stop", false),
+        FinishReason::Pause | FinishReason::Other | FinishReason::Unstated => ("stop", false),
         // Clients hand the word on as it is, and `stop` would be a lie.
         FinishReason::ContentFilter => ("content_filter", false),
         FinishReason::Refusal => ("refusal", false),

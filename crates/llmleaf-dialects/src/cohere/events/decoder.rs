@@ -40,6 +40,7 @@ impl Decoder for ChatDecoder {
             return self.reading.fail(failure, out);
         }
         self.reading.take(&event, name.unwrap_or_default(), out);
+        self.reading.cut(out);
     }
 
     fn finish(&mut self, out: &mut Vec<Event>) {

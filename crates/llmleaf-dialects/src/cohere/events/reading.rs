@@ -3,7 +3,7 @@
 //! At most one block of words is open: content, or the plan. A content block that ended stays open until something else than
 //! a citation comes, because citations may stand behind the text that cites. Calls end where the wire says so.
 
-use crate::broken::{ANSWER, corrupt, truncated};
+use crate::broken::{ANSWER, Broken, corrupt, truncated};
 use crate::cohere::wire::{inner, opened, text};
 use crate::cohere::{answer, citation, errors, finish, usage};
 use crate::object::{Object, items, string};
@@ -65,6 +65,15 @@ pub(in crate::cohere) struct Reading {
 }
 
 impl Reading {
+    /// Where it failed in the middle of something, takes back what that told behind its end.
+    pub fn cut(&self, out: &mut Vec<Event>) {
+        if self.has_ended()
+            && let Some(end) = out.iter().position(Event::is_terminal)
+        {
+            out.truncate(end + 1);
+        }
+    }
+
     /// Nothing may follow.
     pub fn has_ended(&self) -> bool {
         self.phase == Phase::Ended
@@ -72,6 +81,9 @@ impl Reading {
 
     /// Ends with a failure; the provider may have done the work.
     pub fn fail(&mut self, mut failure: Failure, out: &mut Vec<Event>) {
+        if self.has_ended() {
+            return;
+        }
         failure.possibly_billed = true;
         self.phase = Phase::Ended;
         out.push(Event::Error(Box::new(failure)));
@@ -242,9 +254,15 @@ impl Reading {
         Some(block)
     }
 
+    /// An answer without some of its words or calls is not the model's.
+    fn too_many(&mut self, out: &mut Vec<Event>) {
+        self.fail(Broken("too many blocks".into()).failure(), out);
+    }
+
     fn new_block(&mut self, kind: BlockKind, out: &mut Vec<Event>) -> Option<u32> {
         let block = self.next_block;
         if block >= MAX_BLOCKS {
+            self.too_many(out);
             return None;
         }
         self.next_block += 1;
@@ -327,8 +345,8 @@ impl Reading {
 
     fn open_call(&mut self, call: &Object<'_>, index: Option<u64>, out: &mut Vec<Event>) {
         self.close(out);
-        if self.calls.len() >= MAX_OPEN {
-            return;
+        if self.calls.len() >= MAX_OPEN || self.next_block >= MAX_BLOCKS {
+            return self.too_many(out);
         }
         let function = inner(call, "function").unwrap_or_default();
         let mut id = text(call, "id").filter(|id| !id.is_empty());

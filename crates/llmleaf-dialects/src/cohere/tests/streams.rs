@@ -268,3 +268,24 @@ fn a_decoder_is_silent_about_nothing() {
     assert_eq!(delta["usage"]["cached_tokens"], 2);
     assert_eq!(delta["finish_reason"], "ERROR_TOXIC");
 }
+
+/// What is beyond a bound is not left out of an answer that then ends well.
+#[test]
+fn too_many_open_calls_end_in_an_error() {
+    let begun = |n: usize| {
+        format!(
+            r#"{{"type":"tool-call-start","index":{n},"delta":{{"message":{{"tool_calls":{{"id":"c{n}","type":"function","function":{{"name":"f","arguments":"{{}}"}}}}}}}}}}"#
+        )
+    };
+    let mut frames = vec![
+        r#"{"type":"message-start","id":"i","delta":{"message":{"role":"assistant"}}}"#.to_owned(),
+    ];
+    frames.extend((0..80).map(begun));
+    frames.push(
+        r#"{"type":"message-end","delta":{"finish_reason":"TOOL_CALL","usage":{}}}"#.to_owned(),
+    );
+    let frames: Vec<&str> = frames.iter().map(String::as_str).collect();
+    let events = read(&frames);
+    assert!(matches!(events.last(), Some(Event::Error(failure)) if failure.possibly_billed));
+    assert_eq!(events.iter().filter(|event| event.is_terminal()).count(), 1);
+}
