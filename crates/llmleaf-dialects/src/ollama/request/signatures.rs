@@ -27,9 +27,12 @@ pub(in crate::ollama) fn sealed(
     .seal()
 }
 
-/// Opens the field; `None` where it holds anything but envelopes.
+/// Most envelopes of one message: each is looked for in all that was thought.
+const MOST: usize = 256;
+
+/// Opens the field; `None` where it holds anything but envelopes, or more than any answer of ours has.
 pub(super) fn open(field: Option<&RawValue>) -> Option<Vec<Sealed>> {
-    let list = items(field?)?;
+    let list = items(field?).filter(|list| list.len() <= MOST)?;
     list.into_iter()
         .map(|raw| Sealed::open(&string(raw)?).filter(|one| one.artefact.is_some()))
         .collect()

@@ -9,24 +9,56 @@ use llmleaf_model::{
     ToolFlavour, ToolResult,
 };
 use serde_json::value::RawValue;
+use std::collections::{HashMap, VecDeque};
 
 /// Calls seen so far and not answered: results that name no call answer the first of their tool, or the first of all.
 #[derive(Default)]
 struct Calls {
-    /// Id and name.
-    open: Vec<(String, String)>,
-    /// How many calls there were.
-    count: usize,
+    /// Id and name; nothing where it is answered.
+    all: Vec<Option<(String, String)>>,
+    by_id: HashMap<String, VecDeque<usize>>,
+    by_name: HashMap<String, VecDeque<usize>>,
+    /// All before this one are answered.
+    first: usize,
 }
 
 impl Calls {
+    fn push(&mut self, id: &str, name: &str) {
+        let at = self.all.len();
+        self.by_id.entry(id.to_owned()).or_default().push_back(at);
+        self.by_name
+            .entry(name.to_owned())
+            .or_default()
+            .push_back(at);
+        self.all.push(Some((id.to_owned(), name.to_owned())));
+    }
+
+    /// Takes the first of these that is not answered yet.
+    fn first_of(
+        all: &mut [Option<(String, String)>],
+        mut of: Option<&mut VecDeque<usize>>,
+    ) -> Option<String> {
+        while let Some(at) = of.as_mut()?.pop_front() {
+            if let Some((id, _)) = all.get_mut(at).and_then(Option::take) {
+                return Some(id);
+            }
+        }
+        None
+    }
+
     fn answered(&mut self, id: Option<String>, name: Option<&str>) -> String {
-        let at = match (&id, name) {
-            (Some(id), _) => self.open.iter().position(|(open, _)| open == id),
-            (None, Some(name)) => self.open.iter().position(|(_, open)| open == name),
-            (None, None) => (!self.open.is_empty()).then_some(0),
+        let all = self.all.as_mut_slice();
+        let found = match (&id, name) {
+            (Some(id), _) => Self::first_of(all, self.by_id.get_mut(id)),
+            (None, Some(name)) => Self::first_of(all, self.by_name.get_mut(name)),
+            (None, None) => {
+                let open = all.get_mut(self.first..).unwrap_or_default();
+                let next = open.iter().position(Option::is_some);
+                self.first += next.unwrap_or(open.len());
+                let open = all.get_mut(self.first).and_then(Option::take);
+                open.map(|(id, _)| id)
+            }
         };
-        let found = at.map(|at| self.open.remove(at).0);
         id.or(found)
             .unwrap_or_else(|| format!("{NAMELESS}to-{}", name.unwrap_or_default()))
     }
@@ -142,9 +174,8 @@ fn call(raw: &RawValue, path: String, calls: &mut Calls) -> Result<Part, Failure
     // Its place in the list says the same.
     function.raw("index");
     let id = call.string("id")?.filter(|id| !id.is_empty());
-    let id = id.unwrap_or_else(|| format!("{NAMELESS}{}", calls.count));
-    calls.count += 1;
-    calls.open.push((id.clone(), name.clone()));
+    let id = id.unwrap_or_else(|| format!("{NAMELESS}{}", calls.all.len()));
+    calls.push(&id, &name);
     let inner = function.into_rest();
     let mut rest = call.into_rest();
     if !inner.is_empty() {
@@ -168,4 +199,41 @@ pub(super) fn object_of(rest: &Rest) -> Json {
     crate::ollama::wire::json_object(|object| {
         object.rest(rest);
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Calls;
+
+    #[test]
+    fn a_result_answers_the_first_call_that_is_open() {
+        let mut calls = Calls::default();
+        for (id, name) in [("1", "f"), ("2", "g"), ("3", "f"), ("4", "g")] {
+            calls.push(id, name);
+        }
+        assert_eq!(calls.answered(None, Some("g")), "2");
+        assert_eq!(calls.answered(Some("1".into()), None), "1");
+        assert_eq!(calls.answered(None, None), "3");
+        assert_eq!(
+            calls.answered(None, Some("f")),
+            "call_to-f".replace("call_", super::NAMELESS)
+        );
+        assert_eq!(calls.answered(None, None), "4");
+        assert_eq!(calls.answered(Some("9".into()), Some("g")), "9");
+        assert_eq!(
+            calls.answered(None, None),
+            format!("{}to-", super::NAMELESS)
+        );
+    }
+
+    /// Each look-up once went through all of them.
+    #[test]
+    fn many_calls_and_results_are_no_harder_than_few() {
+        let mut calls = Calls::default();
+        (0..200_000).for_each(|n| calls.push(&n.to_string(), "f"));
+        for n in (0..200_000).rev() {
+            assert_eq!(calls.answered(Some(n.to_string()), None), n.to_string());
+        }
+        assert!(calls.answered(None, Some("f")).ends_with("to-f"));
+    }
 }

@@ -9,6 +9,7 @@ use llmleaf_model::{
     ChatRequest, Loss, Media, MediaKind, MediaSource, Message, Part, PartKind, Reasoning, Rest,
     Role, ToolCall, ToolFlavour, ToolResult,
 };
+use std::collections::HashMap;
 
 /// Turns, ready to be written.
 #[derive(Default)]
@@ -87,7 +88,7 @@ impl Conversation {
         let mut writer = Writer {
             own,
             kin: is_kin(request.dialect),
-            calls: Vec::new(),
+            calls: HashMap::new(),
             turns: Vec::new(),
             losses,
         };
@@ -134,8 +135,8 @@ struct Writer<'a> {
     own: bool,
     /// It was read from one of the two forms.
     kin: bool,
-    /// Id and name of the calls so far: results of this wire repeat the name of their call.
-    calls: Vec<(String, String)>,
+    /// Names of the calls so far by id: results of this wire repeat the name of their call.
+    calls: HashMap<String, String>,
     turns: Vec<Turn>,
     losses: &'a mut Vec<Loss>,
 }
@@ -318,7 +319,7 @@ impl Writer<'_> {
     }
 
     fn call(&mut self, part: &Part, call: &ToolCall, path: &str) -> Vec<u8> {
-        self.calls.push((call.id.clone(), call.name.clone()));
+        self.calls.insert(call.id.clone(), call.name.clone());
         let arguments = match call.arguments.trim() {
             "" if call.flavour == ToolFlavour::Function => Some("{}"),
             text if call.flavour == ToolFlavour::Function => Object::parse(text).ok().map(|_| text),
@@ -382,9 +383,8 @@ impl Writer<'_> {
             let why = "its texts become one, with blank lines between them";
             self.lose(Loss::approximated(path, why));
         }
-        let known = self.calls.iter().rfind(|(id, _)| *id == result.call_id);
-        let known = known.map(|(_, name)| name.clone()).filter(|_| !self.own);
-        turn.tool_name = result.name.clone().or(known);
+        let known = self.calls.get(&result.call_id).filter(|_| !self.own);
+        turn.tool_name = result.name.clone().or(known.cloned());
         turn.tool_call_id = self.told_id(&result.call_id).map(str::to_owned);
         self.turns.push(turn);
     }
