@@ -8,6 +8,7 @@ use bytes::Bytes;
 use http_body::Body as _;
 use llmleaf_dialects::responses::socket as wire;
 use llmleaf_framing::{SseFramer, SseLimits};
+use llmleaf_model::{Failure, FailureKind};
 use std::collections::VecDeque;
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -177,7 +178,13 @@ impl Turn {
             Poll::Ready(Some(Ok(frame))) => {
                 framer.push(frame.into_data().unwrap_or_default());
                 let mut messages = Vec::new();
-                while let Some(Ok(frame)) = framer.next() {
+                while let Some(frame) = framer.next() {
+                    let Ok(frame) = frame else {
+                        messages.push(too_long(lane));
+                        self.listener = None;
+                        self.stage = nothing_more();
+                        break;
+                    };
                     // A comment keeps a body alive; here pings do.
                     let text = std::str::from_utf8(&frame.data).unwrap_or_default();
                     if !frame.has_data || !text.starts_with('{') {
@@ -199,7 +206,10 @@ impl Turn {
         let whole = match body {
             ReplyBody::Running(exchange) => {
                 let body = Box::new(ReplyBody::Running(exchange));
-                self.stage = Stage::Answering(body, SseFramer::new(SseLimits::default()));
+                let limits = SseLimits {
+                    max_event_bytes: EVENT_BYTES,
+                };
+                self.stage = Stage::Answering(body, SseFramer::new(limits));
                 return Some(Vec::new());
             }
             ReplyBody::Whole(bytes) => bytes.unwrap_or_default(),
@@ -217,8 +227,23 @@ impl Turn {
         });
         let headers: Vec<(&str, &str)> = headers.collect();
         let event = wire::refusal(parts.status.as_u16(), &headers, &whole, lane);
-        let empty = Box::new(ReplyBody::Whole(None));
-        self.stage = Stage::Answering(empty, SseFramer::new(SseLimits::default()));
+        self.stage = nothing_more();
         Some(vec![event])
     }
+}
+
+/// Longest event that goes over a socket: there a message is whole. What one provider's event may be is less, but the last one of an
+/// answer holds all of it.
+const EVENT_BYTES: usize = 24 * 1024 * 1024;
+
+fn nothing_more() -> Stage {
+    let empty = Box::new(ReplyBody::Whole(None));
+    Stage::Answering(empty, SseFramer::new(SseLimits::default()))
+}
+
+fn too_long(lane: Option<&str>) -> String {
+    let message = "an event of the answer is too long for this connection; ask by POST";
+    let failure = Failure::gateway(FailureKind::TooLarge, message);
+    let reply = llmleaf_dialects::Dialect::Responses.render_error(&failure, "");
+    wire::refusal(reply.status, &[], &reply.body.into(), lane)
 }
