@@ -1,7 +1,7 @@
 //! One usage record per attempt.
 
 use crate::panics;
-use llmleaf_model::Usage;
+use llmleaf_model::{Units, Usage};
 use parking_lot::Mutex;
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -143,6 +143,8 @@ impl Ledger {
 }
 
 fn log(record: &UsageRecord) {
+    let units = record.usage.units;
+    let units = (units != Units::default()).then(|| format!("{units:?}"));
     let lost = (!record.losses.is_empty()).then(|| record.losses.join("; "));
     tracing::info!(
         target: "llmleaf::usage",
@@ -165,9 +167,12 @@ fn log(record: &UsageRecord) {
         input_cache_write = record.usage.input_cache_write,
         input_cache_write_1h = record.usage.input_cache_write_1h,
         input_audio = record.usage.input_audio,
+        input_image = record.usage.input_image,
         output = record.usage.output,
         output_reasoning = record.usage.output_reasoning,
         output_audio = record.usage.output_audio,
+        output_image = record.usage.output_image,
+        units = units.as_deref(),
         cost_nano_usd = record.usage.cost_nano_usd,
         possibly_billed = record.possibly_billed,
         losses = record.losses.len(),

@@ -40,7 +40,7 @@ pub use request::{ChatRequest, Output, ResponseFormat, Sampling};
 pub use tool::{
     ServerToolResult, ServerToolUse, Tool, ToolCall, ToolChoice, ToolFlavour, ToolKind, ToolResult,
 };
-pub use usage::Usage;
+pub use usage::{Units, Usage};
 
 /// The wire formats that the model can name. A dialect is a format, not a service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

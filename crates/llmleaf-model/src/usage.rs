@@ -8,7 +8,7 @@ use crate::{DialectName, Json};
 /// convention lives in the dialect that reads or renders the wire, and nowhere else.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Usage {
-    /// Input tokens read fresh: not from a cache, not written to one, not audio.
+    /// Input tokens read fresh: not from a cache, not written to one, not of a class below.
     pub input: u64,
     /// Input tokens read from a prompt cache.
     pub input_cache_read: u64,
@@ -18,18 +18,37 @@ pub struct Usage {
     pub input_cache_write_1h: u64,
     /// Input tokens of audio.
     pub input_audio: u64,
-    /// Output tokens that are neither reasoning nor audio.
+    /// Input tokens of images, where the provider counts them apart.
+    pub input_image: u64,
+    /// Output tokens that are of no class below.
     pub output: u64,
     /// Output tokens of reasoning.
     pub output_reasoning: u64,
     /// Output tokens of audio.
     pub output_audio: u64,
+    /// Output tokens of images.
+    pub output_image: u64,
     /// Searches and other tool runs that the provider bills by the piece.
     pub server_tool_calls: u64,
+    /// What is billed by something else than tokens.
+    pub units: Units,
     /// Cost as the provider states it, in nano-dollars (1e-9 USD).
     pub cost_nano_usd: Option<u64>,
     /// The report as its dialect wrote it.
     pub native: Option<(DialectName, Json)>,
+}
+
+/// What is measured otherwise than in tokens.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Units {
+    /// Milliseconds of audio heard or spoken.
+    pub audio_ms: u64,
+    /// Characters of text spoken: Unicode scalar values.
+    pub characters: u64,
+    /// Images made.
+    pub images: u64,
+    /// Searches of a rerank request, as its provider counts them.
+    pub searches: u64,
 }
 
 impl Usage {
@@ -41,6 +60,7 @@ impl Usage {
             self.input_cache_write,
             self.input_cache_write_1h,
             self.input_audio,
+            self.input_image,
         ]
         .into_iter()
         .fold(0, u64::saturating_add)
@@ -51,6 +71,7 @@ impl Usage {
         self.output
             .saturating_add(self.output_reasoning)
             .saturating_add(self.output_audio)
+            .saturating_add(self.output_image)
     }
 
     /// All tokens.
@@ -89,6 +110,20 @@ impl Usage {
         let left = total - self.output_reasoning;
         self.output_audio = audio.min(left);
         self.output = left - self.output_audio;
+    }
+
+    /// Of the fresh input, so many tokens are of images; the sum stays.
+    pub fn set_input_image(&mut self, images: u64) {
+        let all = self.input + self.input_image;
+        self.input_image = images.min(all);
+        self.input = all - self.input_image;
+    }
+
+    /// Of the plain output, so many tokens are of images; the sum stays.
+    pub fn set_output_image(&mut self, images: u64) {
+        let all = self.output + self.output_image;
+        self.output_image = images.min(all);
+        self.output = all - self.output_image;
     }
 }
 

@@ -57,6 +57,7 @@ struct InputDetails {
 struct OutputDetails {
     reasoning_tokens: Count,
     audio_tokens: Count,
+    image_tokens: Count,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -136,6 +137,7 @@ pub(super) fn read(report: &str) -> Option<Usage> {
         reasoning,
         first(&[outs.audio_tokens]),
     );
+    usage.set_output_image(first(&[outs.image_tokens]));
     let for_hour = first(&[wire
         .cache_creation
         .0
@@ -183,6 +185,9 @@ pub(super) fn render(usage: &Usage, out: &mut Vec<u8>) {
     let mut details = ObjectWriter::begin(object.key("completion_tokens_details"));
     details.integer("reasoning_tokens", usage.output_reasoning);
     details.integer("audio_tokens", usage.output_audio);
+    if usage.output_image > 0 {
+        details.integer("image_tokens", usage.output_image);
+    }
     details.end();
     if let Some(nano) = usage.cost_nano_usd {
         object.raw("cost", &dollars(nano));

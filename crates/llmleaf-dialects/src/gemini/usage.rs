@@ -36,11 +36,15 @@ pub(super) fn parse(raw: &RawValue, searches: u64) -> Option<Usage> {
     let answer = count("candidatesTokenCount").max(count("responseTokenCount"));
     let spoken = of_modality(&report, "candidatesTokensDetails", AUDIO);
     usage.set_inclusive_output(answer.saturating_add(thoughts), thoughts, spoken);
+    usage.set_output_image(of_modality(&report, "candidatesTokensDetails", IMAGE));
     Some(usage)
 }
 
 /// Audio, as a word and as the number of its enum.
 const AUDIO: [&str; 2] = ["AUDIO", "4"];
+
+/// Images, likewise. They are told apart in the answer only: in a prompt they cost what text costs.
+const IMAGE: [&str; 2] = ["IMAGE", "2"];
 
 fn of_modality(report: &Object<'_>, name: &str, modality: [&str; 2]) -> u64 {
     let details = report.get(name).and_then(items).unwrap_or_default();
@@ -62,13 +66,11 @@ pub(super) fn render(out: &mut Vec<u8>, usage: &Usage) {
     if let Some((DialectName::GenerateContent, native)) = &usage.native {
         return one_line(out, native.as_str());
     }
+    let answer = usage.output_total().saturating_sub(usage.output_reasoning);
     let mut object = ObjectWriter::new(out);
     object
         .number("promptTokenCount", usage.input_total())
-        .number(
-            "candidatesTokenCount",
-            usage.output.saturating_add(usage.output_audio),
-        );
+        .number("candidatesTokenCount", answer);
     if usage.output_reasoning > 0 {
         object.number("thoughtsTokenCount", usage.output_reasoning);
     }
@@ -79,18 +81,20 @@ pub(super) fn render(out: &mut Vec<u8>, usage: &Usage) {
     let details = [
         (
             "promptTokensDetails",
-            usage.input_audio,
+            [usage.input_audio, usage.input_image],
             usage.input_total(),
         ),
         (
             "candidatesTokensDetails",
-            usage.output_audio,
-            usage.output.saturating_add(usage.output_audio),
+            [usage.output_audio, usage.output_image],
+            answer,
         ),
     ];
-    for (name, audio, all) in details {
-        if audio > 0 {
-            let parts = [("TEXT", all - audio.min(all)), ("AUDIO", audio)];
+    for (name, [audio, image], all) in details {
+        if audio > 0 || image > 0 {
+            let text = all.saturating_sub(audio).saturating_sub(image);
+            let parts = [("TEXT", text), ("AUDIO", audio), ("IMAGE", image)];
+            let parts = parts.into_iter().filter(|(_, count)| *count > 0);
             array(object.key(name), parts, |out, (modality, count)| {
                 let mut one = ObjectWriter::new(out);
                 one.string("modality", modality).number("tokenCount", count);
@@ -146,6 +150,7 @@ mod tests {
             input_cache_read: 4,
             input_audio: 2,
             output: 5,
+            output_image: 8,
             output_reasoning: 6,
             ..Usage::default()
         };

@@ -233,11 +233,20 @@ fn recorded(record: &Value) -> UsageClasses {
     let writes = count("input_cache_write") + count("input_cache_write_1h");
     UsageClasses {
         input_total: Some(
-            count("input") + count("input_cache_read") + writes + count("input_audio"),
+            count("input")
+                + count("input_cache_read")
+                + writes
+                + count("input_audio")
+                + count("input_image"),
         ),
         cache_read: Some(count("input_cache_read")),
         cache_write: Some(writes),
-        output_total: Some(count("output") + count("output_reasoning") + count("output_audio")),
+        output_total: Some(
+            count("output")
+                + count("output_reasoning")
+                + count("output_audio")
+                + count("output_image"),
+        ),
         reasoning: Some(count("output_reasoning")),
     }
 }
