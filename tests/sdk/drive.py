@@ -22,6 +22,7 @@ CLEAN = {"PATH": os.environ.get("PATH", "/usr/bin:/bin"), "LC_ALL": "C.UTF-8", "
 # Name, and how to run it: the environment's Python or the machine's Node, then arguments.
 SUITES = {
     "openai-python": ("openai", ["python/openai_sdk.py"]),
+    "openai-batches-python": ("openai", ["python/openai_batches.py"]),
     "openai-responses-python": ("openai", ["python/openai_responses.py"]),
     "ollama-python": ("ollama", ["python/ollama_sdk.py"]),
     "cohere-python": ("cohere", ["python/cohere_sdk.py"]),
@@ -34,6 +35,8 @@ CONFIG = """
 [server]
 listen = "127.0.0.1:0"
 workers = 2
+batch_id_secret = "a secret of the suites"
+state_dir = "state"
 
 [[providers]]
 name = "fake-openai"

@@ -15,7 +15,7 @@ import threading
 import time
 import urllib.parse
 
-from fake import cohere, completions, messages
+from fake import batches, cohere, completions, messages
 from fake.rules import Rejected
 from fake.scripts import Refusal, play
 
@@ -70,12 +70,54 @@ class Provider(http.server.BaseHTTPRequestHandler):
         pass
 
     def do_GET(self):
+        if self.batched(b""):
+            return
         where = urllib.parse.urlsplit(self.path)
         model = dict(urllib.parse.parse_qsl(where.query)).get("model", "")
         self.reply(200, LOG.seen(model, wait=where.path == "/-/ended"))
 
+    def do_DELETE(self):
+        self.batched(b"") or self.reply(404, completions.error(404, "no such path"))
+
+    def batched(self, raw):
+        """Answers what is asked about batches and files; false where something else is asked."""
+        headers = {name.lower(): value for name, value in self.headers.items()}
+        wire = messages if self.path.startswith("/v1/messages") else completions
+        if not self.path.startswith(("/v1/batches", "/v1/files", "/v1/messages/batches")):
+            return False
+        if not authorised(wire, headers):
+            self.reply(401, wire.error(401, "the credential is wrong"))
+            return True
+        try:
+            found = batches.answer(self.command, self.path, headers, raw)
+        except Rejected as problem:
+            self.reply(400, wire.error(400, problem.message))
+            return True
+        if found is None:
+            self.reply(405, wire.error(405, "no such operation"))
+            return True
+        status, kind, data = found
+        self.send_response(status)
+        self.send_header("content-type", kind)
+        self.send_header("content-length", str(len(data)))
+        self.end_headers()
+        self.wfile.write(data)
+        return True
+
+    def read_body(self):
+        if self.headers.get("transfer-encoding") != "chunked":
+            return self.rfile.read(int(self.headers.get("content-length", 0)))
+        data = b""
+        while size := int(self.rfile.readline(), 16):
+            data += self.rfile.read(size)
+            self.rfile.readline()
+        self.rfile.readline()
+        return data
+
     def do_POST(self):
-        raw = self.rfile.read(int(self.headers.get("content-length", 0)))
+        raw = self.read_body()
+        if self.batched(raw):
+            return
         wire = {"/v1/messages": messages, "/v2/chat": cohere}.get(self.path.removesuffix("/count_tokens"), completions)
         try:
             body = json.loads(raw)

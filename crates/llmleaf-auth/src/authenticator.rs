@@ -211,6 +211,16 @@ impl Authenticator {
         self.lookup(&principal.record)
     }
 
+    /// The key of this id, for work that it handed over when its credential was proven, and that outlived the proof.
+    pub fn known(&self, id: &str) -> Option<Principal> {
+        let current = self.current.read();
+        let found = current.roster.get(id)?;
+        Some(Principal {
+            record: found.clone(),
+            generation: current.generation,
+        })
+    }
+
     /// The current record of the same id, if its hash is still the same.
     fn lookup(&self, record: &Record) -> Result<Principal, AuthError> {
         let current = self.current.read();

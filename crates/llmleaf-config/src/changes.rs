@@ -186,6 +186,11 @@ impl Server {
                 "batch_id_secret",
                 self.batch_id_secret == before.batch_id_secret,
             ),
+            (
+                "batch_id_secret_previous",
+                self.batch_id_secret_previous == before.batch_id_secret_previous,
+            ),
+            ("state_dir", self.state_dir == before.state_dir),
             ("event_buffer", self.event_buffer == before.event_buffer),
             (
                 "include_payloads",
@@ -314,6 +319,11 @@ mod tests {
             ("listen", "\"127.0.0.1:1\""),
             ("admin_token", "\"sk-CANARY-admin\""),
             ("batch_id_secret", "\"sk-CANARY-batch-0123456789abcdef\""),
+            (
+                "batch_id_secret_previous",
+                "\"sk-CANARY-batch-fedcba9876543210\"",
+            ),
+            ("state_dir", "\"/nowhere/llmleaf\""),
             ("event_buffer", "7"),
             ("include_payloads", "true"),
             ("max_body_bytes", "1048576"),

@@ -15,8 +15,12 @@ pub struct Server {
     pub listen: SocketAddr,
     /// Opens `/admin/*` to those who send it in `x-admin-token`.
     pub admin_token: Option<Secret>,
-    /// Seals ids of what providers keep (responses); the same on all nodes.
+    /// Seals ids of what providers keep (responses, batches); the same on all nodes.
     pub batch_id_secret: Option<Secret>,
+    /// The secret that sealed ids before it, which still open.
+    pub batch_id_secret_previous: Option<Secret>,
+    /// Where what is to outlive the process is kept: batches that this gateway runs itself.
+    pub state_dir: Option<PathBuf>,
     /// Events kept for slow readers before the oldest is dropped. Default 1024.
     pub event_buffer: usize,
     /// Put request bodies into events. Default false.
@@ -62,6 +66,8 @@ impl Default for Server {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8080)),
             admin_token: None,
             batch_id_secret: None,
+            batch_id_secret_previous: None,
+            state_dir: None,
             event_buffer: 1024,
             include_payloads: false,
             fallback_cooldown: Duration::from_secs(15),
@@ -145,6 +151,8 @@ pub(crate) fn read(cx: &Reading<'_>, root: &mut Table<'_>) -> ServerRead {
         listen,
         admin_token: secrets::read(cx, t, "admin_token").map(|s| s.value),
         batch_id_secret: secrets::read(cx, t, "batch_id_secret").map(|s| s.value),
+        batch_id_secret_previous: secrets::read(cx, t, "batch_id_secret_previous").map(|s| s.value),
+        state_dir: t.string(cx, "state_dir").map(|at| cx.file(&at.value)),
         event_buffer: (t.whole(cx, "event_buffer", 1..=1_000_000))
             .and_then(size)
             .unwrap_or(defaults.event_buffer),

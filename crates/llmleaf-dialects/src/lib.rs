@@ -13,6 +13,7 @@
 //! Reading order: [`head`], [`object`], [`splice`], then a dialect's folder from its top file down.
 
 pub mod assembly;
+pub mod batches;
 mod broken;
 pub mod caching;
 pub mod chat_completions;
@@ -45,7 +46,7 @@ pub use caching::Lifetime;
 pub use embeddings::{EmbeddingForm, EmbeddingWire};
 pub use head::Head;
 pub use llmleaf_framing::Frame;
-pub use wire::{ChatWire, Dialect, needs_no_keeper};
+pub use wire::{ChatWire, Dialect, needs_no_keeper, unrestored};
 
 use bytes::Bytes;
 use llmleaf_model::{ChatRequest, Event, Loss};

@@ -26,7 +26,7 @@ pub mod edits;
 pub mod errors;
 pub mod events;
 mod finish;
-mod moment;
+pub(crate) mod moment;
 pub mod quirks;
 mod reading;
 pub mod request;

@@ -523,6 +523,12 @@ pub fn needs_no_keeper(request: &ChatRequest) -> Result<(), Failure> {
     }
 }
 
+/// The field by which an answer from such a wire can only be told as it was asked if the request is at hand.
+pub fn unrestored(request: &ChatRequest, wire: &ChatWire) -> Option<&'static str> {
+    let (flat, _) = toolbox::flatten(request, wire.takes_tools());
+    matches!(flat, std::borrow::Cow::Owned(_)).then_some("tools")
+}
+
 /// The request asks for what only a service of its own dialect holds: another target may be one.
 fn bound(field: &str) -> Failure {
     let why = format!("`{field}` names what only a service of the same wire can hold");

@@ -12,7 +12,7 @@ use crate::kept::{self, Told};
 use crate::node::{LossPolicy, PromptCache};
 use crate::pump::Pump;
 use crate::upstream::{Upstream, UpstreamStreaming};
-use crate::{chain, count, embed, minting, stream, waits, whole};
+use crate::{batch, chain, count, embed, minting, stream, waits, whole};
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderValue, Method};
@@ -57,6 +57,9 @@ pub(crate) async fn run(run: &mut Run, held: Held) -> Result<(), Failure> {
     let mut attempt = Attempt::begin(run, candidate, upstream, held);
     run.losses.clear();
     let result = match upstream.chat(run.job.heard, &candidate.model) {
+        _ if let Operation::Batch(verb) = run.job.operation => {
+            Box::pin(batch::run(run, &mut attempt, candidate, upstream, verb)).await
+        }
         _ if let Operation::Embed(form) = run.job.operation => {
             Box::pin(embed::run(run, &mut attempt, candidate, upstream, form)).await
         }
@@ -124,6 +127,7 @@ async fn http(
         body: rendered.body,
         stream,
         same,
+        kind: None,
     };
     let Incoming {
         watch,
@@ -163,6 +167,8 @@ pub(crate) struct Outgoing<'a> {
     pub stream: bool,
     /// The consumer speaks the same dialect.
     pub same: bool,
+    /// What the body is, where it is no JSON.
+    pub kind: Option<HeaderValue>,
 }
 
 /// What is asked for in `accept`.
@@ -252,6 +258,10 @@ async fn once(
         )
         .map_err(|_| Failure::invalid("the model's name cannot be part of a URL", Some("model")))?
         .map(|()| going.body.clone());
+    let mut request = request;
+    if let Some(kind) = &going.kind {
+        request.headers_mut().insert(CONTENT_TYPE, kind.clone());
+    }
     let connect = watch.limit(Clock::Connect);
     let mut call = pin!(pool.call(origin, request, connect));
     attempt.sending();

@@ -44,6 +44,7 @@ pub(crate) async fn run(
         body: rendered.body,
         stream: false,
         same: true,
+        kind: None,
     };
     let Incoming { watch, body, .. } =
         attempt::send(run, attempt, candidate, upstream, going).await?;

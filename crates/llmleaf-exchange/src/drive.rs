@@ -269,7 +269,7 @@ impl Run {
         });
     }
 
-    fn headers(&self) -> HeaderMap {
+    pub fn headers(&self) -> HeaderMap {
         let mut headers = HeaderMap::with_capacity(8);
         if let Some(value) = loss_header(&self.losses) {
             headers.insert(HeaderName::from_static("x-llmleaf-loss"), value);
@@ -395,7 +395,7 @@ impl Run {
     }
 
     /// Waits between two attempts, and keeps the consumer's stream alive meanwhile.
-    async fn pause(&mut self, until: Millis) -> Result<(), Failure> {
+    pub async fn pause(&mut self, until: Millis) -> Result<(), Failure> {
         std::future::poll_fn(|cx| {
             loop {
                 if self.closing() {

@@ -1,5 +1,6 @@
 //! What an exchange is to do.
 
+use crate::batch::{BatchAsk, BatchVerb};
 use crate::kept::{Names, Owner, Verb};
 use crate::node::{PromptCache, Shared};
 use bytes::Bytes;
@@ -22,6 +23,8 @@ pub enum Operation {
     Embed(EmbeddingForm),
     /// Something about an answer that a provider keeps.
     Kept(Verb),
+    /// Something about batches.
+    Batch(BatchVerb),
 }
 
 /// One authorised, routed request.
@@ -61,6 +64,8 @@ pub struct Job {
     pub allowance: Option<Allowance>,
     /// The answer that it is about, or goes on from.
     pub owner: Option<Box<Owner>>,
+    /// What it says of a batch.
+    pub batch: Option<Box<BatchAsk>>,
     /// Under which names the consumer is told of answers that providers keep; `None` leaves theirs.
     pub names: Option<Names>,
     /// Consumer headers that some provider's row lets through. Everything else stayed behind.

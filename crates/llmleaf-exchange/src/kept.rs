@@ -178,6 +178,7 @@ pub(crate) async fn run(
         body: Bytes::new(),
         stream: run.job.head.stream,
         same: true,
+        kind: None,
     };
     let sent = attempt::send(run, attempt, candidate, upstream, going).await;
     let Incoming {

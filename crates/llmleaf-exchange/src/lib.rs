@@ -12,6 +12,7 @@
 //! [`ledger`], [`panics`].
 
 mod attempt;
+pub mod batch;
 pub mod chain;
 mod count;
 mod drains;
@@ -35,6 +36,7 @@ pub mod upstream;
 mod waits;
 mod whole;
 
+pub use batch::{BatchAsk, BatchNames, BatchVerb, Destined, Part};
 pub use drains::Drains;
 pub use job::{Allowance, Job, Operation};
 pub use kept::{Names, Owner, Verb};

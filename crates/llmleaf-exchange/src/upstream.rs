@@ -215,6 +215,11 @@ impl Upstream {
         }
     }
 
+    /// The wires of chat with a model.
+    pub(crate) fn chats(&self, model: &str) -> &'static [Chat] {
+        self.spoken(model).0
+    }
+
     /// A model's name as the service's wire says it.
     pub fn named<'m>(&self, model: &'m str) -> &'m str {
         self.row.speaks.bare(model)

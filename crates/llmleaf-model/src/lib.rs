@@ -7,6 +7,7 @@
 //! Reading order: [`request`], [`message`], [`event`], [`usage`], [`failure`], [`loss`], then the two
 //! machines over events: [`grammar`] (the laws) and [`collect`] (a whole response is a collected stream).
 
+pub mod batch;
 pub mod collect;
 pub mod embedding;
 pub mod event;
@@ -22,6 +23,7 @@ pub mod request;
 pub mod tool;
 pub mod usage;
 
+pub use batch::{Batch, BatchCounts, BatchOutcome, BatchProblem, BatchResult, BatchStatus};
 pub use collect::{Block, Choice, Collector, Response};
 pub use embedding::{EmbeddingInput, EmbeddingRequest, Embeddings, Vector, VectorEncoding};
 pub use event::{BlockKind, Delta, Event, Finish, FinishReason, ResponseStart};

@@ -17,6 +17,7 @@ pub use mint::{Ambient, ClientGrant, KeyFiles, Mints};
 pub use path::Path;
 pub use place::Place;
 
+use llmleaf_dialects::batches::{BatchWire, FilesQuirks};
 use llmleaf_dialects::embeddings::OpenAiQuirks;
 use llmleaf_dialects::{ChatWire, EmbeddingWire};
 
@@ -71,6 +72,8 @@ pub struct Speaks {
     pub count_tokens: Option<Path>,
     /// Embeddings.
     pub embeddings: Option<Embeddings>,
+    /// Batches.
+    pub batches: Option<Batches>,
     /// What it calls the maker of its own models, where it keeps makers apart.
     pub own_maker: Option<&'static str>,
     /// Models of other makers, which it serves in other ways than its own.
@@ -110,6 +113,31 @@ pub enum Embeddings {
     Wire(EmbeddingWire, Path),
     /// The vectors are made here; no service is called.
     Echo,
+}
+
+/// Batches of a provider.
+#[derive(Clone, Debug)]
+pub struct Batches {
+    /// The form that they are spoken of in.
+    pub wire: BatchWire,
+    /// Where batches are found.
+    pub jobs: Path,
+    /// Where they are made, where that is elsewhere.
+    pub create: Option<Path>,
+    /// Where files of requests and results are found, where there are any.
+    pub files: Option<Path>,
+}
+
+impl Batches {
+    /// OpenAI's form on OpenAI's paths, with what a service differs in.
+    const fn files(quirks: FilesQuirks) -> Self {
+        Self {
+            wire: BatchWire::Files(quirks),
+            jobs: Path::Fixed("/batches"),
+            create: None,
+            files: Some(Path::Fixed("/files")),
+        }
+    }
 }
 
 impl Embeddings {
@@ -155,6 +183,7 @@ impl Speaks {
         chat: &[],
         count_tokens: None,
         embeddings: None,
+        batches: None,
         own_maker: None,
         makers: &[],
     };

@@ -2,6 +2,8 @@
 
 use crate::allowance::Allowances;
 use crate::authenticate::Hashing;
+use crate::batches::ids::BatchIds;
+use crate::batches::store::Store;
 use crate::kept::ResponseIds;
 use crate::load::{Load, TooFewFiles};
 use crate::reload::LastReload;
@@ -46,6 +48,10 @@ pub struct App {
     pub allowances: Allowances,
     /// Names of answers that providers keep; `None` leaves the providers' own.
     pub response_ids: Option<Arc<ResponseIds>>,
+    /// Names of batches; `None` where none are served.
+    pub batch_ids: Option<Arc<BatchIds>>,
+    /// Batches that are run here; `None` where none are.
+    pub batch_store: Option<Arc<Store>>,
     /// Key ids, display names and allow-lists, for the admin surface.
     pub keys: Vec<KeyView>,
     /// Where slow hashes run.
@@ -119,6 +125,12 @@ pub enum BuildError {
     /// The listener's certificate or key cannot be used.
     #[error("cannot use {path}: {why}")]
     Certificate { path: PathBuf, why: String },
+    /// The directory for what is to outlive the process cannot be used.
+    #[error("cannot use `state_dir` {path}: {error}")]
+    Directory {
+        path: PathBuf,
+        error: std::io::Error,
+    },
     /// A certificate file cannot be read.
     #[error("cannot read {path}: {error}")]
     File {
@@ -143,6 +155,8 @@ impl App {
             last_reload: Arc::default(),
             keys: keys(config),
             response_ids: ResponseIds::new(config),
+            batch_ids: BatchIds::new(config),
+            batch_store: store(config)?,
             allowances: Allowances::new(key_limits(config)),
             forwarded: forwarded(&upstreams),
             shared: Arc::new(Shared::new(
@@ -192,6 +206,8 @@ impl App {
             last_reload: Arc::clone(&before.last_reload),
             keys: keys(config),
             response_ids: ResponseIds::new(config),
+            batch_ids: BatchIds::new(config),
+            batch_store: before.batch_store.clone(),
             allowances: before.allowances.renew(key_limits(config), now),
             shared: Arc::new(shared),
             authenticator: Arc::clone(&before.authenticator),
@@ -225,6 +241,18 @@ impl App {
         .into_iter()
         .filter_map(|(new, words)| new.then_some(words))
     }
+}
+
+/// The directory of batches, where one is configured.
+fn store(config: &Config) -> Result<Option<Arc<Store>>, BuildError> {
+    let Some(path) = &config.server.state_dir else {
+        return Ok(None);
+    };
+    let store = Store::open(path).map_err(|error| BuildError::Directory {
+        path: path.clone(),
+        error,
+    })?;
+    Ok(Some(Arc::new(store)))
 }
 
 fn keys(config: &Config) -> Vec<KeyView> {

@@ -32,6 +32,8 @@ const NAMELESS: &str = "responses";
 pub struct ResponseIds {
     seal: IdSeal,
     providers: Vec<Marks>,
+    /// With the secret before, of which ids are still about.
+    before: Option<Box<ResponseIds>>,
 }
 
 /// By what a provider and its accounts are known in an id.
@@ -53,6 +55,12 @@ impl ResponseIds {
     /// With the secret that all nodes share.
     pub fn new(config: &Config) -> Option<Arc<Self>> {
         let secret = config.server.batch_id_secret.as_ref()?;
+        let before = config.server.batch_id_secret_previous.as_ref();
+        let before = before.map(|secret| Box::new(Self::of(config, secret, None)));
+        Some(Arc::new(Self::of(config, secret, before)))
+    }
+
+    fn of(config: &Config, secret: &Secret, before: Option<Box<Self>>) -> Self {
         let seal = IdSeal::new(&Secret::new(secret.expose().to_owned()), "responses");
         let marks = |provider: &llmleaf_config::Provider| Marks {
             name: seal.tag("provider", provider.name.as_bytes()),
@@ -61,7 +69,11 @@ impl ResponseIds {
                 .collect(),
         };
         let providers = config.providers.iter().map(marks).collect();
-        Some(Arc::new(Self { seal, providers }))
+        Self {
+            seal,
+            providers,
+            before,
+        }
     }
 
     /// The id to tell, for the provider's own.
@@ -87,6 +99,11 @@ impl ResponseIds {
     }
 
     fn open(&self, key: &str, told: &str) -> Option<Found> {
+        let before = || self.before.as_ref()?.open(key, told);
+        self.opened(key, told).or_else(before)
+    }
+
+    fn opened(&self, key: &str, told: &str) -> Option<Found> {
         let payload = self.seal.open(key, told.strip_prefix(PREFIX)?)?;
         let rest = payload.strip_prefix(&[FORM])?;
         let (name, rest) = rest.split_first_chunk::<TAG>()?;
@@ -331,7 +348,11 @@ mod tests {
             ],
         };
         let providers = vec![marks("a"), marks("b")];
-        ResponseIds { seal, providers }
+        ResponseIds {
+            seal,
+            providers,
+            before: None,
+        }
     }
 
     #[test]

@@ -4,7 +4,7 @@
 //! credential is proven (`llmleaf-auth`).
 //!
 //! Reading order: [`registry`] (every endpoint, one row each), `path` (which row a path means), `app` (the node built from
-//! its config), `service` (one request), `gate` (what is refused of any request), `authenticate`, `inbound` (the body), `kept` (whose answer an id names), `socket` (many requests over a WebSocket), `reply` (the answer on its way),
+//! its config), `service` (one request), `gate` (what is refused of any request), `authenticate`, `inbound` (the body), `kept` (whose answer an id names), `batches` (whose batch), `socket` (many requests over a WebSocket), `reply` (the answer on its way),
 //! `worker` and `run` (threads, signals, the end), `guard` and `line` (a consumer's connection), `load` (how much is taken on), `doors` and `tls`
 //! (listeners), `ways` (to providers), `reload`, `watch` and `desk` (how another configuration takes effect), then `discovery` and `admin`.
 
@@ -13,6 +13,7 @@ mod alarm;
 mod allowance;
 mod app;
 mod authenticate;
+mod batches;
 mod desk;
 mod discovery;
 mod doors;

@@ -12,7 +12,7 @@ mod schemas;
 mod tests;
 
 use crate::discovery::query::KINDS;
-use crate::registry::{Addressing, AuthClass, ENDPOINTS, Endpoint, Operation};
+use crate::registry::{Addressing, AuthClass, BatchCall, ENDPOINTS, Endpoint, Operation};
 use llmleaf_dialects::Dialect;
 use llmleaf_dialects::ollama::Form;
 use llmleaf_exchange::Operation::Kept;
@@ -48,6 +48,7 @@ pub fn document() -> String {
         "servers": [{"url": "/"}],
         "tags": [
             {"name": "chat", "description": "Operations that a provider serves."},
+            {"name": "batches", "description": "Many requests at once, answered later."},
             {"name": "models", "description": "What can be asked for."},
             {"name": "service", "description": "The gateway itself."},
             {"name": "admin", "description": "Read-only; 404 where no admin token is configured."},
@@ -116,6 +117,7 @@ fn tag(operation: Operation) -> &'static str {
     match operation {
         Operation::Exchange(llmleaf_exchange::Operation::Embed(_)) => "embeddings",
         Operation::Exchange(_) | Operation::Socket => "chat",
+        Operation::Batch(_) => "batches",
         Operation::Models | Operation::Model | Operation::Show | Operation::Loaded => "models",
         Operation::Version
         | Operation::OpenApi
@@ -129,11 +131,14 @@ fn tag(operation: Operation) -> &'static str {
 fn vendor(endpoint: &Endpoint) -> Option<Vendor> {
     use llmleaf_dialects::EmbeddingForm;
     use llmleaf_exchange::Operation::{Chat, CountTokens, Embed};
+    if endpoint.operation == Operation::Batch(BatchCall::Make) {
+        return Some(batch_vendor(endpoint.dialect));
+    }
     let Operation::Exchange(operation) = endpoint.operation else {
         return None;
     };
     Some(match (endpoint.dialect, operation) {
-        (_, Kept(_)) => return None,
+        (_, Kept(_) | llmleaf_exchange::Operation::Batch(_)) => return None,
         (_, Embed(EmbeddingForm::Embeddings)) => Vendor {
             reference: "https://platform.openai.com/docs/api-reference/embeddings/create",
             required: &["model", "input"],
@@ -183,6 +188,20 @@ fn vendor(endpoint: &Endpoint) -> Option<Vendor> {
             required: &["model", "messages"],
         },
     })
+}
+
+fn batch_vendor(dialect: Dialect) -> Vendor {
+    match dialect {
+        Dialect::Messages => Vendor {
+            reference: "https://docs.claude.com/en/api/creating-message-batches",
+            required: &["requests"],
+        },
+        // Either `input_file_id` or, here, `requests`.
+        _ => Vendor {
+            reference: "https://platform.openai.com/docs/api-reference/batch/create",
+            required: &[],
+        },
+    }
 }
 
 fn request_body(vendor: &Vendor) -> Value {
@@ -280,6 +299,7 @@ fn parameters(endpoint: &Endpoint) -> Vec<Value> {
             admin,
         ],
         Operation::Model => vec![named, admin],
+        Operation::Batch(call) => batch_parameters(endpoint, call),
         Operation::Exchange(Kept(verb)) => {
             let id = json!({
                 "name": "id",
@@ -295,6 +315,39 @@ fn parameters(endpoint: &Endpoint) -> Vec<Value> {
         Operation::Exchange(_) if endpoint.addressing != Addressing::Body => vec![named],
         _ => Vec::new(),
     }
+}
+
+fn batch_parameters(endpoint: &Endpoint, call: BatchCall) -> Vec<Value> {
+    if call == BatchCall::List {
+        let after = match endpoint.dialect {
+            Dialect::Messages => "after_id",
+            _ => "after",
+        };
+        return vec![
+            json!({
+                "name": "limit",
+                "in": "query",
+                "description": "Batches per page.",
+                "schema": {"type": "integer", "minimum": 1, "maximum": 100},
+            }),
+            json!({
+                "name": after,
+                "in": "query",
+                "description": "The batches behind this one.",
+                "schema": {"type": "string"},
+            }),
+        ];
+    }
+    if !endpoint.path.contains("{id}") {
+        return Vec::new();
+    }
+    vec![json!({
+        "name": "id",
+        "in": "path",
+        "required": true,
+        "description": "The id of the batch or file, as this gateway told it.",
+        "schema": {"type": "string", "minLength": 1},
+    })]
 }
 
 /// What may be asked further about a kept response.
@@ -363,7 +416,7 @@ fn responses(endpoint: &Endpoint) -> Value {
         ]),
         AuthClass::Public => {}
     }
-    if let Operation::Exchange(_) = endpoint.operation {
+    if let Operation::Exchange(_) | Operation::Batch(_) = endpoint.operation {
         add(EXCHANGE_FAILURES);
     }
     if endpoint.operation == Operation::Ready {
@@ -426,6 +479,15 @@ fn success(endpoint: &Endpoint) -> Value {
             }),
         ),
         Operation::Exchange(Kept(_)) => ("As the vendor documents it.", open()),
+        Operation::Exchange(llmleaf_exchange::Operation::Batch(_)) => ("It is told.", open()),
+        Operation::Batch(BatchCall::Results | BatchCall::Content) => (
+            "Lines of JSON, as the vendor documents them.",
+            json!({
+                "application/x-ndjson": {"schema": {"type": "string"}},
+                "application/x-jsonl": {"schema": {"type": "string"}},
+            }),
+        ),
+        Operation::Batch(_) => ("As the vendor documents it.", open()),
         Operation::Socket => (
             "The connection is a WebSocket from here on; events are JSON texts.",
             json!({}),

@@ -22,6 +22,8 @@ const VERSIONED: &[&str] = &[
     "/responses",
     "/messages",
     "/embeddings",
+    "/batches",
+    "/files",
     "/models",
     "/openapi.json",
 ];

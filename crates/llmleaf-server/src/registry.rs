@@ -1,5 +1,9 @@
 //! Every endpoint, one row each. The router, the OpenAPI document, body limits and auth classes come from here.
 
+mod batches;
+
+pub use batches::BatchCall;
+
 use http::Method;
 use llmleaf_dialects::{Dialect, EmbeddingForm};
 use llmleaf_exchange::Verb;
@@ -22,6 +26,8 @@ pub enum Operation {
     Exchange(llmleaf_exchange::Operation),
     /// Chat over a WebSocket: many requests on one connection.
     Socket,
+    /// Something about batches or their files.
+    Batch(BatchCall),
     /// The models that the caller may use.
     Models,
     /// One of them.
@@ -264,6 +270,20 @@ pub static ENDPOINTS: &[Endpoint] = &[
         Dialect::Messages,
         "Counts the input tokens of a messages request.",
     ),
+    batches::MESSAGES_MAKE,
+    batches::MESSAGES_LIST,
+    batches::MESSAGES_RETRIEVE,
+    batches::MESSAGES_DELETE,
+    batches::MESSAGES_CANCEL,
+    batches::MESSAGES_RESULTS,
+    batches::MAKE,
+    batches::LIST,
+    batches::RETRIEVE,
+    batches::CANCEL,
+    batches::RESULTS,
+    batches::FILE,
+    batches::DELETE_FILE,
+    batches::CONTENT,
     post(
         "/v2/chat",
         CHAT,

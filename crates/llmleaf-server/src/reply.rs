@@ -1,5 +1,6 @@
 //! The answer on its way to the consumer.
 
+use crate::batches::reading::Reading;
 use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
@@ -17,6 +18,8 @@ pub enum ReplyBody {
     Whole(Option<Bytes>),
     /// Running.
     Running(Exchange),
+    /// Results of a batch that was run here.
+    Results(Reading),
 }
 
 impl Body for ReplyBody {
@@ -37,6 +40,9 @@ impl Body for ReplyBody {
             Self::Running(exchange) => exchange
                 .poll_chunk(cx)
                 .map(|chunk| chunk.map(|c| c.map(Frame::data))),
+            Self::Results(reading) => reading
+                .poll_piece(cx)
+                .map(|piece| piece.map(|p| p.map(Frame::data))),
         }
     }
 
@@ -49,7 +55,7 @@ impl Body for ReplyBody {
             Self::Whole(bytes) => {
                 SizeHint::with_exact(bytes.as_ref().map_or(0, |b| b.len() as u64))
             }
-            Self::Running(_) => SizeHint::default(),
+            Self::Running(_) | Self::Results(_) => SizeHint::default(),
         }
     }
 }

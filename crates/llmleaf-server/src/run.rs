@@ -1,6 +1,7 @@
 //! The server as a whole: threads, signals, reloads, and the end.
 
 use crate::app::{App, BuildError};
+use crate::batches::runner;
 use crate::desk::Published;
 use crate::doors::{self, Bound, Kind};
 use crate::load;
@@ -108,7 +109,8 @@ pub fn run(
     };
     let published = Arc::new(Published::new(Arc::clone(&app)));
     let (orders, heard) = watch::channel(Order::Run);
-    let (threads, doors) = start(&published, &heard, bound)?;
+    let (mut threads, doors) = start(&published, &heard, bound)?;
+    threads.extend(run_batches(&published, &heard)?);
     drop(heard);
     let fallback = Pace::of(&config.server);
     let mut reloader = source.map(|source| Reloader {
@@ -178,6 +180,23 @@ fn start(
         doors.push(tell);
     }
     Ok((threads, doors))
+}
+
+/// Begins to run the batches of this gateway, where it has any.
+fn run_batches(
+    published: &Arc<Published>,
+    orders: &watch::Receiver<Order>,
+) -> Result<Option<Worker>, RunError> {
+    let Some(store) = published.app().batch_store.clone() else {
+        return Ok(None);
+    };
+    let (published, orders) = (Arc::clone(published), orders.clone());
+    let thread = std::thread::Builder::new()
+        .name("batches".to_owned())
+        .stack_size(STACK_BYTES)
+        .spawn(move || runner::run(published, store, orders))
+        .map_err(RunError::Start)?;
+    Ok(Some(thread))
 }
 
 /// How often the files are looked at.

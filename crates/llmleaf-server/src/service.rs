@@ -1,6 +1,7 @@
 //! One request: find its endpoint, prove the caller, read the body, run the exchange.
 
 mod about;
+mod batches;
 
 use crate::app::App;
 use crate::kept::{self, Turn};
@@ -13,7 +14,8 @@ use http::header::ALLOW;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use llmleaf_auth::Principal;
-use llmleaf_dialects::{Dialect, Head};
+use llmleaf_dialects::batches::Task;
+use llmleaf_dialects::{Dialect, EmbeddingForm, Head};
 use llmleaf_exchange::{Allowance, Exchange, Job, Node, panics};
 use llmleaf_model::{Failure, FailureKind, Origin};
 use llmleaf_route::limits::Figures;
@@ -77,12 +79,55 @@ pub async fn serve(worker: Rc<Worker>, request: Request<Incoming>, crowded: bool
 
 /// Answers one turn of a WebSocket: as if its body had been posted.
 pub async fn turn(worker: Rc<Worker>, opened: socket::Opened, body: Bytes) -> Reply {
-    const ASKED: Asked<'_> = Asked {
+    let asked = Asked {
         operation: llmleaf_exchange::Operation::Chat,
         dialect: Dialect::Responses,
         addressing: Addressing::Body,
         model: None,
     };
+    let socket::Opened { principal, headers } = opened;
+    posted(worker, asked, principal, &headers, body, true).await
+}
+
+/// Answers one request of a batch that this node runs: as if its body had been posted.
+pub async fn item(worker: Rc<Worker>, principal: Principal, task: Task, body: Bytes) -> Reply {
+    let asked = Asked {
+        operation: match task {
+            Task::Embeddings => llmleaf_exchange::Operation::Embed(EmbeddingForm::Embeddings),
+            _ => llmleaf_exchange::Operation::Chat,
+        },
+        dialect: task.dialect().unwrap_or(Dialect::ChatCompletions),
+        addressing: Addressing::Body,
+        model: None,
+    };
+    posted(worker, asked, principal, &HeaderMap::new(), body, false).await
+}
+
+/// What a request of a batch is answered whose key is no more.
+pub fn gone_key(task: Task) -> Vec<u8> {
+    let message = "the key that handed this batch over is not known any more";
+    let failure = Failure::new(Origin::Consumer, FailureKind::Authentication, message);
+    let dialect = task.dialect().unwrap_or(Dialect::ChatCompletions);
+    dialect.render_error(&failure, "").body
+}
+
+/// What a request of a batch is answered whose answer was cut, or is too large to keep.
+pub fn cut(task: Task) -> Vec<u8> {
+    let failure = Failure::gateway(FailureKind::Truncated, "the answer could not be kept whole");
+    let dialect = task.dialect().unwrap_or(Dialect::ChatCompletions);
+    dialect.render_error(&failure, "").body
+}
+
+/// `sheds`: it is turned away where there is no room.
+async fn posted(
+    worker: Rc<Worker>,
+    asked: Asked<'_>,
+    principal: Principal,
+    headers: &HeaderMap,
+    body: Bytes,
+    sheds: bool,
+) -> Reply {
+    let dialect = asked.dialect;
     let now = unix_now();
     let id = worker
         .ids
@@ -93,21 +138,20 @@ pub async fn turn(worker: Rc<Worker>, opened: socket::Opened, body: Bytes) -> Re
         created: now.as_secs(),
         crowded: false,
     };
-    let socket::Opened { principal, headers } = opened;
-    if call.sheds(Operation::Exchange(ASKED.operation)) {
-        let reply = reply::failed(Dialect::Responses, &overloaded(), &id);
-        return reply::finish(reply, Dialect::Responses, &id);
+    if sheds && call.sheds(Operation::Exchange(asked.operation)) {
+        let reply = reply::failed(dialect, &overloaded(), &id);
+        return reply::finish(reply, dialect, &id);
     }
-    let mut answer = pin!(call.asked(ASKED, principal, &headers, None, body));
+    let mut answer = pin!(call.asked(asked, principal, headers, None, body));
     let answered = poll_fn(|cx| match panics::contain(|| answer.as_mut().poll(cx)) {
         Ok(polled) => polled,
         Err(panics::Panicked) => Poll::Ready(Err(panics::failure())),
     });
     let reply = match answered.await {
         Ok(reply) => reply,
-        Err(failure) => reply::failed(Dialect::Responses, &failure, &id),
+        Err(failure) => reply::failed(dialect, &failure, &id),
     };
-    reply::finish(reply, Dialect::Responses, &id)
+    reply::finish(reply, dialect, &id)
 }
 
 /// Whether a turn that is only prepared would be served; the model that it asks for.
@@ -199,7 +243,7 @@ impl Call {
 
     /// Whether there is no room for this now.
     fn sheds(&self, operation: Operation) -> bool {
-        let is_exchange = matches!(operation, Operation::Exchange(_));
+        let is_exchange = matches!(operation, Operation::Exchange(_) | Operation::Batch(_));
         self.crowded || is_exchange && self.worker.app.load.is_shedding()
     }
 
@@ -256,6 +300,9 @@ impl Call {
             Operation::Exchange(llmleaf_exchange::Operation::Kept(verb)) => {
                 let id = rest.unwrap_or_default();
                 Box::pin(self.kept(verb, id, principal, request)).await
+            }
+            Operation::Batch(call) => {
+                Box::pin(self.batches(endpoint, call, rest, principal, request)).await
             }
             Operation::Socket => {
                 let (method, version) = (request.method(), request.version());
@@ -373,6 +420,7 @@ impl Call {
             tokens,
             allowance,
             owner,
+            batch: None,
             names,
             headers: self.forwarded(headers),
             created: self.created,

@@ -2,7 +2,7 @@
 //! running program. A new endpoint is in the matrix by being in the registry.
 
 use llmleaf_dialects::Dialect;
-use llmleaf_server::registry::{AuthClass, ENDPOINTS, Endpoint, Operation};
+use llmleaf_server::registry::{AuthClass, BatchCall, ENDPOINTS, Endpoint, Operation};
 use llmleaf_testkit::binary::Llmleaf;
 use llmleaf_testkit::http::{self, Connection, Response};
 
@@ -11,6 +11,7 @@ const ADMIN_TOKEN: &str = "matrix-admin-token-0123456789abcdef";
 const CONFIG: &str = r#"
 [server]
 listen = "127.0.0.1:0"
+batch_id_secret = "matrix-batch-secret-0123456789abcdef"
 ADMIN
 
 [[providers]]
@@ -137,6 +138,10 @@ fn inside(endpoint: &Endpoint) -> u16 {
     match endpoint.operation {
         // Nobody keeps a response of that id.
         Operation::Exchange(_) if endpoint.path.starts_with("/v1/responses/") => 404,
+        Operation::Batch(BatchCall::List) => 200,
+        Operation::Batch(BatchCall::Make) => 400,
+        // Nor a batch or a file.
+        Operation::Batch(_) => 404,
         Operation::Exchange(_) | Operation::Show => 400,
         // It is let in, and asks for no upgrade.
         Operation::Socket => 426,

@@ -7,6 +7,8 @@
     reason = "a test that cannot go on has failed"
 )]
 
+#[path = "fallback/batches.rs"]
+mod batches;
 #[path = "fallback/caching.rs"]
 mod caching;
 #[path = "fallback/chain.rs"]

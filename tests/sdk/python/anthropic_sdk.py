@@ -5,6 +5,7 @@ Runs with either major line: the one that sends `x-api-key`, and from 2.0 the on
 
 import asyncio
 import json
+import time
 
 import anthropic
 from case import (
@@ -46,6 +47,26 @@ class Messages:
 
     def ask(self, scenario, messages=HI, **more):
         return self.client.messages.create(**{"model": self.model(scenario), "messages": messages, "max_tokens": 4000, **more})
+
+    def test_a_batch(self):
+        model = self.model("text")
+        params = {"model": model, "max_tokens": 4000, "messages": HI}
+        requests = [{"custom_id": name, "params": params} for name in ("one", "two")]
+        batch = self.client.messages.batches.create(requests=requests)
+        self.assertEqual(batch.type, "message_batch")
+        until = time.monotonic() + 20
+        while batch.processing_status != "ended":
+            self.assertLess(time.monotonic(), until, batch)
+            batch = self.client.messages.batches.retrieve(batch.id)
+        self.assertEqual(batch.request_counts.succeeded, 2)
+        results = list(self.client.messages.batches.results(batch.id))
+        self.assertEqual(sorted(line.custom_id for line in results), ["one", "two"])
+        for line in results:
+            self.assertEqual(line.result.type, "succeeded")
+            self.assertIn("ello", text_of(line.result.message))
+        self.assertEqual(self.client.messages.batches.cancel(batch.id).id, batch.id)
+        with client(NARROW_KEY) as other, self.assertRaises(anthropic.NotFoundError):
+            other.messages.batches.retrieve(batch.id)
 
     def collect(self, scenario, messages=HI, **more):
         """A streamed answer, collected by the SDK's own helper."""

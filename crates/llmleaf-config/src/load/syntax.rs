@@ -38,6 +38,7 @@ pub(super) fn secrets_on_broken_lines(text: &str, errors: &[toml::de::Error]) ->
 const SECRETS: &[&str] = &[
     "admin_token",
     "batch_id_secret",
+    "batch_id_secret_previous",
     "credential",
     "pw_hash",
     "token",

@@ -6,7 +6,7 @@ const DAY: i64 = 86_400;
 const LAST: u64 = 253_402_300_799;
 
 /// A time as this wire writes it.
-pub(super) fn written(unix: u64) -> String {
+pub(crate) fn written(unix: u64) -> String {
     let unix = i64::try_from(unix.min(LAST)).unwrap_or(0);
     let (days, second) = (unix.div_euclid(DAY), unix.rem_euclid(DAY));
     // Days since 0000-03-01, in eras of 400 years (H. Hinnant, "chrono-Compatible Low-Level Date Algorithms").
@@ -27,7 +27,7 @@ pub(super) fn written(unix: u64) -> String {
 }
 
 /// The unix seconds of a time on this wire; `None` where it cannot be read or lies before 1970.
-pub(super) fn read(text: &str) -> Option<u64> {
+pub(crate) fn read(text: &str) -> Option<u64> {
     let (date, clock) = text.split_once('T')?;
     let mut date = date.splitn(3, '-').map(digits);
     let (year, month, day) = (date.next()??, date.next()??, date.next()??);

@@ -9,7 +9,7 @@ use crate::outlet::{Open, Outlet};
 use crate::pump::Meter;
 use crate::upstream::Upstream;
 use crate::{count, failure, health, settlement};
-use llmleaf_model::{Failure, FailureKind, Loss};
+use llmleaf_model::{Failure, FailureKind, Loss, Usage};
 use llmleaf_route::{Attempt as Held, Candidate, Millis, Spent};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -112,6 +112,26 @@ impl Attempt {
         self.held.take()
     }
 
+    /// An answer of a batch was read: a record of its own, whose name is the same whenever it is read, and wherever.
+    pub fn batched(&self, id: String, model: &str, upstream_model: &str, usage: Option<Usage>) {
+        let Some(record) = &self.record else {
+            return;
+        };
+        self.shared.ledger.record(UsageRecord {
+            id,
+            model: model.into(),
+            upstream_model: upstream_model.into(),
+            outcome: Outcome::Completed,
+            grade: match usage {
+                Some(_) => Grade::Reported,
+                None => Grade::None,
+            },
+            usage: usage.unwrap_or_default(),
+            losses: Vec::new(),
+            ..record.clone()
+        });
+    }
+
     /// The upstream's status came.
     pub fn status(&mut self, status: u16) {
         if let Some(record) = &mut self.record {
@@ -186,7 +206,7 @@ impl Attempt {
         // Nobody is billed for counting, or for asking after what was made before.
         let free = matches!(
             self.job.operation,
-            Operation::CountTokens | Operation::Kept(_)
+            Operation::CountTokens | Operation::Kept(_) | Operation::Batch(_)
         );
         if !free {
             (record.usage, record.grade) = settlement::settle(&self.meter, record.outcome, input);

@@ -1,6 +1,7 @@
 //! Anthropic: the reference of the messages wire.
 
-use crate::{Auth, Chat, Path, Provider, Speaks};
+use crate::{Auth, Batches, Chat, Path, Provider, Speaks};
+use llmleaf_dialects::batches::BatchWire;
 use llmleaf_dialects::{ChatWire, messages::Quirks};
 
 /// The row.
@@ -17,6 +18,12 @@ pub static PROVIDER: Provider = Provider {
             Path::Fixed("/v1/messages"),
         )],
         count_tokens: Some(Path::Fixed("/v1/messages/count_tokens")),
+        batches: Some(Batches {
+            wire: BatchWire::Messages,
+            jobs: Path::Fixed("/v1/messages/batches"),
+            create: None,
+            files: None,
+        }),
         ..Speaks::NOTHING
     },
     headers: &[("anthropic-version", "2023-06-01")],

@@ -1,8 +1,9 @@
 //! Azure OpenAI: deployments are part of the path, the key has a header of its own; or, on the surface without dates, the deployment
 //! is the model in the body. An application of the directory shows a token in place of the key.
 
-use crate::{Auth, Chat, ClientGrant, Embeddings, Mints, Path, Provider, Speaks};
+use crate::{Auth, Batches, Chat, ClientGrant, Embeddings, Mints, Path, Provider, Speaks};
 use llmleaf_dialects::EmbeddingWire;
+use llmleaf_dialects::batches::{BatchWire, FilesQuirks};
 use llmleaf_dialects::embeddings::OpenAiQuirks;
 use llmleaf_dialects::{ChatWire, chat_completions::Quirks, responses};
 use std::borrow::Cow;
@@ -31,6 +32,22 @@ pub static PROVIDER: Provider = Provider {
             EmbeddingWire::OpenAi(OpenAiQuirks::REFERENCE),
             Path::Deployment("/embeddings"),
         )),
+        // Requests name paths without a version, and a file can be used when it is `processed`: Microsoft Learn, "Getting started with
+        // Azure OpenAI batch deployments", 2026-11.
+        batches: Some(Batches {
+            wire: BatchWire::Files(FilesQuirks {
+                endpoints: Cow::Borrowed(&[
+                    Cow::Borrowed("/chat/completions"),
+                    Cow::Borrowed("/v1/responses"),
+                    Cow::Borrowed("/embeddings"),
+                ]),
+                files_ripen: true,
+                ..FilesQuirks::REFERENCE
+            }),
+            jobs: Path::Resource("/batches"),
+            create: None,
+            files: Some(Path::Resource("/files")),
+        }),
         ..Speaks::NOTHING
     },
     source: "Microsoft Learn, Azure OpenAI REST reference and API lifecycle, OAuth 2.0 client credentials flow, 2026-11",

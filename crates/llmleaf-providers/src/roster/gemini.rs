@@ -1,6 +1,7 @@
 //! Google's Gemini API: the reference of the generateContent wire.
 
-use crate::{Auth, Chat, Embeddings, Path, Provider, Speaks};
+use crate::{Auth, Batches, Chat, Embeddings, Path, Provider, Speaks};
+use llmleaf_dialects::batches::BatchWire;
 use llmleaf_dialects::{ChatWire, EmbeddingWire, gemini::Quirks};
 
 /// The row.
@@ -39,6 +40,18 @@ pub static PROVIDER: Provider = Provider {
                 stream: ":batchEmbedContents",
             },
         )),
+        batches: Some(Batches {
+            wire: BatchWire::GenerateContent,
+            jobs: Path::Fixed("/v1beta/batches"),
+            create: Some(Path::Method {
+                version: VERSION,
+                collection: "models",
+                beside: BESIDE,
+                whole: ":batchGenerateContent",
+                stream: ":batchGenerateContent",
+            }),
+            files: None,
+        }),
         ..Speaks::NOTHING
     },
     source: "Discovery document of generativelanguage v1beta, 2026-08; recordings of 2025 and 2026",

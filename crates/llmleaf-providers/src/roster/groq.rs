@@ -2,7 +2,8 @@
 //!
 //! A stream that fails within sends `event: error` and then ends without `[DONE]`, which is the reference's way to be cut.
 
-use crate::{Chat, Path, Provider, Speaks};
+use crate::{Batches, Chat, Path, Provider, Speaks};
+use llmleaf_dialects::batches::FilesQuirks;
 use llmleaf_dialects::{
     ChatWire,
     chat_completions::{
@@ -27,6 +28,7 @@ pub static PROVIDER: Provider = Provider {
             ),
             Chat::Wire(ChatWire::Responses(RESPONSES), Path::Fixed("/responses")),
         ],
+        batches: Some(Batches::files(FilesQuirks::CHAT)),
         ..Speaks::NOTHING
     },
     source: "console.groq.com/docs/openai, 2026-11; Groq OpenAPI document 2.1, 2026-08",

@@ -1,7 +1,8 @@
 //! Mistral: refuses every field that its document does not name.
 
-use crate::{Chat, Embeddings, Path, Provider, Speaks};
+use crate::{Batches, Chat, Embeddings, Path, Provider, Speaks};
 use llmleaf_dialects::EmbeddingWire;
+use llmleaf_dialects::batches::{BatchWire, FilesQuirks, files::Jobs};
 use llmleaf_dialects::embeddings::OpenAiQuirks;
 use llmleaf_dialects::{
     ChatWire,
@@ -33,6 +34,19 @@ pub static PROVIDER: Provider = Provider {
             }),
             Path::Fixed("/embeddings"),
         )),
+        batches: Some(Batches {
+            wire: BatchWire::Files(FilesQuirks {
+                endpoints: Cow::Borrowed(&[
+                    Cow::Borrowed("/v1/chat/completions"),
+                    Cow::Borrowed("/v1/embeddings"),
+                ]),
+                jobs: Jobs::OfOneModel,
+                ..FilesQuirks::REFERENCE
+            }),
+            jobs: Path::Fixed("/batch/jobs"),
+            create: None,
+            files: Some(Path::Fixed("/files")),
+        }),
         ..Speaks::NOTHING
     },
     source: "Mistral OpenAPI document 1.0.0, 2026-08",

@@ -2,7 +2,8 @@
 //!
 //! It also speaks the messages dialect, below `/anthropic` and so beside this base URL, not below it.
 
-use crate::{Chat, Path, Provider, Speaks};
+use crate::{Batches, Chat, Path, Provider, Speaks};
+use llmleaf_dialects::batches::FilesQuirks;
 use llmleaf_dialects::{
     ChatWire,
     chat_completions::{
@@ -26,6 +27,7 @@ pub static PROVIDER: Provider = Provider {
             ChatWire::Completions(QUIRKS),
             Path::Fixed("/chat/completions"),
         )],
+        batches: Some(Batches::files(FilesQuirks::CHAT)),
         ..Speaks::NOTHING
     },
     source: "Kimi OpenAPI document 1.0.0 (platform.kimi.ai), 2026-08",

@@ -1,6 +1,7 @@
 //! OpenAI: the reference of two wires.
 
-use crate::{Chat, Embeddings, Path, Provider, Speaks};
+use crate::{Batches, Chat, Embeddings, Path, Provider, Speaks};
+use llmleaf_dialects::batches::FilesQuirks;
 use llmleaf_dialects::{ChatWire, chat_completions::Quirks, responses};
 
 /// The row.
@@ -21,6 +22,7 @@ pub static PROVIDER: Provider = Provider {
             ),
         ],
         embeddings: Some(Embeddings::OPENAI),
+        batches: Some(Batches::files(FilesQuirks::REFERENCE)),
         ..Speaks::NOTHING
     },
     setting_headers: &[("organization", "openai-organization")],

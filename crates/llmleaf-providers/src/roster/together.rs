@@ -3,7 +3,8 @@
 //! Its messages endpoint (docs.together.ai/docs/inference/messages-api, 2026-11) supports some models only and answers
 //! malformed output for the others, so consumers of that dialect are served by translation.
 
-use crate::{Chat, Embeddings, Path, Provider, Speaks};
+use crate::{Batches, Chat, Embeddings, Path, Provider, Speaks};
+use llmleaf_dialects::batches::{FilesQuirks, files::Jobs};
 use llmleaf_dialects::{
     ChatWire,
     chat_completions::{
@@ -13,6 +14,7 @@ use llmleaf_dialects::{
         },
     },
 };
+use std::borrow::Cow;
 
 /// The row.
 pub static PROVIDER: Provider = Provider {
@@ -26,6 +28,15 @@ pub static PROVIDER: Provider = Provider {
             Path::Fixed("/chat/completions"),
         )],
         embeddings: Some(Embeddings::PLAIN),
+        // Its batch object, upload path and purpose: its OpenAPI document 2.0.0, 2026-04.
+        batches: Some(Batches::files(FilesQuirks {
+            upload: Cow::Borrowed("/upload"),
+            purpose: Cow::Borrowed("batch-api"),
+            named_in_form: true,
+            jobs: Jobs::Wrapped,
+            labels: false,
+            ..FilesQuirks::CHAT
+        })),
         ..Speaks::NOTHING
     },
     source: "Together OpenAPI document 2.0.0, 2026-04",

@@ -1,6 +1,7 @@
 //! xAI. Its documentation calls chat completions deprecated in favour of responses (2026-11); they work.
 
-use crate::{Chat, Path, Provider, Speaks};
+use crate::{Batches, Chat, Path, Provider, Speaks};
+use llmleaf_dialects::batches::BatchWire;
 use llmleaf_dialects::{ChatWire, chat_completions::Quirks, responses};
 use std::borrow::Cow;
 
@@ -19,6 +20,12 @@ pub static PROVIDER: Provider = Provider {
             ),
             Chat::Wire(ChatWire::Responses(RESPONSES), Path::Fixed("/responses")),
         ],
+        batches: Some(Batches {
+            wire: BatchWire::Added,
+            jobs: Path::Fixed("/batches"),
+            create: None,
+            files: None,
+        }),
         ..Speaks::NOTHING
     },
     source: "docs.x.ai, 2026-11; recordings of api.x.ai",

@@ -68,6 +68,7 @@ impl Call {
             tokens: 0,
             allowance,
             owner: Some(Box::new(owner)),
+            batch: None,
             names,
             headers: self.forwarded(&parts.headers),
             created: self.created,

@@ -213,6 +213,8 @@ impl Turn {
                 return Some(Vec::new());
             }
             ReplyBody::Whole(bytes) => bytes.unwrap_or_default(),
+            // No turn asks for these.
+            ReplyBody::Results(_) => Bytes::new(),
         };
         self.listener = None;
         let names = [

@@ -1,0 +1,412 @@
+//! Makes a batch: its requests in the provider's own wire, handed over in the way that the provider takes them.
+
+use super::{At, BatchAsk, dialect, of_consumer, unsupported};
+use crate::attempt::{self, Attempt, Incoming, Outgoing};
+use crate::drive::Run;
+use crate::whole;
+use bytes::Bytes;
+use http::{HeaderValue, Method};
+use llmleaf_dialects::batches::items::Problems;
+use llmleaf_dialects::batches::{BatchWire, FilesQuirks, Item, Making, Task, added, joined};
+use llmleaf_dialects::splice::{Splices, quote};
+use llmleaf_dialects::{Rendered, Target};
+use llmleaf_model::{Failure, FailureKind, Loss, Retry};
+use std::time::Duration;
+
+/// Bytes of requests that are added to a batch at once, where they are added.
+const ADDED_BYTES: usize = 8 * 1024 * 1024;
+/// How often a service is asked whether it has looked at a file, and how long it may take.
+const RIPENS: Duration = Duration::from_millis(500);
+const LOOKS: usize = 60;
+
+pub(super) async fn run(
+    run: &mut Run,
+    attempt: &mut Attempt,
+    at: At<'_>,
+    ask: &BatchAsk,
+) -> Result<(), Failure> {
+    let wire = at.offer.wire();
+    let endpoint = endpoint(at);
+    let items = match ask.file {
+        Some(_) => Vec::new(),
+        None => rendered(run, at, ask)?,
+    };
+    lost(run, at, ask)?;
+    let input = match (&ask.file, wire) {
+        (Some(file), _) => file.clone().into_bytes(),
+        (None, BatchWire::Files(quirks)) => {
+            let file = upload(run, attempt, at, quirks, &items.concat()).await?;
+            file.into_bytes()
+        }
+        (None, BatchWire::Added) => Vec::new(),
+        (None, BatchWire::Messages | BatchWire::GenerateContent) => joined(&items),
+    };
+    let making = Making {
+        model: at.upstream.named(&at.candidate.model),
+        endpoint,
+        window: ask.window.as_deref(),
+        labels: &ask.labels,
+        mark: &ask.mark,
+    };
+    let body = Bytes::from(wire.make(&making, &input));
+    let path = match at.offer.batches.create {
+        Some(path) => at.upstream.path(path, &at.candidate.model, false),
+        None => at.jobs(None, "", ""),
+    };
+    // A service that did not answer may have made it all the same: who made another one elsewhere would have two.
+    let made = post(run, attempt, at, &path, body).await.map_err(once)?;
+    let made = match wire {
+        BatchWire::Added => {
+            let id = wire.parse_batch(&made)?.id;
+            let path = at.jobs(Some(&id), "/requests", "");
+            for piece in pieces(&items) {
+                let body = Bytes::from(added::add(&piece));
+                let added = post(run, attempt, at, &path, body).await.map_err(once);
+                if let Err(failure) = added {
+                    // Half a batch is none.
+                    let path = at.jobs(Some(&id), wire.cancel_tail(), "");
+                    let _ = post(run, attempt, at, &path, Bytes::new()).await;
+                    return Err(failure);
+                }
+            }
+            get(run, attempt, at, &at.jobs(Some(&id), "", "")).await?
+        }
+        _ => made,
+    };
+    super::look::tell(run, attempt, at, ask, made)
+}
+
+/// The path that the service's requests are for.
+fn endpoint(at: At<'_>) -> &'static str {
+    match at.offer.wire() {
+        BatchWire::Files(quirks) => quirks.endpoint(at.offer.task).unwrap_or_default(),
+        _ => "",
+    }
+}
+
+fn once(mut failure: Failure) -> Failure {
+    let ambiguous = matches!(
+        failure.kind,
+        FailureKind::Timeout | FailureKind::Truncated | FailureKind::InvalidResponse
+    );
+    if ambiguous || failure.possibly_billed {
+        failure.retry = Retry::Never;
+    }
+    failure
+}
+
+/// What cannot be attached there.
+fn lost(run: &mut Run, at: At<'_>, ask: &BatchAsk) -> Result<(), Failure> {
+    let keeps = matches!(at.offer.wire(), BatchWire::Files(quirks) if quirks.labels);
+    let mut losses = std::mem::take(&mut run.losses);
+    if !keeps && !ask.labels.is_empty() {
+        losses.push(Loss::dropped(
+            "metadata",
+            "the provider keeps none with a batch",
+        ));
+    }
+    let keeps = matches!(at.offer.wire(), BatchWire::Files(_));
+    if !keeps && ask.window.as_deref().is_some_and(|window| window != "24h") {
+        losses.push(Loss::dropped(
+            "completion_window",
+            "the provider has one of its own",
+        ));
+    }
+    let rendered = Rendered {
+        body: Bytes::new(),
+        losses,
+        usage_added: false,
+    };
+    attempt::accepted(run, rendered).map(drop)
+}
+
+/// Every request, as it stands in the provider's list or file. Whatever is wrong is told by line.
+fn rendered(run: &mut Run, at: At<'_>, ask: &BatchAsk) -> Result<Vec<Vec<u8>>, Failure> {
+    let wire = at.offer.wire();
+    let most = wire.most();
+    if ask.items.len() > most {
+        let message = format!("the provider takes at most {most} requests in a batch");
+        return Err(Failure::invalid(message, Some("requests")));
+    }
+    let mut losses: Vec<Loss> = Vec::new();
+    let mut problems = Problems::default();
+    let mut items = Vec::with_capacity(ask.items.len());
+    for item in &ask.items {
+        match one(at, ask, item, &mut losses) {
+            Ok(bytes) => items.push(bytes),
+            // Another target may be able to.
+            Err(failure) if failure.retry == Retry::NextTarget => return Err(failure),
+            Err(failure) => problems.add("request", item.line, &failure.message),
+        }
+        if problems.is_full() {
+            break;
+        }
+    }
+    problems.check("requests")?;
+    run.losses = losses;
+    Ok(items)
+}
+
+/// One request in the provider's wire, with what lies around it.
+pub(super) fn one(
+    at: At<'_>,
+    ask: &BatchAsk,
+    item: &Item,
+    losses: &mut Vec<Loss>,
+) -> Result<Vec<u8>, Failure> {
+    let wire = at.offer.wire();
+    if let Some(objection) = wire.objection(&item.custom_id) {
+        return Err(Failure::invalid(objection, Some("custom_id")));
+    }
+    let known = ask
+        .models
+        .iter()
+        .find(|known| known.name == item.head.model);
+    let model = known.and_then(|known| known.at(at.candidate.provider));
+    let model = model.ok_or_else(|| unsupported("the target does not serve all of its models"))?;
+    let rendered = body(at, ask.task, item, at.upstream.named(model))?;
+    for loss in rendered.losses {
+        let routing = llmleaf_dialects::preferences::is_field(&loss.field);
+        if !routing && !losses.contains(&loss) {
+            losses.push(loss);
+        }
+    }
+    let mut out = Vec::with_capacity(rendered.body.len() + 128);
+    wire.write_item(&mut out, &item.custom_id, endpoint(at), &rendered.body);
+    Ok(out)
+}
+
+fn body(at: At<'_>, task: Task, item: &Item, model: &str) -> Result<Rendered, Failure> {
+    let target = Target {
+        model,
+        stream: false,
+    };
+    if task == Task::Embeddings {
+        return named(item, model);
+    }
+    let chat = at.offer.chat;
+    if at.offer.task == task && chat.takes(&item.head, &item.body) {
+        return chat.edit_request(&item.head, &item.body, target);
+    }
+    let text = llmleaf_dialects::head::text(&item.body)?;
+    let mut request = dialect(task).parse_request(text)?;
+    request.stream = false;
+    let mut rendered = chat.render_request(&request, target)?;
+    if let Some(field) = llmleaf_dialects::unrestored(&request, chat) {
+        // Who reads the results knows nothing of the request any more.
+        rendered.losses.push(Loss::approximated(
+            field,
+            "results of a batch name such tools as the provider does",
+        ));
+    }
+    Ok(rendered)
+}
+
+/// A request of which the model's name alone is edited.
+fn named(item: &Item, model: &str) -> Result<Rendered, Failure> {
+    let text = llmleaf_dialects::head::checked(&item.body)?;
+    let mut splices = Splices::new();
+    if let Some(field) = item.head.field(text, "model") {
+        splices.replace(field.value.clone(), quote(model));
+    }
+    Ok(Rendered {
+        body: splices.apply(text).into(),
+        losses: Vec::new(),
+        usage_added: false,
+    })
+}
+
+/// The requests in pieces of bounded size.
+fn pieces(items: &[Vec<u8>]) -> Vec<Vec<u8>> {
+    let mut pieces = Vec::new();
+    let (mut from, mut size) = (0, 0);
+    for (at, item) in items.iter().enumerate() {
+        if size > 0 && size + item.len() > ADDED_BYTES {
+            pieces.push(joined(items.get(from..at).unwrap_or_default()));
+            (from, size) = (at, 0);
+        }
+        size += item.len();
+    }
+    pieces.push(joined(items.get(from..).unwrap_or_default()));
+    pieces
+}
+
+/// Sends a file of requests; the provider's name of it.
+async fn upload(
+    run: &mut Run,
+    attempt: &mut Attempt,
+    at: At<'_>,
+    quirks: &FilesQuirks,
+    lines: &[u8],
+) -> Result<String, Failure> {
+    let form = Form::new(&run.job.id, quirks);
+    let body = [
+        form.head("batch.jsonl").as_bytes(),
+        lines,
+        form.tail().as_bytes(),
+    ]
+    .concat();
+    let path = at.files(None, &quirks.upload)?;
+    let going = Outgoing {
+        method: Method::POST,
+        wire: at.offer.chat,
+        path: &path,
+        body: body.into(),
+        stream: false,
+        same: false,
+        kind: Some(form.kind()),
+    };
+    let reply = ask_for(run, attempt, at, going).await?;
+    let id = file_id(&reply)?;
+    if quirks.files_ripen {
+        ripen(run, attempt, at, &id).await?;
+    }
+    Ok(id)
+}
+
+pub(super) fn file_id(reply: &[u8]) -> Result<String, Failure> {
+    let text = String::from_utf8_lossy(reply);
+    let object = llmleaf_dialects::object::Object::parse(&text).ok();
+    let id = object.as_ref().and_then(|object| object.get("id"));
+    let id = id.and_then(llmleaf_dialects::object::string);
+    id.map(Into::into).ok_or_else(|| {
+        let message = "the provider took a file and did not name it";
+        Failure::upstream(FailureKind::InvalidResponse, message)
+    })
+}
+
+/// Waits until the service has looked at a file.
+pub(super) async fn ripen(
+    run: &mut Run,
+    attempt: &mut Attempt,
+    at: At<'_>,
+    id: &str,
+) -> Result<(), Failure> {
+    let path = at.files(Some(id), "")?;
+    for _ in 0..LOOKS {
+        let reply = get(run, attempt, at, &path).await?;
+        let text = String::from_utf8_lossy(&reply);
+        let object = llmleaf_dialects::object::Object::parse(&text).unwrap_or_default();
+        let status = object
+            .get("status")
+            .and_then(llmleaf_dialects::object::string);
+        match status.as_deref() {
+            Some("pending" | "uploading" | "uploaded" | "running" | "notRunning") => {
+                let until = run.node.shared.now().after(RIPENS);
+                run.pause(until).await?;
+            }
+            Some("error" | "failed") => {
+                let message = "the provider cannot use the file of requests";
+                return Err(Failure::invalid(message, Some("requests")));
+            }
+            _ => return Ok(()),
+        }
+    }
+    let message = "the provider has not looked at the file of requests yet";
+    Err(Failure::upstream(FailureKind::Overloaded, message))
+}
+
+/// A form that sends a file of requests.
+pub(super) struct Form {
+    boundary: String,
+    purpose: String,
+    named: bool,
+}
+
+impl Form {
+    /// `id` is one that nothing else has.
+    pub fn new(id: &str, quirks: &FilesQuirks) -> Self {
+        Self {
+            boundary: format!("llmleaf-{id}"),
+            purpose: quirks.purpose.to_string(),
+            named: quirks.named_in_form,
+        }
+    }
+
+    pub fn kind(&self) -> HeaderValue {
+        let text = format!("multipart/form-data; boundary={}", self.boundary);
+        HeaderValue::from_str(&text).unwrap_or(HeaderValue::from_static("multipart/form-data"))
+    }
+
+    /// What stands before the lines. Each of those is a JSON object, so none can be taken for a boundary.
+    pub fn head(&self, name: &str) -> String {
+        let field = |name: &str, value: &str| {
+            let boundary = &self.boundary;
+            format!(
+                "--{boundary}\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n"
+            )
+        };
+        let mut head = field("purpose", &self.purpose);
+        if self.named {
+            head.push_str(&field("file_name", name));
+            head.push_str(&field("file_type", "jsonl"));
+        }
+        let boundary = &self.boundary;
+        head.push_str(&format!(
+            "--{boundary}\r\nContent-Disposition: form-data; name=\"file\"; filename=\"{name}\"\r\n\
+             Content-Type: application/jsonl\r\n\r\n"
+        ));
+        head
+    }
+
+    pub fn tail(&self) -> String {
+        format!("\r\n--{}--\r\n", self.boundary)
+    }
+}
+
+/// A reply to a body.
+pub(super) async fn post(
+    run: &mut Run,
+    attempt: &mut Attempt,
+    at: At<'_>,
+    path: &str,
+    body: Bytes,
+) -> Result<Bytes, Failure> {
+    let going = Outgoing {
+        method: Method::POST,
+        wire: at.offer.chat,
+        path,
+        body,
+        stream: false,
+        same: true,
+        kind: None,
+    };
+    ask_for(run, attempt, at, going).await
+}
+
+/// A reply to a question.
+pub(super) async fn get(
+    run: &mut Run,
+    attempt: &mut Attempt,
+    at: At<'_>,
+    path: &str,
+) -> Result<Bytes, Failure> {
+    let going = asking(at, Method::GET, path);
+    ask_for(run, attempt, at, going).await.map_err(of_consumer)
+}
+
+/// A request without a body.
+pub(super) fn asking<'a>(at: At<'_>, method: Method, path: &'a str) -> Outgoing<'a> {
+    Outgoing {
+        method,
+        wire: at.offer.chat,
+        path,
+        body: Bytes::new(),
+        stream: false,
+        same: true,
+        kind: None,
+    }
+}
+
+pub(super) async fn ask_for(
+    run: &mut Run,
+    attempt: &mut Attempt,
+    at: At<'_>,
+    going: Outgoing<'_>,
+) -> Result<Bytes, Failure> {
+    let sent = attempt::send(run, attempt, at.candidate, at.upstream, going).await;
+    let Incoming {
+        mut watch, body, ..
+    } = sent?;
+    whole::gather(run, &mut watch, body).await
+}

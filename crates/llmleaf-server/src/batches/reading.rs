@@ -1,0 +1,143 @@
+//! The results of a batch that this gateway ran, read from its journal piece by piece, beside the worker's own work.
+
+use super::journal::Results;
+use super::store::{Kept, Store};
+use bytes::Bytes;
+use llmleaf_dialects::batches::{BatchForm, line};
+use llmleaf_exchange::{Aborted, Part};
+use llmleaf_model::{BatchOutcome, BatchResult, BatchStatus};
+use std::collections::HashSet;
+use std::fs::File;
+use std::io::{self, BufRead, BufReader};
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use tokio::task::JoinHandle;
+
+/// How much is read at a time.
+const PIECE: usize = 64 * 1024;
+
+/// Results on their way.
+pub struct Reading(Step);
+
+enum Step {
+    Ready(Box<Source>),
+    Reading(JoinHandle<(Box<Source>, io::Result<Vec<u8>>)>),
+    Ended,
+}
+
+struct Source {
+    answered: Option<Results>,
+    input: BufReader<File>,
+    /// What became of those that have no result.
+    rest: Option<BatchOutcome>,
+    seen: HashSet<String>,
+    form: BatchForm,
+    part: Part,
+    count: u64,
+}
+
+impl Reading {
+    /// Of a batch that has ended.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn open(
+        store: &Store,
+        id: &str,
+        status: BatchStatus,
+        form: BatchForm,
+        part: Part,
+    ) -> io::Result<Self> {
+        let rest = match status {
+            BatchStatus::Cancelled => Some(BatchOutcome::Cancelled),
+            BatchStatus::Expired => Some(BatchOutcome::Expired),
+            _ => None,
+        };
+        Ok(Self(Step::Ready(Box::new(Source {
+            answered: Some(Results::open(&store.journal(id))?),
+            input: BufReader::new(File::open(store.input(id))?),
+            rest,
+            seen: HashSet::new(),
+            form,
+            part,
+            count: 0,
+        }))))
+    }
+
+    /// The next piece; `None` at the end.
+    pub fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Aborted>>> {
+        loop {
+            self.0 = match std::mem::replace(&mut self.0, Step::Ended) {
+                Step::Ended => return Poll::Ready(None),
+                Step::Ready(mut source) => Step::Reading(tokio::task::spawn_blocking(move || {
+                    let piece = source.piece();
+                    (source, piece)
+                })),
+                Step::Reading(mut handle) => {
+                    let Poll::Ready(read) = Pin::new(&mut handle).poll(cx) else {
+                        self.0 = Step::Reading(handle);
+                        return Poll::Pending;
+                    };
+                    match read {
+                        Ok((source, Ok(piece))) if !piece.is_empty() => {
+                            self.0 = Step::Ready(source);
+                            return Poll::Ready(Some(Ok(piece.into())));
+                        }
+                        Ok((_, Ok(_))) => return Poll::Ready(None),
+                        Ok((_, Err(error))) => {
+                            tracing::error!(%error, "results of a batch cannot be read");
+                            return Poll::Ready(Some(Err(Aborted)));
+                        }
+                        Err(_) => return Poll::Ready(Some(Err(Aborted))),
+                    }
+                }
+            };
+        }
+    }
+}
+
+impl Source {
+    fn piece(&mut self) -> io::Result<Vec<u8>> {
+        let mut out = Vec::new();
+        while out.len() < PIECE {
+            let Some(result) = self.next()? else {
+                break;
+            };
+            if !self.part.has(result.outcome.is_answer()) {
+                continue;
+            }
+            self.count += 1;
+            let id = format!("batch_req_{}", self.count);
+            line::write(&mut out, &result, self.form, &id);
+        }
+        Ok(out)
+    }
+
+    fn next(&mut self) -> io::Result<Option<BatchResult>> {
+        while let Some(answered) = &mut self.answered {
+            match answered.next()? {
+                None => self.answered = None,
+                // A line that is there twice counts once.
+                Some(result) if !self.seen.insert(result.custom_id.clone()) => {}
+                Some(result) => return Ok(Some(result)),
+            }
+        }
+        let Some(rest) = self.rest.clone() else {
+            return Ok(None);
+        };
+        let mut line = Vec::new();
+        loop {
+            line.clear();
+            if self.input.read_until(b'\n', &mut line)? == 0 {
+                return Ok(None);
+            }
+            let kept: Kept = serde_json::from_slice(&line)?;
+            if self.seen.insert(kept.custom_id.clone()) {
+                return Ok(Some(BatchResult {
+                    custom_id: kept.custom_id,
+                    outcome: rest,
+                }));
+            }
+        }
+    }
+}

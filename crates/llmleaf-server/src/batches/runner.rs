@@ -1,0 +1,400 @@
+//! Runs the batches in the directory: a thread of its own, so that what it writes keeps no consumer waiting.
+//!
+//! Each request goes through the node like any other: limits, fallback, records. A limit is waited for. Whatever is answered is written
+//! before it counts; who is killed finds it again, and asks only for the rest. At most [`AT_ONCE`] requests run at a time, taken
+//! in turns from the batches that there are.
+
+use super::journal::{End, Entry, Journal};
+use super::store::{Kept, Sheet, State, Store};
+use crate::desk::{Desk, Published};
+use crate::reply::{Reply, ReplyBody};
+use crate::service::{self, unix_now};
+use crate::worker::Order;
+use bytes::Bytes;
+use http::header::RETRY_AFTER;
+use http_body::Body;
+use llmleaf_auth::Principal;
+use llmleaf_dialects::batches::{Task, one_line};
+use serde_json::value::RawValue;
+use std::cell::RefCell;
+use std::collections::HashSet;
+use std::fs::File;
+use std::future::poll_fn;
+use std::io::{self, BufRead, BufReader};
+use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+use tokio::runtime::{Builder, LocalOptions};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+
+/// Most requests at a time.
+pub const AT_ONCE: usize = 16;
+/// How often the directory is looked through for what others left.
+const ROUND: Duration = Duration::from_secs(30);
+/// How often a batch is looked at for its end, and told how far it is.
+const LOOK: Duration = Duration::from_millis(500);
+/// How long what is written may wait for the disk.
+const SYNCED: Duration = Duration::from_millis(200);
+/// Waits for a limit.
+const SHORTEST_WAIT: Duration = Duration::from_secs(1);
+const LONGEST_WAIT: Duration = Duration::from_secs(60);
+/// Largest answer.
+const ANSWER_BYTES: usize = 128 * 1024 * 1024;
+
+/// Runs batches until told to stop.
+pub fn run(
+    published: Arc<Published>,
+    store: Arc<Store>,
+    orders: watch::Receiver<Order>,
+) -> io::Result<()> {
+    let runtime = Builder::new_current_thread()
+        .enable_all()
+        .max_blocking_threads(4)
+        .build_local(LocalOptions::default())?;
+    runtime.block_on(async move {
+        let desk = Rc::new(Desk::new(published));
+        tokio::task::spawn_local(desk.drains().tend());
+        let runner = Runner {
+            desk,
+            store,
+            orders,
+            seats: Arc::new(Semaphore::new(AT_ONCE)),
+            running: Rc::default(),
+        };
+        runner.rounds().await;
+    });
+    runtime.shutdown_background();
+    Ok(())
+}
+
+#[derive(Clone)]
+struct Runner {
+    desk: Rc<Desk>,
+    store: Arc<Store>,
+    orders: watch::Receiver<Order>,
+    seats: Arc<Semaphore>,
+    /// Those that run here, and those that are known to have ended.
+    running: Rc<RefCell<HashSet<String>>>,
+}
+
+impl Runner {
+    async fn rounds(mut self) {
+        let mut batches = JoinSet::new();
+        let mut round = tokio::time::interval(ROUND);
+        loop {
+            tokio::select! {
+                biased;
+                changed = self.orders.changed() => {
+                    let order = *self.orders.borrow_and_update();
+                    if changed.is_err() || order != Order::Run {
+                        break;
+                    }
+                }
+                _ = round.tick() => {
+                    self.store.sweep(unix_now().as_secs());
+                    self.desk.sweep();
+                    self.begin(&mut batches);
+                }
+                () = self.store.news.notified() => self.begin(&mut batches),
+                Some(_) = batches.join_next() => {}
+            }
+        }
+        // What runs is finished, or told to end like all else; the rest is left for the next start.
+        loop {
+            tokio::select! {
+                biased;
+                changed = self.orders.changed() => {
+                    if changed.is_err() || *self.orders.borrow_and_update() == Order::Stop {
+                        return;
+                    }
+                }
+                ended = batches.join_next() => {
+                    if ended.is_none() {
+                        return;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Begins what nobody runs.
+    fn begin(&self, batches: &mut JoinSet<()>) {
+        for id in self.store.ids() {
+            if self.running.borrow().contains(&id) {
+                continue;
+            }
+            if self.store.state(&id).ended.is_some() {
+                self.running.borrow_mut().insert(id);
+                continue;
+            }
+            let (Some(lock), Some(sheet)) = (self.store.lock(&id), self.store.sheet(&id)) else {
+                continue;
+            };
+            self.running.borrow_mut().insert(id.clone());
+            batches.spawn_local(self.clone().batch(id, sheet, lock));
+        }
+    }
+
+    async fn batch(self, id: String, sheet: Sheet, lock: File) {
+        let ended = match Run::open(&self, &id, &sheet) {
+            Ok(run) => run.finish(self.clone()).await,
+            Err(error) => Err(error),
+        };
+        match ended {
+            Ok(true) => self.store.release(&id),
+            Ok(false) => {
+                self.running.borrow_mut().remove(&id);
+            }
+            Err(error) => {
+                tracing::error!(batch = id, %error, "a batch cannot be run now");
+                self.running.borrow_mut().remove(&id);
+            }
+        }
+        drop(lock);
+    }
+}
+
+/// A batch that runs.
+struct Run {
+    id: String,
+    sheet: Sheet,
+    journal: Journal,
+    done: HashSet<String>,
+    state: State,
+    input: BufReader<File>,
+    synced: Instant,
+    told: Instant,
+    changed: bool,
+}
+
+impl Run {
+    fn open(runner: &Runner, id: &str, sheet: &Sheet) -> io::Result<Self> {
+        let store = &runner.store;
+        let mut done = HashSet::new();
+        let mut state = State::default();
+        let journal = Journal::open(&store.journal(id), |entry| match entry {
+            Entry::Done { id, status, .. } => {
+                if done.insert(id) {
+                    count(&mut state, status);
+                }
+            }
+            Entry::Ended { end, at } => state.ended = Some((end, at)),
+        })?;
+        let begun = store.state(id).begun;
+        state.begun = begun.or(Some(unix_now().as_secs()));
+        let input = BufReader::new(File::open(store.input(id))?);
+        Ok(Self {
+            id: id.to_owned(),
+            sheet: sheet.clone(),
+            journal,
+            done,
+            state,
+            input,
+            synced: Instant::now(),
+            told: Instant::now(),
+            changed: true,
+        })
+    }
+
+    /// Runs it to its end; false where the process is to end before.
+    async fn finish(mut self, mut runner: Runner) -> io::Result<bool> {
+        let mut items: JoinSet<(String, Option<(u16, Bytes)>)> = JoinSet::new();
+        let mut exhausted = false;
+        let mut look = tokio::time::interval(LOOK);
+        runner.store.tell(&self.id, &self.state)?;
+        while self.state.ended.is_none() {
+            let stops = *runner.orders.borrow() != Order::Run;
+            let end = self.end(&runner);
+            let goes_on = !exhausted && !stops && end.is_none();
+            // Those that wait for a limit leave their seats to other batches, so their number has a bound of its own.
+            let has_room = goes_on && items.len() < AT_ONCE;
+            if !goes_on && items.is_empty() {
+                let all = self.done.len() as u64 >= self.sheet.total;
+                match end {
+                    // Whoever asks for the end of what is done already is too late.
+                    _ if all => self.close(&runner, End::Completed)?,
+                    Some(end) => self.close(&runner, end)?,
+                    // What has no result is asked again at the next start.
+                    None => {
+                        self.journal.sync()?;
+                        runner.store.tell(&self.id, &self.state)?;
+                        return Ok(false);
+                    }
+                }
+                break;
+            }
+            let seats = Arc::clone(&runner.seats);
+            tokio::select! {
+                biased;
+                Some(item) = items.join_next(), if !items.is_empty() => {
+                    if let Ok((id, reply)) = item {
+                        self.take(&runner, id, reply)?;
+                    }
+                }
+                Ok(seat) = seats.acquire_owned(), if has_room => match self.next()? {
+                    None => exhausted = true,
+                    Some(kept) => {
+                        let runner = runner.clone();
+                        let (batch, sheet) = (self.id.clone(), self.sheet.clone());
+                        items.spawn_local(async move {
+                            let body = Bytes::from(String::from(Box::<str>::from(kept.body)));
+                            let reply = item(&runner, &batch, &sheet, body, seat).await;
+                            (kept.custom_id, reply)
+                        });
+                    }
+                },
+                _ = runner.orders.changed(), if !stops => {}
+                _ = look.tick() => self.told(&runner, false)?,
+            }
+        }
+        self.told(&runner, true)?;
+        Ok(true)
+    }
+
+    /// Whether it is to end before it is done.
+    fn end(&self, runner: &Runner) -> Option<End> {
+        if runner.store.cancelled(&self.id).is_some() {
+            return Some(End::Cancelled);
+        }
+        (unix_now().as_secs() >= self.sheet.expires).then_some(End::Expired)
+    }
+
+    /// The next request that has no result.
+    fn next(&mut self) -> io::Result<Option<Kept>> {
+        let mut line = Vec::new();
+        loop {
+            line.clear();
+            if self.input.read_until(b'\n', &mut line)? == 0 {
+                return Ok(None);
+            }
+            let kept: Kept = serde_json::from_slice(&line)?;
+            if !self.done.contains(&kept.custom_id) {
+                return Ok(Some(kept));
+            }
+        }
+    }
+
+    /// Writes a result down. One that comes of this process's end is none.
+    fn take(&mut self, runner: &Runner, id: String, reply: Option<(u16, Bytes)>) -> io::Result<()> {
+        let Some((status, body)) = reply else {
+            return Ok(());
+        };
+        let app = &runner.desk.worker().app;
+        if app.closing.load(Ordering::Relaxed) && status >= 300 {
+            return Ok(());
+        }
+        let text = String::from_utf8_lossy(&one_line(&body)).into_owned();
+        let body = RawValue::from_string(text).or_else(|_| {
+            let quoted = serde_json::to_string(&String::from_utf8_lossy(&body))?;
+            RawValue::from_string(quoted)
+        })?;
+        self.journal.add(&Entry::Done {
+            id: id.clone(),
+            status,
+            body,
+        })?;
+        self.done.insert(id);
+        count(&mut self.state, status);
+        self.changed = true;
+        if self.synced.elapsed() >= SYNCED {
+            self.journal.sync()?;
+            self.synced = Instant::now();
+        }
+        Ok(())
+    }
+
+    fn close(&mut self, runner: &Runner, end: End) -> io::Result<()> {
+        let at = unix_now().as_secs();
+        self.journal.add(&Entry::Ended { end, at })?;
+        self.journal.sync()?;
+        self.state.ended = Some((end, at));
+        self.changed = true;
+        runner.store.tell(&self.id, &self.state)
+    }
+
+    fn told(&mut self, runner: &Runner, surely: bool) -> io::Result<()> {
+        if self.changed && (surely || self.told.elapsed() >= LOOK) {
+            runner.store.tell(&self.id, &self.state)?;
+            self.told = Instant::now();
+            self.changed = false;
+        }
+        Ok(())
+    }
+}
+
+fn count(state: &mut State, status: u16) {
+    match status {
+        200..300 => state.completed += 1,
+        _ => state.failed += 1,
+    }
+}
+
+/// Asks for one answer, as often as a limit stands in the way. `None` where it was not asked.
+async fn item(
+    runner: &Runner,
+    batch: &str,
+    sheet: &Sheet,
+    body: Bytes,
+    mut seat: OwnedSemaphorePermit,
+) -> Option<(u16, Bytes)> {
+    let task: Task = sheet.task();
+    let mut wait = SHORTEST_WAIT;
+    let mut orders = runner.orders.clone();
+    loop {
+        let worker = runner.desk.worker();
+        let principal: Option<Principal> = runner.store.principal(batch);
+        let principal = principal.or_else(|| worker.app.authenticator.known(&sheet.owner));
+        let Some(principal) = principal else {
+            return Some((401, service::gone_key(task).into()));
+        };
+        let reply = service::item(worker, principal, task, body.clone()).await;
+        let status = reply.status().as_u16();
+        let asked = reply.headers().get(RETRY_AFTER);
+        let asked = asked.and_then(|value| value.to_str().ok()?.parse().ok());
+        let read = gather(reply).await;
+        if !matches!(status, 429 | 503 | 529) {
+            return Some(
+                read.map_or_else(|| (502, service::cut(task).into()), |read| (status, read)),
+            );
+        }
+        let now = unix_now().as_secs();
+        if now >= sheet.expires || runner.store.cancelled(batch).is_some() {
+            return None;
+        }
+        let pause = asked.map_or(wait, Duration::from_secs);
+        wait = (wait * 2).min(LONGEST_WAIT);
+        drop(seat);
+        tokio::select! {
+            () = tokio::time::sleep(pause.clamp(SHORTEST_WAIT, LONGEST_WAIT)) => {}
+            _ = orders.wait_for(|order| *order != Order::Run) => return None,
+        }
+        seat = Arc::clone(&runner.seats).acquire_owned().await.ok()?;
+    }
+}
+
+/// A reply's body; `None` where it was cut or is too large.
+async fn gather(reply: Reply) -> Option<Bytes> {
+    let mut body = reply.into_body();
+    if let ReplyBody::Whole(whole) = &mut body {
+        return Some(whole.take().unwrap_or_default());
+    }
+    let mut all = Vec::new();
+    loop {
+        let frame = poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await;
+        match frame {
+            None => return Some(all.into()),
+            Some(Err(_)) => return None,
+            Some(Ok(frame)) => {
+                let data = frame.into_data().unwrap_or_default();
+                if all.len() + data.len() > ANSWER_BYTES {
+                    return None;
+                }
+                all.extend_from_slice(&data);
+            }
+        }
+    }
+}

@@ -1,0 +1,251 @@
+//! Batches that a node runs itself: through a crash, at two nodes with one directory, to one end.
+
+use super::{HASH, ME, YOU, lines};
+use llmleaf_testkit::binary::Llmleaf;
+use llmleaf_testkit::http::{self, Connection, Response};
+use llmleaf_testkit::json::Value;
+use llmleaf_testkit::replay::{Gate, Replay, Script};
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+const DEADLINE: Duration = Duration::from_secs(30);
+
+/// A directory that goes when this does.
+struct Directory(PathBuf);
+
+impl Directory {
+    fn new(name: &str) -> Self {
+        let path =
+            std::env::temp_dir().join(format!("llmleaf-batches-{}-{name}", std::process::id()));
+        Self(path)
+    }
+}
+
+impl Drop for Directory {
+    fn drop(&mut self) {
+        // What is left in a temporary folder harms nobody.
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+fn start(replay: &Replay, directory: &Directory) -> Llmleaf {
+    let config = format!(
+        "[server]\nlisten = \"127.0.0.1:0\"\nworkers = 1\ndrain_secs = 1\nbatch_id_secret = \"a secret of all nodes\"\nstate_dir = \"{}\"\n\n\
+         [[providers]]\nname = \"echo\"\nkind = \"echo\"\nprefix = \"echo\"\n\n\
+         [[providers]]\nname = \"fake\"\nkind = \"cerebras\"\nendpoint = \"{}/v1\"\ncredential = \"CANARY-fake\"\nprefix = \"fake\"\n\n\
+         [[keys]]\nid = \"me\"\npw_hash = \"{HASH}\"\n\n[[keys]]\nid = \"you\"\npw_hash = \"{HASH}\"\n",
+        directory.0.display(),
+        replay.url(),
+    );
+    Llmleaf::with_config(env!("CARGO_BIN_EXE_llmleaf"), &config).start()
+}
+
+fn ask(node: &Llmleaf, key: (&str, &str), method: &str, path: &str, body: &str) -> Response {
+    let mut line = Connection::open(node.addr);
+    line.send(&http::request(method, path, &[key], body.as_bytes()));
+    line.response()
+}
+
+fn get(node: &Llmleaf, path: &str) -> Value {
+    let reply = ask(node, ME, "GET", path, "");
+    assert_eq!(reply.status, 200, "{path}: {}", reply.text());
+    reply.json()
+}
+
+/// Asks until a batch is as it should be.
+#[track_caller]
+fn wait(node: &Llmleaf, path: &str, fits: impl Fn(&Value) -> bool) -> Value {
+    let until = Instant::now() + DEADLINE;
+    loop {
+        let batch = get(node, path);
+        if fits(&batch) {
+            return batch;
+        }
+        assert!(Instant::now() < until, "it stays {batch}");
+        std::thread::yield_now();
+    }
+}
+
+fn has_status(word: &'static str) -> impl Fn(&Value) -> bool {
+    move |batch| batch.text_at(&["status"]) == word
+}
+
+fn requests(model: &str, count: usize) -> String {
+    let each = (0..count).map(|at| {
+        format!(
+            "{{\"custom_id\":\"q {at}\",\"body\":{{\"model\":\"{model}\",\"stream\":true,\"messages\":[{{\"role\":\"user\",\"content\":\"number {at}.\"}}]}}}}"
+        )
+    });
+    format!("{{\"requests\":[{}]}}", each.collect::<Vec<_>>().join(","))
+}
+
+/// Makes a batch; its path.
+fn make(node: &Llmleaf, body: &str) -> String {
+    let made = ask(node, ME, "POST", "/v1/batches", body);
+    assert_eq!(made.status, 200, "{}", made.text());
+    format!("/v1/batches/{}", made.json().text_at(&["id"]))
+}
+
+/// The number that a request to the fake asks about.
+fn number(text: &str) -> usize {
+    let (_, rest) = text.split_once("number ").expect("a number");
+    rest.split('.')
+        .next()
+        .and_then(|n| n.parse().ok())
+        .expect("digits")
+}
+
+fn answered(at: usize) -> Script {
+    Script::json(
+        200,
+        format!(
+            "{{\"id\":\"c{at}\",\"object\":\"chat.completion\",\"created\":1,\"model\":\"m\",\"choices\":[{{\"index\":0,\"message\":{{\"role\":\"assistant\",\"content\":\"re {at}\"}},\"finish_reason\":\"stop\"}}],\"usage\":{{\"prompt_tokens\":1,\"completion_tokens\":2,\"total_tokens\":3}}}}"
+        ),
+    )
+}
+
+#[test]
+fn echo_is_run_here_and_its_results_are_its_owners() {
+    let directory = Directory::new("echo");
+    let replay = Replay::start();
+    let nodes = [start(&replay, &directory), start(&replay, &directory)];
+    let path = make(&nodes[0], &requests("echo/x", 5));
+    let done = wait(&nodes[1], &path, has_status("completed"));
+    assert_eq!(done.u64_at(&["request_counts", "completed"]), Some(5));
+    let results = lines(&ask(&nodes[1], ME, "GET", &format!("{path}/results"), ""));
+    assert_eq!(results.len(), 5);
+    for line in &results {
+        let at = line
+            .text_at(&["custom_id"])
+            .trim_start_matches("q ")
+            .to_owned();
+        let said = line.elements_at(&["response", "body", "choices"]);
+        assert!(
+            said[0]
+                .text_at(&["message", "content"])
+                .contains(&format!("number {at}.")),
+            "{line}"
+        );
+    }
+    let file = format!("/v1/files/{}/content", done.text_at(&["output_file_id"]));
+    assert_eq!(lines(&ask(&nodes[0], ME, "GET", &file, "")).len(), 5);
+    for path in [&path, &file] {
+        assert_eq!(ask(&nodes[0], YOU, "GET", path, "").status, 404);
+    }
+    let list = get(&nodes[0], "/v1/batches");
+    assert_eq!(list.elements_at(&["data"]).len(), 1);
+    let body = "{\"requests\":[{\"custom_id\":\"a\",\"params\":{\"model\":\"echo/x\",\"max_tokens\":9,\"messages\":[{\"role\":\"user\",\"content\":\"hi\"}]}}]}";
+    let made = ask(&nodes[0], ME, "POST", "/v1/messages/batches", body).json();
+    let path = format!("/v1/messages/batches/{}", made.text_at(&["id"]));
+    let done = wait(&nodes[0], &path, |batch| {
+        batch.text_at(&["processing_status"]) == "ended"
+    });
+    let results = lines(&ask(
+        &nodes[1],
+        ME,
+        "GET",
+        done.text_at(&["results_url"]),
+        "",
+    ));
+    assert_eq!(
+        results[0].text_at(&["result", "message", "type"]),
+        "message",
+        "{results:?}"
+    );
+    assert_eq!(ask(&nodes[1], ME, "DELETE", &path, "").status, 200);
+    assert_eq!(ask(&nodes[0], ME, "GET", &path, "").status, 404);
+}
+
+#[test]
+fn m2_a_batch_outlives_a_killed_node_and_asks_for_nothing_twice() {
+    const COUNT: usize = 40;
+    let directory = Directory::new("killed");
+    let replay = Replay::start();
+    let gate = Gate::new();
+    // The second half waits, so that some are answered and some under way when the node goes.
+    let held = gate.clone();
+    replay.on(move |request| {
+        let at = number(&request.text());
+        let script = answered(at);
+        if at < COUNT / 2 {
+            script
+        } else {
+            script.hold_head(&held)
+        }
+    });
+    let mut node = start(&replay, &directory);
+    let path = make(&node, &requests("fake/m", COUNT));
+    wait(&node, &path, |batch| {
+        batch.u64_at(&["request_counts", "completed"]) == Some(COUNT as u64 / 2)
+    });
+    node.signal("KILL");
+    assert!(node.wait_exit(DEADLINE).is_some());
+    let before: Vec<usize> = replay
+        .take_requests()
+        .iter()
+        .map(|r| number(&r.text()))
+        .collect();
+    gate.release();
+    let node = start(&replay, &directory);
+    let done = wait(&node, &path, has_status("completed"));
+    assert_eq!(
+        done.u64_at(&["request_counts", "completed"]),
+        Some(COUNT as u64)
+    );
+    let after: Vec<usize> = replay
+        .take_requests()
+        .iter()
+        .map(|r| number(&r.text()))
+        .collect();
+    assert!(
+        after.iter().all(|at| *at >= COUNT / 2),
+        "answered before: {after:?}"
+    );
+    assert!(
+        before.len() <= COUNT && after.len() == COUNT / 2,
+        "{before:?} {after:?}"
+    );
+    let results = lines(&ask(&node, ME, "GET", &format!("{path}/results"), ""));
+    let mut ids: Vec<&str> = results
+        .iter()
+        .map(|line| line.text_at(&["custom_id"]))
+        .collect();
+    ids.sort_unstable();
+    ids.dedup();
+    assert_eq!((results.len(), ids.len()), (COUNT, COUNT));
+}
+
+#[test]
+fn m4_a_batch_that_is_stopped_ends_once_and_tells_of_every_request() {
+    const COUNT: usize = 30;
+    let directory = Directory::new("stopped");
+    let replay = Replay::start();
+    let gate = Gate::new();
+    let held = gate.clone();
+    replay.on(move |request| answered(number(&request.text())).hold_head(&held));
+    let node = start(&replay, &directory);
+    let path = make(&node, &requests("fake/m", COUNT));
+    assert!(gate.wait_reached(DEADLINE));
+    let early = ask(&node, ME, "GET", &format!("{path}/results"), "");
+    assert_eq!(early.json().text_at(&["error", "code"]), "batch_not_ready");
+    let stopping = ask(&node, ME, "POST", &format!("{path}/cancel"), "").json();
+    assert_eq!(stopping.text_at(&["status"]), "cancelling");
+    gate.release();
+    let done = wait(&node, &path, has_status("cancelled"));
+    let count = |name: &str| done.u64_at(&["request_counts", name]).unwrap_or_default();
+    assert!(count("canceled") > 0 && count("completed") > 0, "{done}");
+    assert_eq!(count("total"), COUNT as u64);
+    let again = ask(&node, ME, "POST", &format!("{path}/cancel"), "").json();
+    assert!(again.same_meaning(&done), "{again}");
+    let results = lines(&ask(&node, ME, "GET", &format!("{path}/results"), ""));
+    assert_eq!(results.len(), COUNT);
+    let stopped = results
+        .iter()
+        .filter(|line| line.text_at(&["error", "code"]) == "batch_cancelled");
+    assert_eq!(stopped.count() as u64, count("canceled"));
+    // One that is done cannot be stopped any more.
+    let path = make(&node, &requests("echo/x", 1));
+    let done = wait(&node, &path, has_status("completed"));
+    let late = ask(&node, ME, "POST", &format!("{path}/cancel"), "").json();
+    assert!(late.same_meaning(&done), "{late}");
+}
