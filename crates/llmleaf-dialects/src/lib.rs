@@ -31,6 +31,7 @@ pub mod messages;
 pub mod object;
 pub mod ollama;
 pub mod preferences;
+pub mod rerank;
 pub mod responses;
 mod sane;
 pub mod schema;
@@ -46,6 +47,7 @@ pub use caching::Lifetime;
 pub use embeddings::{EmbeddingForm, EmbeddingWire};
 pub use head::Head;
 pub use llmleaf_framing::Frame;
+pub use rerank::{RerankForm, RerankWire};
 pub use wire::{ChatWire, Dialect, needs_no_keeper, unrestored};
 
 use bytes::Bytes;

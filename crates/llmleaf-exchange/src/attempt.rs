@@ -12,7 +12,7 @@ use crate::kept::{self, Told};
 use crate::node::{LossPolicy, PromptCache};
 use crate::pump::Pump;
 use crate::upstream::{Upstream, UpstreamStreaming};
-use crate::{batch, chain, count, embed, minting, stream, waits, whole};
+use crate::{batch, chain, count, embed, minting, rerank, stream, waits, whole};
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderValue, Method};
@@ -62,6 +62,9 @@ pub(crate) async fn run(run: &mut Run, held: Held) -> Result<(), Failure> {
         }
         _ if let Operation::Embed(form) = run.job.operation => {
             Box::pin(embed::run(run, &mut attempt, candidate, upstream, form)).await
+        }
+        _ if let Operation::Rerank(form) = run.job.operation => {
+            Box::pin(rerank::run(run, &mut attempt, candidate, upstream, form)).await
         }
         Some(_) if let Operation::Kept(verb) = run.job.operation => {
             Box::pin(kept::run(run, &mut attempt, candidate, upstream, verb)).await

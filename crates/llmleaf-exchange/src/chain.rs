@@ -3,7 +3,7 @@
 use crate::drive::Run;
 use crate::job::Operation;
 use crate::node::{RouteSettings, Shared};
-use crate::{count, embed};
+use crate::{count, embed, rerank};
 use llmleaf_dialects::object::Object;
 use llmleaf_dialects::{Dialect, Head, Target};
 use llmleaf_model::{Failure, FailureKind, MaxPrice, Origin, Preferences};
@@ -177,6 +177,9 @@ fn expresses(run: &mut Run, stop: &Stop) -> Result<bool, Failure> {
     let upstream = shared.upstreams.get(stop.candidate.provider);
     if let (Operation::Embed(form), Some(upstream)) = (run.job.operation, upstream) {
         return Ok(embed::expresses(run, upstream, form, &stop.candidate.model));
+    }
+    if let (Operation::Rerank(form), Some(upstream)) = (run.job.operation, upstream) {
+        return Ok(rerank::expresses(run, upstream, form, &stop.candidate.model));
     }
     let model = &*stop.candidate.model;
     let wire = upstream.and_then(|u| Some((u.wire(run.job.heard, model)?.0, u.named(model))));

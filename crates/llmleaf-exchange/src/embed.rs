@@ -9,9 +9,11 @@ use bytes::Bytes;
 use http::{Method, StatusCode};
 use llmleaf_dialects::EmbeddingForm;
 use llmleaf_dialects::embeddings::is_as_asked;
-use llmleaf_model::{EmbeddingRequest, Embeddings, Failure, FailureKind, Origin, Retry, Usage};
+use llmleaf_model::{EmbeddingRequest, Failure, FailureKind, Origin, Retry, Usage};
 use llmleaf_providers::Embeddings as Offered;
 use llmleaf_route::Candidate;
+
+const WHAT: &str = "embeddings";
 
 /// Asks one target.
 pub(crate) async fn run(
@@ -27,10 +29,10 @@ pub(crate) async fn run(
     let (wire, path) = match &upstream.row.speaks.embeddings {
         Some(Offered::Wire(wire, path)) => (wire, *path),
         Some(Offered::Echo) => return echo(run, attempt, &request, form),
-        None => return Err(unsupported()),
+        None => return Err(unsupported(WHAT)),
     };
     let Some((chat, _)) = upstream.wire(run.job.dialect, &candidate.model) else {
-        return Err(unsupported());
+        return Err(unsupported(WHAT));
     };
     let same = wire.is_same(form);
     let rendered = if same {
@@ -60,7 +62,7 @@ pub(crate) async fn run(
     let body = if through {
         body
     } else {
-        estimated(run, &mut answer);
+        answer.usage = Some(count_of(run, answer.usage));
         answer.model = Some(run.job.head.model.clone());
         Bytes::from(form.render(&answer, &request)?)
     };
@@ -88,17 +90,18 @@ pub(crate) fn expresses(run: &Run, upstream: &Upstream, form: EmbeddingForm, mod
 }
 
 /// A count where the provider told none: its form wants one.
-fn estimated(run: &mut Run, answer: &mut Embeddings) {
-    if answer.usage.is_none() {
+pub(crate) fn count_of(run: &mut Run, told: Option<Usage>) -> Usage {
+    told.unwrap_or_else(|| {
         run.estimated = true;
-        answer.usage = Some(Usage {
+        Usage {
             input: count::of_text(run.job.body.len()),
             ..Usage::default()
-        });
-    }
+        }
+    })
 }
 
-fn answered(run: &mut Run, attempt: &mut Attempt, usage: Option<Usage>, body: Bytes) {
+/// The whole answer goes out.
+pub(crate) fn answered(run: &mut Run, attempt: &mut Attempt, usage: Option<Usage>, body: Bytes) {
     // What we estimated ourselves is no report: the record makes its own estimate, and says so.
     attempt.meter.usage = usage.filter(|_| !run.estimated);
     attempt.first_content(run.node.shared.now());
@@ -118,8 +121,9 @@ fn echo(
     Ok(())
 }
 
-fn unsupported() -> Failure {
-    let why = "the target does not offer embeddings";
+/// The target does not offer that at all.
+pub(crate) fn unsupported(what: &str) -> Failure {
+    let why = format!("the target does not offer {what}");
     let mut failure = Failure::new(Origin::Gateway, FailureKind::Unsupported, why);
     failure.retry = Retry::NextTarget;
     failure

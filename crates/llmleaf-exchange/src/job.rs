@@ -5,7 +5,7 @@ use crate::kept::{Names, Owner, Verb};
 use crate::node::{PromptCache, Shared};
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue};
-use llmleaf_dialects::{Dialect, EmbeddingForm, Head};
+use llmleaf_dialects::{Dialect, EmbeddingForm, Head, RerankForm};
 use llmleaf_model::Preferences;
 use llmleaf_route::{Permit, Resolved};
 use std::cell::RefCell;
@@ -21,6 +21,8 @@ pub enum Operation {
     CountTokens,
     /// Vectors for its inputs.
     Embed(EmbeddingForm),
+    /// An order for its documents.
+    Rerank(RerankForm),
     /// Something about an answer that a provider keeps.
     Kept(Verb),
     /// Something about batches.

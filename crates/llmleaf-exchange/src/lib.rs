@@ -30,6 +30,7 @@ pub mod panics;
 mod pulse;
 mod pump;
 mod race;
+mod rerank;
 mod settlement;
 mod stream;
 pub mod upstream;

@@ -20,6 +20,7 @@ pub mod message;
 pub mod preferences;
 pub mod reasoning;
 pub mod request;
+pub mod rerank;
 pub mod tool;
 pub mod usage;
 
@@ -39,6 +40,7 @@ pub use reasoning::{
     ReasoningMode, ReasoningText,
 };
 pub use request::{ChatRequest, Output, ResponseFormat, Sampling};
+pub use rerank::{Document, RerankRequest, Ranked, Ranking};
 pub use tool::{
     ServerToolResult, ServerToolUse, Tool, ToolCall, ToolChoice, ToolFlavour, ToolKind, ToolResult,
 };

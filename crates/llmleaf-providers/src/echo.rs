@@ -10,6 +10,7 @@ mod directives;
 mod embed;
 mod fault;
 mod plan;
+mod rerank;
 mod schema;
 mod script;
 mod words;
@@ -18,6 +19,7 @@ mod words;
 mod tests;
 
 pub use embed::embed;
+pub use rerank::rerank;
 
 use llmleaf_model::{ChatRequest, Event};
 use std::time::Duration;

@@ -19,7 +19,8 @@ pub use place::Place;
 
 use llmleaf_dialects::batches::{BatchWire, FilesQuirks};
 use llmleaf_dialects::embeddings::OpenAiQuirks;
-use llmleaf_dialects::{ChatWire, EmbeddingWire};
+use llmleaf_dialects::rerank::PlainQuirks;
+use llmleaf_dialects::{ChatWire, EmbeddingWire, RerankWire};
 
 /// One provider: a service, as a row.
 #[derive(Clone, Debug)]
@@ -74,6 +75,8 @@ pub struct Speaks {
     pub embeddings: Option<Embeddings>,
     /// Batches.
     pub batches: Option<Batches>,
+    /// Reranking, the preferred form first. A consumer that speaks one of the others gets that one.
+    pub rerank: &'static [Rerank],
     /// What it calls the maker of its own models, where it keeps makers apart.
     pub own_maker: Option<&'static str>,
     /// Models of other makers, which it serves in other ways than its own.
@@ -153,6 +156,23 @@ impl Embeddings {
     );
 }
 
+/// Reranking of a provider.
+#[derive(Clone, Debug)]
+pub enum Rerank {
+    /// A wire, and the path it is spoken on.
+    Wire(RerankWire, Path),
+    /// The order is made here; no service is called.
+    Echo,
+}
+
+impl Rerank {
+    /// The plain form on the path that most have it on.
+    const PLAIN: Self = Self::Wire(
+        RerankWire::Plain(PlainQuirks::REFERENCE),
+        Path::Fixed("/rerank"),
+    );
+}
+
 impl Provider {
     /// A service with nothing known: rows state what differs.
     pub const TEMPLATE: Self = Self {
@@ -184,6 +204,7 @@ impl Speaks {
         count_tokens: None,
         embeddings: None,
         batches: None,
+        rerank: &[],
         own_maker: None,
         makers: &[],
     };

@@ -116,6 +116,7 @@ fn operation_id(endpoint: &Endpoint) -> String {
 fn tag(operation: Operation) -> &'static str {
     match operation {
         Operation::Exchange(llmleaf_exchange::Operation::Embed(_)) => "embeddings",
+        Operation::Exchange(llmleaf_exchange::Operation::Rerank(_)) => "rerank",
         Operation::Exchange(_) | Operation::Socket => "chat",
         Operation::Batch(_) => "batches",
         Operation::Models | Operation::Model | Operation::Show | Operation::Loaded => "models",
@@ -129,8 +130,8 @@ fn tag(operation: Operation) -> &'static str {
 }
 
 fn vendor(endpoint: &Endpoint) -> Option<Vendor> {
-    use llmleaf_dialects::EmbeddingForm;
-    use llmleaf_exchange::Operation::{Chat, CountTokens, Embed};
+    use llmleaf_dialects::{EmbeddingForm, RerankForm};
+    use llmleaf_exchange::Operation::{Chat, CountTokens, Embed, Rerank};
     if endpoint.operation == Operation::Batch(BatchCall::Make) {
         return Some(batch_vendor(endpoint.dialect));
     }
@@ -139,6 +140,13 @@ fn vendor(endpoint: &Endpoint) -> Option<Vendor> {
     };
     Some(match (endpoint.dialect, operation) {
         (_, Kept(_) | llmleaf_exchange::Operation::Batch(_)) => return None,
+        (_, Rerank(form)) => Vendor {
+            reference: match form {
+                RerankForm::Plain => "https://docs.cohere.com/v1/reference/rerank",
+                RerankForm::Texts => "https://docs.cohere.com/reference/rerank",
+            },
+            required: &["model", "query", "documents"],
+        },
         (_, Embed(EmbeddingForm::Embeddings)) => Vendor {
             reference: "https://platform.openai.com/docs/api-reference/embeddings/create",
             required: &["model", "input"],
@@ -462,6 +470,9 @@ fn success(endpoint: &Endpoint) -> Value {
         ),
         Operation::Exchange(llmleaf_exchange::Operation::Embed(_)) => {
             ("The vectors, as the vendor documents them.", open())
+        }
+        Operation::Exchange(llmleaf_exchange::Operation::Rerank(_)) => {
+            ("The order, as the vendor documents it.", open())
         }
         Operation::Exchange(llmleaf_exchange::Operation::CountTokens)
             if endpoint.dialect == Dialect::GenerateContent =>

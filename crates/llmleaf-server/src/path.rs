@@ -24,6 +24,7 @@ const VERSIONED: &[&str] = &[
     "/embeddings",
     "/batches",
     "/files",
+    "/rerank",
     "/models",
     "/openapi.json",
 ];
@@ -147,6 +148,7 @@ pub fn hint(path: &str) -> &'static str {
     match path {
         p if p.contains("responses") => "did you mean /v1/responses, or /v1/responses/{id}?",
         p if p.contains("embeddings") => "did you mean /v1/embeddings?",
+        p if p.contains("rerank") => "did you mean /v1/rerank?",
         p if p.contains("completions") => "did you mean /v1/chat/completions?",
         p if p.starts_with("/api/") => {
             "models are neither loaded nor kept here; see POST /api/chat and GET /api/tags"
@@ -175,6 +177,7 @@ mod tests {
                     ("/openai/chat/completions", "/v1/chat/completions"),
                     ("/api/v1/chat/completions", "/v1/chat/completions"),
                     ("/embeddings", "/v1/embeddings"),
+                    ("/api/v1/rerank", "/v1/rerank"),
                     ("/models/a/b", "/v1/models/a/b"),
                     ("/api/hello", "/api/hello"),
                     ("/api/chat/completions", "/v1/chat/completions"),

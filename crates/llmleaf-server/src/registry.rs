@@ -5,7 +5,7 @@ mod batches;
 pub use batches::BatchCall;
 
 use http::Method;
-use llmleaf_dialects::{Dialect, EmbeddingForm};
+use llmleaf_dialects::{Dialect, EmbeddingForm, RerankForm};
 use llmleaf_exchange::Verb;
 
 /// Who may call an endpoint.
@@ -90,6 +90,13 @@ const COUNT: Operation = Operation::Exchange(llmleaf_exchange::Operation::CountT
 const EMBED: Operation = embed(EmbeddingForm::Embeddings);
 const EMBED_ONE: Operation = embed(EmbeddingForm::EmbedContent);
 const EMBED_BATCH: Operation = embed(EmbeddingForm::BatchEmbedContents);
+
+const RERANK: Operation = rerank(RerankForm::Plain);
+const RERANK_TEXTS: Operation = rerank(RerankForm::Texts);
+
+const fn rerank(form: RerankForm) -> Operation {
+    Operation::Exchange(llmleaf_exchange::Operation::Rerank(form))
+}
 
 const fn embed(form: EmbeddingForm) -> Operation {
     Operation::Exchange(llmleaf_exchange::Operation::Embed(form))
@@ -335,6 +342,18 @@ pub static ENDPOINTS: &[Endpoint] = &[
         EMBED,
         Dialect::ChatCompletions,
         "Vectors for texts.",
+    ),
+    post(
+        "/v1/rerank",
+        RERANK,
+        Dialect::ChatCompletions,
+        "Orders documents by how well they fit a query.",
+    ),
+    post(
+        "/v2/rerank",
+        RERANK_TEXTS,
+        Dialect::CohereChat,
+        "The same for texts, as the second version of that API has it.",
     ),
     post(
         "/api/chat",

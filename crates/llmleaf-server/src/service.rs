@@ -177,8 +177,9 @@ impl Asked<'_> {
     /// The first reading of the body, and the dialect that it is in.
     fn head(&self, body: &[u8]) -> Result<(Head, Dialect), Failure> {
         let Addressing::Path { stream } = self.addressing else {
-            if let llmleaf_exchange::Operation::Embed(_) = self.operation {
-                // Vectors come whole, whatever is said of streams.
+            use llmleaf_exchange::Operation::{Embed, Rerank};
+            if let Embed(_) | Rerank(_) = self.operation {
+                // They come whole, whatever is said of streams.
                 let mut head = Head::read(body)?;
                 head.stream = false;
                 return Ok((head, self.dialect));

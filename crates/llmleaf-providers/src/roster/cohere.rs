@@ -1,7 +1,8 @@
 //! Cohere: the reference of its own wire.
 
-use crate::{Chat, Path, Provider, Speaks};
-use llmleaf_dialects::ChatWire;
+use crate::{Chat, Path, Provider, Rerank, Speaks};
+use llmleaf_dialects::rerank::PlainQuirks;
+use llmleaf_dialects::{ChatWire, RerankWire};
 
 /// The row.
 pub static PROVIDER: Provider = Provider {
@@ -11,6 +12,13 @@ pub static PROVIDER: Provider = Provider {
     credential_env: Some("CO_API_KEY"),
     speaks: Speaks {
         chat: &[Chat::Wire(ChatWire::CohereChat, Path::Fixed("/v2/chat"))],
+        rerank: &[
+            Rerank::Wire(RerankWire::Texts, Path::Fixed("/v2/rerank")),
+            Rerank::Wire(
+                RerankWire::Plain(PlainQuirks::REFERENCE),
+                Path::Fixed("/v1/rerank"),
+            ),
+        ],
         ..Speaks::NOTHING
     },
     // The name of the project that asks, for its own statistics.

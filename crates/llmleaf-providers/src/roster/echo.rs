@@ -1,6 +1,6 @@
 //! Echo: answers with the last user message, for tests and first steps. See [`crate::echo`].
 
-use crate::{Auth, Chat, Embeddings, Provider, Speaks};
+use crate::{Auth, Chat, Embeddings, Provider, Rerank, Speaks};
 
 /// The row.
 pub static PROVIDER: Provider = Provider {
@@ -11,6 +11,7 @@ pub static PROVIDER: Provider = Provider {
     speaks: Speaks {
         chat: &[Chat::Echo],
         embeddings: Some(Embeddings::Echo),
+        rerank: &[Rerank::Echo],
         ..Speaks::NOTHING
     },
     source: "this project",

@@ -1,6 +1,6 @@
 //! Fireworks: hosts open models.
 
-use crate::{Chat, Embeddings, Path, Provider, Speaks};
+use crate::{Chat, Embeddings, Path, Provider, Rerank, Speaks};
 use llmleaf_dialects::{
     ChatWire,
     chat_completions::{
@@ -21,6 +21,7 @@ pub static PROVIDER: Provider = Provider {
             Path::Fixed("/chat/completions"),
         )],
         embeddings: Some(Embeddings::PLAIN),
+        rerank: &[Rerank::PLAIN],
         ..Speaks::NOTHING
     },
     source: "fireworks.ai/docs/tools-sdks/openai-compatibility, 2026-11",

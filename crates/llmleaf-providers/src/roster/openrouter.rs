@@ -3,8 +3,9 @@
 //! It answers usage in every stream, asked or not, and takes `stream_options` all the same. A second wire serves
 //! consumers of the messages dialect with every model.
 
-use crate::{Chat, Embeddings, Path, Provider, Speaks};
-use llmleaf_dialects::EmbeddingWire;
+use crate::{Chat, Embeddings, Path, Provider, Rerank, Speaks};
+use llmleaf_dialects::rerank::PlainQuirks;
+use llmleaf_dialects::{EmbeddingWire, RerankWire};
 use llmleaf_dialects::embeddings::OpenAiQuirks;
 use llmleaf_dialects::{
     ChatWire,
@@ -45,6 +46,15 @@ pub static PROVIDER: Provider = Provider {
             }),
             Path::Fixed("/embeddings"),
         )),
+        // Its document has no `return_documents`: they are repeated always.
+        rerank: &[Rerank::Wire(
+            RerankWire::Plain(PlainQuirks {
+                returns: false,
+                routes: true,
+                ..PlainQuirks::REFERENCE
+            }),
+            Path::Fixed("/rerank"),
+        )],
         ..Speaks::NOTHING
     },
     setting_headers: &[("http_referer", "http-referer"), ("x_title", "x-title")],

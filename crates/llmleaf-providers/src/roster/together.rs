@@ -3,7 +3,7 @@
 //! Its messages endpoint (docs.together.ai/docs/inference/messages-api, 2026-11) supports some models only and answers
 //! malformed output for the others, so consumers of that dialect are served by translation.
 
-use crate::{Batches, Chat, Embeddings, Path, Provider, Speaks};
+use crate::{Batches, Chat, Embeddings, Path, Provider, Rerank, Speaks};
 use llmleaf_dialects::batches::{FilesQuirks, files::Jobs};
 use llmleaf_dialects::{
     ChatWire,
@@ -37,6 +37,7 @@ pub static PROVIDER: Provider = Provider {
             labels: false,
             ..FilesQuirks::CHAT
         })),
+        rerank: &[Rerank::PLAIN],
         ..Speaks::NOTHING
     },
     source: "Together OpenAPI document 2.0.0, 2026-04",
