@@ -24,6 +24,8 @@ mod edits;
 mod embeddings;
 #[path = "recordings/reading.rs"]
 mod reading;
+#[path = "recordings/rerank.rs"]
+mod rerank;
 #[path = "recordings/same.rs"]
 mod same;
 
