@@ -179,7 +179,12 @@ fn expresses(run: &mut Run, stop: &Stop) -> Result<bool, Failure> {
         return Ok(embed::expresses(run, upstream, form, &stop.candidate.model));
     }
     if let (Operation::Rerank(form), Some(upstream)) = (run.job.operation, upstream) {
-        return Ok(rerank::expresses(run, upstream, form, &stop.candidate.model));
+        return Ok(rerank::expresses(
+            run,
+            upstream,
+            form,
+            &stop.candidate.model,
+        ));
     }
     let model = &*stop.candidate.model;
     let wire = upstream.and_then(|u| Some((u.wire(run.job.heard, model)?.0, u.named(model))));

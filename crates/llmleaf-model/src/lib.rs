@@ -40,7 +40,7 @@ pub use reasoning::{
     ReasoningMode, ReasoningText,
 };
 pub use request::{ChatRequest, Output, ResponseFormat, Sampling};
-pub use rerank::{Document, RerankRequest, Ranked, Ranking};
+pub use rerank::{Document, Ranked, Ranking, RerankRequest};
 pub use tool::{
     ServerToolResult, ServerToolUse, Tool, ToolCall, ToolChoice, ToolFlavour, ToolKind, ToolResult,
 };

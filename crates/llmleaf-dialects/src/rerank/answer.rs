@@ -45,7 +45,10 @@ pub fn parse(body: &[u8], request: &RerankRequest) -> Result<Ranking, Failure> {
         results.push(Ranked {
             index,
             score: Json::from(score),
-            document: item.get("document").filter(|raw| tells(raw)).map(Json::from),
+            document: item
+                .get("document")
+                .filter(|raw| tells(raw))
+                .map(Json::from),
         });
     }
     if results.is_empty() && count > 0 && request.top_n != Some(0) {
@@ -121,15 +124,19 @@ pub fn render_plain(answer: &Ranking, request: &RerankRequest) -> Vec<u8> {
     object.string("object", "list");
     object.string("model", answer.model.as_deref().unwrap_or(&request.model));
     let repeats = request.return_documents == Some(true);
-    array(object.key("results"), ordered(answer, request), |out, one| {
-        let mut result = ObjectWriter::new(out);
-        result.number("index", one.index as u64);
-        result.raw("relevance_score", one.score.as_str());
-        if repeats && let Some(document) = repeated(one, request) {
-            result.raw("document", document.as_str());
-        }
-        result.end();
-    });
+    array(
+        object.key("results"),
+        ordered(answer, request),
+        |out, one| {
+            let mut result = ObjectWriter::new(out);
+            result.number("index", one.index as u64);
+            result.raw("relevance_score", one.score.as_str());
+            if repeats && let Some(document) = repeated(one, request) {
+                result.raw("document", document.as_str());
+            }
+            result.end();
+        },
+    );
     let usage = answer.usage.clone().unwrap_or_default();
     object.object("usage", |told| {
         told.number("prompt_tokens", usage.input_total());
@@ -151,12 +158,16 @@ pub fn render_texts(answer: &Ranking, request: &RerankRequest) -> Vec<u8> {
     let mut out = Vec::new();
     let mut object = ObjectWriter::new(&mut out);
     object.string_if("id", answer.id.as_deref());
-    array(object.key("results"), ordered(answer, request), |out, one| {
-        let mut result = ObjectWriter::new(out);
-        result.number("index", one.index as u64);
-        result.raw("relevance_score", one.score.as_str());
-        result.end();
-    });
+    array(
+        object.key("results"),
+        ordered(answer, request),
+        |out, one| {
+            let mut result = ObjectWriter::new(out);
+            result.number("index", one.index as u64);
+            result.raw("relevance_score", one.score.as_str());
+            result.end();
+        },
+    );
     meta(&mut object, &answer.usage.clone().unwrap_or_default(), "2");
     object.end();
     out

@@ -21,7 +21,9 @@ fn edited(wire: &RerankWire, body: &str) -> Rendered {
 
 fn lost(rendered: &Rendered) -> Vec<(&str, LossKind)> {
     let losses = rendered.losses.iter();
-    losses.map(|loss| (loss.field.as_str(), loss.kind)).collect()
+    losses
+        .map(|loss| (loss.field.as_str(), loss.kind))
+        .collect()
 }
 
 #[test]
@@ -71,7 +73,8 @@ fn the_plain_form_becomes_texts() {
         "{}",
         sent(&rendered)
     );
-    let image = r#"{"model":"ours","query":"q","documents":[{"image":"https://example.com/a.png"}]}"#;
+    let image =
+        r#"{"model":"ours","query":"q","documents":[{"image":"https://example.com/a.png"}]}"#;
     let request = read(RerankForm::Plain, image);
     let failure = RerankWire::Texts
         .render_request(&request, "o")
@@ -104,9 +107,21 @@ fn a_request_says_what_is_wrong_with_it() {
         (RerankForm::Plain, r#"{"documents":["a"]}"#, "query"),
         (RerankForm::Plain, r#"{"query":"q"}"#, "documents"),
         (RerankForm::Texts, r#"{"query":7,"documents":[]}"#, "query"),
-        (RerankForm::Texts, r#"{"query":"q","documents":"a"}"#, "documents"),
-        (RerankForm::Plain, r#"{"query":"q","documents":["a",1]}"#, "documents[1]"),
-        (RerankForm::Plain, r#"{"query":"q","documents":[],"top_n":-1}"#, "top_n"),
+        (
+            RerankForm::Texts,
+            r#"{"query":"q","documents":"a"}"#,
+            "documents",
+        ),
+        (
+            RerankForm::Plain,
+            r#"{"query":"q","documents":["a",1]}"#,
+            "documents[1]",
+        ),
+        (
+            RerankForm::Plain,
+            r#"{"query":"q","documents":[],"top_n":-1}"#,
+            "top_n",
+        ),
     ] {
         let failure = form.parse_request(body, "m").expect_err(body);
         assert_eq!(failure.param.as_deref(), Some(param), "{body}");
@@ -115,7 +130,10 @@ fn a_request_says_what_is_wrong_with_it() {
 
 #[test]
 fn an_answer_must_be_one_to_the_request() {
-    let request = read(RerankForm::Texts, r#"{"query":"q","documents":["a","b"],"top_n":1}"#);
+    let request = read(
+        RerankForm::Texts,
+        r#"{"query":"q","documents":["a","b"],"top_n":1}"#,
+    );
     let of = |results: &str| {
         let body = format!("{{\"results\":[{results}]}}");
         PLAIN.parse_answer(body.as_bytes(), &request)

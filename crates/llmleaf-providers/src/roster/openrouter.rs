@@ -4,9 +4,8 @@
 //! consumers of the messages dialect with every model.
 
 use crate::{Chat, Embeddings, Path, Provider, Rerank, Speaks};
-use llmleaf_dialects::rerank::PlainQuirks;
-use llmleaf_dialects::{EmbeddingWire, RerankWire};
 use llmleaf_dialects::embeddings::OpenAiQuirks;
+use llmleaf_dialects::rerank::PlainQuirks;
 use llmleaf_dialects::{
     ChatWire,
     chat_completions::{
@@ -16,6 +15,7 @@ use llmleaf_dialects::{
     messages,
     responses::{self, quirks::Storage},
 };
+use llmleaf_dialects::{EmbeddingWire, RerankWire};
 use std::borrow::Cow;
 
 /// The row.

@@ -3,7 +3,7 @@
 use llmleaf_testkit::json;
 use llmleaf_testkit::recordings::{self, Recording};
 use llmleaf_testkit::replay::Script;
-use llmleaf_testkit::stand::{self, Ask, Exchange, PREFIX, Service, Stand};
+use llmleaf_testkit::stand::{self, Ask, Exchange, PREFIX, Service};
 use llmleaf_testkit::tally::{Finding, Tally};
 use serde_json::{Value, json};
 
@@ -73,7 +73,9 @@ fn body(recording: &Recording, texts: bool) -> Value {
         let answer = answer(recording);
         let results = answer["results"].as_array().cloned().unwrap_or_default();
         let most = results.iter().filter_map(|one| one["index"].as_u64()).max();
-        let documents: Vec<String> = (0..=most.unwrap_or(0)).map(|n| format!("text {n}")).collect();
+        let documents: Vec<String> = (0..=most.unwrap_or(0))
+            .map(|n| format!("text {n}"))
+            .collect();
         json!({"query": "Which?", "documents": documents, "top_n": results.len()})
     });
     asked["model"] = format!("{PREFIX}{MODEL}").into();
@@ -113,9 +115,10 @@ fn judge(recording: &Recording, texts: bool, body: &Value, exchange: &Exchange) 
         let error = told.is_ok_and(|told| told.get(field).is_some());
         let good = exchange.response.status >= 400 && error;
         finding.check(good, || format!("{} {text}", exchange.response.status));
-        finding.check(recording.status != 400 || exchange.response.status == 400, || {
-            format!("status {}", exchange.response.status)
-        });
+        finding.check(
+            recording.status != 400 || exchange.response.status == 400,
+            || format!("status {}", exchange.response.status),
+        );
         return finding;
     }
     finding.check(exchange.response.status == 200, || text.clone());
