@@ -51,6 +51,7 @@ pub(crate) async fn run(
         body: rendered.body,
         stream: false,
         same,
+        kind: None,
     };
     let Incoming {
         mut watch, body, ..
