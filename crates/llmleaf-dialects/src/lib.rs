@@ -27,6 +27,7 @@ pub mod headers;
 mod in_turn;
 mod ladder;
 mod level;
+mod losses;
 pub mod messages;
 pub mod object;
 pub mod ollama;

@@ -163,12 +163,17 @@ impl Dialect {
         }
     }
 
+    /// Streams may have comments. Google's own clients take one for a broken answer: its JavaScript SDK looks for `data:` behind white
+    /// space only and says "Incomplete JSON segment at the end" (in the CLI of 2026-11), its Go SDK fails at any other field.
+    pub fn takes_comments(self) -> bool {
+        !matches!(self, Self::GenerateContent | Self::Ollama(_))
+    }
+
     /// Bytes that keep an idle stream alive and mean nothing.
     pub fn keep_alive(self) -> &'static [u8] {
         match self {
-            Self::ChatCompletions | Self::Responses | Self::GenerateContent | Self::CohereChat => {
-                b": keep-alive\n\n"
-            }
+            Self::ChatCompletions | Self::Responses | Self::CohereChat => b": keep-alive\n\n",
+            Self::GenerateContent => b"\n",
             Self::Messages => b"event: ping\ndata: {\"type\": \"ping\"}\n\n",
             // An empty line is no JSON, and clients fail at it; in front of a line, white space means nothing.
             Self::Ollama(_) => b" ",

@@ -214,8 +214,8 @@ impl Run {
 
     /// Names what was lost after the head had gone, in a comment that no client takes for an event.
     pub fn late_losses(&self, losses: &[Loss]) {
-        if self.job.dialect.streams_lines() {
-            // Lines have no comments; the encoder tells its losses in the last of them.
+        if !self.job.dialect.takes_comments() {
+            // The encoder tells its losses in the last piece of the stream.
             return;
         }
         let told = self.common.told.borrow();

@@ -4,6 +4,7 @@ use super::finish;
 use super::signature;
 use super::wire::{FREE_TEXT, ObjectWriter, array, one_line, write_string};
 use crate::ReplyContext;
+use crate::losses::Losses;
 use crate::object::{Object, items};
 use crate::writer::{STOP_TEXT, untold};
 use llmleaf_model::{
@@ -11,27 +12,6 @@ use llmleaf_model::{
     ResponseStart, Rest, ToolFlavour, Usage,
 };
 use serde_json::value::RawValue;
-
-/// Most losses that are named; an answer with more is told apart from a faithful one by the first of them.
-const MAX_LOSSES: usize = 64;
-
-/// What is known of an answer while it is rendered.
-#[derive(Debug, Default)]
-pub(super) struct Losses(Vec<Loss>);
-
-impl Losses {
-    /// Notes a loss, once per field.
-    pub fn note(&mut self, loss: Loss) {
-        if self.0.len() < MAX_LOSSES && !self.0.iter().any(|known| known.field == loss.field) {
-            self.0.push(loss);
-        }
-    }
-
-    /// Hands out what was lost so far.
-    pub fn take(&mut self) -> Vec<Loss> {
-        std::mem::take(&mut self.0)
-    }
-}
 
 /// A part with text.
 pub(super) fn text(out: &mut Vec<u8>, text: &str) {

@@ -1,10 +1,11 @@
 //! Whole responses, both ends.
 
-use super::answer::{self, Losses, Source};
+use super::answer::{self, Source};
 use super::reading::Reading;
 use super::wire::{ObjectWriter, array};
 use super::{Quirks, errors, usage};
 use crate::broken::{ANSWER, corrupt, truncated};
+use crate::losses::Losses;
 use crate::object::{Object, items};
 use crate::{Reply, ReplyContext};
 use llmleaf_model::{

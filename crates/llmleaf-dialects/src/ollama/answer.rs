@@ -5,39 +5,11 @@ use super::request::sealed;
 use super::wire::{FREE_TEXT, ObjectWriter, SIGNATURES, array, write_string};
 use super::{Form, finish, moment, usage};
 use crate::ReplyContext;
+use crate::losses::Losses;
 use crate::object::{Object, items};
 use llmleaf_model::{
     Artefact, Finish, FinishReason, Json, Loss, ReasoningForm, ResponseStart, ToolFlavour, Usage,
 };
-
-/// Most losses that are named; an answer with more is told apart from a faithful one by the first of them.
-const MAX_LOSSES: usize = 64;
-
-/// What is known to be lost of an answer while it is rendered.
-#[derive(Debug, Default)]
-pub(super) struct Losses(Vec<Loss>);
-
-impl Losses {
-    /// Notes a loss, once per field.
-    pub fn note(&mut self, loss: Loss) {
-        if self.0.len() < MAX_LOSSES && !self.0.iter().any(|known| known.field == loss.field) {
-            self.0.push(loss);
-        }
-    }
-
-    /// Tells them in the last line of a stream, whose head is long gone: clients pass over fields that they do not know.
-    pub fn tell(&self, object: &mut ObjectWriter<'_>) {
-        if !self.0.is_empty() {
-            let all: Vec<String> = self.0.iter().map(Loss::to_string).collect();
-            object.string("x_llmleaf_loss", &all.join("; "));
-        }
-    }
-
-    /// Hands out what was lost so far.
-    pub fn take(&mut self) -> Vec<Loss> {
-        std::mem::take(&mut self.0)
-    }
-}
 
 /// What one line says, or a whole answer.
 #[derive(Default)]

@@ -1,10 +1,11 @@
 //! Whole responses, both ends.
 
-use super::answer::{self, End, Losses, Said};
+use super::answer::{self, End, Said};
 use super::reading::Reading;
 use super::wire::ObjectWriter;
 use super::{Form, Quirks, errors};
 use crate::broken::{ANSWER, corrupt, truncated};
+use crate::losses::Losses;
 use crate::object::Object;
 use crate::{Reply, ReplyContext};
 use llmleaf_model::{Block, BlockKind, Event, Failure, Loss, MediaSource, Response};

@@ -1,9 +1,10 @@
 //! Consumer end: events to frames.
 
-use crate::gemini::answer::{self, Losses, Source};
+use crate::gemini::answer::{self, Source};
 use crate::gemini::errors::render_stream_error;
 use crate::gemini::usage;
 use crate::gemini::wire::{ObjectWriter, array, chunk, one_line};
+use crate::losses::Losses;
 use crate::{Encoder, ReplyContext};
 use llmleaf_model::{
     Artefact, BlockKind, Citation, Delta, DialectName, Event, Failure, FailureKind, Finish, Json,
@@ -326,6 +327,7 @@ impl ChunkEncoder {
                 usage::render(object.key("usageMetadata"), report);
             }
             answer::identity(object, start, context);
+            losses.tell(object);
         });
     }
 

@@ -341,3 +341,39 @@ fn sources_that_chunks_repeat_are_told_and_counted_once() {
     assert_eq!(cited, ["q", "u", "r", "v", "s", "w"]);
     assert_eq!(response.usage.unwrap().server_tool_calls, 3);
 }
+
+#[test]
+fn a_stream_is_what_googles_own_clients_can_read() {
+    let alive = Dialect::GenerateContent.keep_alive();
+    let mut encoder = Dialect::GenerateContent.encoder(ReplyContext::default());
+    let mut events = read(&[
+        r#"{"candidates":[{"content":{"parts":[{"text":"a"}]},"finishReason":"STOP"}],"usageMetadata":{"promptTokenCount":1,"candidatesTokenCount":2}}"#,
+    ]);
+    // A loss that shows when the head is gone: what another wire said beside its answer.
+    if let Some(Event::ResponseStart(start)) = events.first_mut() {
+        start.rest.0.push((
+            "service_tier".to_owned(),
+            llmleaf_model::Json::from_value("default"),
+        ));
+    }
+    for event in &mut events {
+        if let Event::UsageReport(usage) = event {
+            usage.native = None;
+        }
+    }
+    let mut out = alive.to_vec();
+    for event in &events {
+        encoder.encode(event, &mut out);
+        out.extend_from_slice(alive);
+    }
+    // As the JavaScript SDK does: white space, `data: `, a line, a blank line; whatever else there is stops it for good.
+    let text = String::from_utf8(out).unwrap();
+    let (mut rest, mut last) = (text.as_str(), Value::Null);
+    while let Some(line) = rest.trim_start().strip_prefix("data: ") {
+        let (data, after) = line.split_once("\r\n\r\n").unwrap();
+        (rest, last) = (after, serde_json::from_str(data).unwrap());
+    }
+    assert_eq!(rest.trim(), "");
+    let loss = last["x_llmleaf_loss"].as_str().unwrap_or_default();
+    assert!(loss.contains("service_tier"), "{last}");
+}

@@ -1,7 +1,8 @@
 //! Consumer end: events to lines.
 
+use crate::losses::Losses;
 use crate::ollama::Form;
-use crate::ollama::answer::{self, End, Losses, Said};
+use crate::ollama::answer::{self, End, Said};
 use crate::ollama::errors::render_stream_error;
 use crate::ollama::wire::line;
 use crate::{Encoder, ReplyContext};
