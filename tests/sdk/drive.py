@@ -4,6 +4,7 @@
 """
 
 import concurrent.futures
+import contextlib
 import os
 import pathlib
 import re
@@ -152,9 +153,9 @@ def run_suite(name, environments, urls):
     return passed, failed, f"{text}-- {name}: {passed} ok, {failed} not, {took:.1f} s{ended}\n"
 
 
-def main():
-    binary, environments = sys.argv[1], pathlib.Path(sys.argv[2]).resolve()
-    passed = failed = 0
+@contextlib.contextmanager
+def stage(binary):
+    """The scripted providers and the gateway in front of them; gives their addresses and the gateway's log."""
     with tempfile.TemporaryDirectory() as scratch, Started(
         [sys.executable, "-B", str(HERE / "upstream.py")], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=CLEAN
     ) as upstream:
@@ -169,13 +170,18 @@ def main():
         with log.open("wb") as sink, Started(
             [binary, str(config)], stdin=subprocess.DEVNULL, stdout=sink, stderr=sink, cwd=scratch, env={**CLEAN, **keys}
         ) as gateway:
-            urls = {"LLMLEAF_URL": wait_url(log, gateway), "UPSTREAM_URL": upstream_url}
-            names = [name for name in SUITES if os.environ.get("SUITE", name) == name]
-            # Side by side: they mostly wait. No case shares a model's name with another, so none sees another's requests.
-            with concurrent.futures.ThreadPoolExecutor() as pool:
-                for good, bad, text in pool.map(lambda name: run_suite(name, environments, urls), names):
-                    print(text, end="", flush=True)
-                    passed, failed = passed + good, failed + bad
+            yield {"LLMLEAF_URL": wait_url(log, gateway), "UPSTREAM_URL": upstream_url}, log
+
+
+def main():
+    binary, environments = sys.argv[1], pathlib.Path(sys.argv[2]).resolve()
+    passed = failed = 0
+    names = [name for name in SUITES if os.environ.get("SUITE", name) == name]
+    # Side by side: they mostly wait. No case shares a model's name with another, so none sees another's requests.
+    with stage(binary) as (urls, log), concurrent.futures.ThreadPoolExecutor() as pool:
+        for good, bad, text in pool.map(lambda name: run_suite(name, environments, urls), names):
+            print(text, end="", flush=True)
+            passed, failed = passed + good, failed + bad
         if failed and os.environ.get("SDK_LOG"):
             print(log.read_text(encoding="utf-8", errors="replace"))
     print(f"{passed} passed, {failed} failed")

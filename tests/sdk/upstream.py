@@ -143,6 +143,7 @@ class Provider(http.server.BaseHTTPRequestHandler):
             return self.reply(401, wire.error(401, "the credential is wrong"))
         if wire is messages:
             messages.check_headers(headers)
+            body = messages.without_betas(body, headers)
         if self.path == "/v1/messages/count_tokens":
             messages.check(body, counting=True)
             return self.reply(200, {"input_tokens": 1234})
@@ -153,6 +154,7 @@ class Provider(http.server.BaseHTTPRequestHandler):
             body, held = THREADS.resume(body, headers)
         question = wire.check(body)
         question.number = number
+        question.tools = [tool.get("function", tool).get("name") for tool in body.get("tools") or []]
         script = play(model, question)
         if script is None:
             return self.reply(404, wire.error(404, f"The model `{model}` does not exist"))

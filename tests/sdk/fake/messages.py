@@ -73,6 +73,20 @@ def check_headers(headers):
     need(headers.get("anthropic-version") in VERSIONS, "anthropic-version: header is required")
 
 
+# What the service takes from who names its beta, and from nobody else (Claude Code 2.1.197 names both).
+BETA_FIELDS = {"context_management": "context-management-2025-06-27"}
+SYSTEM_TURNS_BETA = "mid-conversation-system-2026-04-07"
+
+
+def without_betas(body, headers):
+    """The request without what its betas allow; the rest is for `check`."""
+    asked = headers.get("anthropic-beta", "")
+    body = {name: value for name, value in body.items() if name not in BETA_FIELDS or BETA_FIELDS[name] not in asked}
+    if SYSTEM_TURNS_BETA in asked and isinstance(body.get("messages"), list):
+        body["messages"] = [turn for turn in body["messages"] if turn.get("role") != "system"]
+    return body
+
+
 def check(body, counting=False):
     """Refuses what the service refuses; says what decides over the answer."""
     # A field that only the other operation has is as unknown as any.

@@ -3,6 +3,7 @@
 A script is the same for both wires; `completions.py` and `messages.py` say it in theirs.
 """
 
+import json
 from dataclasses import dataclass, field
 
 
@@ -74,6 +75,8 @@ class Question:
     media: list
     wants_json: bool
     thinks: bool
+    # The names of the tools that may be called.
+    tools: list = field(default_factory=list)
 
 
 def after_tools(question, calls, **more):
@@ -87,6 +90,28 @@ def weather_with_thought(question):
     if question.results:
         return Answer([Text(["Sunny: ", question.results[0]])])
     return Answer([Thinking(THOUGHT, SIGNATURE), PARIS], finish="tools")
+
+
+# What coding agents call their shell, and how they take a command (their own requests, seen 2026-11).
+MARKER = "said-by-the-shell"
+COMMAND = "printf 'said-%s' by-the-shell"
+SHELLS = {
+    "Bash": {"command": COMMAND, "description": "Says something"},
+    "bash": {"command": COMMAND, "description": "Says something"},
+    "run_shell_command": {"command": COMMAND, "description": "Says something"},
+    "exec_command": {"cmd": COMMAND},
+    "shell_command": {"command": COMMAND},
+    "shell": {"command": ["bash", "-c", COMMAND]},
+}
+
+
+def shell(question):
+    """Runs a command in whatever the caller has for that; agents that ask something else beside are answered."""
+    name = next((name for name in SHELLS if name in question.tools), None)
+    if name is None:
+        return Answer([Text(WORDS)])
+    arguments = json.dumps(SHELLS[name])
+    return after_tools(question, [Tool("call_shell_04", name, [arguments[:9], arguments[9:]])])
 
 
 def flaky(question):
@@ -104,6 +129,7 @@ SCENARIOS = {
     "thinking": lambda q: Answer([Thinking(THOUGHT, SIGNATURE), Text(WORDS)] if q.thinks else [Text(WORDS)]),
     "tool": lambda q: after_tools(q, [PARIS]),
     "spoken-tool": lambda q: after_tools(q, [Text(["I shall", " look."]), PARIS]),
+    "shell": shell,
     "parallel": lambda q: after_tools(q, [PARIS, OSLO]),
     "interleaved": lambda q: after_tools(q, [PARIS, OSLO], interleaved=True),
     "no-arguments": lambda q: after_tools(q, [NOW]),
