@@ -1,9 +1,11 @@
 //! Deciding whether a credential is good, in two halves: what can be decided at once, and work for a blocking pool.
 
 mod refusals;
+mod snapshot;
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 use hmac::{Hmac, KeyInit, Mac};
 use parking_lot::RwLock;
@@ -19,6 +21,7 @@ use crate::secret::Secret;
 
 pub use refusals::MAX_REFUSALS;
 use refusals::Refusals;
+use snapshot::{Snapshot, retire};
 
 /// Decides for all worker threads of a process; share it behind an `Arc`.
 ///
@@ -30,12 +33,8 @@ pub struct Authenticator {
     mac: Hmac<Sha256>,
     current: RwLock<Snapshot>,
     refusals: Arc<Refusals>,
-}
-
-struct Snapshot {
-    /// Counts from 1, and changes whenever a key does. Refusals are of one generation only.
-    generation: u64,
-    roster: Arc<Roster>,
+    /// What time it is, as it was told last.
+    unix_secs: AtomicU64,
 }
 
 /// What is known about a credential without slow work.
@@ -68,11 +67,9 @@ impl Authenticator {
         let mac = Hmac::new_from_slice(key).expect("HMAC takes keys of every length");
         Self {
             mac,
-            current: RwLock::new(Snapshot {
-                generation: 1,
-                roster: Arc::new(roster),
-            }),
+            current: RwLock::new(Snapshot::of(roster)),
             refusals: Arc::new(Refusals::new()),
+            unix_secs: AtomicU64::new(0),
         }
     }
 
@@ -92,7 +89,8 @@ impl Authenticator {
             std::mem::replace(&mut current.roster, roster)
         };
         // Freed here, outside the lock: a large table takes its time.
-        drop((older, replaced));
+        drop(older);
+        retire(replaced);
         true
     }
 
@@ -112,7 +110,7 @@ impl Authenticator {
         const NOBODY: [u8; 32] = [0; 32];
         let digest = crate::random_key::fast_hash(credential.secret().expose());
         let current = self.current.read();
-        let record = current.roster.get(credential.id());
+        let record = current.get(credential.id());
         let expected = record
             .and_then(|record| record.hash.fast())
             .unwrap_or(&NOBODY);
@@ -128,10 +126,9 @@ impl Authenticator {
 
     fn check_password(&self, credential: &Credential) -> Check {
         let digest = self.digest(credential);
-        let (known, roster, generation) = {
+        let (known, roster, upper, generation) = {
             let current = self.current.read();
             let known = current
-                .roster
                 .get(credential.id())
                 .filter(|record| record.hash.fast().is_none());
             if let Some(record) = known.filter(|record| record.is_proven(&digest)) {
@@ -140,10 +137,16 @@ impl Authenticator {
                     generation: current.generation,
                 });
             }
-            (known.cloned(), current.roster.clone(), current.generation)
+            (
+                known.cloned(),
+                current.roster.clone(),
+                current.upper.clone(),
+                current.generation,
+            )
         };
         // Looked for also when the id is known, so that both take the same steps.
-        let Some(stand_in) = roster.stand_in(self.seed_of(credential.id())) else {
+        let Some(stand_in) = roster.stand_in(upper.as_deref(), self.seed_of(credential.id()))
+        else {
             // No key has a slow hash, so no password can be right.
             return Check::Denied(AuthError::Invalid);
         };
@@ -185,10 +188,11 @@ impl Authenticator {
     /// # Errors
     ///
     /// [`AuthError::Invalid`] when the key is gone or has another hash since it was proven;
-    /// [`AuthError::ModelNotAllowed`].
+    /// [`AuthError::Blocked`], [`AuthError::Suspended`], [`AuthError::ModelNotAllowed`].
     pub fn authorise(&self, principal: &Principal, model: &str) -> Result<Grant, AuthError> {
         let principal = self.refresh(principal)?;
-        if !principal.permits(model) {
+        let permitted = self.admit_model(&principal, model)? && principal.permits(model);
+        if !permitted {
             return Err(AuthError::ModelNotAllowed {
                 model: model.to_owned(),
             });
@@ -224,7 +228,7 @@ impl Authenticator {
     /// The current record of the same id, if its hash is still the same.
     fn lookup(&self, record: &Record) -> Result<Principal, AuthError> {
         let current = self.current.read();
-        let found = current.roster.get(&record.id).ok_or(AuthError::Invalid)?;
+        let found = current.get(&record.id).ok_or(AuthError::Invalid)?;
         if !found.hash.same_as(&record.hash) {
             return Err(AuthError::Invalid);
         }

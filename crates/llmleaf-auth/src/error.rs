@@ -31,6 +31,21 @@ pub enum AuthError {
         /// The model as the consumer named it.
         model: String,
     },
+    /// The key is good, and a controller has blocked it.
+    #[error("the key is blocked")]
+    Blocked,
+    /// The key is good, and a controller has suspended it.
+    #[error("the key is suspended")]
+    Suspended {
+        /// For how much longer.
+        secs: u64,
+    },
+    /// The credential is none of those known here, and the roster that would know was never had, or is too old.
+    #[error("the roster of keys is not there yet")]
+    IdentityUnavailable,
+    /// The key is good, and nobody is let in before it is known what is said of keys.
+    #[error("the verdicts on keys are not there yet")]
+    VerdictsUnavailable,
     /// Too many unproven credentials are waiting to be hashed (said by the caller's pool), or there was no memory to hash
     /// one in. Says nothing about the credential.
     #[error("too many credentials are waiting to be checked")]
@@ -52,6 +67,16 @@ impl AuthError {
             Self::ModelNotAllowed { model } => {
                 format!("This key may not use the model `{}`.", echoed(model))
             }
+            Self::Blocked => "This key is blocked.".into(),
+            Self::Suspended { secs } => {
+                format!("This key is suspended for another {secs} seconds.")
+            }
+            Self::IdentityUnavailable => {
+                "The list of keys is not available right now, so this credential cannot be checked. Try again in a moment.".into()
+            }
+            Self::VerdictsUnavailable => {
+                "It is not known right now whether this key may be used. Try again in a moment.".into()
+            }
             Self::Overloaded => "Too many credentials are being checked right now. Try again in a moment.".into(),
         }
     }
@@ -63,6 +88,10 @@ impl AuthError {
                 "invalid_api_key"
             }
             Self::ModelNotAllowed { .. } => "permission_denied",
+            Self::Blocked => "key_blocked",
+            Self::Suspended { .. } => "key_suspended",
+            Self::IdentityUnavailable => "identity_unavailable",
+            Self::VerdictsUnavailable => "limits_unavailable",
             Self::Overloaded => "server_overloaded",
         }
     }

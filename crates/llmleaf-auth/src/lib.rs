@@ -12,8 +12,8 @@
 //!               ─ Authenticator::authorise(principal, model) ─ Grant      a handler asks for one, so none runs without
 //! ```
 //!
-//! Reading order: [`error`], [`secret`], [`credential`], [`random_key`], [`password`], [`models`], [`roster`], [`authenticator`],
-//! [`grant`]; then [`sealed_id`].
+//! Reading order: [`error`], [`secret`], [`credential`], [`random_key`], [`password`], [`models`], [`roster`], [`verdicts`],
+//! [`authenticator`], [`grant`]; then [`sealed_id`].
 //!
 //! Invariants, each with a test:
 //!
@@ -33,6 +33,7 @@ pub mod random_key;
 pub mod roster;
 pub mod sealed_id;
 pub mod secret;
+pub mod verdicts;
 
 pub use authenticator::{Authenticator, Check, Verdict, Work};
 pub use credential::{Credential, CredentialHeaders, CredentialSource};
@@ -44,3 +45,4 @@ pub use random_key::NewKey;
 pub use roster::{KeyEntry, Roster, RosterError};
 pub use sealed_id::IdSeal;
 pub use secret::Secret;
+pub use verdicts::{KeyVerdict, Verdicts, VerdictsError};

@@ -83,6 +83,8 @@ pub struct Roster {
     by_id: HashMap<Arc<str>, Arc<Record>>,
     /// The keys with slow hashes, for choosing the work that is done for ids that do not exist.
     slow: Vec<Arc<Record>>,
+    /// The names of keys that are shown by another name than their id.
+    names: HashSet<Arc<str>>,
 }
 
 impl Roster {
@@ -98,6 +100,7 @@ impl Roster {
         let mut roster = Self {
             by_id: HashMap::with_capacity(entries.len()),
             slow: Vec::with_capacity(entries.len()),
+            names: HashSet::new(),
         };
         let mut named = Vec::new();
         for (position, entry) in entries.into_iter().enumerate() {
@@ -116,25 +119,51 @@ impl Roster {
                 });
             }
         }
-        roster.check_displays(&named)?;
+        roster.names = roster.check_displays(&named)?;
+        Ok(roster)
+    }
+
+    /// The same for a roster that nothing is laid over: it may be large, and need not know whom it shows by which name.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::new`].
+    pub fn upper(entries: Vec<KeyEntry>) -> Result<Self, RosterError> {
+        let mut roster = Self::new(entries)?;
+        roster.names = HashSet::new();
         Ok(roster)
     }
 
     /// Ids differ, so only a name that is not its own id can collide: with another name, or with a key shown by its id.
-    fn check_displays(&self, named: &[(usize, Arc<Record>)]) -> Result<(), RosterError> {
+    fn check_displays(
+        &self,
+        named: &[(usize, Arc<Record>)],
+    ) -> Result<HashSet<Arc<str>>, RosterError> {
         let mut seen = HashSet::with_capacity(named.len());
         for (position, record) in named {
             let is_an_id = self
                 .get(&record.display)
                 .is_some_and(|other| other.display == record.display);
-            if is_an_id || !seen.insert(&record.display) {
+            if is_an_id || !seen.insert(record.display.clone()) {
                 return Err(RosterError::DuplicateDisplay {
                     position: *position,
                     display: record.display.to_string(),
                 });
             }
         }
-        Ok(())
+        Ok(seen)
+    }
+
+    /// Whether a key of this roster has that id, or is shown by that name.
+    pub(crate) fn has(&self, id: &str, display: &str) -> bool {
+        let shown = |id: &str| self.get(id).is_some_and(|record| &*record.display == id);
+        self.get(id).is_some() || self.names.contains(display) || shown(display)
+    }
+
+    /// Every key's id, display name and allow-list, for showing them. In no order.
+    pub fn keys(&self) -> impl Iterator<Item = (&str, &str, Option<&ModelPatterns>)> {
+        let records = self.by_id.values();
+        records.map(|record| (&*record.id, &*record.display, record.models.as_ref()))
     }
 
     /// How many keys there are.
@@ -153,10 +182,17 @@ impl Roster {
 
     /// The key whose hash stands in for an id that does not exist. Always the same one for the same `seed`, so that an
     /// unknown id has one cost, as a known one has; and, over many ids, each kind of hash as often as in the roster.
-    pub(crate) fn stand_in(&self, seed: u64) -> Option<&Arc<Record>> {
-        let count = u64::try_from(self.slow.len()).ok()?;
-        let place = seed.checked_rem(count)?;
-        self.slow.get(usize::try_from(place).ok()?)
+    /// `upper` is another roster that counts as a part of this one.
+    pub(crate) fn stand_in<'a>(
+        &'a self,
+        upper: Option<&'a Self>,
+        seed: u64,
+    ) -> Option<&'a Arc<Record>> {
+        let above = upper.map_or(&[][..], |upper| upper.slow.as_slice());
+        let count = u64::try_from(self.slow.len() + above.len()).ok()?;
+        let place = usize::try_from(seed.checked_rem(count)?).ok()?;
+        let own = self.slow.get(place);
+        own.or_else(|| above.get(place.checked_sub(self.slow.len())?))
     }
 
     /// Whether both hold the same keys with the same hashes and grants.

@@ -68,16 +68,12 @@ impl Config {
         );
         let of = |key: &Key| key.id.clone();
         tables(&mut all, "key", &self.keys, &before.keys, of, key_keys);
-        // Secrets in these print nothing, so that a new one alone is not seen; they are not in effect yet either.
-        let shown = |config: &Config| {
-            (
-                format!("{:?}", config.oauth),
-                format!("{:?}", config.control),
-            )
-        };
-        let (now, then) = (shown(self), shown(before));
-        note(&mut all, "oauth", "", (now.0 != then.0).then(Vec::new));
-        note(&mut all, "control", "", (now.1 != then.1).then(Vec::new));
+        // Secrets in this print nothing, so that a new one alone is not seen; it is not in effect yet either.
+        let shown = |config: &Config| format!("{:?}", config.oauth);
+        let oauth = shown(self) != shown(before);
+        note(&mut all, "oauth", "", oauth.then(Vec::new));
+        let control = self.control != before.control;
+        note(&mut all, "control", "", control.then(Vec::new));
         all
     }
 }

@@ -1,15 +1,18 @@
 //! `[control]`: the controller that this node pulls from and pushes to.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::diagnose::{Diagnostic, Place};
 use crate::nearest;
 use crate::read::{At, Reading, Table, Unique, pick};
-use crate::{Secret, secrets, url};
+use crate::{ClientCertificate, Secret, providers, secrets, url};
 
 /// The `[control]` table; each capability stands alone.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, PartialEq, Eq)]
 pub struct Control {
+    /// What this node is called there. Default: a name of chance, another one with every start.
+    pub node: Option<String>,
     /// Credentials that the capabilities refer to by id.
     pub auth: Vec<ControlAuth>,
     /// Pulls the roster of keys.
@@ -25,7 +28,7 @@ pub struct Control {
 }
 
 /// One `[[control.auth]]` table.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub struct ControlAuth {
     /// The id that capabilities use.
     pub id: String,
@@ -34,7 +37,7 @@ pub struct ControlAuth {
 }
 
 /// How a call to the controller proves itself.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub enum ControlCredential {
     /// `Authorization: Bearer …`
     Bearer(Secret),
@@ -48,7 +51,7 @@ pub enum ControlCredential {
 }
 
 /// Where and how a capability calls.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub struct ControlCall {
     /// Endpoint.
     pub url: String,
@@ -56,6 +59,19 @@ pub struct ControlCall {
     pub credential: Option<ControlCredential>,
     /// How long one call may take.
     pub timeout: Duration,
+    /// PEM file with the authorities that sign this endpoint, instead of the public ones.
+    pub ca_file: Option<PathBuf>,
+    /// What proves to the endpoint who is calling, beside the credential.
+    pub client_certificate: Option<ClientCertificate>,
+}
+
+/// Which keys of the file count beside those of a controller.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FileKeys {
+    /// All of them, whatever the controller says of keys of the same id or name.
+    Keep,
+    /// None, from the first roster of the controller on.
+    Replace,
 }
 
 /// What a failed call means for requests.
@@ -68,38 +84,46 @@ pub enum OnError {
 }
 
 /// `[control.identity]`
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub struct Identity {
     /// Where and how; timeout default 2 s.
     pub call: ControlCall,
     /// How often. Default 30 s.
     pub refresh: Duration,
-    /// Default deny.
-    pub on_error: OnError,
+    /// Default keep.
+    pub file_keys: FileKeys,
+    /// A roster smaller by more than this is believed when it is said twice. Default 50; 100 is never.
+    pub max_shrink_percent: u8,
+    /// How long a roster counts without being confirmed. Default for ever.
+    pub max_stale: Option<Duration>,
 }
 
 /// `[control.limits]`
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub struct LimitsPull {
     /// Where and how; timeout default 2 s.
     pub call: ControlCall,
     /// How often. Default 5 s.
     pub refresh: Duration,
-    /// Default allow.
+    /// What requests may do while no verdicts were ever had. Default allow.
     pub on_error: OnError,
 }
 
 /// `[control.topology]`
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub struct Topology {
     /// Where and how; timeout default 2 s.
     pub call: ControlCall,
     /// How often. Default 30 s.
     pub refresh: Duration,
+    /// A topology smaller by more than this is believed when it is said twice. Default 50; 100 is never.
+    pub max_shrink_percent: u8,
+    /// Environment variables that pulled providers with an address of their own may name.
+    pub secrets: Vec<String>,
 }
 
 /// `[control.usage]`
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub struct UsagePush {
     /// Where and how; timeout default 5 s.
     pub call: ControlCall,
@@ -110,7 +134,7 @@ pub struct UsagePush {
 }
 
 /// `[control.intercept]`
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub struct Intercept {
     /// Where and how; timeout default 1 s.
     pub call: ControlCall,
@@ -137,6 +161,8 @@ pub enum InterceptPhase {
 pub(crate) const ON_ERROR: &[(&str, OnError)] =
     &[("allow", OnError::Allow), ("deny", OnError::Deny)];
 
+const FILE_KEYS: &[(&str, FileKeys)] = &[("keep", FileKeys::Keep), ("replace", FileKeys::Replace)];
+
 const PHASES: &[(&str, InterceptPhase)] = &[
     ("request", InterceptPhase::Request),
     ("response", InterceptPhase::Response),
@@ -144,6 +170,10 @@ const PHASES: &[(&str, InterceptPhase)] = &[
 
 /// Longest length of a setting in seconds: a day.
 const MAX_SECS: u64 = 24 * 3600;
+/// Longest time without a word: a year.
+const MAX_STALE_SECS: u64 = 365 * 24 * 3600;
+/// Longest name of a node, in bytes.
+const MAX_NODE_BYTES: usize = 64;
 /// Longest time for one call, in milliseconds.
 const MAX_CALL_MS: u64 = 600_000;
 
@@ -151,7 +181,9 @@ const MAX_CALL_MS: u64 = 600_000;
 pub(crate) fn read(cx: &Reading<'_>, root: &mut Table<'_>) -> Option<Control> {
     let mut table = root.table(cx, "control")?;
     let auth = Auths::read(cx, &mut table);
+    let node = table.string(cx, "node").and_then(|at| node_name(cx, at));
     let control = Control {
+        node,
         identity: identity(cx, &mut table, &auth),
         limits: limits(cx, &mut table, &auth),
         topology: topology(cx, &mut table, &auth),
@@ -167,12 +199,17 @@ fn identity(cx: &Reading<'_>, control: &mut Table<'_>, auth: &Auths) -> Option<I
     let mut table = control.table(cx, "identity")?;
     let call = call(cx, &mut table, auth, 2000);
     let refresh = table.seconds(cx, "refresh_secs", 1..=MAX_SECS);
-    let on_error = table.choice(cx, "on_error", ON_ERROR);
+    closed_on_error(cx, &mut table);
+    let file_keys = table.choice(cx, "file_keys", FILE_KEYS);
+    let max_shrink_percent = max_shrink(cx, &mut table);
+    let max_stale = table.seconds(cx, "max_stale_secs", 1..=MAX_STALE_SECS);
     table.finish(cx);
     Some(Identity {
         call: call?,
         refresh: refresh.unwrap_or(Duration::from_secs(30)),
-        on_error: on_error.unwrap_or(OnError::Deny),
+        file_keys: file_keys.unwrap_or(FileKeys::Keep),
+        max_shrink_percent,
+        max_stale,
     })
 }
 
@@ -193,11 +230,48 @@ fn topology(cx: &Reading<'_>, control: &mut Table<'_>, auth: &Auths) -> Option<T
     let mut table = control.table(cx, "topology")?;
     let call = call(cx, &mut table, auth, 2000);
     let refresh = table.seconds(cx, "refresh_secs", 1..=MAX_SECS);
+    let max_shrink_percent = max_shrink(cx, &mut table);
+    let secrets = table.strings(cx, "secrets").map(|list| list.value);
+    let secrets = secrets.unwrap_or_default().into_iter();
     table.finish(cx);
     Some(Topology {
         call: call?,
         refresh: refresh.unwrap_or(Duration::from_secs(30)),
+        max_shrink_percent,
+        secrets: secrets.map(|at| at.value).collect(),
     })
+}
+
+fn max_shrink(cx: &Reading<'_>, table: &mut Table<'_>) -> u8 {
+    let percent = table.whole(cx, "max_shrink_percent", 0..=100);
+    percent.and_then(|n| u8::try_from(n).ok()).unwrap_or(50)
+}
+
+/// Without a roster nobody can be told from anybody else, so nothing but `deny` can be meant.
+fn closed_on_error(cx: &Reading<'_>, table: &mut Table<'_>) {
+    let place = table.place_of("on_error");
+    let chosen = table.choice(cx, "on_error", ON_ERROR);
+    if let (Some(OnError::Allow), Some(place)) = (chosen, place) {
+        let message = "`identity` cannot let anybody in without a roster";
+        cx.report(
+            Diagnostic::error(&place, message, "only `deny`")
+                .help("the last good roster stays in effect while the controller is away, and `server.state_dir` keeps it over restarts"),
+        );
+    }
+}
+
+/// A name that can stand in a header, in a path and in a bill.
+fn node_name(cx: &Reading<'_>, at: At<String>) -> Option<String> {
+    let fits = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+    if at.value.len() <= MAX_NODE_BYTES && at.value.chars().all(fits) {
+        return Some(at.value);
+    }
+    let message = format!("`{}` cannot be the name of a node", at.value);
+    cx.report(
+        Diagnostic::error(&at.place, message, "")
+            .help("letters, digits, `-`, `_` and `.`, at most 64"),
+    );
+    None
 }
 
 fn usage(cx: &Reading<'_>, control: &mut Table<'_>, auth: &Auths) -> Option<UsagePush> {
@@ -249,6 +323,8 @@ fn call(
     let own = secrets::read(cx, table, "credential");
     let shared = table.string(cx, "auth");
     let timeout = table.millis(cx, "timeout_ms", 1..=MAX_CALL_MS);
+    let ca_file = table.string(cx, "ca_file");
+    let client_certificate = providers::client_certificate(cx, table);
     if let (Some(own), Some(shared)) = (&own, &shared) {
         let message = "`credential` and `auth` exclude each other";
         cx.report(
@@ -261,6 +337,8 @@ fn call(
         url: url?,
         credential: own.map(|s| ControlCredential::Bearer(s.value)).or(shared),
         timeout: timeout.unwrap_or(Duration::from_millis(default_ms)),
+        ca_file: ca_file.map(|at| cx.file(&at.value)),
+        client_certificate,
     })
 }
 

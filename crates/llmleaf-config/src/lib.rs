@@ -7,7 +7,7 @@
 //! Reading order: `read.rs` (how one table is read without stopping at the first mistake), then one file
 //! per table (`server.rs`, `providers.rs`, `credentials.rs`, `settings.rs`, `routes.rs`, `keys.rs`, `oauth.rs`, `control.rs`; and those that
 //! several of them share: `timeouts.rs`, `retries.rs`, `limits.rs`),
-//! then `load.rs` (the whole, and what must hold between tables), `changes.rs` (what one configuration has
+//! then `load.rs` (the whole, and what must hold between tables), `layer.rs` (what a controller adds to it), `changes.rs` (what one configuration has
 //! that another had not), `pending.rs` (what is accepted but not in
 //! effect yet) and `diagnose.rs` (how mistakes are shown).
 
@@ -17,6 +17,7 @@ mod credentials;
 mod diagnose;
 pub mod environment;
 mod keys;
+mod layer;
 mod limits;
 mod load;
 mod nearest;
@@ -35,12 +36,13 @@ mod url;
 
 pub use changes::{Change, How};
 pub use control::{
-    Control, ControlAuth, ControlCall, ControlCredential, Identity, Intercept, InterceptPhase,
-    LimitsPull, OnError, Topology, UsagePush,
+    Control, ControlAuth, ControlCall, ControlCredential, FileKeys, Identity, Intercept,
+    InterceptPhase, LimitsPull, OnError, Topology, UsagePush,
 };
 pub use credentials::Credential;
 pub use diagnose::{Diagnostic, Diagnostics, Severity};
 pub use keys::Key;
+pub use layer::{Added, Layer, LayerError};
 pub use limits::Limits;
 pub use oauth::{Introspection, Oauth};
 pub use providers::{ClientCertificate, DataPolicy, OnCancel, Provider};

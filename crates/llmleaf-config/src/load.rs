@@ -91,7 +91,10 @@ fn read(cx: &Reading<'_>, document: &DeTable<'_>) -> Config {
         found.then(|| format!("`{key}` stands under `[server]`"))
     });
     if !cx.incomplete {
-        check_door(cx, &server, &keys);
+        // A controller brings keys of its own.
+        if control.as_ref().is_none_or(|c| c.identity.is_none()) {
+            check_door(cx, &server, &keys);
+        }
         let pulled = control.as_ref().is_some_and(|c| c.topology.is_some());
         // After an error, that something leads nowhere may be no more than an echo of it.
         if !pulled && !cx.has_errors() {

@@ -18,10 +18,8 @@ pub(crate) const PENDING: &[Pending] = &[
         "oauth",
         "signed tokens are refused; only `[[keys]]` open the door",
     ),
-    row(
-        "control",
-        "nothing is pulled from or pushed to a controller",
-    ),
+    row("control.usage", "usage is logged, and pushed nowhere"),
+    row("control.intercept", "nobody is asked about requests"),
     row("server.event_buffer", "there are no events yet"),
     row("server.include_payloads", "there are no events yet"),
     row(

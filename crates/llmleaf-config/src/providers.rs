@@ -178,7 +178,11 @@ fn one(
     })
 }
 
-fn client_certificate(cx: &Reading<'_>, table: &mut Table<'_>) -> Option<ClientCertificate> {
+/// What proves who is calling, where an endpoint asks for a certificate.
+pub(crate) fn client_certificate(
+    cx: &Reading<'_>,
+    table: &mut Table<'_>,
+) -> Option<ClientCertificate> {
     let mut table = table.table(cx, "client_certificate")?;
     let help = "`client_certificate` takes two PEM files: `{ cert = \"…\", key = \"…\" }`";
     let cert = table.required(cx, "cert", help);

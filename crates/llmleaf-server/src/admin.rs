@@ -137,23 +137,36 @@ pub fn health(app: &App) -> Reply {
         "started": app.started,
         "panics": llmleaf_exchange::panics::caught(),
         "config": view::config(app),
+        "control": view::control(app),
     });
     reply::json(StatusCode::OK, &body)
 }
 
-/// Consumer keys, without secrets. A verdict is what a control plane says of a key; without one nobody is blocked.
+/// Most keys of a controller that are listed.
+const LISTED: usize = 10_000;
+
+/// Consumer keys, without secrets: the file's, then a controller's, and what the controller says of each.
 pub fn keys(app: &App) -> Reply {
-    let keys: Vec<Value> = app
-        .keys
-        .iter()
-        .map(|key| {
-            json!({
-                "id": key.display,
-                "key_id": key.id,
-                "config_allowed": key.allowed,
-                "verdict": {"blocked": false, "suspended_until": null, "allowed_models": null},
-            })
+    let verdicts = app.authenticator.verdicts();
+    let upper = app.authenticator.upper();
+    let one = |id: &str, display: &str, allowed: Value, source: &str| {
+        json!({
+            "id": display,
+            "key_id": id,
+            "config_allowed": allowed,
+            "source": source,
+            "verdict": view::verdict(verdicts.get(id)),
         })
+    };
+    let own = app.keys.iter();
+    let mut keys: Vec<Value> = own
+        .map(|key| one(&key.id, &key.display, json!(key.allowed), "file"))
         .collect();
-    reply::json(StatusCode::OK, &json!({"keys": keys}))
+    let pulled = upper.iter().flat_map(|roster| roster.keys()).take(LISTED);
+    keys.extend(pulled.map(|(id, display, allowed)| {
+        let allowed = allowed.map(|models| models.iter().collect::<Vec<_>>());
+        one(id, display, json!(allowed), "controller")
+    }));
+    let more = upper.map_or(0, |roster| roster.len().saturating_sub(LISTED));
+    reply::json(StatusCode::OK, &json!({"keys": keys, "not_listed": more}))
 }

@@ -14,6 +14,7 @@ use llmleaf_auth::{
     Authenticator, KeyEntry, ModelPatterns, PasswordHash, Roster, RosterError, Secret,
 };
 use llmleaf_config::{Config, Timeouts};
+use llmleaf_control::Board;
 use llmleaf_dialects::{Dialect, Lifetime};
 use llmleaf_exchange::{
     ChatApi, Credential, Ledger, LossPolicy, Minter, Parts, PromptCache, RouteSettings, Shared,
@@ -54,6 +55,8 @@ pub struct App {
     pub batch_store: Option<Arc<Store>>,
     /// Key ids, display names and allow-lists, for the admin surface.
     pub keys: Vec<KeyView>,
+    /// How things are with a controller.
+    pub board: Arc<Board>,
     /// Where slow hashes run.
     pub hashing: Arc<Hashing>,
     /// Opens the admin surface.
@@ -131,6 +134,12 @@ pub enum BuildError {
         path: PathBuf,
         error: std::io::Error,
     },
+    /// The controller cannot be called.
+    #[error("control.{what}: {why}")]
+    Control { what: &'static str, why: String },
+    /// There is no thread for the controller's client.
+    #[error("cannot start the controller's client: {0}")]
+    Thread(std::io::Error),
     /// A certificate file cannot be read.
     #[error("cannot read {path}: {error}")]
     File {
@@ -164,6 +173,7 @@ impl App {
                 Arc::new(Ledger::new()),
             )),
             authenticator,
+            board: Arc::default(),
             hashing: Arc::new(Hashing::new(
                 std::thread::available_parallelism().map_or(1, usize::from),
             )),
@@ -211,6 +221,7 @@ impl App {
             allowances: before.allowances.renew(key_limits(config), now),
             shared: Arc::new(shared),
             authenticator: Arc::clone(&before.authenticator),
+            board: Arc::clone(&before.board),
             hashing: Arc::clone(&before.hashing),
             max_body_bytes: config.server.max_body_bytes,
             load: Arc::clone(&before.load),

@@ -31,8 +31,24 @@ impl Hashing {
 /// Proves who is calling.
 ///
 /// # Errors
-/// No credential, a malformed one, or one that proves nothing; or too many are waiting.
+/// No credential, a malformed one, or one that proves nothing; a key that may not be used now; or too many are waiting.
 pub async fn principal(
+    authenticator: &Arc<Authenticator>,
+    hashing: &Hashing,
+    headers: &HeaderMap,
+) -> Result<Principal, AuthError> {
+    match prove(authenticator, hashing, headers).await {
+        Ok(principal) => {
+            authenticator.admit(&principal)?;
+            Ok(principal)
+        }
+        // The same work was done and the same time passed as for a wrong one: only the answer is another.
+        Err(AuthError::Invalid) if authenticator.is_cold() => Err(AuthError::IdentityUnavailable),
+        Err(error) => Err(error),
+    }
+}
+
+async fn prove(
     authenticator: &Arc<Authenticator>,
     hashing: &Hashing,
     headers: &HeaderMap,

@@ -1,10 +1,12 @@
 //! Reading the configuration again: validate it, build from it, and only then put it in effect, as a whole.
 
 use crate::app::App;
+use crate::control::Controller;
 use crate::desk::Published;
 use crate::doors::{self, Address, Bound, Change};
 use crate::service::unix_now;
-use llmleaf_config::{Config, Diagnostics, Severity};
+use llmleaf_config::{Config, Diagnostics, Layer, Severity};
+use llmleaf_control::Offer;
 use std::path::PathBuf;
 use std::sync::Arc;
 use tokio::sync::mpsc;
@@ -34,7 +36,10 @@ pub struct LastReload {
 
 /// What can be reloaded, and how.
 pub struct Reloader {
-    pub source: Source,
+    /// `None` where the configuration cannot be read again.
+    pub source: Option<Source>,
+    /// What a controller has added to the file.
+    pub layer: Option<Layer>,
     pub published: Arc<Published>,
     /// The configuration in effect.
     pub config: Config,
@@ -42,7 +47,12 @@ pub struct Reloader {
     pub workers: usize,
     /// Where each worker hears of other addresses.
     pub doors: Vec<mpsc::Sender<Change>>,
+    /// The controller's client.
+    pub controller: Controller,
 }
+
+/// What a change changed, and what of it takes effect only after a restart.
+type Told = (Vec<String>, Vec<&'static str>);
 
 /// Most lines about one reload that the log and the admin surface show.
 const LINES: usize = 100;
@@ -50,25 +60,75 @@ const LINES: usize = 100;
 impl Reloader {
     /// Every file that the configuration in effect was made of.
     pub fn files(&self) -> Vec<PathBuf> {
-        let own = std::iter::once(self.source.path.clone());
+        let Some(source) = &self.source else {
+            return Vec::new();
+        };
+        let own = std::iter::once(source.path.clone());
         own.chain(self.config.files.iter().cloned()).collect()
     }
 
     /// Reads, validates, builds, and puts in effect. Whatever fails, the one before stays, untouched. Returns the files that
     /// were looked at and are not those of the configuration in effect.
     pub fn reload(&mut self) -> Vec<PathBuf> {
+        let Some(source) = &self.source else {
+            return Vec::new();
+        };
         let mut others = Vec::new();
-        let outcome = match (self.source.load)() {
-            Ok(config) => {
+        let outcome = match (source.load)() {
+            Ok(mut config) => {
                 others.clone_from(&config.files);
-                self.put(config)
+                self.add(&mut config, self.layer.as_ref())
+                    .and_then(|()| self.put(config))
             }
             Err(diagnostics) => {
                 others.extend_from_slice(diagnostics.files());
-                (self.source.show)(&diagnostics);
+                (source.show)(&diagnostics);
                 Err(lines(&diagnostics))
             }
         };
+        // What is told of it, it is told where everybody looks.
+        let _ = self.tell(outcome);
+        others
+    }
+
+    /// Puts in effect what a controller adds to the file from now on, and says what came of it.
+    pub fn take(&mut self, offer: Offer) {
+        let taken = self.try_take(offer.body.as_deref());
+        // Who offered it may have gone.
+        let _ = offer.taken.send(taken);
+    }
+
+    fn try_take(&mut self, body: Option<&[u8]>) -> Result<(), String> {
+        let layer = body.map(Layer::parse).transpose();
+        let layer = layer.map_err(|error| error.to_string())?;
+        let source = self.source.as_ref();
+        let source = source.ok_or("there is no file that it could be added to")?;
+        let mut config = (source.load)().map_err(|_| "the file is in no state to add to it")?;
+        let added = self.add(&mut config, layer.as_ref());
+        let outcome = added.and_then(|()| self.put(config));
+        if outcome.is_ok() {
+            self.layer = layer;
+        }
+        self.tell(outcome)
+    }
+
+    /// Adds a layer to what the file says.
+    fn add(&self, config: &mut Config, layer: Option<&Layer>) -> Result<(), Vec<String>> {
+        // A controller that is gone from the file adds nothing any more.
+        let wanted = config.control.as_ref().and_then(|c| c.topology.as_ref());
+        let Some(layer) = layer.filter(|_| wanted.is_some()) else {
+            return Ok(());
+        };
+        let added = config.add(layer, &llmleaf_config::environment::var);
+        let added = added.map_err(|error| vec![format!("control.topology: {error}")])?;
+        for passed in added.passed.iter().take(LINES) {
+            tracing::warn!("the controller's topology: {passed}");
+        }
+        Ok(())
+    }
+
+    /// Tells what came of a change.
+    fn tell(&self, outcome: Result<Told, Vec<String>>) -> Result<(), String> {
         let app = self.published.app();
         let mut last = app.last_reload.lock();
         last.at = unix_now().as_secs();
@@ -86,6 +146,7 @@ impl Reloader {
                 last.refused = false;
                 last.told = changes;
                 last.wants_restart = wants_restart;
+                Ok(())
             }
             Err(told) => {
                 for line in &told {
@@ -96,19 +157,46 @@ impl Reloader {
                 }
                 last.refused = true;
                 last.told = told;
+                Err(last.told.first().cloned().unwrap_or_default())
             }
         }
-        others
     }
 
-    fn put(&mut self, config: Config) -> Result<(Vec<String>, Vec<&'static str>), Vec<String>> {
+    /// Waits until a controller was asked for everything once, and puts in effect what it says, before anybody is served.
+    pub async fn first(&mut self) {
+        let mut first = std::pin::pin!(self.controller.first());
+        loop {
+            tokio::select! {
+                biased;
+                offer = self.controller.offers.recv() => match offer {
+                    Some(offer) => self.take(offer),
+                    None => return first.await,
+                },
+                () = &mut first => return,
+            }
+        }
+    }
+
+    /// The next thing that a controller adds to the file.
+    pub async fn offered(&mut self) -> Offer {
+        match self.controller.offers.recv().await {
+            Some(offer) => offer,
+            None => std::future::pending().await,
+        }
+    }
+
+    fn put(&mut self, config: Config) -> Result<Told, Vec<String>> {
         let refused = |error: &dyn std::fmt::Display| vec![error.to_string()];
-        if !config.warnings.is_empty() {
-            (self.source.show)(&config.warnings);
+        if let Some(source) = self.source.as_ref().filter(|_| !config.warnings.is_empty()) {
+            (source.show)(&config.warnings);
         }
         let before = self.published.app();
         // First, since what is built renews limits and cool-downs that the one before has too: after it nothing may fail.
         let fresh = self.bind(&config).map_err(|error| refused(&error))?;
+        let plan = self
+            .controller
+            .plan(&config)
+            .map_err(|error| refused(&error))?;
         let (app, roster) = App::rebuild(&config, &before).map_err(|error| refused(&error))?;
         let mut changes: Vec<String> = config
             .changes_since(&self.config)
@@ -129,6 +217,7 @@ impl Reloader {
         app.authenticator.install(roster);
         app.allowances.install(app.shared.now());
         self.published.put(app);
+        self.controller.follow(plan);
         self.open(&config, fresh);
         let mut wants_restart = Vec::new();
         if config.server.workers != self.workers {

@@ -125,12 +125,18 @@ fn soon() -> u64 {
 /// A refused credential as a failure.
 pub fn unauthorised(error: &AuthError) -> Failure {
     let kind = match error {
-        AuthError::ModelNotAllowed { .. } => FailureKind::Permission,
-        AuthError::Overloaded => FailureKind::Overloaded,
+        AuthError::ModelNotAllowed { .. } | AuthError::Blocked => FailureKind::Permission,
+        AuthError::Suspended { .. } => FailureKind::RateLimit,
+        AuthError::Overloaded | AuthError::IdentityUnavailable | AuthError::VerdictsUnavailable => {
+            FailureKind::Overloaded
+        }
         _ => FailureKind::Authentication,
     };
     let mut failure = Failure::new(Origin::Consumer, kind, error.message());
     failure.code = Some(error.code().to_owned());
+    if let AuthError::Suspended { secs } = error {
+        failure.retry_after = Some(std::time::Duration::from_secs(*secs));
+    }
     failure
 }
 

@@ -2,6 +2,7 @@
 
 use crate::app::{App, BuildError};
 use crate::batches::runner;
+use crate::control::Controller;
 use crate::desk::Published;
 use crate::doors::{self, Bound, Kind};
 use crate::load;
@@ -96,42 +97,44 @@ pub fn run(
     let notify = Notify::from_environment();
     let app = Arc::new(App::build(&config)?);
     let workers = config.server.workers.max(1);
-    let (listening, bound) = bind(&config.server, workers)?;
-    warm_up(&app)?;
-    load::watch(&app.load).map_err(RunError::Start)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(RunError::Start)?;
+    let published = Arc::new(Published::new(Arc::clone(&app)));
+    let mut reloader = Reloader {
+        controller: Controller::start(&config, &app)?,
+        source,
+        layer: None,
+        published: Arc::clone(&published),
+        config,
+        workers,
+        doors: Vec::new(),
+    };
+    // Before anybody can connect: who may, and where to, should be known by then.
+    runtime.block_on(reloader.first());
+    let (listening, bound) = bind(&reloader.config.server, workers)?;
+    warm_up(&app)?;
+    load::watch(&app.load).map_err(RunError::Start)?;
     let mut signals = {
         let _inside = runtime.enter();
-        Signals::new(source.is_some()).map_err(RunError::Start)?
+        Signals::new(reloader.source.is_some()).map_err(RunError::Start)?
     };
-    let published = Arc::new(Published::new(Arc::clone(&app)));
     let (orders, heard) = watch::channel(Order::Run);
     let (mut threads, doors) = start(&published, &heard, bound)?;
     threads.extend(run_batches(&published, &heard)?);
     drop(heard);
-    let fallback = Pace::of(&config.server);
-    let mut reloader = source.map(|source| Reloader {
-        source,
-        published,
-        config,
-        workers,
-        doors,
-    });
+    reloader.doors = doors;
     // The files are looked at before anybody can know that they were read, and change them.
-    let watcher = match &reloader {
-        Some(reloader) => Watcher::new(every(reloader), reloader.files()),
+    let watcher = match &reloader.source {
+        Some(_) => Watcher::new(every(&reloader), reloader.files()),
         None => Watcher::new(Duration::ZERO, []),
     };
     ready(&listening);
     notify.ready("Serving");
     runtime.block_on(async {
         serve(&mut signals, &mut reloader, watcher, &notify, &threads).await;
-        let pace = reloader
-            .as_ref()
-            .map_or(fallback, |r| Pace::of(&r.config.server));
+        let pace = Pace::of(&reloader.config.server);
         stop(pace, &app, &mut signals, &orders, &threads, &notify).await;
     });
     for thread in threads {
@@ -207,7 +210,7 @@ fn every(reloader: &Reloader) -> Duration {
 /// Runs until told to stop, or until a worker has ended by itself.
 async fn serve(
     signals: &mut Signals,
-    reloader: &mut Option<Reloader>,
+    reloader: &mut Reloader,
     mut watcher: Watcher,
     notify: &Notify,
     threads: &[Worker],
@@ -224,6 +227,10 @@ async fn serve(
                 let files: Vec<String> = changed.iter().map(|p| p.display().to_string()).collect();
                 tracing::info!(files = files.join(", "), "files have changed");
             }
+            offer = reloader.offered() => {
+                reloader.take(offer);
+                continue;
+            }
             _ = alive.tick() => {
                 if threads.iter().any(JoinHandle::is_finished) {
                     tracing::error!("a worker has ended; ending with it");
@@ -235,13 +242,11 @@ async fn serve(
                 continue;
             }
         }
-        if let Some(reloader) = reloader {
-            notify.reloading();
-            let others = reloader.reload();
-            notify.ready("Serving");
-            let files = reloader.files().into_iter().chain(others);
-            watcher.watch(every(reloader), files);
-        }
+        notify.reloading();
+        let others = reloader.reload();
+        notify.ready("Serving");
+        let files = reloader.files().into_iter().chain(others);
+        watcher.watch(every(reloader), files);
     }
 }
 

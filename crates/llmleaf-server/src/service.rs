@@ -257,6 +257,10 @@ impl Call {
             Operation::Ready if app.draining.load(Ordering::Relaxed) => {
                 reply::whole(StatusCode::SERVICE_UNAVAILABLE, "text/plain", "draining\n")
             }
+            Operation::Ready if app.authenticator.is_cold() => {
+                let body = "waiting for the roster of keys\n";
+                reply::whole(StatusCode::SERVICE_UNAVAILABLE, "text/plain", body)
+            }
             Operation::Version => discovery::tags::version(),
             Operation::Probe => {
                 reply::whole(StatusCode::OK, "text/plain", endpoint.dialect.greeting())

@@ -6,7 +6,7 @@
 //!
 //! Reading order: [`recordings`] (real traffic), [`json`] and [`sse`] (naive readers), [`digest`]
 //! (what a response says, whatever its dialect), [`jsondiff`] (what was changed on the way),
-//! [`replay`] (a fake provider with faults), [`http`] (a raw consumer), [`binary`] (the real program), [`samples`] (small
+//! [`replay`] (a fake provider with faults), [`controller`] (a fake controller with faults), [`http`] (a raw consumer), [`binary`] (the real program), [`samples`] (small
 //! answers to cut), [`stage`] (the real program in front of two fake providers), [`judge`] (whether what is promised was kept).
 //!
 //! A test never sleeps: it waits for a [`replay::Gate`], a request, a closed connection or a log line,
@@ -20,6 +20,7 @@
 )]
 
 pub mod binary;
+pub mod controller;
 pub mod digest;
 pub mod http;
 pub mod json;

@@ -153,7 +153,16 @@ impl Replay {
     /// When the machine gives no port or no thread.
     #[must_use]
     pub fn start() -> Self {
-        let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a loopback port is free");
+        Replay::start_at(SocketAddr::from(([127, 0, 0, 1], 0)))
+    }
+
+    /// Listens there.
+    ///
+    /// # Panics
+    /// When the address cannot be listened on, or the machine gives no thread.
+    #[must_use]
+    pub fn start_at(addr: SocketAddr) -> Self {
+        let listener = TcpListener::bind(addr).expect("the address can be listened on");
         let addr = listener
             .local_addr()
             .expect("a bound socket has an address");

@@ -1,9 +1,11 @@
-//! The program and its connections: starting, reloading, stopping, TLS, the ways to providers, credentials that are minted, panics, two workers, pipelining, half-closed connections, HTTP/2.
+//! The program and its connections: starting, reloading, its controller, stopping, TLS, the ways to providers, credentials that are minted, panics, two workers, pipelining, half-closed connections, HTTP/2.
 
 #![expect(clippy::expect_used, reason = "a test that cannot go on has failed")]
 
 #[path = "lifecycle/connections.rs"]
 mod connections;
+#[path = "lifecycle/control.rs"]
+mod control;
 #[path = "lifecycle/crypto.rs"]
 mod crypto;
 #[path = "lifecycle/handover.rs"]

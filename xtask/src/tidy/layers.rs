@@ -16,6 +16,7 @@ const FLOORS: &[(&str, u8)] = &[
     ("llmleaf-mint", 2),
     ("llmleaf-config", 3),
     ("llmleaf-exchange", 3),
+    ("llmleaf-control", 3),
     ("llmleaf-server", 4),
     ("llmleaf", 5),
     ("llmleaf-testkit", 6),

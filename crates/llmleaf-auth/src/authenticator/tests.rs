@@ -1,3 +1,5 @@
+mod controlled;
+
 use super::*;
 use crate::credential::{CredentialHeaders, CredentialSource};
 use crate::models::ModelPatterns;

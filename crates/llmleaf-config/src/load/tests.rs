@@ -74,7 +74,9 @@ fn the_example_shows_every_key() {
     let repeated = |path: &str| {
         let shape = path.contains(".model_limits.")
             || path.starts_with("providers.timeouts.")
-            || path.starts_with("routes.timeouts.");
+            || path.starts_with("routes.timeouts.")
+            || (path.starts_with("control.") && path.contains("client_certificate"))
+            || (path.starts_with("control.") && path.ends_with(".ca_file"));
         let either = path.starts_with("control.")
             && (path.ends_with(".auth") || path.ends_with(".credential"));
         shape || either

@@ -1,6 +1,7 @@
 //! Values of other crates as the admin surface shows them. Units stand last in names.
 
 use crate::app::App;
+use llmleaf_auth::KeyVerdict;
 use llmleaf_exchange::{LossPolicy, UsageRecord};
 use llmleaf_route::fleet::TargetView;
 use llmleaf_route::health::BreakerState;
@@ -32,6 +33,37 @@ pub fn config(app: &App) -> Value {
         })
     });
     json!({"generation": app.generation, "loaded": app.loaded, "last_reload": reload})
+}
+
+/// What a controller says of a key.
+pub fn verdict(verdict: Option<&KeyVerdict>) -> Value {
+    let models = verdict.and_then(|verdict| verdict.models.as_ref());
+    json!({
+        "blocked": verdict.is_some_and(|verdict| verdict.blocked),
+        "suspended_until": verdict.and_then(|verdict| verdict.suspended_until),
+        "allowed_models": models.map(|models| models.iter().collect::<Vec<_>>()),
+        "leased": verdict.is_some_and(|verdict| verdict.leased),
+    })
+}
+
+/// How things are with a controller: for each thing that is pulled, what is in effect, since when, and what went wrong.
+pub fn control(app: &App) -> Value {
+    let views = app.board.views();
+    let each = views.into_iter().map(|(what, pulled)| {
+        let last = pulled.last_trouble().map(|(trouble, ago)| {
+            json!({"kind": trouble.kind(), "message": trouble.to_string(), "ago_ms": millis(ago)})
+        });
+        let told = json!({
+            "cold": pulled.cold,
+            "entries": pulled.entries,
+            "version": pulled.version.map(|version| version.to_string()),
+            "confirmed_ago_ms": pulled.age().map(millis),
+            "troubles": pulled.troubles,
+            "last_trouble": last,
+        });
+        (what.as_str().to_owned(), told)
+    });
+    Value::Object(each.collect())
 }
 
 /// A target's health, pace and limits.

@@ -1,0 +1,333 @@
+//! The loops that pull and push, each at its own pace, all in one task. Nothing here is on the way of a request.
+//!
+//! Reading order: [`Plan`] (what to do), [`Reach`] (how a controller is reached: by HTTP, or in a test by nothing at all),
+//! `follow` (one thing that is pulled), [`Agent`] (all of them).
+
+mod follow;
+mod http;
+mod sinks;
+
+#[cfg(test)]
+mod tests;
+
+use crate::board::Board;
+use crate::endpoint::Endpoint;
+use crate::pull::{Answer, Cadence, Pull, Trouble};
+use crate::store::Store;
+use bytes::Bytes;
+use follow::{Around, Digested, follow};
+use llmleaf_auth::{Authenticator, Verdicts};
+use llmleaf_route::Millis;
+use sinks::{IdentitySink, TopologySink, VerdictsSink};
+use std::future::{Future, pending};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::Instant;
+
+pub use http::Http;
+
+/// What is pulled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum What {
+    /// The roster of keys.
+    Identity,
+    /// Verdicts on keys.
+    Verdicts,
+    /// Further providers and routes.
+    Topology,
+}
+
+impl What {
+    /// Its name, in files, logs and the admin surface.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Identity => "identity",
+            Self::Verdicts => "verdicts",
+            Self::Topology => "topology",
+        }
+    }
+
+    /// Largest body, in bytes.
+    pub fn limit(self) -> usize {
+        match self {
+            Self::Identity => 512 * 1024 * 1024,
+            Self::Verdicts => 128 * 1024 * 1024,
+            Self::Topology => 16 * 1024 * 1024,
+        }
+    }
+}
+
+/// One thing to pull.
+#[derive(Clone, Debug)]
+pub struct PullPlan {
+    /// Where it is.
+    pub endpoint: Endpoint,
+    /// How often, and what is believed.
+    pub cadence: Cadence,
+}
+
+/// What to do.
+#[derive(Clone, Debug, Default)]
+pub struct Plan {
+    /// The roster of keys.
+    pub identity: Option<PullPlan>,
+    /// Where the controller has given keys, the file's do not count.
+    pub identity_alone: bool,
+    /// Verdicts on keys.
+    pub verdicts: Option<PullPlan>,
+    /// Nobody is let in until there were verdicts.
+    pub verdicts_closed: bool,
+    /// Further providers and routes.
+    pub topology: Option<PullPlan>,
+    /// Where the last good snapshots are kept.
+    pub state: Option<PathBuf>,
+}
+
+impl Plan {
+    /// How that is pulled, if it is.
+    pub fn pull(&self, what: What) -> Option<&PullPlan> {
+        match what {
+            What::Identity => self.identity.as_ref(),
+            What::Verdicts => self.verdicts.as_ref(),
+            What::Topology => self.topology.as_ref(),
+        }
+    }
+
+    /// Whether the other one says the same, secrets included.
+    pub fn same_as(&self, other: &Self) -> bool {
+        let each = [What::Identity, What::Verdicts, What::Topology];
+        let marks = |plan: &Self, what| {
+            let pull = plan.pull(what);
+            pull.map(|pull| (pull.endpoint.mark(), pull.cadence))
+        };
+        each.iter()
+            .all(|&what| marks(self, what) == marks(other, what))
+            && self.identity_alone == other.identity_alone
+            && self.verdicts_closed == other.verdicts_closed
+            && self.state == other.state
+    }
+
+    /// Whether there is anything to do.
+    pub fn is_empty(&self) -> bool {
+        self.identity.is_none() && self.verdicts.is_none() && self.topology.is_none()
+    }
+}
+
+/// How a controller is reached.
+pub trait Reach {
+    /// Asks for what is there, unless it is still what the entity tag names.
+    fn get(
+        &self,
+        what: What,
+        etag: Option<&str>,
+    ) -> impl Future<Output = Result<(Answer, Bytes), Trouble>>;
+}
+
+/// Providers and routes, for whoever can put them in effect; `None` where none shall be any more. Says what came of it.
+#[derive(Debug)]
+pub struct Offer {
+    /// What the controller wrote.
+    pub body: Option<Bytes>,
+    /// Whether it was taken, or why not.
+    pub taken: oneshot::Sender<Result<(), String>>,
+}
+
+/// What the agent acts upon.
+#[derive(Clone)]
+pub struct Outlets {
+    /// Who decides on keys.
+    pub authenticator: Arc<Authenticator>,
+    /// Who puts providers and routes in effect.
+    pub topology: mpsc::Sender<Offer>,
+    /// Where it is told how things are.
+    pub board: Arc<Board>,
+    /// The time in unix seconds.
+    pub unix_now: fn() -> u64,
+    /// Chance, so that nodes differ.
+    pub seed: u64,
+}
+
+/// What is remembered of one thing that is pulled, over changes of the plan.
+struct Memory {
+    address: [u8; 32],
+    pull: Pull,
+    digested: Digested,
+}
+
+/// The client of a controller.
+pub struct Agent {
+    outlets: Outlets,
+    epoch: Instant,
+    identity: Option<Memory>,
+    verdicts: Option<Memory>,
+    topology: Option<Memory>,
+}
+
+impl Agent {
+    /// Knows nothing yet.
+    pub fn new(outlets: Outlets) -> Self {
+        Self {
+            outlets,
+            epoch: Instant::now(),
+            identity: None,
+            verdicts: None,
+            topology: None,
+        }
+    }
+
+    /// Follows the plan, and every plan that comes after it, until nobody can send one any more. `tried` is told when
+    /// everything was asked for once.
+    pub async fn run<R: Reach>(
+        mut self,
+        mut plans: watch::Receiver<Arc<Plan>>,
+        reach: impl Fn(&Plan) -> R,
+        tried: oneshot::Sender<()>,
+    ) {
+        let mut tried = Some(tried);
+        loop {
+            let plan = Arc::clone(&plans.borrow_and_update());
+            self.prepare(&plan).await;
+            let reach = reach(&plan);
+            tokio::select! {
+                () = self.work(&plan, &reach, &mut tried) => {}
+                changed = plans.changed() => if changed.is_err() {
+                    return;
+                },
+            }
+        }
+    }
+
+    fn now(&self) -> Millis {
+        since(self.epoch)
+    }
+
+    /// Takes up what is new in a plan, and lets go of what is not in it any more.
+    async fn prepare(&mut self, plan: &Plan) {
+        let now = self.now();
+        let seed = self.outlets.seed;
+        let renew = |memory: &mut Option<Memory>, pull: Option<&PullPlan>, salt| {
+            let Some(plan) = pull else {
+                return memory.take().is_some();
+            };
+            let address = plan.endpoint.address();
+            match memory {
+                Some(known) => {
+                    known.pull.change(plan.cadence, now);
+                    if known.address != address {
+                        known.address = address;
+                        known.digested = Digested::default();
+                        known.pull.moved(now);
+                    }
+                }
+                None => {
+                    *memory = Some(Memory {
+                        address,
+                        pull: Pull::new(plan.cadence, seed ^ salt, now),
+                        digested: Digested::default(),
+                    });
+                }
+            }
+            false
+        };
+        let authenticator = &self.outlets.authenticator;
+        let fresh = self.identity.is_none();
+        if renew(&mut self.identity, plan.identity.as_ref(), 1) {
+            authenticator.install_upper(None, false);
+            authenticator.set_cold(false);
+        } else if fresh && plan.identity.is_some() {
+            authenticator.set_cold(true);
+        }
+        if renew(&mut self.verdicts, plan.verdicts.as_ref(), 2) {
+            authenticator.install_verdicts(Verdicts::default());
+            authenticator.set_closed(false);
+        }
+        if renew(&mut self.topology, plan.topology.as_ref(), 3) {
+            let (taken, heard) = oneshot::channel();
+            let offer = Offer { body: None, taken };
+            if self.outlets.topology.send(offer).await.is_ok() {
+                // Whatever came of it: nothing more can be done from here.
+                let _ = heard.await;
+            }
+        }
+        self.outlets.board.keep(|what| plan.pull(what).is_some());
+    }
+
+    /// Pulls what there is to pull, for ever.
+    async fn work<R: Reach>(
+        &mut self,
+        plan: &Plan,
+        reach: &R,
+        tried: &mut Option<oneshot::Sender<()>>,
+    ) {
+        let store = plan.state.clone().map(Store::new);
+        let epoch = self.epoch;
+        let (count, _counts) = watch::channel(0usize);
+        let wanted = [What::Identity, What::Verdicts, What::Topology];
+        let wanted = wanted
+            .iter()
+            .filter(|&&what| plan.pull(what).is_some())
+            .count();
+        let outlets = &self.outlets;
+        let around = |what| Around {
+            what,
+            reach,
+            board: &outlets.board,
+            store: store.as_ref(),
+            epoch,
+            tried: &count,
+        };
+        let identity = async {
+            if let Some(memory) = &mut self.identity {
+                let mut sink = IdentitySink {
+                    authenticator: &outlets.authenticator,
+                    alone: plan.identity_alone,
+                };
+                follow(around(What::Identity), memory, &mut sink).await;
+            }
+            pending::<()>().await;
+        };
+        let verdicts = async {
+            if let Some(memory) = &mut self.verdicts {
+                let mut sink = VerdictsSink {
+                    authenticator: &outlets.authenticator,
+                    closed: plan.verdicts_closed,
+                };
+                follow(around(What::Verdicts), memory, &mut sink).await;
+            }
+            pending::<()>().await;
+        };
+        let topology = async {
+            if let Some(memory) = &mut self.topology {
+                let mut sink = TopologySink(&outlets.topology);
+                follow(around(What::Topology), memory, &mut sink).await;
+            }
+            pending::<()>().await;
+        };
+        let all_tried = async {
+            let mut seen = count.subscribe();
+            // The sender lives as long as this.
+            let _ = seen.wait_for(|&tried| tried >= wanted).await;
+            if let Some(tried) = tried.take() {
+                // Nobody may wait for it.
+                let _ = tried.send(());
+            }
+            pending::<()>().await;
+        };
+        let clock = clock(outlets);
+        tokio::join!(identity, verdicts, topology, all_tried, clock);
+    }
+}
+
+/// Tells the time once a second, for suspensions to end by.
+async fn clock(outlets: &Outlets) {
+    loop {
+        outlets.authenticator.tell_time((outlets.unix_now)());
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+}
+
+fn since(epoch: Instant) -> Millis {
+    Millis(u64::try_from(epoch.elapsed().as_millis()).unwrap_or(u64::MAX))
+}

@@ -1,0 +1,232 @@
+//! One thing that is pulled, for ever: ask when it is due, put in effect what is good, tell how things are.
+
+use super::{Memory, Reach, What, since};
+use crate::board::{Board, View};
+use crate::pull::{Answer, Pull, Stamp, Step, Trouble};
+use crate::store::Store;
+use bytes::Bytes;
+use llmleaf_route::Millis;
+use sha2::{Digest, Sha256};
+use std::future::Future;
+use std::time::Duration;
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep_until};
+
+/// Where what was pulled goes.
+pub(super) trait Sink {
+    type Value;
+
+    /// What a body means, and how many entries it has.
+    fn read(&self, body: &Bytes) -> Result<(Self::Value, usize), Trouble>;
+
+    /// Puts it in effect.
+    async fn install(&mut self, value: Self::Value) -> Result<(), Trouble>;
+
+    /// Something has happened to the pull, or it has become too old.
+    fn after(&mut self, pull: &Pull, now: Millis) {
+        let _ = (pull, now);
+    }
+}
+
+/// What a pull works with.
+pub(super) struct Around<'a, R> {
+    pub what: What,
+    pub reach: &'a R,
+    pub board: &'a Board,
+    pub store: Option<&'a Store>,
+    pub epoch: Instant,
+    /// Counts those that were tried once.
+    pub tried: &'a watch::Sender<usize>,
+}
+
+/// What the body in effect was, so that the same one is not read twice.
+#[derive(Default)]
+pub(super) struct Digested(Option<[u8; 32]>);
+
+/// How often a trouble that lasts is told in the log.
+const REMIND: Duration = Duration::from_secs(600);
+
+pub(super) async fn follow<R: Reach, S: Sink>(
+    around: Around<'_, R>,
+    memory: &mut Memory,
+    sink: &mut S,
+) {
+    restore(&around, memory, sink).await;
+    let mut told: Option<(&'static str, Millis)> = None;
+    let mut first = true;
+    loop {
+        let due = instant(around.epoch, memory.pull.due());
+        meanwhile(&around, memory, sink, sleep_until(due)).await;
+        let asked = around.reach.get(around.what, memory.pull.etag());
+        let result = meanwhile(&around, memory, sink, asked).await;
+        let was = memory.pull.confirmed();
+        digest(&around, memory, sink, result).await;
+        tell(around.what, memory, was, &mut told, since(around.epoch));
+        if std::mem::take(&mut first) {
+            show(&around, memory, sink);
+            around.tried.send_modify(|tried| *tried += 1);
+        }
+    }
+}
+
+/// Waits for something, and tells it when what is in effect becomes too old meanwhile.
+async fn meanwhile<R, S: Sink, T>(
+    around: &Around<'_, R>,
+    memory: &Memory,
+    sink: &mut S,
+    wanted: impl Future<Output = T>,
+) -> T {
+    show(around, memory, sink);
+    let mut wanted = std::pin::pin!(wanted);
+    let cools = memory
+        .pull
+        .cools()
+        .filter(|_| !memory.pull.is_cold(since(around.epoch)));
+    let cools = cools.map(|at| instant(around.epoch, at));
+    tokio::select! {
+        result = &mut wanted => return result,
+        () = at(cools) => show(around, memory, sink),
+    }
+    wanted.await
+}
+
+/// Begins with what a file remembers.
+async fn restore<R: Reach, S: Sink>(around: &Around<'_, R>, memory: &mut Memory, sink: &mut S) {
+    let Some(store) = around.store.filter(|_| memory.pull.confirmed().is_none()) else {
+        return;
+    };
+    let what = around.what.as_str();
+    let kept = match store.load(what, memory.address, around.what.limit()) {
+        Ok(None) => return,
+        Ok(Some(kept)) => kept,
+        Err(error) => {
+            tracing::warn!(what, %error, "what was kept from an earlier run cannot be used");
+            return;
+        }
+    };
+    let body = Bytes::from(kept.body);
+    let installed = match sink.read(&body) {
+        Ok((value, _)) => sink.install(value).await,
+        Err(trouble) => Err(trouble),
+    };
+    match installed {
+        Ok(()) => {
+            let age_secs = kept.age.as_secs();
+            tracing::info!(
+                what,
+                age_secs,
+                "beginning with what was kept from an earlier run"
+            );
+            memory
+                .pull
+                .restored(kept.stamp, kept.age, since(around.epoch));
+            memory.digested = Digested(Some(Sha256::digest(&body).into()));
+        }
+        Err(trouble) => {
+            tracing::warn!(what, %trouble, "what was kept from an earlier run cannot be used");
+        }
+    }
+}
+
+/// Makes of an answer what it means.
+async fn digest<R: Reach, S: Sink>(
+    around: &Around<'_, R>,
+    memory: &mut Memory,
+    sink: &mut S,
+    result: Result<(Answer, Bytes), Trouble>,
+) {
+    let now = || since(around.epoch);
+    let pull = &mut memory.pull;
+    let (answer, body) = match result {
+        Ok(answered) => answered,
+        Err(trouble) => return pull.failed(trouble, None, now()),
+    };
+    let sum: Option<[u8; 32]> = (200..300)
+        .contains(&answer.status)
+        .then(|| Sha256::digest(&body).into());
+    if sum.is_some() && memory.digested.0 == sum && pull.stamp().is_some() {
+        pull.repeated(&answer, now());
+        return keep(around, None, memory);
+    }
+    match pull.answered(&answer, now(), || sink.read(&body)) {
+        Step::Kept => {}
+        Step::Same => keep(around, None, memory),
+        Step::Fresh(value, stamp) => match sink.install(value).await {
+            Ok(()) => {
+                pull.accepted(stamp.clone(), now());
+                memory.digested = Digested(sum);
+                let what = around.what.as_str();
+                tracing::info!(
+                    what,
+                    entries = stamp.size,
+                    version = stamp.version.map(|v| v.to_string()),
+                    "in effect"
+                );
+                keep(around, Some((&stamp, &body)), memory);
+            }
+            Err(trouble) => pull.failed(trouble, answer.retry_after, now()),
+        },
+    }
+}
+
+/// Keeps what is in effect, for the next run.
+fn keep<R>(around: &Around<'_, R>, fresh: Option<(&Stamp, &Bytes)>, memory: &Memory) {
+    let Some(store) = around.store else {
+        return;
+    };
+    let what = around.what.as_str();
+    let kept = match fresh {
+        Some((stamp, body)) => store.save(what, memory.address, stamp, body),
+        None => store.confirm(what),
+    };
+    if let Err(error) = kept {
+        tracing::warn!(what, %error, "cannot be kept for the next run");
+    }
+}
+
+/// Logs what has changed, and now and then what has not.
+fn tell(
+    what: What,
+    memory: &Memory,
+    was: Option<Millis>,
+    told: &mut Option<(&'static str, Millis)>,
+    now: Millis,
+) {
+    let what = what.as_str();
+    if memory.pull.confirmed() != was {
+        if told.take().is_some() {
+            tracing::info!(what, "the controller is back");
+        }
+        return;
+    }
+    let Some((trouble, at)) = memory.pull.troubles().last() else {
+        return;
+    };
+    let again = told.is_none_or(|(kind, at)| {
+        kind != trouble.kind() || u128::from(now.since(at)) >= REMIND.as_millis()
+    });
+    if again && *at <= now {
+        *told = Some((trouble.kind(), now));
+        let in_effect = was.is_some();
+        tracing::warn!(what, in_effect, %trouble, "nothing good from the controller; what is in effect stays");
+    }
+}
+
+fn show<R, S: Sink>(around: &Around<'_, R>, memory: &Memory, sink: &mut S) {
+    let now = since(around.epoch);
+    sink.after(&memory.pull, now);
+    around.board.put(around.what, View::of(&memory.pull, now));
+}
+
+fn instant(epoch: Instant, at: Millis) -> Instant {
+    /// Nothing is planned for later than that.
+    const FAR: u64 = 400 * 24 * 3600 * 1000;
+    epoch + Duration::from_millis(at.0.min(since(epoch).0.saturating_add(FAR)))
+}
+
+async fn at(moment: Option<Instant>) {
+    match moment {
+        Some(moment) => sleep_until(moment).await,
+        None => std::future::pending().await,
+    }
+}

@@ -1,0 +1,328 @@
+//! A day and more with a controller that fails, in simulated time: the loops are the real ones, the controller is a script.
+
+use super::*;
+use llmleaf_auth::{
+    AuthError, Check, Credential, CredentialHeaders, CredentialSource, NewKey, Principal, Roster,
+};
+use llmleaf_transport::TlsConfig;
+use std::cell::RefCell;
+use std::rc::Rc;
+
+type Script = Rc<RefCell<dyn FnMut(What, Option<&str>) -> Result<(Answer, Bytes), Trouble>>>;
+
+struct Scripted(Script);
+
+impl Reach for Scripted {
+    async fn get(&self, what: What, etag: Option<&str>) -> Result<(Answer, Bytes), Trouble> {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        let mut script = self.0.borrow_mut();
+        script(what, etag)
+    }
+}
+
+fn away() -> Result<(Answer, Bytes), Trouble> {
+    Err(Trouble::Transport("refused".into()))
+}
+
+fn says(body: impl Into<String>) -> Result<(Answer, Bytes), Trouble> {
+    let answer = Answer {
+        status: 200,
+        ..Answer::default()
+    };
+    Ok((answer, Bytes::from(body.into())))
+}
+
+fn endpoint() -> Endpoint {
+    let tls = TlsConfig::new().expect("trust");
+    Endpoint::new(&crate::EndpointSpec {
+        url: "http://127.0.0.1:1/",
+        credential: None,
+        timeout: Duration::from_secs(2),
+        tls: &tls,
+        tls_mark: [0; 32],
+        node: "n",
+    })
+    .expect("an endpoint")
+}
+
+fn every(secs: u64) -> Option<PullPlan> {
+    Some(PullPlan {
+        endpoint: endpoint(),
+        cadence: Cadence {
+            every: Duration::from_secs(secs),
+            max_shrink_percent: 50,
+            max_stale: None,
+        },
+    })
+}
+
+struct Node {
+    authenticator: Arc<Authenticator>,
+    board: Arc<Board>,
+    plans: watch::Sender<Arc<Plan>>,
+    tried: oneshot::Receiver<()>,
+    _offers: mpsc::Receiver<Offer>,
+}
+
+/// A node in front of that script; it runs as long as the story does.
+async fn play<T>(plan: Plan, script: Script, story: impl AsyncFnOnce(Node) -> T) -> T {
+    let authenticator = Authenticator::new(Roster::default()).expect("an authenticator");
+    let authenticator = Arc::new(authenticator);
+    let board = Arc::<Board>::default();
+    let (topology, offers) = mpsc::channel(1);
+    let (plans, heard) = watch::channel(Arc::new(plan));
+    let (told, tried) = oneshot::channel();
+    let agent = Agent::new(Outlets {
+        authenticator: Arc::clone(&authenticator),
+        topology,
+        board: Arc::clone(&board),
+        unix_now: || 1_795_651_200,
+        seed: 7,
+    });
+    let node = Node {
+        authenticator,
+        board,
+        plans,
+        tried,
+        _offers: offers,
+    };
+    tokio::select! {
+        () = agent.run(heard, |_| Scripted(Rc::clone(&script)), told) => panic!("it ended"),
+        told = story(node) => told,
+    }
+}
+
+struct Key(NewKey);
+
+impl Key {
+    fn new(id: &str) -> Self {
+        Self(NewKey::generate(id).expect("a key"))
+    }
+
+    fn row(&self, id: &str) -> String {
+        format!(r#"{{"id":"{id}","pw_hash":"{}"}}"#, self.0.stored_hash)
+    }
+
+    fn principal(&self, auth: &Authenticator) -> Result<Principal, AuthError> {
+        let secret = self.0.credential.expose().as_bytes();
+        let headers = CredentialHeaders::new().with(CredentialSource::XApiKey, secret);
+        match auth.check(&Credential::from_headers(&headers).expect("a credential")) {
+            Check::Granted(principal) => Ok(principal),
+            Check::Denied(error) => Err(error),
+            Check::NeedsWork(_) => panic!("a random key needs no work"),
+        }
+    }
+
+    fn may(&self, auth: &Authenticator) -> bool {
+        self.principal(auth)
+            .is_ok_and(|principal| auth.authorise(&principal, "m").is_ok())
+    }
+}
+
+fn roster(rows: &[String]) -> String {
+    format!("{{\"keys\":[{}]}}", rows.join(","))
+}
+
+fn script(
+    script: impl FnMut(What, Option<&str>) -> Result<(Answer, Bytes), Trouble> + 'static,
+) -> Script {
+    Rc::new(RefCell::new(script))
+}
+
+const DAY: Duration = Duration::from_secs(24 * 3600);
+
+fn both() -> Plan {
+    Plan {
+        identity: every(30),
+        verdicts: every(5),
+        ..Plan::default()
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn g1_without_a_controller_nobody_is_let_in_until_it_is_there() {
+    let key = Key::new("a");
+    let there = Rc::new(std::cell::Cell::new(false));
+    let (open, body) = (Rc::clone(&there), roster(&[key.row("a")]));
+    let script = script(move |what, _| match (open.get(), what) {
+        (false, _) => away(),
+        (true, What::Identity) => says(body.clone()),
+        (true, _) => says("{\"verdicts\":{}}"),
+    });
+    play(both(), script, async |node| {
+        node.tried.await.expect("both were asked for");
+        assert!(node.authenticator.is_cold());
+        tokio::time::sleep(DAY).await;
+        assert!(node.authenticator.is_cold());
+        assert!(!key.may(&node.authenticator));
+        there.set(true);
+        tokio::time::sleep(Duration::from_secs(31)).await;
+        assert!(!node.authenticator.is_cold());
+        assert!(key.may(&node.authenticator));
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn g2_g3_a_day_without_a_controller_changes_nothing() {
+    let (key, blocked) = (Key::new("a"), Key::new("b"));
+    let mut asked = [0u32; 2];
+    let counts = Rc::new(RefCell::new(0u32));
+    let (count, body) = (
+        Rc::clone(&counts),
+        roster(&[key.row("a"), blocked.row("b")]),
+    );
+    let script = script(move |what, _| {
+        let at = usize::from(what == What::Verdicts);
+        asked[at] += 1;
+        *count.borrow_mut() += 1;
+        match (asked[at], what) {
+            (1, What::Identity) => says(body.clone()),
+            (1, _) => says(r#"{"verdicts":{"b":{"blocked":true}}}"#),
+            _ => away(),
+        }
+    });
+    play(both(), script, async |node| {
+        node.tried.await.expect("both were asked for");
+        tokio::time::sleep(DAY).await;
+        assert!(key.may(&node.authenticator));
+        assert!(!blocked.may(&node.authenticator));
+        let asked = *counts.borrow();
+        assert!((15_000..25_000).contains(&asked), "{asked} in a day");
+        let views = node.board.views();
+        let identity = &views[&What::Identity];
+        assert!(identity.age().expect("warm") >= DAY - Duration::from_secs(1));
+        assert!(identity.troubles["transport"] > 2000);
+    })
+    .await;
+}
+
+/// What is in effect is touched by nothing that is wrong, and by the next thing that is right.
+#[tokio::test(start_paused = true)]
+async fn g4_poison_is_not_taken() {
+    let (old, new) = (Key::new("a"), Key::new("b"));
+    let good = roster(&[old.row("a")]);
+    let poison = [
+        "".to_owned(),
+        "<html>".to_owned(),
+        "{\"keys\":null}".to_owned(),
+        good.replace("\"a\"", "\"a:b\""),
+        roster(&[old.row("a"), old.row("a")]),
+        roster(&[old.row("a"), "{\"id\":\"x\"}".to_owned()]),
+        good[..good.len() - 1].to_owned(),
+    ];
+    let last = roster(&[new.row("b")]);
+    let mut step = 0;
+    let wrong = poison.len();
+    let script = script(move |_, _| {
+        step += 1;
+        match step {
+            1 => says(good.clone()),
+            n if n < wrong + 2 => says(poison[n - 2].clone()),
+            _ => says(last.clone()),
+        }
+    });
+    let plan = Plan {
+        identity: every(30),
+        ..Plan::default()
+    };
+    play(plan, script, async |node| {
+        node.tried.await.expect("asked for");
+        for _ in 0..wrong {
+            assert!(old.may(&node.authenticator) && !new.may(&node.authenticator));
+            tokio::time::sleep(Duration::from_secs(27)).await;
+        }
+        tokio::time::sleep(Duration::from_secs(120)).await;
+        assert!(!old.may(&node.authenticator) && new.may(&node.authenticator));
+        assert_eq!(
+            node.board.views()[&What::Identity].troubles["shape"],
+            wrong as u64
+        );
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn f10_a_block_is_in_effect_within_the_interval_and_ends_with_the_plan() {
+    let key = Key::new("a");
+    let blocked = Rc::new(std::cell::Cell::new(false));
+    let (block, body) = (Rc::clone(&blocked), roster(&[key.row("a")]));
+    let script = script(move |what, _| match (what, block.get()) {
+        (What::Identity, _) => says(body.clone()),
+        (_, true) => says(r#"{"verdicts":{"a":{"blocked":true}}}"#),
+        (_, false) => says(r#"{"verdicts":{}}"#),
+    });
+    play(both(), script, async |node| {
+        node.tried.await.expect("asked for");
+        assert!(key.may(&node.authenticator));
+        blocked.set(true);
+        tokio::time::sleep(Duration::from_millis(5000 + 1000)).await;
+        assert!(!key.may(&node.authenticator));
+        let identity = every(30);
+        node.plans.send_replace(Arc::new(Plan {
+            identity,
+            ..Plan::default()
+        }));
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        assert!(
+            key.may(&node.authenticator),
+            "nobody speaks of keys any more"
+        );
+        node.plans.send_replace(Arc::default());
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        assert!(!key.may(&node.authenticator) && !node.authenticator.is_cold());
+    })
+    .await;
+}
+
+/// With `max_stale_secs`, also while a call hangs.
+#[tokio::test(start_paused = true)]
+async fn g2_a_roster_that_may_not_be_old_counts_no_longer() {
+    let key = Key::new("a");
+    let body = roster(&[key.row("a")]);
+    let mut first = true;
+    let script = script(move |_, _| match std::mem::take(&mut first) {
+        true => says(body.clone()),
+        false => away(),
+    });
+    let mut identity = every(30);
+    if let Some(plan) = &mut identity {
+        plan.cadence.max_stale = Some(Duration::from_secs(3600));
+    }
+    let plan = Plan {
+        identity,
+        ..Plan::default()
+    };
+    play(plan, script, async |node| {
+        node.tried.await.expect("asked for");
+        tokio::time::sleep(Duration::from_secs(3590)).await;
+        assert!(key.may(&node.authenticator));
+        tokio::time::sleep(Duration::from_secs(11)).await;
+        assert!(!key.may(&node.authenticator) && node.authenticator.is_cold());
+    })
+    .await;
+}
+
+/// What was good is what a node begins with, when nobody answers at its next start.
+#[tokio::test(start_paused = true)]
+async fn g1_a_node_that_kept_its_roster_is_warm_at_once() {
+    let folder = std::env::temp_dir().join(format!("llmleaf-agent-{}", std::process::id()));
+    let key = Key::new("a");
+    let body = roster(&[key.row("a")]);
+    let plan = || Plan {
+        identity: every(30),
+        state: Some(folder.clone()),
+        ..Plan::default()
+    };
+    let good = script(move |_, _| says(body.clone()));
+    play(plan(), good, async |node| {
+        node.tried.await.expect("asked for")
+    })
+    .await;
+    play(plan(), script(|_, _| away()), async |node| {
+        node.tried.await.expect("asked for");
+        assert!(key.may(&node.authenticator) && !node.authenticator.is_cold());
+    })
+    .await;
+    std::fs::remove_dir_all(&folder).expect("cleans up");
+}

@@ -1,0 +1,229 @@
+//! The leases of a node between those who spend and the loop that asks for more.
+
+use crate::lease::{Denied, Held, Leases, Reports, Spent, Told};
+use llmleaf_route::Millis;
+use parking_lot::Mutex;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::Notify;
+use tokio::time::{Instant, timeout_at};
+
+/// Longest time that a request waits for what it may spend.
+const WAIT: Duration = Duration::from_secs(3);
+
+/// The leases of a node.
+pub struct Budget {
+    leases: Mutex<Leases>,
+    epoch: Instant,
+    /// Somebody wants more, or has something to tell.
+    wanted: Notify,
+    /// The controller has answered, or has not.
+    answered: Notify,
+}
+
+impl Default for Budget {
+    fn default() -> Self {
+        Self {
+            leases: Mutex::default(),
+            epoch: Instant::now(),
+            wanted: Notify::new(),
+            answered: Notify::new(),
+        }
+    }
+}
+
+/// Why a request may not go on now, for its consumer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Spendless {
+    /// Nothing is left, for so long where that is known.
+    Exhausted(Option<Duration>),
+    /// Nobody says whether something is left.
+    Unknown,
+}
+
+impl Budget {
+    /// Takes what a request is thought to use, and asks for it and waits where it is not here: not for long.
+    ///
+    /// # Errors
+    /// There is not that much left, or nobody says so.
+    pub async fn hold(self: &Arc<Self>, key: &str, thought: Spent) -> Result<Hold, Spendless> {
+        let until = Instant::now() + WAIT;
+        loop {
+            let mut answered = pin!(self.answered.notified());
+            // From here on no answer is missed.
+            answered.as_mut().enable();
+            let now = self.now();
+            let (held, due) = {
+                let mut leases = self.leases.lock();
+                (leases.hold(key, thought, now), leases.due())
+            };
+            if due.is_some_and(|due| due <= now) {
+                self.wanted.notify_one();
+            }
+            match held {
+                Ok(held) => {
+                    return Ok(Hold {
+                        budget: Arc::clone(self),
+                        held: Some(held),
+                        used: Spent::default(),
+                    });
+                }
+                Err(Denied::Exhausted(until)) => {
+                    let wait = until.map(|until| Duration::from_millis(until.since(now)));
+                    return Err(Spendless::Exhausted(wait));
+                }
+                Err(Denied::Away) => return Err(Spendless::Unknown),
+                Err(Denied::Asking) => {
+                    if timeout_at(until, answered).await.is_err() {
+                        return Err(Spendless::Unknown);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Whether requests go on without a lease while the controller does not answer.
+    pub fn open(&self, open: bool) {
+        self.leases.lock().set_open(open);
+    }
+
+    /// Waits until there is something to tell or to ask, and says what.
+    pub async fn next(&self) -> Reports {
+        loop {
+            let due = self.leases.lock().due();
+            let now = self.now();
+            match due {
+                Some(due) if due <= now => {
+                    if let Some(reports) = self.leases.lock().report(now) {
+                        return reports;
+                    }
+                }
+                Some(due) => {
+                    let pause = Duration::from_millis(due.since(now));
+                    // Either is a reason to look again.
+                    let _ = tokio::time::timeout(pause, self.wanted.notified()).await;
+                }
+                None => self.wanted.notified().await,
+            }
+        }
+    }
+
+    /// The controller has answered.
+    pub fn answered(&self, reports: &Reports, told: &Told) {
+        self.leases.lock().answered(reports, told, self.now());
+        self.answered.notify_waiters();
+    }
+
+    /// The controller has not answered; it is asked again after that.
+    pub fn unanswered(&self, retry: Duration) {
+        self.leases.lock().unanswered(retry, self.now());
+        self.answered.notify_waiters();
+    }
+
+    /// How many keys there are leases for.
+    pub fn keys(&self) -> usize {
+        self.leases.lock().len()
+    }
+
+    fn settle(&self, held: Held, used: Spent) {
+        self.leases.lock().settle(held, used, self.now());
+        self.wanted.notify_one();
+    }
+
+    fn now(&self) -> Millis {
+        Millis(u64::try_from(self.epoch.elapsed().as_millis()).unwrap_or(u64::MAX))
+    }
+}
+
+impl std::fmt::Debug for Budget {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Budget({} keys)", self.keys())
+    }
+}
+
+/// What a running request holds. What it used is told when it is dropped.
+#[derive(Debug)]
+pub struct Hold {
+    budget: Arc<Budget>,
+    held: Option<Held>,
+    used: Spent,
+}
+
+impl Hold {
+    /// It used so much more. A request counts as one however many attempts it takes.
+    pub fn spend(&mut self, tokens: u64, nano_usd: u64) {
+        let more = Spent {
+            requests: 0,
+            tokens,
+            nano_usd,
+        };
+        self.used = self.used.plus(more);
+    }
+}
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        if let Some(held) = self.held.take() {
+            let used = Spent {
+                requests: 1,
+                ..self.used
+            };
+            self.budget.settle(held, used);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lease::{Grant, Granted};
+
+    fn granted(reports: &Reports, requests: u64) -> Told {
+        let all = reports.leases.iter().map(|report| Grant {
+            key: report.key.clone(),
+            lease: "a".into(),
+            granted: Granted {
+                requests: Some(requests),
+                ..Granted::default()
+            },
+            expires_in_secs: 60,
+            exhausted_secs: None,
+        });
+        Told {
+            leases: all.collect(),
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_request_waits_for_its_first_lease_and_not_for_ever() {
+        let budget = Arc::<Budget>::default();
+        let controller = async {
+            let reports = budget.next().await;
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            budget.answered(&reports, &granted(&reports, 1));
+        };
+        let (held, ()) = tokio::join!(budget.hold("k", Spent::default()), controller);
+        let mut held = held.expect("granted");
+        held.spend(7, 9);
+        drop(held);
+        let reports = budget.next().await;
+        let spent = reports.leases[0].spent;
+        assert_eq!((spent.requests, spent.tokens, spent.nano_usd), (1, 7, 9));
+        let began = Instant::now();
+        let refused = budget.hold("k", Spent::default()).await;
+        assert_eq!(refused.err(), Some(Spendless::Unknown));
+        assert_eq!(began.elapsed(), WAIT);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_waits_hears_that_nobody_answers() {
+        let budget = Arc::<Budget>::default();
+        let controller = async {
+            budget.next().await;
+            budget.unanswered(Duration::from_secs(5));
+        };
+        let (held, ()) = tokio::join!(budget.hold("k", Spent::default()), controller);
+        assert_eq!(held.err(), Some(Spendless::Unknown));
+    }
+}

@@ -1,0 +1,159 @@
+//! The roster of keys, as a controller writes it: `{"keys": [{"id", "pw_hash", "name"?, "allowed_models"?}]}`.
+
+#[cfg(test)]
+mod large;
+
+use crate::pull::Trouble;
+use llmleaf_auth::{HashError, KeyEntry, ModelPatterns, PasswordHash, Roster};
+use serde::Deserialize;
+use std::borrow::Cow;
+
+#[derive(Deserialize)]
+struct Body<'a> {
+    #[serde(borrow)]
+    keys: Vec<Row<'a>>,
+}
+
+#[derive(Deserialize)]
+struct Row<'a> {
+    id: String,
+    #[serde(borrow)]
+    pw_hash: Cow<'a, str>,
+    name: Option<String>,
+    allowed_models: Option<Vec<String>>,
+}
+
+/// A roster, and what was left out of it.
+#[derive(Debug)]
+pub struct Identity {
+    /// The keys.
+    pub roster: Roster,
+    /// How many rows there were.
+    pub rows: usize,
+    /// Ids of keys whose hash would cost more to check than a node can spend on a stranger, the first few.
+    pub too_costly: Vec<String>,
+}
+
+/// Most ids that are told of what was left out.
+const TOLD: usize = 10;
+
+/// Reads a roster: all of it is good, or none of it counts. Only a hash that is beyond what a node can afford costs its key and
+/// no other.
+///
+/// # Errors
+/// It is no roster.
+pub fn read(body: &[u8]) -> Result<Identity, Trouble> {
+    let Body { keys } = serde_json::from_slice(body).map_err(|error| shape(&error))?;
+    let rows = keys.len();
+    let mut entries = Vec::with_capacity(rows);
+    let mut too_costly = Vec::new();
+    for (position, row) in keys.into_iter().enumerate() {
+        let hash = match PasswordHash::parse(&row.pw_hash) {
+            Ok(hash) => hash,
+            Err(HashError::TooCostly { .. }) => {
+                if too_costly.len() < TOLD {
+                    too_costly.push(row.id);
+                }
+                continue;
+            }
+            Err(error) => return Err(Trouble::Shape(format!("key {position}: {error}"))),
+        };
+        entries.push(KeyEntry {
+            id: row.id,
+            name: row.name,
+            hash,
+            allowed_models: row.allowed_models.map(ModelPatterns::new),
+        });
+    }
+    let roster = Roster::upper(entries).map_err(|error| Trouble::Shape(error.to_string()))?;
+    Ok(Identity {
+        roster,
+        rows,
+        too_costly,
+    })
+}
+
+/// What is wrong with JSON, by place and kind. Its own words may quote the text, which may be a hash.
+pub(crate) fn shape(error: &serde_json::Error) -> Trouble {
+    let what = match error.classify() {
+        serde_json::error::Category::Data => {
+            "a value is missing or of another kind than it should be"
+        }
+        serde_json::error::Category::Eof => "it ends too early",
+        _ => "it is no JSON",
+    };
+    Trouble::Shape(format!(
+        "{what} (line {}, column {})",
+        error.line(),
+        error.column()
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HASH: &str = "$2y$04$IcVq6nhz5Tf85lBpWclgKeDjWxWMHlIXLE696.T7m9Eg12HekWFJO";
+
+    fn roster(rows: &str) -> Result<Identity, Trouble> {
+        read(
+            format!("{{\"keys\":[{rows}]}}")
+                .replace("HASH", HASH)
+                .as_bytes(),
+        )
+    }
+
+    #[test]
+    fn the_documented_form_is_read_and_what_is_new_in_it_passed_over() {
+        let rows = r#"{"id":"a","pw_hash":"HASH"},
+            {"id":"b","pw_hash":"HASH","name":"Bea","allowed_models":["x*"],"colour":"blue"},
+            {"id":"c","pw_hash":"HASH","name":null,"allowed_models":null}"#;
+        let read = roster(rows).expect("a roster");
+        assert_eq!((read.rows, read.roster.len()), (3, 3));
+        assert_eq!(roster("").expect("nobody").rows, 0);
+    }
+
+    /// Nothing of a snapshot counts when a row of it is bad, and nothing is told of what stood in it.
+    #[test]
+    fn g4_one_bad_row_spoils_the_whole() {
+        let good = r#"{"id":"a","pw_hash":"HASH"}"#;
+        for bad in [
+            r#"{"id":"b"}"#,
+            r#"{"id":"a","pw_hash":"HASH"}"#,
+            r#"{"id":"b:c","pw_hash":"HASH"}"#,
+            r#"{"id":"","pw_hash":"HASH"}"#,
+            r#"{"id":7,"pw_hash":"HASH"}"#,
+            r#"{"id":"b","pw_hash":"CANARY"}"#,
+            r#"{"id":"b","pw_hash":"HASH","name":"a"}"#,
+            r#"{"id":"b","pw_hash":"HASH","allowed_models":"CANARY"}"#,
+            r#"{"id":"b\n","pw_hash":"HASH"}"#,
+            "null",
+            "7",
+        ] {
+            let trouble = roster(&format!("{good},{bad}")).expect_err(bad);
+            assert!(matches!(trouble, Trouble::Shape(_)), "{bad}: {trouble}");
+            assert!(!trouble.to_string().contains("CANARY"), "{trouble}");
+        }
+        for body in [
+            "",
+            "{}",
+            "[]",
+            "<html>CANARY</html>",
+            "{\"keys\":{}}",
+            "{\"keys\":[",
+            "{\"keys\":[]}x",
+        ] {
+            let trouble = read(body.as_bytes()).expect_err(body);
+            assert!(!trouble.to_string().contains("CANARY"), "{trouble}");
+        }
+    }
+
+    #[test]
+    fn f5_a_hash_beyond_all_means_costs_its_own_key() {
+        let rows = r#"{"id":"a","pw_hash":"HASH"},
+            {"id":"b","pw_hash":"$2y$31$IcVq6nhz5Tf85lBpWclgKeDjWxWMHlIXLE696.T7m9Eg12HekWFJO"}"#;
+        let read = roster(rows).expect("a roster");
+        assert_eq!(read.roster.len(), 1);
+        assert_eq!(read.too_costly, ["b"]);
+    }
+}

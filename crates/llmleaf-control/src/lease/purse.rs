@@ -1,0 +1,291 @@
+//! The lease of one key.
+
+use super::wire::{Grant, Granted, Report, Spent};
+use super::{Denied, REPORT};
+use llmleaf_route::Millis;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Shortest time between two questions about one key.
+const GAP: Duration = Duration::from_millis(200);
+/// The least that is asked for at once.
+const LEAST: Spent = Spent {
+    requests: 16,
+    tokens: 50_000,
+    nano_usd: 50_000_000,
+};
+/// Longest that a lease lasts, in seconds, whatever was granted.
+const LONGEST: u64 = 31 * 24 * 3600;
+
+/// What is known of one key's budget.
+#[derive(Debug, Default)]
+pub(super) struct Purse {
+    lease: Option<Lease>,
+    /// Leases before, of which something is still to be told.
+    before: Vec<Lease>,
+    /// Spent without any, so far, and what is running so.
+    without: Spent,
+    running_without: u64,
+    without_told: Spent,
+    /// The most that one request has used: the next one is thought to use as much, where nothing better is known.
+    dearest: Spent,
+    /// What was asked for since the last report, granted or not.
+    demand: Spent,
+    /// It was asked for more than there was.
+    wanting: bool,
+    /// Last use.
+    used: Millis,
+    /// Not before then is the controller asked again.
+    gap: Millis,
+    /// The cap is used up until then.
+    exhausted: Option<Millis>,
+    /// When the last lease was over. What was asked before that, is answered about it.
+    ended: Millis,
+    /// And which it was.
+    last: Option<Arc<str>>,
+}
+
+#[derive(Debug)]
+struct Lease {
+    id: Arc<str>,
+    granted: Granted,
+    spent: Spent,
+    held: Spent,
+    open: u64,
+    expires: Millis,
+    /// Nothing more is held on it.
+    over: bool,
+    /// What the controller knows: spent, open, and whether it is over.
+    told: Option<(Spent, u64, bool)>,
+}
+
+impl Lease {
+    fn state(&self) -> (Spent, u64, bool) {
+        (self.spent, self.open, self.over)
+    }
+
+    fn is_settled(&self) -> bool {
+        self.open == 0 && self.told == Some((self.spent, 0, true))
+    }
+}
+
+impl Purse {
+    /// What a request is held for: what is known beforehand, and in money the most that one has cost.
+    pub fn thought(&self, thought: Spent) -> Spent {
+        Spent {
+            requests: 1,
+            tokens: thought.tokens,
+            nano_usd: thought.nano_usd.max(self.dearest.nano_usd),
+        }
+    }
+
+    pub fn hold(&mut self, amount: Spent, now: Millis) -> Result<Arc<str>, Denied> {
+        self.used = now;
+        self.demand = self.demand.plus(amount);
+        if let Some(lease) = self
+            .lease
+            .as_mut()
+            .filter(|lease| now < lease.expires && !lease.over)
+        {
+            let after = lease.spent.plus(lease.held).plus(amount);
+            if lease.granted.covers(after) {
+                lease.held = lease.held.plus(amount);
+                lease.open += 1;
+                return Ok(Arc::clone(&lease.id));
+            }
+        }
+        self.wanting = true;
+        match self.exhausted {
+            Some(until) if now < until => Err(Denied::Exhausted(Some(until))),
+            _ => Err(Denied::Asking),
+        }
+    }
+
+    pub fn hold_without(&mut self) {
+        self.running_without += 1;
+    }
+
+    pub fn settle(&mut self, id: Option<&str>, held: Spent, used: Spent, now: Millis) {
+        self.used = now;
+        self.dearest = self.dearest.max(used);
+        let Some(id) = id else {
+            self.running_without = self.running_without.saturating_sub(1);
+            self.without = self.without.plus(used);
+            return;
+        };
+        let all = self.lease.iter_mut().chain(&mut self.before);
+        for lease in all.filter(|lease| &*lease.id == id) {
+            lease.held = lease.held.minus(held);
+            lease.open = lease.open.saturating_sub(1);
+            lease.spent = lease.spent.plus(used);
+        }
+    }
+
+    /// Whether more should be asked for, before it is needed.
+    pub fn is_low(&self, now: Millis) -> bool {
+        let Some(lease) = self.lease.as_ref().filter(|lease| now < lease.expires) else {
+            return true;
+        };
+        let taken = lease.spent.plus(lease.held);
+        // A quarter of what is asked for at once is left.
+        let ahead = self.wish();
+        let quarter = Spent {
+            requests: ahead.requests / 4,
+            tokens: ahead.tokens / 4,
+            nano_usd: ahead.nano_usd / 4,
+        };
+        self.wanting || !lease.granted.covers(taken.plus(quarter))
+    }
+
+    /// What is asked for at once: twice what was asked for lately.
+    fn wish(&self) -> Spent {
+        self.demand.plus(self.demand).max(LEAST)
+    }
+
+    /// When the controller may be asked.
+    pub fn may_ask(&self, now: Millis) -> Millis {
+        match self.exhausted {
+            Some(until) if now < until => until,
+            _ => self.gap.max(now),
+        }
+    }
+
+    pub fn postpone(&mut self, until: Millis) {
+        self.gap = self.gap.max(until);
+    }
+
+    /// Adds what there is to tell.
+    pub fn report(&mut self, key: &str, now: Millis, idle_ms: u64, reports: &mut Vec<Report>) {
+        let idle = now.since(self.used) >= idle_ms;
+        let asks = !idle && self.is_low(now) && self.may_ask(now) <= now;
+        let wish = self.wish();
+        if let Some(lease) = &mut self.lease {
+            // Given back before it is told, so that nothing can be spent of what the controller takes back.
+            lease.over |= idle || now >= lease.expires;
+        }
+        let over = self.lease.as_ref().is_some_and(|lease| lease.over);
+        if over && let Some(lease) = self.lease.take() {
+            self.ended = now;
+            self.last = Some(Arc::clone(&lease.id));
+            self.before.push(lease);
+        }
+        for lease in self
+            .before
+            .iter()
+            .filter(|lease| lease.told != Some(lease.state()))
+        {
+            reports.push(lease.report(key, None));
+        }
+        if self.without != self.without_told {
+            reports.push(Report {
+                key: key.to_owned(),
+                lease: None,
+                spent: self.without,
+                open: self.running_without,
+                want: None,
+                over: false,
+            });
+        }
+        match &self.lease {
+            Some(lease) if asks || lease.told != Some(lease.state()) => {
+                reports.push(lease.report(key, asks.then_some(wish)));
+            }
+            None if asks => reports.push(Report {
+                key: key.to_owned(),
+                lease: None,
+                spent: self.without,
+                open: self.running_without,
+                want: Some(wish),
+                over: false,
+            }),
+            _ => {}
+        }
+        if asks {
+            self.gap = now.after(GAP);
+            self.demand = Spent::default();
+            self.wanting = false;
+        }
+    }
+
+    /// The controller knows that.
+    pub fn told(&mut self, report: &Report) {
+        let Some(id) = &report.lease else {
+            self.without_told = report.spent;
+            return;
+        };
+        let all = self.lease.iter_mut().chain(&mut self.before);
+        for lease in all.filter(|lease| *lease.id == **id) {
+            lease.told = Some((report.spent, report.open, report.over));
+        }
+        self.before.retain(|lease| !lease.is_settled());
+    }
+
+    /// The controller has granted that, on what was asked at that time.
+    pub fn granted(&mut self, grant: &Grant, asked: Millis, now: Millis) {
+        let life = Duration::from_secs(grant.expires_in_secs.min(LONGEST));
+        let expires = asked.after(life);
+        let wait = grant
+            .exhausted_secs
+            .map(|secs| Duration::from_secs(secs.min(LONGEST)));
+        self.exhausted = wait.map(|wait| now.after(wait));
+        // What is over stays over, also where an answer comes late: it would be spent a second time.
+        let is_it = |id: &str| *id == *grant.lease;
+        let over = self.last.as_deref().is_some_and(is_it)
+            || self.before.iter().any(|lease| is_it(&lease.id));
+        if asked < self.ended || over {
+            return;
+        }
+        match &mut self.lease {
+            Some(lease) if *lease.id == *grant.lease => {
+                lease.granted = lease.granted.max(grant.granted);
+                lease.expires = lease.expires.max(expires);
+            }
+            known => {
+                let fresh = Lease {
+                    id: grant.lease.as_str().into(),
+                    granted: grant.granted,
+                    spent: Spent::default(),
+                    held: Spent::default(),
+                    open: 0,
+                    expires,
+                    over: false,
+                    told: None,
+                };
+                if let Some(mut older) = known.replace(fresh) {
+                    older.over = true;
+                    self.ended = now;
+                    self.before.push(older);
+                }
+            }
+        }
+    }
+
+    /// Whether there is nothing to tell and nothing that will be.
+    pub fn is_quiet(&self) -> bool {
+        self.lease.is_none()
+            && self.before.is_empty()
+            && self.without == self.without_told
+            && self.running_without == 0
+    }
+
+    /// Whether it can be forgotten.
+    pub fn is_over(&self, now: Millis, idle_ms: u64) -> bool {
+        // What was spent without a lease is told as a sum, which goes on where it was.
+        self.is_quiet() && now.since(self.used) >= idle_ms && self.without == Spent::default()
+    }
+}
+
+impl Lease {
+    fn report(&self, key: &str, want: Option<Spent>) -> Report {
+        Report {
+            key: key.to_owned(),
+            lease: Some(self.id.to_string()),
+            spent: self.spent,
+            open: self.open,
+            want,
+            over: self.over,
+        }
+    }
+}
+
+const _: () = assert!(REPORT.as_millis() > GAP.as_millis());

@@ -1,0 +1,202 @@
+use super::*;
+
+const SECOND: u64 = 1000;
+
+fn one(tokens: u64) -> Spent {
+    Spent {
+        requests: 1,
+        tokens,
+        nano_usd: 0,
+    }
+}
+
+fn grant(lease: &str, requests: u64, secs: u64) -> Told {
+    Told {
+        leases: vec![Grant {
+            key: "k".into(),
+            lease: lease.into(),
+            granted: Granted {
+                requests: Some(requests),
+                ..Granted::default()
+            },
+            expires_in_secs: secs,
+            exhausted_secs: None,
+        }],
+    }
+}
+
+/// Asks, and is answered at once.
+fn ask(leases: &mut Leases, told: &Told, now: u64) -> Reports {
+    let reports = leases.report(Millis(now)).expect("something to tell");
+    leases.answered(&reports, told, Millis(now));
+    reports
+}
+
+fn fresh() -> Leases {
+    let mut leases = Leases::new(false);
+    assert_eq!(leases.hold("k", one(0), Millis(0)), Err(Denied::Asking));
+    leases
+}
+
+#[test]
+fn what_was_granted_is_spent_and_no_more() {
+    let mut leases = fresh();
+    assert_eq!(leases.due(), Some(Millis(0)));
+    let asked = ask(&mut leases, &grant("a", 2, 60), 0);
+    assert!(asked.leases[0].want.is_some_and(|want| want.requests >= 2));
+    let first = leases.hold("k", one(0), Millis(1)).expect("granted");
+    let second = leases.hold("k", one(0), Millis(1)).expect("granted");
+    assert_eq!(leases.hold("k", one(0), Millis(1)), Err(Denied::Asking));
+    leases.settle(first, one(0), Millis(2));
+    assert_eq!(leases.hold("k", one(0), Millis(2)), Err(Denied::Asking));
+    let told = ask(&mut leases, &grant("a", 3, 60), SECOND);
+    assert_eq!((told.leases[0].spent.requests, told.leases[0].open), (1, 1));
+    let third = leases.hold("k", one(0), Millis(SECOND)).expect("granted");
+    for held in [second, third] {
+        leases.settle(held, one(0), Millis(SECOND));
+    }
+    // An answer that comes late takes nothing back.
+    let reports = leases.report(Millis(2 * SECOND)).expect("something");
+    leases.answered(&reports, &grant("a", 2, 60), Millis(2 * SECOND));
+    assert!(leases.hold("k", one(0), Millis(2 * SECOND)).is_err());
+}
+
+#[test]
+fn a_lease_ends_by_the_clock_of_the_question() {
+    let mut leases = fresh();
+    let reports = leases.report(Millis(0)).expect("something");
+    // It took nine seconds to come.
+    leases.answered(&reports, &grant("a", 5, 10), Millis(9 * SECOND));
+    let held = leases.hold("k", one(0), Millis(9_999)).expect("granted");
+    assert_eq!(
+        leases.hold("k", one(0), Millis(10_000)),
+        Err(Denied::Asking)
+    );
+    let told = leases.report(Millis(10_000)).expect("something");
+    assert!(
+        told.leases
+            .iter()
+            .any(|l| l.lease.as_deref() == Some("a") && l.over && l.open == 1)
+    );
+    // What ran on it is told of it, though another one is there.
+    leases.answered(&told, &grant("b", 5, 10), Millis(10_000));
+    leases.settle(held, one(7), Millis(11_000));
+    let told = leases.report(Millis(12_000)).expect("something");
+    let old = told
+        .leases
+        .iter()
+        .find(|l| l.lease.as_deref() == Some("a"))
+        .expect("told");
+    assert_eq!((old.spent.tokens, old.open, old.over), (7, 0, true));
+}
+
+#[test]
+fn what_lies_idle_is_given_back() {
+    let mut leases = fresh();
+    ask(&mut leases, &grant("a", 5, 3600), 0);
+    let later = millis(IDLE) + 1;
+    let told = leases.report(Millis(later)).expect("something");
+    assert!(told.leases[0].over && told.leases[0].want.is_none());
+    assert_eq!(
+        leases.hold("k", one(0), Millis(later)),
+        Err(Denied::Asking),
+        "given back before it is told"
+    );
+    // The same lease in a late answer stays over.
+    leases.answered(&told, &grant("a", 5, 3600), Millis(later));
+    assert_eq!(leases.hold("k", one(0), Millis(later)), Err(Denied::Asking));
+}
+
+#[test]
+fn an_exhausted_cap_says_until_when() {
+    let mut leases = fresh();
+    let mut told = grant("a", 0, 60);
+    told.leases[0].exhausted_secs = Some(30);
+    ask(&mut leases, &told, 0);
+    let until = Millis(30 * SECOND);
+    assert_eq!(
+        leases.hold("k", one(0), Millis(1)),
+        Err(Denied::Exhausted(Some(until)))
+    );
+    assert_eq!(
+        leases.hold("k", one(0), Millis(until.0)),
+        Err(Denied::Asking)
+    );
+}
+
+#[test]
+fn without_a_controller_a_key_is_closed_or_open_as_it_was_asked_for() {
+    for open in [false, true] {
+        let mut leases = Leases::new(open);
+        assert_eq!(leases.hold("k", one(0), Millis(0)), Err(Denied::Asking));
+        leases.report(Millis(0)).expect("something");
+        leases.unanswered(Duration::from_secs(1), Millis(10));
+        let held = leases.hold("k", one(5), Millis(20));
+        if !open {
+            assert_eq!(held, Err(Denied::Away));
+            continue;
+        }
+        leases.settle(held.expect("open"), one(6), Millis(30));
+        let told = leases.report(Millis(2 * SECOND)).expect("something");
+        let without = told
+            .leases
+            .iter()
+            .find(|l| l.lease.is_none())
+            .expect("told");
+        assert_eq!(without.spent, one(6));
+    }
+}
+
+#[test]
+fn money_is_held_by_what_was_dearest() {
+    let mut leases = fresh();
+    let told = Told {
+        leases: vec![Grant {
+            granted: Granted {
+                nano_usd: Some(100),
+                ..Granted::default()
+            },
+            ..grant("a", 0, 60).leases[0].clone()
+        }],
+    };
+    ask(&mut leases, &told, 0);
+    let first = leases
+        .hold("k", one(0), Millis(0))
+        .expect("nothing is known yet");
+    let used = Spent {
+        nano_usd: 40,
+        ..one(0)
+    };
+    leases.settle(first, used, Millis(1));
+    let second = leases
+        .hold("k", one(0), Millis(1))
+        .expect("forty and forty");
+    assert_eq!(second.amount().nano_usd, 40);
+    assert!(
+        leases.hold("k", one(0), Millis(1)).is_err(),
+        "and forty are too much"
+    );
+}
+
+#[test]
+fn an_answer_is_read_and_nonsense_is_not() {
+    let told = read(br#"{"leases":[{"key":"k","lease":"a","granted":{"tokens":5},"expires_in_secs":9,"more":1}]}"#);
+    let told = told.expect("an answer");
+    assert_eq!(
+        told.leases[0].granted,
+        Granted {
+            tokens: Some(5),
+            ..Granted::default()
+        }
+    );
+    assert_eq!(read(b"{}"), Ok(Told::default()));
+    for body in [
+        "",
+        "[]",
+        "{\"leases\":7}",
+        "{\"leases\":[{\"key\":\"k\"}]}",
+        "{\"leases\":[{\"key\":\"k\",\"lease\":\"a\",\"granted\":{\"tokens\":-1},\"expires_in_secs\":9}]}",
+    ] {
+        assert!(read(body.as_bytes()).is_err(), "{body}");
+    }
+}

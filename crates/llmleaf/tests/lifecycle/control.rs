@@ -1,0 +1,276 @@
+//! A node and its controller: what is pulled takes effect, and whatever the controller does wrong changes nothing.
+
+use std::time::Instant;
+
+use llmleaf_testkit::binary::Llmleaf;
+use llmleaf_testkit::controller::{Controller, Misdeed, Part, TOKEN};
+use llmleaf_testkit::http::{Response, get, post};
+use llmleaf_testkit::json::Value;
+use llmleaf_testkit::replay::{Gate, Replay};
+use llmleaf_testkit::samples::Wire;
+use llmleaf_testkit::stage::{LONG, Stage};
+
+use super::{answer, stage};
+
+const ADMIN: (&str, &str) = ("x-admin-token", "canary-admin-token-Zx81");
+
+/// A key that only the controller knows: its credential, and its row.
+fn pulled_key(id: &str) -> (String, String) {
+    let exe = env!("CARGO_BIN_EXE_llmleaf");
+    let args = ["key", "new", "--id", id];
+    let (status, out, err) = Llmleaf::with_config(exe, "").args(&args).run();
+    assert!(status.success(), "key new: {err}");
+    let part = |before: &str, after: char| {
+        let rest = out.split(before).nth(1).expect("it is told");
+        rest.split(after).next().expect("it ends").trim().to_owned()
+    };
+    let hash = part("pw_hash = '", '\'');
+    let credential = part("Bearer ", '\n');
+    (
+        credential,
+        format!("{{\"id\":\"{id}\",\"pw_hash\":\"{hash}\"}}"),
+    )
+}
+
+fn keys(rows: &[&str]) -> String {
+    format!("{{\"keys\":[{}]}}", rows.join(","))
+}
+
+/// A node that pulls these parts.
+fn node(controller: &Controller, parts: &[Part]) -> Stage {
+    let server = format!("admin_token = \"{}\"", ADMIN.1);
+    stage()
+        .server(&server)
+        .key(&controller.config(parts))
+        .start()
+}
+
+/// Asks the first provider something with that credential.
+fn ask(stage: &Stage, credential: &str) -> Response {
+    stage.first.push(answer(Wire::Chat, "first answer"));
+    let bearer = format!("Bearer {credential}");
+    let body = Wire::Chat.request("chat-first", true);
+    post(
+        stage.leaf.addr,
+        "/v1/chat/completions",
+        &[("authorization", &bearer)],
+        &body,
+    )
+}
+
+/// Waits until the controller was asked for that part so many times more.
+#[track_caller]
+fn asked_again(controller: &Controller, part: Part, times: usize) {
+    let wanted = controller.asked(part).len() + times;
+    let began = Instant::now();
+    while controller.asked(part).len() < wanted {
+        let all = controller.replay.requests().len();
+        let more = controller.replay.wait_requests(all + 1, LONG);
+        assert!(more.is_some() && began.elapsed() < LONG, "it asks no more");
+    }
+}
+
+/// Waits until asking with that credential is answered so.
+#[track_caller]
+fn until(stage: &Stage, controller: &Controller, credential: &str, status: u16) -> Response {
+    let began = Instant::now();
+    loop {
+        let response = ask(stage, credential);
+        if response.status == status {
+            return response;
+        }
+        assert!(
+            began.elapsed() < LONG,
+            "status {}: {}",
+            response.status,
+            response.text()
+        );
+        let all = controller.replay.requests().len();
+        assert!(controller.replay.wait_requests(all + 1, LONG).is_some());
+    }
+}
+
+fn pulled(stage: &Stage, what: &str) -> Value {
+    let health = get(stage.leaf.addr, "/admin/health", &[ADMIN]).json();
+    let control = health
+        .get("control")
+        .expect("how things are with the controller");
+    control.get(what).cloned().expect("it is pulled")
+}
+
+/// Nothing of what must stay between node and controller is in the log.
+#[track_caller]
+fn nothing_leaks(stage: &Stage) {
+    let log = stage.leaf.log().join("\n");
+    for secret in [TOKEN, "canary-of-the-controller", "canary-page"] {
+        assert!(!log.contains(secret), "{secret} is in the log");
+    }
+}
+
+#[test]
+fn g1_a_node_without_its_roster_says_that_it_is_not_ready() {
+    let controller = Controller::start();
+    let (credential, row) = pulled_key("pulled");
+    controller.set(Part::Keys, &keys(&[&row]));
+    controller.misbehave(Part::Keys, Misdeed::Status(500));
+    let stage = node(&controller, &[Part::Keys]);
+    assert_eq!(get(stage.leaf.addr, "/healthz", &[]).status, 200);
+    assert_eq!(get(stage.leaf.addr, "/readyz", &[]).status, 503);
+    let response = ask(&stage, &credential);
+    assert_eq!(response.status, 503);
+    assert!(response.header("retry-after").is_some());
+    let code = response.json();
+    assert_eq!(code.text_at(&["error", "code"]), "identity_unavailable");
+    assert_eq!(
+        ask(&stage, &stage.key).status,
+        200,
+        "the file's keys are known"
+    );
+    controller.behave(Part::Keys);
+    let response = until(&stage, &controller, &credential, 200);
+    assert_eq!(Wire::Chat.read(&response).text(), "first answer");
+    assert_eq!(get(stage.leaf.addr, "/readyz", &[]).status, 200);
+    let wrong = ask(&stage, &credential.replace("llk_", "llx_"));
+    assert_eq!(wrong.status, 401, "now that it can be told");
+    nothing_leaks(&stage);
+}
+
+#[test]
+fn f10_what_the_controller_says_of_a_key_is_heeded() {
+    let controller = Controller::start();
+    let (credential, row) = pulled_key("pulled");
+    controller.set(Part::Keys, &keys(&[&row]));
+    let stage = node(&controller, &[Part::Keys, Part::Verdicts]);
+    assert_eq!(
+        ask(&stage, &credential).status,
+        200,
+        "pulled before it listens"
+    );
+    controller.set(
+        Part::Verdicts,
+        r#"{"verdicts":{"pulled":{"blocked":true}}}"#,
+    );
+    let blocked = until(&stage, &controller, &credential, 403);
+    assert_eq!(blocked.json().text_at(&["error", "code"]), "key_blocked");
+    controller.set(
+        Part::Verdicts,
+        r#"{"verdicts":{"pulled":{"suspended_until":99999999999}}}"#,
+    );
+    let suspended = until(&stage, &controller, &credential, 429);
+    let wait = suspended
+        .header("retry-after")
+        .and_then(|text| text.parse::<u64>().ok());
+    assert!(wait.is_some_and(|wait| wait > 1_000_000), "{wait:?}");
+    controller.set(
+        Part::Verdicts,
+        r#"{"verdicts":{"pulled":{"suspended_until":1,"allowed_models":["mess*"]}}}"#,
+    );
+    let narrowed = until(&stage, &controller, &credential, 403);
+    assert_eq!(
+        narrowed.json().text_at(&["error", "code"]),
+        "permission_denied"
+    );
+    let shown = get(stage.leaf.addr, "/admin/keys", &[ADMIN]).json();
+    let shown = shown.elements_at(&["keys"]);
+    let shown = shown
+        .iter()
+        .find(|key| key.text_at(&["key_id"]) == "pulled");
+    assert_eq!(
+        shown.map(|key| key.text_at(&["source"])),
+        Some("controller")
+    );
+    controller.set(Part::Verdicts, r#"{"verdicts":{}}"#);
+    until(&stage, &controller, &credential, 200);
+    controller.set(Part::Keys, &keys(&[]));
+    until(&stage, &controller, &credential, 401);
+    nothing_leaks(&stage);
+}
+
+/// Whatever the controller answers, the last good roster stays, the node serves, and nothing of it is sent anywhere else.
+#[test]
+fn g4_g7_whatever_a_controller_does_wrong_changes_nothing() {
+    let controller = Controller::start();
+    let elsewhere = Replay::start();
+    let (credential, row) = pulled_key("pulled");
+    controller.set(Part::Keys, &keys(&[&row]));
+    let stage = node(&controller, &[Part::Keys]);
+    let gate = Gate::new();
+    let wrong = [
+        ("status", Misdeed::Status(500)),
+        (
+            "status",
+            Misdeed::Redirect(format!("{}/llmleaf/keys", elsewhere.url())),
+        ),
+        ("shape", Misdeed::Html),
+        ("shape", Misdeed::Says(keys(&[&row, &row]))),
+        ("transport", Misdeed::Cut(20)),
+        ("rollback", Misdeed::Version("0".to_owned())),
+    ];
+    for (kind, misdeed) in wrong {
+        controller.misbehave(Part::Keys, misdeed);
+        asked_again(&controller, Part::Keys, 2);
+        let state = pulled(&stage, "identity");
+        assert!(
+            state.u64_at(&["troubles", kind]).is_some(),
+            "{kind}: {state:?}"
+        );
+        assert_eq!(ask(&stage, &credential).status, 200, "{kind}");
+    }
+    assert_eq!(elsewhere.requests().len(), 0, "redirects are not followed");
+    controller.misbehave(Part::Keys, Misdeed::Slow(20, gate.clone()));
+    asked_again(&controller, Part::Keys, 1);
+    assert_eq!(ask(&stage, &credential).status, 200, "while it is slow");
+    controller.behave(Part::Keys);
+    gate.release();
+    asked_again(&controller, Part::Keys, 2);
+    assert_eq!(controller.refused(), 0);
+    nothing_leaks(&stage);
+}
+
+#[test]
+fn what_is_pulled_stands_beside_the_file_and_takes_effect_as_a_whole() {
+    let controller = Controller::start();
+    let third = Replay::start();
+    let topology = |more: &str| {
+        let url = third.url();
+        format!(
+            r#"{{"providers":[{{"name":"third","kind":"openai","endpoint":"{url}/v1","credential":"sk-canary-pulled"}}],
+            "routes":[{{"model":"pulled","targets":[{{"provider":"third","model":"m"}}]}},
+            {{"model":"chat-first","targets":[{{"provider":"third"}}]}}{more}]}}"#
+        )
+    };
+    controller.set(Part::Topology, &topology(""));
+    let stage = node(&controller, &[Part::Topology]);
+    let to = |model: &str| {
+        third.push(answer(Wire::Chat, "first answer"));
+        stage.post(Wire::Chat, model, true).1.status
+    };
+    assert_eq!(to("pulled"), 200, "pulled before it listens");
+    assert_eq!(third.requests().len(), 1);
+    assert_eq!(ask(&stage, &stage.key).status, 200);
+    assert_eq!(third.requests().len(), 1, "what the file says stands");
+    controller.set(
+        Part::Topology,
+        &topology(r#",{"model":"worse","targets":7}"#),
+    );
+    asked_again(&controller, Part::Topology, 2);
+    assert_eq!(to("pulled"), 200);
+    assert!(
+        pulled(&stage, "topology")
+            .u64_at(&["troubles", "refused"])
+            .is_some()
+    );
+    controller.set(
+        Part::Topology,
+        &topology(r#",{"model":"better","targets":[{"provider":"third","model":"m"}]}"#),
+    );
+    asked_again(&controller, Part::Topology, 2);
+    assert_eq!(to("better"), 200);
+    stage.leaf.signal("HUP");
+    let reloaded = |line: &str| line.contains("nothing changed");
+    assert!(stage.leaf.wait_lines(1, LONG, reloaded).is_some());
+    assert_eq!(to("better"), 200, "a reload of the file keeps it");
+    let log = stage.leaf.log().join("\n");
+    assert!(!log.contains("sk-canary-pulled"));
+    nothing_leaks(&stage);
+}
