@@ -1,0 +1,152 @@
+//! Records that must not be lost, on their way to somebody who may be away: appended to bounded files, read in batches, acknowledged, and
+//! read again by the next process where they were not.
+//!
+//! A segment is a file of lines, so that it can be read by people and that a damaged record costs itself alone: eight digits of a checksum, the
+//! time in unix milliseconds, the record. Delivery is at least once; whoever takes records knows them by the ids in them.
+//!
+//! What this crate does not know: what a record is (bytes without a line end), how it is pushed, and the time, which it is told.
+//!
+//! Reading order: [`line`] (the format), `segment` (one file, or its stand-in in memory), `store` (all of them), [`Spool`] (what it is
+//! for), [`delivery`] (when to push what), [`scribe`] (the thread that writes), [`open`] (what had begun when a process died).
+
+pub mod delivery;
+pub mod line;
+pub mod open;
+pub mod scribe;
+mod segment;
+mod store;
+
+pub use delivery::{Delivery, Next, Verdict};
+pub use open::Open;
+pub use scribe::{Flushed, Pen, Scribe};
+pub use store::{Batch, Gauges};
+
+use parking_lot::Mutex;
+use std::path::Path;
+use std::sync::Arc;
+use store::Store;
+use thiserror::Error;
+
+/// How much is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bounds {
+    /// Most bytes of records that wait, in files or in memory; beyond them the oldest are dropped, and counted.
+    pub bytes: u64,
+    /// Bytes of one segment.
+    pub segment_bytes: u64,
+    /// Most bytes in memory while the disk takes none.
+    pub memory_bytes: u64,
+}
+
+impl Bounds {
+    /// For so many bytes in all.
+    pub fn of(bytes: u64) -> Self {
+        Self {
+            bytes,
+            segment_bytes: (bytes / 16).clamp(4 * 1024, 8 * 1024 * 1024),
+            memory_bytes: bytes.min(8 * 1024 * 1024),
+        }
+    }
+}
+
+/// A spool that cannot be opened.
+#[derive(Debug, Error)]
+pub enum SpoolError {
+    /// Another process has it.
+    #[error("{0} is in use by another process")]
+    InUse(String),
+    /// The system refuses.
+    #[error("cannot use {path}: {error}")]
+    Io {
+        /// The file or folder.
+        path: String,
+        /// The system's word.
+        #[source]
+        error: std::io::Error,
+    },
+}
+
+/// Most records, and bytes of them, that are taken over at a time.
+const ADOPTED: usize = 1024;
+const ADOPTED_BYTES: usize = 4 * 1024 * 1024;
+
+/// A spool. Clones are the same one; one thread writes, another reads.
+#[derive(Clone)]
+pub struct Spool(Arc<Mutex<Store>>);
+
+impl Spool {
+    /// In a folder, which is made where it is not there, with what an earlier process left in it.
+    ///
+    /// # Errors
+    /// The folder cannot be used, or another process has it.
+    pub fn open(folder: &Path, bounds: Bounds) -> Result<Self, SpoolError> {
+        Ok(Self(Arc::new(Mutex::new(Store::open(folder, bounds)?))))
+    }
+
+    /// In memory alone: what is not delivered is lost with the process.
+    pub fn in_memory(bounds: Bounds) -> Self {
+        Self(Arc::new(Mutex::new(Store::in_memory(bounds))))
+    }
+
+    /// Appends records. They are the system's when this returns, and outlive the process. Nothing fails: what cannot be kept is counted in
+    /// [`Gauges::lost`].
+    pub fn append<'a>(&self, records: impl IntoIterator<Item = &'a [u8]>, now_ms: u64) {
+        self.0.lock().append(records.into_iter(), now_ms);
+    }
+
+    /// Has the disk take what was appended, for the case that the machine stops.
+    pub fn sync(&self) {
+        let file = self.0.lock().due_sync();
+        // A slow disk keeps nobody from appending.
+        if let Some(file) = file {
+            let _ = file.sync_data();
+        }
+    }
+
+    /// The oldest records that are not acknowledged, in their order: at most so many, and at most so many bytes unless one alone has more.
+    pub fn batch(&self, most: usize, bytes: usize) -> Batch {
+        self.0.lock().batch(most, bytes)
+    }
+
+    /// A batch has arrived: its records are not told again. Of what was dropped meanwhile, nothing is left to acknowledge.
+    pub fn acknowledge(&self, batch: &Batch) {
+        self.0.lock().acknowledge(batch);
+    }
+
+    /// A batch that nobody will ever take: laid aside in a file of its own, `dead.log`, and not told again.
+    pub fn bury(&self, batch: &Batch) {
+        self.0.lock().bury(batch);
+    }
+
+    /// Takes over what another spool has, if nobody has that one open. Returns how many records.
+    ///
+    /// # Errors
+    /// Its folder cannot be read.
+    pub fn adopt(&self, folder: &Path, bounds: Bounds, now_ms: u64) -> Result<u64, SpoolError> {
+        let other = match Self::open(folder, bounds) {
+            Ok(other) => other,
+            Err(SpoolError::InUse(_)) => return Ok(0),
+            Err(error) => return Err(error),
+        };
+        let mut taken = 0;
+        loop {
+            let batch = other.batch(ADOPTED, ADOPTED_BYTES);
+            if batch.is_empty() {
+                break;
+            }
+            taken += batch.records.len() as u64;
+            self.append(batch.records.iter().map(Vec::as_slice), now_ms);
+            other.acknowledge(&batch);
+        }
+        other.0.lock().clear();
+        Ok(taken)
+    }
+
+    /// How it does.
+    pub fn gauges(&self, now_ms: u64) -> Gauges {
+        self.0.lock().gauges(now_ms)
+    }
+}
+
+#[cfg(test)]
+mod tests;

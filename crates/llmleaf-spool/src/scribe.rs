@@ -1,0 +1,144 @@
+//! The thread that writes, so that no worker waits for a disk.
+
+use crate::Spool;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+/// How often the disk is asked to take what was written.
+const SYNC: Duration = Duration::from_secs(1);
+/// Most messages that are written together.
+const TOGETHER: usize = 256;
+
+enum Message<T> {
+    Of(T),
+    Flush(SyncSender<()>),
+}
+
+/// Makes records of messages, in the thread.
+pub trait Pen<T>: Send + 'static {
+    /// The records of a message, any number of them.
+    fn write(&mut self, message: T, records: &mut Vec<Vec<u8>>);
+
+    /// What was written until now is the system's.
+    fn kept(&mut self) {}
+}
+
+/// Whether all that was told before is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Flushed {
+    /// It is, and the disk has it.
+    Yes,
+    /// Not within the time.
+    No,
+}
+
+/// Takes what is to be written, and writes it in a thread of its own. Clones tell the same thread; it ends with the last of them.
+pub struct Scribe<T> {
+    tell: SyncSender<Message<T>>,
+    lost: Arc<AtomicU64>,
+}
+
+impl<T> Clone for Scribe<T> {
+    fn clone(&self) -> Self {
+        Self {
+            tell: self.tell.clone(),
+            lost: Arc::clone(&self.lost),
+        }
+    }
+}
+
+impl<T: Send + 'static> Scribe<T> {
+    /// Starts the thread. At most `room` messages wait for it.
+    ///
+    /// # Errors
+    /// No thread can be started.
+    pub fn start(spool: Spool, room: usize, pen: impl Pen<T>) -> std::io::Result<Self> {
+        let (tell, hear) = sync_channel(room);
+        let lost = Arc::new(AtomicU64::new(0));
+        let thread = std::thread::Builder::new().name("spool".to_owned());
+        let count = Arc::clone(&lost);
+        thread.spawn(move || write(&spool, &hear, pen, &count))?;
+        Ok(Self { tell, lost })
+    }
+
+    /// Has something written. Never waits: where there is no room, it is lost and counted.
+    pub fn tell(&self, message: T) {
+        match self.tell.try_send(Message::Of(message)) {
+            Ok(()) => {}
+            Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => {
+                self.lost.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+    }
+
+    /// How much was lost, because there was no room.
+    pub fn lost(&self) -> u64 {
+        self.lost.load(Ordering::Relaxed)
+    }
+
+    /// Waits until all that was told before is on the disk, at most so long.
+    pub fn flush(&self, within: Duration) -> Flushed {
+        let end = Instant::now() + within;
+        let (done, wait) = sync_channel(1);
+        let mut message = Message::Flush(done);
+        loop {
+            match self.tell.try_send(message) {
+                Ok(()) => break,
+                Err(TrySendError::Full(back)) if Instant::now() < end => {
+                    message = back;
+                    std::thread::sleep(Duration::from_millis(1));
+                }
+                Err(_) => return Flushed::No,
+            }
+        }
+        match wait.recv_timeout(end.saturating_duration_since(Instant::now())) {
+            Ok(()) => Flushed::Yes,
+            Err(_) => Flushed::No,
+        }
+    }
+}
+
+fn write<T>(spool: &Spool, hear: &Receiver<Message<T>>, mut pen: impl Pen<T>, lost: &AtomicU64) {
+    let mut synced = Instant::now();
+    loop {
+        let first = hear.recv_timeout(SYNC);
+        let over = matches!(first, Err(RecvTimeoutError::Disconnected));
+        let mut flushes = Vec::new();
+        let mut records = Vec::new();
+        let rest = std::iter::from_fn(|| hear.try_recv().ok());
+        for message in first.into_iter().chain(rest).take(TOGETHER) {
+            match message {
+                Message::Flush(done) => flushes.push(done),
+                Message::Of(message) => {
+                    let whole = records.len();
+                    let work = AssertUnwindSafe(|| pen.write(message, &mut records));
+                    if catch_unwind(work).is_err() {
+                        // A fault in one record must not keep the others from being written.
+                        records.truncate(whole);
+                        lost.fetch_add(1, Ordering::Relaxed);
+                    }
+                }
+            }
+        }
+        spool.append(records.iter().map(Vec::as_slice), now_ms());
+        pen.kept();
+        if over || !flushes.is_empty() || synced.elapsed() >= SYNC {
+            spool.sync();
+            synced = Instant::now();
+        }
+        for done in flushes {
+            let _ = done.try_send(());
+        }
+        if over {
+            return;
+        }
+    }
+}
+
+fn now_ms() -> u64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH);
+    u64::try_from(now.unwrap_or_default().as_millis()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,402 @@
+//! All segments of a spool, what of them is acknowledged, and what is dropped when there is no room.
+
+mod folder;
+
+use crate::line;
+use crate::segment::{Body, Segment};
+use crate::{Bounds, SpoolError};
+use folder::Folder;
+use std::collections::VecDeque;
+use std::fs::File;
+use std::path::Path;
+use std::sync::Arc;
+
+/// Text that is written at a time.
+const WRITE_BYTES: usize = 64 * 1024;
+/// How long a disk that takes nothing is left alone.
+const PAUSE_MS: u64 = 1000;
+
+/// A place between two lines: the number of a segment, and an offset in it.
+pub(crate) type Position = (u64, u64);
+
+/// Records in their order, and where they end.
+#[derive(Clone, Debug, Default)]
+pub struct Batch {
+    /// The records.
+    pub records: Vec<Vec<u8>>,
+    /// How many of them are from which segment.
+    parts: Vec<(u64, u64)>,
+    end: Position,
+}
+
+impl Batch {
+    /// Whether there is nothing in it.
+    pub fn is_empty(&self) -> bool {
+        self.records.is_empty()
+    }
+
+    /// The records as a list between a head and a tail, with commas: `{"events":[` and `]}`, say.
+    pub fn joined(&self, head: &str, tail: &str) -> Vec<u8> {
+        let mut text = head.as_bytes().to_vec();
+        text.extend_from_slice(&self.records.join(&b','));
+        text.extend_from_slice(tail.as_bytes());
+        text
+    }
+}
+
+/// How a spool does.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Gauges {
+    /// Records that wait to be acknowledged.
+    pub waiting: u64,
+    /// Bytes of what is kept, acknowledged or not.
+    pub bytes: u64,
+    /// For how long the oldest of them waits.
+    pub age_ms: u64,
+    /// Records that were dropped because there was no room.
+    pub lost: u64,
+    /// Records that were laid aside because nobody takes them.
+    pub dead: u64,
+    /// Lines that were damaged, and so are no records.
+    pub damaged: u64,
+    /// The disk takes nothing.
+    pub failing: bool,
+}
+
+pub(crate) struct Store {
+    folder: Option<Folder>,
+    bounds: Bounds,
+    segments: VecDeque<Segment>,
+    next: u64,
+    acknowledged: Position,
+    /// When the oldest record that waits was written, once it was looked at.
+    oldest: Option<u64>,
+    /// Files with something that the disk may not have yet.
+    unsynced: Vec<Arc<File>>,
+    retry_at: u64,
+    text: Vec<u8>,
+    counts: Gauges,
+}
+
+impl Store {
+    pub fn in_memory(bounds: Bounds) -> Self {
+        let bounds = Bounds {
+            memory_bytes: bounds.bytes,
+            ..bounds
+        };
+        Self {
+            folder: None,
+            bounds,
+            segments: VecDeque::new(),
+            next: 1,
+            acknowledged: (0, 0),
+            oldest: None,
+            unsynced: Vec::new(),
+            retry_at: 0,
+            text: Vec::new(),
+            counts: Gauges::default(),
+        }
+    }
+
+    pub fn open(path: &Path, bounds: Bounds) -> Result<Self, SpoolError> {
+        let folder = Folder::open(path)?;
+        let mut store = Self {
+            acknowledged: folder.acknowledged(),
+            ..Self::in_memory(bounds)
+        };
+        store.bounds = bounds;
+        for (number, path) in folder.segments()? {
+            store.next = number.saturating_add(1);
+            let segment = Segment::open(number, path.clone());
+            let mut segment = segment.map_err(|error| folder::refused(&path, error))?;
+            if number < store.acknowledged.0 {
+                segment.discard();
+                continue;
+            }
+            store.look_over(&mut segment)?;
+            store.segments.push_back(segment);
+        }
+        // A number that was acknowledged is never given to another segment.
+        store.next = store.next.max(store.acknowledged.0.saturating_add(1));
+        store.folder = Some(folder);
+        store.sweep();
+        Ok(store)
+    }
+
+    /// Counts what an earlier process left in a segment, and cuts the line that it could not finish.
+    fn look_over(&mut self, segment: &mut Segment) -> Result<(), SpoolError> {
+        let from = if segment.number == self.acknowledged.0 {
+            self.acknowledged.1.min(segment.len)
+        } else {
+            0
+        };
+        let text = segment
+            .read(from, usize::MAX)
+            .map_err(|error| folder::refused(Path::new("a segment"), error))?;
+        let mut end = 0;
+        for (at, text) in line::lines(&text) {
+            end = at + text.len() + 1;
+            match line::read(text) {
+                Some(_) => segment.waiting += 1,
+                None => self.counts.damaged += 1,
+            }
+        }
+        if end < text.len() {
+            segment.cut(from + end as u64);
+        }
+        Ok(())
+    }
+
+    pub fn append<'a>(&mut self, records: impl Iterator<Item = &'a [u8]>, now_ms: u64) {
+        let mut count = 0;
+        let mut text = std::mem::take(&mut self.text);
+        for record in records {
+            line::write(record, now_ms, &mut text);
+            count += 1;
+            if text.len() >= WRITE_BYTES {
+                self.put(&text, count, now_ms);
+                (count, text) = (0, Vec::new());
+            }
+        }
+        if count > 0 {
+            self.put(&text, count, now_ms);
+        }
+        text.clear();
+        self.text = text;
+    }
+
+    /// Appends lines of so many records.
+    fn put(&mut self, text: &[u8], count: u64, now_ms: u64) {
+        self.make_room(text.len() as u64);
+        let most = self.bounds.segment_bytes;
+        let ready = self.segments.back().is_some_and(|last| {
+            let again = last.is_memory() && self.folder.is_some() && now_ms >= self.retry_at;
+            last.len < most && !again
+        });
+        if !ready {
+            self.roll(now_ms);
+        }
+        let Some(last) = self.segments.back_mut() else {
+            return;
+        };
+        match last.append(text) {
+            Ok(()) => {
+                last.waiting += count;
+                let file = match &last.body {
+                    Body::File { file, .. } => Some(Arc::clone(file)),
+                    Body::Memory(_) => None,
+                };
+                if let Some(file) = file
+                    && !self.unsynced.iter().any(|known| Arc::ptr_eq(known, &file))
+                {
+                    self.unsynced.push(file);
+                }
+            }
+            Err(error) => {
+                self.fails(&error, now_ms);
+                let mut stand_in = Segment::in_memory(self.next);
+                self.next += 1;
+                // Memory takes everything.
+                let _ = stand_in.append(text);
+                stand_in.waiting = count;
+                self.segments.push_back(stand_in);
+            }
+        }
+    }
+
+    fn fails(&mut self, error: &std::io::Error, now_ms: u64) {
+        if !self.counts.failing {
+            tracing::error!(%error, "the disk takes no usage records; they are kept in memory meanwhile");
+        }
+        self.counts.failing = true;
+        self.retry_at = now_ms.saturating_add(PAUSE_MS);
+    }
+
+    /// Begins a segment.
+    fn roll(&mut self, now_ms: u64) {
+        let number = self.next;
+        self.next += 1;
+        let made = match &self.folder {
+            None => Ok(Segment::in_memory(number)),
+            Some(folder) => folder.create(number),
+        };
+        let segment = made.unwrap_or_else(|error| {
+            self.fails(&error, now_ms);
+            Segment::in_memory(number)
+        });
+        if self.counts.failing && !segment.is_memory() {
+            tracing::info!("the disk takes usage records again");
+            self.counts.failing = false;
+        }
+        self.segments.push_back(segment);
+        self.sweep();
+    }
+
+    /// Drops the oldest until so many bytes more may be kept.
+    fn make_room(&mut self, more: u64) {
+        while self.total(|_| true).saturating_add(more) > self.bounds.bytes
+            && let Some(oldest) = self.segments.pop_front()
+        {
+            self.lose(oldest);
+        }
+        while self.total(Segment::is_memory).saturating_add(more) > self.bounds.memory_bytes
+            && let Some(index) = self.segments.iter().position(Segment::is_memory)
+            && let Some(oldest) = self.segments.remove(index)
+        {
+            self.lose(oldest);
+        }
+    }
+
+    fn total(&self, of: impl Fn(&Segment) -> bool) -> u64 {
+        let counted = self.segments.iter().filter(|segment| of(segment));
+        counted.map(|segment| segment.len).sum()
+    }
+
+    fn lose(&mut self, segment: Segment) {
+        if self.counts.lost == 0 && segment.waiting > 0 {
+            tracing::error!("usage records are dropped: there is no room for more");
+        }
+        self.counts.lost += segment.waiting;
+        self.oldest = None;
+        segment.discard();
+    }
+
+    /// Discards what is acknowledged, but for the segment that is written to.
+    fn sweep(&mut self) {
+        while self.segments.len() > 1
+            && let Some(first) = self.segments.front()
+            && (first.number, first.len) <= self.acknowledged
+            && let Some(first) = self.segments.pop_front()
+        {
+            first.discard();
+        }
+    }
+
+    pub fn batch(&self, most: usize, bytes: usize) -> Batch {
+        let mut batch = Batch {
+            end: self.acknowledged,
+            ..Batch::default()
+        };
+        let mut left = bytes;
+        for segment in &self.segments {
+            if segment.number < self.acknowledged.0 {
+                continue;
+            }
+            let mut offset = if segment.number == self.acknowledged.0 {
+                self.acknowledged.1
+            } else {
+                0
+            };
+            let mut count = 0;
+            let mut want = left.clamp(1, WRITE_BYTES);
+            while offset < segment.len && batch.records.len() < most && left > 0 {
+                let Ok(text) = segment.read(offset, want) else {
+                    break;
+                };
+                let mut read = 0;
+                for (at, text) in line::lines(&text) {
+                    let fits = text.len() <= left || batch.records.is_empty();
+                    if batch.records.len() >= most || !fits {
+                        left = 0;
+                        break;
+                    }
+                    read = at + text.len() + 1;
+                    if let Some((_, record)) = line::read(text) {
+                        left = left.saturating_sub(text.len());
+                        batch.records.push(record.to_vec());
+                        count += 1;
+                    }
+                }
+                offset += read as u64;
+                if read == 0 && left > 0 {
+                    if want as u64 >= segment.len - offset {
+                        break;
+                    }
+                    want = want.saturating_mul(4);
+                }
+            }
+            batch.end = (segment.number, offset);
+            batch.parts.push((segment.number, count));
+            if batch.records.len() >= most || left == 0 {
+                break;
+            }
+        }
+        batch
+    }
+
+    pub fn acknowledge(&mut self, batch: &Batch) {
+        if batch.end <= self.acknowledged {
+            return;
+        }
+        for (number, count) in &batch.parts {
+            let mut segments = self.segments.iter_mut();
+            if let Some(segment) = segments.find(|segment| segment.number == *number) {
+                segment.waiting = segment.waiting.saturating_sub(*count);
+            }
+        }
+        self.acknowledged = batch.end;
+        self.oldest = None;
+        self.sweep();
+        if let Some(folder) = &self.folder {
+            // Else they are told once more after a restart.
+            let _ = folder.acknowledge(batch.end);
+        }
+    }
+
+    /// Gives up its files; all that they hold is acknowledged.
+    pub fn clear(&mut self) {
+        for segment in self.segments.drain(..) {
+            segment.discard();
+        }
+    }
+
+    pub fn bury(&mut self, batch: &Batch) {
+        if let Some(folder) = &self.folder {
+            let mut text = Vec::new();
+            for record in &batch.records {
+                line::write(record, 0, &mut text);
+            }
+            if let Err(error) = folder.bury(&text, self.bounds.bytes / 8) {
+                tracing::error!(%error, "usage records that nobody takes could not be laid aside");
+            }
+        }
+        self.counts.dead += batch.records.len() as u64;
+        self.acknowledge(batch);
+    }
+
+    /// Files to sync, as one that stands for them: the others were full, and are synced here.
+    pub fn due_sync(&mut self) -> Option<Arc<File>> {
+        let last = self.unsynced.pop();
+        for file in self.unsynced.drain(..) {
+            let _ = file.sync_data();
+        }
+        last
+    }
+
+    pub fn gauges(&mut self, now_ms: u64) -> Gauges {
+        let waiting = self.segments.iter().map(|segment| segment.waiting).sum();
+        if waiting > 0 && self.oldest.is_none() {
+            self.oldest = self.oldest();
+        }
+        let oldest = self.oldest.filter(|_| waiting > 0);
+        Gauges {
+            waiting,
+            bytes: self.total(|_| true),
+            age_ms: oldest.map_or(0, |oldest| now_ms.saturating_sub(oldest)),
+            ..self.counts
+        }
+    }
+
+    /// When the oldest record that waits was written.
+    fn oldest(&self) -> Option<u64> {
+        let mut waiting = self.segments.iter().filter(|segment| segment.waiting > 0);
+        let segment = waiting.next()?;
+        let from = if segment.number == self.acknowledged.0 {
+            self.acknowledged.1
+        } else {
+            0
+        };
+        let text = segment.read(from, WRITE_BYTES).ok()?;
+        line::lines(&text).find_map(|(_, text)| Some(line::read(text)?.0))
+    }
+}

@@ -1,0 +1,376 @@
+use crate::delivery::{Delivery, Next, Verdict};
+use crate::{Batch, Bounds, Open, Pen, Scribe, Spool, SpoolError, line};
+use proptest::prelude::*;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+/// A folder that goes with the test.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new() -> Self {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let count = COUNT.fetch_add(1, Ordering::Relaxed);
+        let name = format!("llmleaf-spool-{}-{count}", std::process::id());
+        Self(std::env::temp_dir().join(name))
+    }
+
+    fn segments(&self) -> Vec<PathBuf> {
+        let entries = std::fs::read_dir(&self.0).expect("the folder");
+        let paths = entries.map(|entry| entry.expect("an entry").path());
+        let mut paths: Vec<PathBuf> = paths
+            .filter(|path| path.extension().is_some_and(|e| e == "seg"))
+            .collect();
+        paths.sort();
+        paths
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+fn small() -> Bounds {
+    Bounds {
+        bytes: 4096,
+        segment_bytes: 256,
+        memory_bytes: 1024,
+    }
+}
+
+fn open(path: &Path) -> Spool {
+    Spool::open(path, small()).expect("it opens")
+}
+
+fn append(spool: &Spool, numbers: std::ops::Range<u32>) {
+    for number in numbers {
+        spool.append([number.to_string().as_bytes()], u64::from(number) + 1000);
+    }
+}
+
+fn numbers(batch: &Batch) -> Vec<u32> {
+    let each = batch.records.iter();
+    each.map(|r| std::str::from_utf8(r).unwrap().parse().unwrap())
+        .collect()
+}
+
+fn all(spool: &Spool) -> Vec<u32> {
+    numbers(&spool.batch(usize::MAX, usize::MAX))
+}
+
+#[test]
+fn what_is_not_acknowledged_is_told_by_the_next_process() {
+    let folder = Folder::new();
+    let spool = open(&folder.0);
+    append(&spool, 0..40);
+    assert!(folder.segments().len() > 2, "it rolls");
+    let batch = spool.batch(25, usize::MAX);
+    assert_eq!(numbers(&batch), (0..25).collect::<Vec<_>>());
+    assert_eq!(numbers(&spool.batch(3, usize::MAX)), [0, 1, 2], "again");
+    spool.acknowledge(&batch);
+    assert_eq!(
+        (spool.gauges(2000).waiting, spool.gauges(2025).age_ms),
+        (15, 1000)
+    );
+    assert!(matches!(
+        Spool::open(&folder.0, small()),
+        Err(SpoolError::InUse(_))
+    ));
+    drop(spool);
+    let spool = open(&folder.0);
+    append(&spool, 40..42);
+    assert_eq!(all(&spool), (25..42).collect::<Vec<_>>());
+    let rest = spool.batch(usize::MAX, usize::MAX);
+    spool.acknowledge(&rest);
+    assert_eq!(spool.gauges(0).waiting, 0);
+    assert_eq!(folder.segments().len(), 1, "what is done goes");
+    assert!(spool.batch(9, 9).is_empty());
+}
+
+#[test]
+fn what_a_dead_process_left_is_taken_over_once() {
+    let (mine, dead) = (Folder::new(), Folder::new());
+    let other = open(&dead.0);
+    append(&other, 0..30);
+    let spool = open(&mine.0);
+    let adopt = || spool.adopt(&dead.0, small(), 5).expect("it can be read");
+    assert_eq!(adopt(), 0, "it lives");
+    other.acknowledge(&other.batch(10, usize::MAX));
+    drop(other);
+    assert_eq!((adopt(), adopt()), (20, 0));
+    assert_eq!(all(&spool), (10..30).collect::<Vec<_>>());
+    assert!(dead.segments().is_empty());
+}
+
+#[test]
+fn h5_a_torn_end_is_cut_and_a_damaged_record_costs_itself() {
+    let folder = Folder::new();
+    let spool = open(&folder.0);
+    append(&spool, 0..6);
+    drop(spool);
+    let path = folder.segments().remove(0);
+    let whole = std::fs::read(&path).expect("the segment");
+    let lines = whole.iter().filter(|byte| **byte == b'\n').count();
+    for cut in 0..whole.len() {
+        std::fs::write(&path, &whole[..cut]).expect("written");
+        let spool = open(&folder.0);
+        let ends = whole[..cut].iter().filter(|byte| **byte == b'\n').count();
+        assert_eq!(all(&spool).len(), ends, "cut at {cut}");
+        assert_eq!(spool.gauges(0).damaged, 0);
+    }
+    for at in 0..whole.len() {
+        for bit in [at % 8] {
+            let mut flipped = whole.clone();
+            flipped[at] ^= 1 << bit;
+            std::fs::write(&path, &flipped).expect("written");
+            let spool = open(&folder.0);
+            let left = all(&spool);
+            // A line end that becomes a letter joins two.
+            assert!(
+                left.len() + 2 >= lines && left.len() < lines,
+                "{at} {bit}: {left:?}"
+            );
+            append(&spool, 99..100);
+            assert_eq!(all(&spool).last(), Some(&99));
+            drop(spool);
+            for more in folder.segments().into_iter().skip(1) {
+                std::fs::remove_file(more).expect("removed");
+            }
+        }
+    }
+}
+
+#[test]
+fn h2_at_its_bound_the_oldest_go_and_are_counted() {
+    let folder = Folder::new();
+    for spool in [open(&folder.0), Spool::in_memory(small())] {
+        append(&spool, 0..1000);
+        let left = all(&spool);
+        let gauges = spool.gauges(0);
+        assert_eq!(left.last(), Some(&999));
+        assert_eq!(gauges.waiting, left.len() as u64);
+        assert_eq!(gauges.lost + gauges.waiting, 1000);
+        assert!(
+            gauges.bytes <= small().bytes && gauges.waiting > 100,
+            "{gauges:?}"
+        );
+        // What was dropped while it was on its way leaves nothing to acknowledge.
+        let batch = spool.batch(5, usize::MAX);
+        append(&spool, 1000..2000);
+        spool.acknowledge(&batch);
+        let gauges = spool.gauges(0);
+        assert_eq!(gauges.waiting, all(&spool).len() as u64);
+        assert_eq!(gauges.lost + gauges.waiting, 2000);
+    }
+}
+
+#[test]
+fn h6_what_the_disk_does_not_take_waits_in_memory() {
+    let folder = Folder::new();
+    let spool = open(&folder.0);
+    append(&spool, 0..3);
+    // A folder that is gone takes no new files.
+    std::fs::remove_dir_all(&folder.0).expect("removed");
+    append(&spool, 3..60);
+    assert!(spool.gauges(0).failing);
+    let before = all(&spool);
+    assert_eq!(before.last(), Some(&59));
+    std::fs::create_dir_all(&folder.0).expect("made");
+    spool.append([&b"60"[..]], 1_000_000);
+    assert!(!spool.gauges(0).failing);
+    let after = all(&spool);
+    assert_eq!(after, before.into_iter().chain([60]).collect::<Vec<_>>());
+}
+
+/// Pushes everything by a rule until nothing waits; what was pushed with success, in order.
+fn delivered(spool: &Spool, rule: impl Fn(&Batch) -> Verdict) -> (Vec<u32>, u64) {
+    let mut delivery = Delivery::new(spool.clone(), 16, 7);
+    let (mut now, mut taken, mut pushes) = (0, Vec::new(), 0u32);
+    loop {
+        match delivery.next(now) {
+            Next::Idle => return (taken, now),
+            Next::Wait(until) => {
+                assert!(until > now);
+                now = until;
+            }
+            Next::Push(batch) => {
+                pushes += 1;
+                assert!(pushes < 10_000, "it comes to an end");
+                let verdict = rule(&batch);
+                if verdict == Verdict::Taken {
+                    taken.extend(numbers(&batch));
+                }
+                delivery.told(verdict, now);
+            }
+        }
+    }
+}
+
+#[test]
+fn h7_what_is_too_large_or_wrong_holds_up_nothing_else() {
+    let folder = Folder::new();
+    let spool = open(&folder.0);
+    append(&spool, 0..50);
+    let (taken, now) = delivered(&spool, |batch| match batch.records.len() {
+        5.. => Verdict::TooLarge,
+        _ => Verdict::Taken,
+    });
+    assert_eq!((taken, now), ((0..50).collect(), 0), "without a pause");
+    append(&spool, 50..90);
+    let (taken, now) = delivered(&spool, |batch| match numbers(batch).contains(&60) {
+        true => Verdict::Wrong,
+        false => Verdict::Taken,
+    });
+    assert_eq!(taken, (50..60).chain(61..90).collect::<Vec<_>>());
+    assert!(now < 60_000, "{now}");
+    assert_eq!(spool.gauges(0).dead, 1);
+    let dead = std::fs::read(folder.0.join("dead.log")).expect("laid aside");
+    let (_, text) = line::lines(&dead).next().expect("a line");
+    assert_eq!(line::read(text), Some((0, &b"60"[..])));
+}
+
+#[test]
+fn h7_who_is_away_or_busy_is_asked_again_and_nothing_is_laid_aside() {
+    let spool = Spool::in_memory(small());
+    append(&spool, 0..20);
+    let mut delivery = Delivery::new(spool.clone(), 16, 1);
+    let mut now = 0;
+    let mut pauses = Vec::new();
+    for _ in 0..200 {
+        let Next::Push(batch) = delivery.next(now) else {
+            panic!("nothing to push");
+        };
+        assert_eq!(numbers(&batch)[0], 0, "the same again");
+        delivery.told(Verdict::of_status(503, None), now);
+        let Next::Wait(until) = delivery.next(now) else {
+            panic!("no pause");
+        };
+        pauses.push(until - now);
+        now = until;
+    }
+    assert!((500..=1000).contains(&pauses[0]), "{pauses:?}");
+    assert!(
+        pauses
+            .iter()
+            .skip(7)
+            .all(|ms| (30_000..=60_000).contains(ms))
+    );
+    let Next::Push(_) = delivery.next(now) else {
+        panic!("nothing to push");
+    };
+    delivery.told(Verdict::of_status(429, Some(90_000)), now);
+    assert!(matches!(delivery.next(now), Next::Wait(until) if until == now + 90_000));
+    assert_eq!((spool.gauges(0).dead, spool.gauges(0).waiting), (0, 20));
+    let mut taken = 0;
+    now += 90_000;
+    while let Next::Push(batch) = delivery.next(now) {
+        taken += batch.records.len();
+        delivery.told(Verdict::of_status(202, None), now);
+    }
+    assert_eq!(taken, 20);
+}
+
+#[test]
+fn h3_what_was_told_is_written_when_it_is_flushed() {
+    let spool = Spool::in_memory(Bounds::of(1 << 20));
+    struct Numbers;
+    impl Pen<u32> for Numbers {
+        fn write(&mut self, number: u32, records: &mut Vec<Vec<u8>>) {
+            assert!(number != 13, "a fault");
+            records.push(number.to_string().into_bytes());
+        }
+    }
+    let scribe = Scribe::start(spool.clone(), 1000, Numbers);
+    let scribe = scribe.expect("a thread");
+    (0..500).for_each(|number| scribe.tell(number));
+    let flushed = scribe.flush(Duration::from_secs(30));
+    assert_eq!(flushed, crate::Flushed::Yes);
+    let expected: Vec<u32> = (0..500).filter(|number| *number != 13).collect();
+    assert_eq!((all(&spool), scribe.lost()), (expected, 1));
+}
+
+#[test]
+fn h4_what_had_begun_when_the_process_died_is_known() {
+    let folder = Folder::new();
+    let path = folder.0.join("open");
+    std::fs::create_dir_all(&folder.0).expect("made");
+    let (mut open, left) = Open::recover(&path).expect("it opens");
+    assert!(left.is_empty());
+    for number in 0..2000u32 {
+        open.begin(&number.to_string(), format!("began {number}").as_bytes(), 5);
+        if number % 2 == 0 {
+            open.end(&number.to_string(), 6);
+        }
+        if number % 10 == 0 {
+            open.kept();
+        }
+    }
+    open.end("unknown", 7);
+    for number in (1..1990u32).step_by(2) {
+        open.end(&number.to_string(), 8);
+    }
+    open.kept();
+    // What was not kept yet dies with the process.
+    open.begin("late", b"late", 9);
+    let left = |path: &Path| {
+        let (_, left) = Open::recover(path).expect("it opens");
+        let mut left: Vec<String> = left
+            .into_iter()
+            .map(|l| String::from_utf8(l).unwrap())
+            .collect();
+        left.sort();
+        left
+    };
+    let text = std::fs::read(&path).expect("the file");
+    let expected = [
+        "began 1991",
+        "began 1993",
+        "began 1995",
+        "began 1997",
+        "began 1999",
+    ];
+    assert_eq!(left(&path), expected);
+    assert!(left(&path).is_empty(), "told once");
+    // A torn end takes nothing else with it.
+    std::fs::write(&path, &text[..text.len() - 1]).expect("written");
+    assert_eq!(left(&path).len(), 4);
+}
+
+proptest! {
+    #[test]
+    fn a_record_is_read_as_it_was_written(record in prop::collection::vec(any::<u8>(), 0..200), now in any::<u64>()) {
+        let mut text = Vec::new();
+        line::write(&record, now, &mut text);
+        let one: Vec<u8> = record.iter().map(|b| if matches!(b, b'\n' | b'\r') { b' ' } else { *b }).collect();
+        let (at, found) = line::lines(&text).next().expect("a line");
+        prop_assert_eq!((at, line::read(found)), (0, Some((now, &one[..]))));
+    }
+
+    #[test]
+    fn no_text_is_too_strange(text in prop::collection::vec(any::<u8>(), 0..300)) {
+        for (_, line) in line::lines(&text) {
+            prop_assert!(line::read(line).is_none());
+        }
+    }
+
+    #[test]
+    fn every_batch_is_within_its_bounds_and_in_order(most in 1usize..20, bytes in 1usize..400, count in 0u32..80) {
+        let spool = Spool::in_memory(Bounds { bytes: 1 << 20, ..small() });
+        append(&spool, 0..count);
+        let mut told = Vec::new();
+        loop {
+            let batch = spool.batch(most, bytes);
+            if batch.is_empty() {
+                break;
+            }
+            let text: usize = batch.records.iter().map(Vec::len).sum();
+            prop_assert!(batch.records.len() <= most && (text <= bytes || batch.records.len() == 1));
+            told.extend(numbers(&batch));
+            spool.acknowledge(&batch);
+        }
+        prop_assert_eq!(told, (0..count).collect::<Vec<_>>());
+    }
+}
