@@ -7,7 +7,7 @@ use crate::{Config, Credential, Key, Provider, Route, Server};
 /// One table that is not as it was.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Change {
-    /// Which: `provider`, `route`, `key`, `server`, `oauth`, `control`.
+    /// Which: `provider`, `route`, `prices`, `key`, `server`, `oauth`, `control`.
     pub table: &'static str,
     /// Its name, where there are several of the kind.
     pub name: String,
@@ -66,6 +66,8 @@ impl Config {
             of,
             route_keys,
         );
+        let prices = (self.prices != before.prices).then(Vec::new);
+        note(&mut all, "prices", "", prices);
         let of = |key: &Key| key.id.clone();
         tables(&mut all, "key", &self.keys, &before.keys, of, key_keys);
         // Secrets in this print nothing, so that a new one alone is not seen; it is not in effect yet either.
@@ -228,6 +230,8 @@ impl Server {
             ),
             ("workers", self.workers == before.workers),
             ("tls", self.tls == before.tls),
+            ("tell_cost", self.tell_cost == before.tell_cost),
+            ("spool_mib", self.spool_bytes == before.spool_bytes),
         ];
         differing(&keys, format!("{self:?}") == format!("{before:?}"))
     }

@@ -5,7 +5,7 @@
 //! a [`Config`] of plain values, complete and consistent, or the [`Diagnostics`] that say why not.
 //!
 //! Reading order: `read.rs` (how one table is read without stopping at the first mistake), then one file
-//! per table (`server.rs`, `providers.rs`, `credentials.rs`, `settings.rs`, `routes.rs`, `keys.rs`, `oauth.rs`, `control.rs`; and those that
+//! per table (`server.rs`, `providers.rs`, `credentials.rs`, `settings.rs`, `routes.rs`, `prices.rs`, `keys.rs`, `oauth.rs`, `control.rs`; and those that
 //! several of them share: `timeouts.rs`, `retries.rs`, `limits.rs`),
 //! then `load.rs` (the whole, and what must hold between tables), `layer.rs` (what a controller adds to it), `changes.rs` (what one configuration has
 //! that another had not), `pending.rs` (what is accepted but not in
@@ -23,6 +23,7 @@ mod load;
 mod nearest;
 mod oauth;
 mod pending;
+mod prices;
 mod providers;
 mod proxy;
 mod read;
@@ -45,6 +46,7 @@ pub use keys::Key;
 pub use layer::{Added, Layer, LayerError};
 pub use limits::Limits;
 pub use oauth::{Introspection, Oauth};
+pub use prices::{PriceEntry, Prices};
 pub use providers::{ClientCertificate, DataPolicy, OnCancel, Provider};
 pub use proxy::{Proxy, ProxyKind};
 pub use retries::{Retries, RetryOverrides};
@@ -65,6 +67,8 @@ pub struct Config {
     pub providers: Vec<Provider>,
     /// Which model name goes where, in file order; models are unique and targets name real providers.
     pub routes: Vec<Route>,
+    /// What models cost, beside what is known of them.
+    pub prices: Prices,
     /// Who may call; ids and display names are unique.
     pub keys: Vec<Key>,
     /// Callers proven by signed tokens.

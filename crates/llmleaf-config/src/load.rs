@@ -11,7 +11,9 @@ use crate::keys::KeysRead;
 use crate::providers::ProvidersRead;
 use crate::read::{Reading, Table};
 use crate::server::ServerRead;
-use crate::{Config, control, environment, keys, oauth, providers, routes, secrets, server};
+use crate::{
+    Config, control, environment, keys, oauth, prices, providers, routes, secrets, server,
+};
 
 /// Largest configuration file, in bytes.
 const MAX_FILE: u64 = 16 * 1024 * 1024;
@@ -83,6 +85,7 @@ fn read(cx: &Reading<'_>, document: &DeTable<'_>) -> Config {
     let server = server::read(cx, &mut root);
     let providers = providers::read(cx, &mut root);
     let routes = routes::read(cx, &mut root, &providers.names);
+    let entries = prices::read(cx, &mut root, &providers.names);
     let keys = keys::read(cx, &mut root);
     let oauth = oauth::read(cx, &mut root);
     let control = control::read(cx, &mut root);
@@ -102,6 +105,10 @@ fn read(cx: &Reading<'_>, document: &DeTable<'_>) -> Config {
         }
     }
     Config {
+        prices: prices::Prices {
+            table: server.prices,
+            entries,
+        },
         server: server.server,
         providers: providers.providers,
         routes: routes.routes,

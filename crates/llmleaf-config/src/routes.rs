@@ -5,10 +5,9 @@ use crate::nearest;
 use crate::read::{At, Reading, Table, Unique};
 use crate::server::LOSS_POLICIES;
 use crate::{
-    LossPolicy, PromptCache, RetryOverrides, TimeoutOverrides, retries, settings, timeouts,
+    LossPolicy, PromptCache, RetryOverrides, TimeoutOverrides, prices, retries, settings, timeouts,
 };
 use llmleaf_route::Strategy;
-use toml::de::DeValue;
 
 /// One `[[routes]]` table.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -162,46 +161,18 @@ fn strategy(cx: &Reading<'_>, route: &mut Table<'_>, targets: &[Target]) -> Stra
                 .help("give at least one target a `weight`"),
         );
     }
-    if strategy == Strategy::Price && targets.iter().any(|t| t.price.is_none()) {
-        let message = "a target of this route has no price, and is taken last";
-        cx.report(
-            Diagnostic::warning(&place, message, "asks for prices")
-                .help("`price = { input = 3.0, output = 15.0 }`, in dollars per million tokens"),
-        );
-    }
     strategy
 }
 
 fn price(cx: &Reading<'_>, target: &mut Table<'_>) -> Option<Price> {
     let mut table = target.table(cx, "price")?;
-    let input = dollars(cx, &mut table, "input");
-    let output = dollars(cx, &mut table, "output");
+    let input = prices::dollars(cx, &mut table, "input", None);
+    let output = prices::dollars(cx, &mut table, "output", None);
     table.finish(cx);
     Some(Price {
         input: input?,
         output: output?,
     })
-}
-
-/// Dollars per million tokens, as nano-dollars: read from the digits as written, so that no float comes between.
-fn dollars(cx: &Reading<'_>, table: &mut Table<'_>, key: &'static str) -> Option<u64> {
-    let help = "dollars per million tokens, such as `0.25`";
-    let Some(At { value, place }) = table.value(key) else {
-        table.missing(cx, key, help);
-        return None;
-    };
-    let text = match value {
-        DeValue::Integer(n) if n.radix() == 10 => n.as_str(),
-        DeValue::Float(n) => n.as_str(),
-        DeValue::String(text) => text,
-        _ => "",
-    };
-    let nanos = llmleaf_model::preferences::nano_dollars(text);
-    if nanos.is_none() {
-        let message = format!("`{key}` is no price");
-        cx.report(Diagnostic::error(&place, message, "not a number of dollars").help(help));
-    }
-    nanos
 }
 
 fn target_model(cx: &Reading<'_>, table: &mut Table<'_>) -> Option<String> {

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use crate::diagnose::{Diagnostic, Place};
 use crate::read::{At, Reading, Table};
-use crate::{Retries, Secret, Timeouts, retries, secrets, timeouts};
+use crate::{Retries, Secret, Timeouts, prices, retries, secrets, timeouts};
+use llmleaf_prices::Book;
 
 /// The `[server]` table.
 #[derive(Debug)]
@@ -58,6 +59,10 @@ pub struct Server {
     pub workers: usize,
     /// Certificate and key of the listener.
     pub tls: Option<Tls>,
+    /// Tell each consumer what its answers cost, not only those who ask. Default false.
+    pub tell_cost: bool,
+    /// Most bytes of usage records that wait to be pushed. Default 256 MiB.
+    pub spool_bytes: u64,
 }
 
 impl Default for Server {
@@ -86,6 +91,8 @@ impl Default for Server {
             retries: Retries::default(),
             workers: std::thread::available_parallelism().map_or(1, usize::from),
             tls: None,
+            tell_cost: false,
+            spool_bytes: 256 << 20,
         }
     }
 }
@@ -132,6 +139,8 @@ pub(crate) struct ServerRead {
     pub server: Server,
     /// Where the listen address was written, if anywhere.
     pub listen_place: Place,
+    /// The table of prices that it names.
+    pub prices: Book,
     /// Every key the table may have.
     pub known: Vec<&'static str>,
 }
@@ -181,10 +190,15 @@ pub(crate) fn read(cx: &Reading<'_>, root: &mut Table<'_>) -> ServerRead {
             .and_then(size)
             .unwrap_or(defaults.workers),
         tls: tls(cx, t),
+        tell_cost: (t.boolean(cx, "tell_cost")).unwrap_or(defaults.tell_cost),
+        spool_bytes: (t.whole(cx, "spool_mib", 1..=1 << 20))
+            .map_or(defaults.spool_bytes, |mib| mib << 20),
     };
+    let prices = prices::table(cx, t);
     ServerRead {
         server,
         listen_place,
+        prices,
         known: table.finish(cx),
     }
 }

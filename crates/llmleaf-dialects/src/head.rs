@@ -22,6 +22,7 @@ pub struct Head {
     fields: Vec<Field>,
     /// Some field is of the routing language.
     routes: bool,
+    asks_cost: bool,
 }
 
 /// Where a top-level field lies in the body.
@@ -112,6 +113,7 @@ impl Head {
             model,
             stream,
             routes: fields.iter().any(|field| field.is_wish(text)),
+            asks_cost: asks_cost(value("usage")),
             fields,
         })
     }
@@ -131,6 +133,7 @@ impl Head {
             model,
             stream,
             routes: false,
+            asks_cost: false,
             fields,
         })
     }
@@ -138,6 +141,11 @@ impl Head {
     /// Whether the body says how it wants to be routed (see [`preferences`]).
     pub fn routes(&self) -> bool {
         self.routes
+    }
+
+    /// Whether it asks in the way of a router for what its answer costs: `usage: {"include": true}`.
+    pub fn asks_cost(&self) -> bool {
+        self.asks_cost
     }
 
     /// Where a field lies. `body` must be the text the head was read from.
@@ -199,6 +207,15 @@ impl Head {
     pub fn insertion(&self) -> Option<usize> {
         self.fields.first().map(|f| f.entry.start)
     }
+}
+
+fn asks_cost(usage: Option<&str>) -> bool {
+    let usage = usage.and_then(|json| Object::parse(json).ok());
+    usage.is_some_and(|usage| {
+        usage
+            .get("include")
+            .is_some_and(|value| value.get() == "true")
+    })
 }
 
 impl Field {

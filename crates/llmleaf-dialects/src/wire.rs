@@ -463,6 +463,15 @@ impl ChatWire {
         }
     }
 
+    /// An answer of this wire, or a frame's data, with what it cost in its report of usage. `None` where the wire has no place for it,
+    /// there is no report, or the cost is told already.
+    pub fn tell_cost(&self, data: &[u8], nano_usd: u64) -> Option<Vec<u8>> {
+        match self {
+            Self::Completions(_) => chat_completions::edits::tell_cost(data, nano_usd),
+            _ => None,
+        }
+    }
+
     /// True where a stream may come as one JSON array of its chunks, in place of events.
     pub fn streams_arrays(&self) -> bool {
         matches!(self, Self::GenerateContent(_))

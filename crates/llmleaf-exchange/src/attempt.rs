@@ -54,6 +54,7 @@ pub(crate) async fn run(run: &mut Run, held: Held) -> Result<(), Failure> {
             "the route names no provider",
         ));
     };
+    run.common.ending.through(stop.route);
     let mut attempt = Attempt::begin(run, candidate, upstream, held);
     run.losses.clear();
     let result = match upstream.chat(run.job.heard, &candidate.model) {
@@ -140,7 +141,8 @@ async fn http(
     let answer = Answer {
         wire,
         same: same && run.job.heard == run.job.dialect,
-        usage_added,
+        // Who asks what it costs wants to see the report.
+        usage_added: usage_added && !run.asks_cost(),
         told,
     };
     let cut = match is_event_stream(&headers) {
@@ -223,6 +225,7 @@ pub(crate) async fn send(
     };
     watch.headers(run.node.shared.now());
     attempt.status(response.status.as_u16());
+    attempt.connected(response.connected());
     if !response.status.is_success() {
         return Err(Box::pin(refused(run, &watch, going.wire, response)).await);
     }
@@ -342,6 +345,10 @@ fn prepare(
     keep_prompt(run, wire, candidate, &mut rendered);
     if run.job.head.routes() {
         heeded(run, same && wire.routes(), &mut rendered.losses);
+    }
+    if run.asks_cost() {
+        // It is told here.
+        rendered.losses.retain(|loss| loss.field != "usage");
     }
     let rendered = accepted(run, rendered)?;
     Ok(Prepared { rendered, same })

@@ -7,7 +7,7 @@ use crate::{count, embed, rerank};
 use llmleaf_dialects::object::Object;
 use llmleaf_dialects::{Dialect, Head, Target};
 use llmleaf_model::{Failure, FailureKind, MaxPrice, Origin, Preferences};
-use llmleaf_route::choice::Facts;
+use llmleaf_route::choice::{Facts, Price};
 use llmleaf_route::random::{hash, pair};
 use llmleaf_route::{Ask, Candidate, Member, Millis, Resolved, Strategy, Walk};
 use std::rc::Rc;
@@ -104,13 +104,24 @@ fn add(
 
 fn facts(shared: &Shared, settings: &RouteSettings, candidate: &Candidate, place: usize) -> Facts {
     let upstream = shared.upstreams.get(candidate.provider);
+    let stated = settings.prices.get(place).copied().flatten();
     Facts {
-        price: settings.prices.get(place).copied().flatten(),
+        price: stated.or_else(|| price(shared, candidate)),
         expresses_all: None,
         collects_data: upstream.and_then(|u| u.collects_data),
         zero_retention: upstream.and_then(|u| u.zero_retention),
         quantization: None,
     }
+}
+
+/// What a target costs by the prices that are known here.
+fn price(shared: &Shared, candidate: &Candidate) -> Option<Price> {
+    let rates = &shared.sheet(candidate.provider, &candidate.model)?.rates;
+    Some(Price {
+        input: rates.tokens.input?,
+        output: rates.tokens.output.unwrap_or_default(),
+        request: rates.units.request.unwrap_or_default(),
+    })
 }
 
 /// Makes the wishes what routing can take. A service that speaks their language itself gets them as they are, and heeds them among its own

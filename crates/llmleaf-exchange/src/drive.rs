@@ -3,6 +3,7 @@
 use crate::attempt::{self, Attempt};
 use crate::chain::{self, Stop};
 use crate::count;
+use crate::ending::Ending;
 use crate::failure;
 use crate::job::{Job, Operation};
 use crate::node::Node;
@@ -13,8 +14,9 @@ use crate::race;
 use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
-use llmleaf_dialects::ReplyContext;
+use llmleaf_dialects::{Dialect, ReplyContext};
 use llmleaf_model::{ChatRequest, Failure, FailureKind, Loss, Origin, Preferences};
+use llmleaf_prices::{Sheet, decimal};
 use llmleaf_route::walk::Step;
 use llmleaf_route::{Attempt as Held, Candidate, Millis, Resolved, Walk, Watch};
 use std::cell::{Cell, RefCell};
@@ -50,6 +52,8 @@ pub(crate) struct Run {
 
 /// What is one for the whole exchange.
 pub(crate) struct Common {
+    /// What is noted for its record. Whoever runs the exchange holds it too, and longer.
+    pub ending: Rc<Ending>,
     /// The walk along its targets.
     pub walk: RefCell<Option<Walk>>,
     /// What the head of the stream said was lost.
@@ -60,7 +64,7 @@ pub(crate) struct Common {
 }
 
 /// Runs an exchange to its end.
-pub(crate) async fn run(node: Rc<Node>, mut job: Job, out: Outlet) {
+pub(crate) async fn run(node: Rc<Node>, mut job: Job, out: Outlet, ending: Rc<Ending>) {
     let began = node.shared.now();
     let tuning = node.shared.tuning;
     let pulse = job
@@ -74,6 +78,7 @@ pub(crate) async fn run(node: Rc<Node>, mut job: Job, out: Outlet) {
         job: Rc::new(job),
         out,
         common: Rc::new(Common {
+            ending: Rc::clone(&ending),
             walk: RefCell::new(None),
             told: RefCell::default(),
             pulse: RefCell::new(pulse),
@@ -89,8 +94,12 @@ pub(crate) async fn run(node: Rc<Node>, mut job: Job, out: Outlet) {
         estimated: false,
         timer: Timer::default(),
     };
-    if let Err(failure) = walk(&mut run, destinations, wishes).await {
-        run.refuse(&failure).await;
+    match walk(&mut run, destinations, wishes).await {
+        Ok(()) => ending.done(),
+        Err(failure) => {
+            ending.failed(&failure);
+            run.refuse(&failure).await;
+        }
     }
 }
 
@@ -188,13 +197,26 @@ impl Run {
             request_id: self.job.request_id.to_string(),
             model: self.job.head.model.clone(),
             created: self.job.created,
-            stream_usage: canonical.is_some_and(|c| c.stream_usage),
+            stream_usage: self.asks_cost() || canonical.is_some_and(|c| c.stream_usage),
             hide_reasoning: canonical
                 .and_then(|c| c.reasoning.as_ref())
                 .and_then(|r| r.hidden)
                 .unwrap_or_default(),
             request: self.canonical.clone(),
         }
+    }
+
+    /// Whether the consumer asks what its answer costs, in the one dialect that has words for it.
+    pub fn asks_cost(&self) -> bool {
+        self.job.head.asks_cost() && self.job.dialect == Dialect::ChatCompletions
+    }
+
+    /// By what the cost of the current attempt's answer is told to its consumer, where it is to be told.
+    pub fn teller(&self) -> Option<Arc<Sheet>> {
+        let shared = &self.node.shared;
+        let current = self.current.as_ref();
+        let current = current.filter(|_| shared.tuning.tell_cost || self.asks_cost())?;
+        shared.sheet(current.provider, &current.model).cloned()
     }
 
     /// The request parsed whole.
@@ -280,6 +302,12 @@ impl Run {
                 HeaderName::from_static("x-llmleaf-attempts"),
                 HeaderValue::from(attempts),
             );
+        }
+        // Of a stream it is known when its head has long gone.
+        if let Some(cost) = self.common.ending.cost().filter(|cost| *cost > 0)
+            && let Ok(value) = HeaderValue::try_from(decimal::dollars(cost))
+        {
+            headers.insert(HeaderName::from_static("x-llmleaf-cost-usd"), value);
         }
         if self.estimated {
             headers.insert(

@@ -29,6 +29,20 @@ pub enum Operation {
     Batch(BatchVerb),
 }
 
+impl Operation {
+    /// Name in records.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Chat => "chat",
+            Self::CountTokens => "count_tokens",
+            Self::Embed(_) => "embeddings",
+            Self::Rerank(_) => "rerank",
+            Self::Kept(_) => "kept",
+            Self::Batch(_) => "batches",
+        }
+    }
+}
+
 /// One authorised, routed request.
 #[derive(Debug)]
 pub struct Job {
@@ -147,6 +161,7 @@ mod tests {
 
     fn shared() -> Arc<Shared> {
         let prefix_settings = RouteSettings {
+            name: None,
             loss_policy: LossPolicy::Report,
             clocks: Vec::new(),
             policy: Policy::default(),
@@ -158,15 +173,17 @@ mod tests {
         let parts = Parts {
             upstreams: Vec::new(),
             specs: Vec::new(),
+            tariffs: Vec::new(),
             routes: RouteTable::default(),
             route_settings: Vec::new(),
             prefix_settings,
             tuning: Tuning {
                 hold_headers: Duration::ZERO,
                 keepalive: Duration::ZERO,
+                tell_cost: false,
             },
         };
-        Arc::new(Shared::new(parts, Arc::new(Ledger::new())))
+        Arc::new(Shared::new(parts, Arc::new(Ledger::new(Vec::new()))))
     }
 
     #[test]

@@ -1,10 +1,17 @@
-//! One usage record per attempt.
+//! Records: one for each attempt, and one for each exchange at its end, which has those of its attempts in it.
+//!
+//! Whoever wants to know of them is a [`Sink`]: the log, the last ones for the admin surface, and what the server adds. Sinks are fixed when
+//! the ledger is made, so that telling them takes no lock.
+
+mod log;
+mod recent;
 
 use crate::panics;
-use llmleaf_model::{Units, Usage};
-use parking_lot::Mutex;
-use std::collections::VecDeque;
+use llmleaf_model::Usage;
 use std::sync::Arc;
+
+pub(crate) use self::log::Log;
+pub(crate) use self::recent::Recent;
 
 /// How an attempt ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -40,10 +47,15 @@ impl Outcome {
     pub(crate) fn is_open(self) -> bool {
         matches!(self, Self::Cancelled | Self::Outrun | Self::ProxyError)
     }
+
+    /// Whether nothing of it reached the consumer, so that its exchange may go on without it.
+    pub(crate) fn is_aside(self) -> bool {
+        matches!(self, Self::Failed | Self::Outrun)
+    }
 }
 
 /// How far the token counts of a record can be trusted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Grade {
     /// The provider's own final report.
     Reported,
@@ -52,6 +64,7 @@ pub enum Grade {
     /// Counted here from what went through.
     Estimated,
     /// Nothing to count.
+    #[default]
     None,
 }
 
@@ -63,6 +76,37 @@ impl Grade {
             Self::Partial => "partial",
             Self::Estimated => "estimated",
             Self::None => "none",
+        }
+    }
+}
+
+/// What an attempt cost, in nano-dollars.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Cost {
+    /// Nobody knows: its model has no price here, or nobody counted. Never the same as nothing.
+    #[default]
+    Unknown,
+    /// As the provider states it.
+    Reported(u64),
+    /// By the prices that are known here.
+    Computed(u64),
+}
+
+impl Cost {
+    /// The amount, where it is known.
+    pub fn nano_usd(self) -> Option<u64> {
+        match self {
+            Self::Unknown => None,
+            Self::Reported(nano) | Self::Computed(nano) => Some(nano),
+        }
+    }
+
+    /// Whose figure it is.
+    pub fn source(self) -> &'static str {
+        match self {
+            Self::Unknown => "unknown",
+            Self::Reported(_) => "provider",
+            Self::Computed(_) => "prices",
         }
     }
 }
@@ -100,85 +144,191 @@ pub struct UsageRecord {
     pub grade: Grade,
     /// The counts.
     pub usage: Usage,
+    /// What it cost.
+    pub cost: Cost,
     /// The upstream may have done the work although nothing says so.
     pub possibly_billed: bool,
     /// What was lost in translation, the first few by name.
     pub losses: Vec<String>,
+    /// Milliseconds from the exchange's begin to the attempt's.
+    pub began_ms: u64,
+    /// Milliseconds that making a connection took; none where one was there.
+    pub connect_ms: Option<u64>,
     /// Milliseconds from the attempt's begin to its first content.
     pub first_content_ms: Option<u64>,
     /// Milliseconds from the attempt's begin to its end.
     pub total_ms: u64,
 }
 
-/// Records kept for the admin surface.
-const KEPT: usize = 1024;
+/// How an exchange ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum End {
+    /// The consumer got the whole answer.
+    Completed,
+    /// The consumer went away.
+    Cancelled,
+    /// The request is wrong, or nothing here can serve it.
+    Refused,
+    /// A limit stood in the way: this gateway's, or that of every target.
+    Limited,
+    /// No provider answered, or one failed in the middle of its answer.
+    UpstreamError,
+    /// A clock ran out.
+    TimedOut,
+    /// The answer ended before its end was told.
+    Truncated,
+    /// The node's time to finish was over.
+    Shutdown,
+    /// A fault of this program.
+    ProxyError,
+}
 
-/// Where records go: the last ones are kept in memory, each is logged.
-#[derive(Debug, Default)]
+impl End {
+    /// Name in records and logs.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Completed => "completed",
+            Self::Cancelled => "client_cancelled",
+            Self::Refused => "refused",
+            Self::Limited => "limited",
+            Self::UpstreamError => "upstream_error",
+            Self::TimedOut => "timed_out",
+            Self::Truncated => "upstream_truncated",
+            Self::Shutdown => "shutdown",
+            Self::ProxyError => "proxy_error",
+        }
+    }
+}
+
+/// An exchange as it was accepted.
+#[derive(Clone, Debug)]
+pub struct Began {
+    /// Id of the exchange, unique whatever its consumer calls it; its end has the same.
+    pub id: Arc<str>,
+    /// Id of the request, as the consumer may have chosen it.
+    pub request_id: Arc<str>,
+    /// Unix milliseconds.
+    pub at_ms: u64,
+    /// Display name of the key.
+    pub key: Arc<str>,
+    /// The consumer's dialect.
+    pub dialect: &'static str,
+    /// What is asked of the model.
+    pub operation: &'static str,
+    /// The model the consumer asked for.
+    pub model: Arc<str>,
+    /// Whether the consumer asked for a stream.
+    pub stream: bool,
+}
+
+/// What became of one accepted exchange: the one record that each has, however it ended.
+#[derive(Clone, Debug)]
+pub struct EndRecord {
+    /// What was accepted.
+    pub began: Began,
+    /// The route that led to the last attempt; none where a provider was reached by its prefix, or nobody was asked.
+    pub route: Option<Arc<str>>,
+    /// Why it ended.
+    pub end: End,
+    /// Slug of the failure that the consumer was told, where there was one.
+    pub failure: Option<&'static str>,
+    /// The status that the consumer was told, if any.
+    pub status: Option<u16>,
+    /// Its attempts, in their order.
+    pub attempts: Vec<UsageRecord>,
+    /// Milliseconds until its first attempt began: it waited for a limit, or for a target to be well again.
+    pub queue_ms: u64,
+    /// Milliseconds from the begin to the first content for the consumer.
+    pub first_content_ms: Option<u64>,
+    /// Milliseconds from the begin to the end.
+    pub total_ms: u64,
+    /// Microseconds in which this program worked on it, and waited for nobody: its own share of the time.
+    pub own_us: u64,
+}
+
+impl EndRecord {
+    /// The attempt that decided: the last one, but for those that were only slower than another.
+    pub fn decided(&self) -> Option<&UsageRecord> {
+        let mut back = self.attempts.iter().rev();
+        back.find(|attempt| attempt.outcome != Outcome::Outrun)
+    }
+
+    /// What all its attempts cost together, and whether that is all: an attempt whose cost is unknown adds nothing.
+    pub fn cost(&self) -> (u64, bool) {
+        let each = self.attempts.iter().map(|attempt| attempt.cost.nano_usd());
+        each.fold((0, true), |(sum, all), cost| {
+            let sum = sum.saturating_add(cost.unwrap_or_default());
+            (sum, all && cost.is_some())
+        })
+    }
+}
+
+/// Somebody who wants to know what becomes of exchanges. It is told in the worker that serves the consumer: it must neither wait nor take
+/// long, so what takes long is another thread's.
+pub trait Sink: Send + Sync {
+    /// An exchange was accepted.
+    fn began(&self, _began: &Began) {}
+
+    /// An attempt was of no avail, and its exchange may go on. Its record will be in the exchange's as well.
+    fn aside(&self, _attempt: &UsageRecord) {}
+
+    /// An exchange has ended.
+    fn ended(&self, record: &Arc<EndRecord>);
+}
+
+/// Where records go.
 pub struct Ledger {
-    recent: Mutex<VecDeque<Arc<UsageRecord>>>,
+    log: Log,
+    sinks: Vec<Box<dyn Sink>>,
+    recent: Recent,
 }
 
 impl Ledger {
-    /// An empty ledger.
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// Takes a record.
-    pub fn record(&self, record: UsageRecord) {
-        log(&record);
-        let mut recent = self.recent.lock();
-        panics::inject("ledger", &record.request_id);
-        if recent.len() >= KEPT {
-            recent.pop_front();
+    /// An empty ledger. Records go to the log, to each of these in turn, and the last ones are kept.
+    pub fn new(sinks: Vec<Box<dyn Sink>>) -> Self {
+        Self {
+            log: Log,
+            sinks,
+            recent: Recent::default(),
         }
-        recent.push_back(Arc::new(record));
     }
 
-    /// The last records, oldest first.
-    pub fn recent(&self) -> Vec<Arc<UsageRecord>> {
-        self.recent.lock().iter().cloned().collect()
+    fn all(&self) -> impl Iterator<Item = &dyn Sink> {
+        let log: &dyn Sink = &self.log;
+        let recent: &dyn Sink = &self.recent;
+        let more = self.sinks.iter().map(AsRef::as_ref);
+        std::iter::once(log)
+            .chain(more)
+            .chain(std::iter::once(recent))
+    }
+
+    pub(crate) fn began(&self, began: &Began) {
+        self.sinks.iter().for_each(|sink| sink.began(began));
+    }
+
+    pub(crate) fn aside(&self, attempt: &UsageRecord) {
+        self.all().for_each(|sink| sink.aside(attempt));
+    }
+
+    pub(crate) fn ended(&self, record: EndRecord) {
+        let record = Arc::new(record);
+        for sink in self.all() {
+            // One that has a fault must not keep the others from their record.
+            let _ = panics::contain(|| sink.ended(&record));
+        }
+    }
+
+    /// The last exchanges that ended, oldest first.
+    pub fn recent(&self) -> Vec<Arc<EndRecord>> {
+        self.recent.all()
     }
 }
 
-fn log(record: &UsageRecord) {
-    let units = record.usage.units;
-    let units = (units != Units::default()).then(|| format!("{units:?}"));
-    let lost = (!record.losses.is_empty()).then(|| record.losses.join("; "));
-    tracing::info!(
-        target: "llmleaf::usage",
-        id = record.id,
-        request_id = &*record.request_id,
-        attempt = record.attempt,
-        key = &*record.key,
-        dialect = record.dialect,
-        model = &*record.model,
-        provider = &*record.provider,
-        upstream_model = &*record.upstream_model,
-        credential = record.credential,
-        stream = record.stream,
-        outcome = record.outcome.as_str(),
-        failure = record.failure,
-        status = record.status,
-        grade = record.grade.as_str(),
-        input = record.usage.input,
-        input_cache_read = record.usage.input_cache_read,
-        input_cache_write = record.usage.input_cache_write,
-        input_cache_write_1h = record.usage.input_cache_write_1h,
-        input_audio = record.usage.input_audio,
-        input_image = record.usage.input_image,
-        output = record.usage.output,
-        output_reasoning = record.usage.output_reasoning,
-        output_audio = record.usage.output_audio,
-        output_image = record.usage.output_image,
-        units = units.as_deref(),
-        cost_nano_usd = record.usage.cost_nano_usd,
-        possibly_billed = record.possibly_billed,
-        losses = record.losses.len(),
-        lost = lost.as_deref(),
-        first_content_ms = record.first_content_ms,
-        total_ms = record.total_ms,
-        "usage"
-    );
+impl std::fmt::Debug for Ledger {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Ledger").finish_non_exhaustive()
+    }
 }
+
+#[cfg(test)]
+mod tests;

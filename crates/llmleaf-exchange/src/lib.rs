@@ -9,7 +9,7 @@
 //!
 //! Reading order: [`node`] (what all exchanges of a worker share), [`job`], [`chain`] (whom it may try), `drive` (the walk along the chain), `attempt`
 //! (one target), [`minting`] (credentials that do not last), `race` (two of them), `stream` and `whole` (its answer), `pump` (events and frames on their way), `outlet`, `drains`,
-//! [`ledger`], [`panics`].
+//! `ending` and [`ledger`] (its record), [`panics`].
 
 mod attempt;
 pub mod batch;
@@ -18,6 +18,7 @@ mod count;
 mod drains;
 mod drive;
 mod embed;
+mod ending;
 mod failure;
 mod health;
 pub mod job;
@@ -41,7 +42,7 @@ pub use batch::{BatchAsk, BatchNames, BatchVerb, Destined, Part};
 pub use drains::Drains;
 pub use job::{Allowance, Job, Operation};
 pub use kept::{Names, Owner, Verb};
-pub use ledger::{Grade, Ledger, Outcome, UsageRecord};
+pub use ledger::{Began, Cost, End, EndRecord, Grade, Ledger, Outcome, Sink, UsageRecord};
 pub use minting::Minter;
 pub use node::{LossPolicy, Node, Parts, PromptCache, RouteSettings, Seeds, Shared, Tuning};
 pub use outlet::{Aborted, Exchange, ReplyHead};

@@ -4,6 +4,7 @@ use crate::drains::Drains;
 use crate::ledger::Ledger;
 use crate::upstream::Upstream;
 use llmleaf_dialects::Lifetime;
+use llmleaf_prices::{Sheet, Tariff};
 use llmleaf_route::choice::Price;
 use llmleaf_route::{
     Candidate, Clocks, Fleet, Millis, Policy, ProviderSpec, Resolved, RouteTable, Strategy,
@@ -40,6 +41,8 @@ pub enum PromptCache {
 /// Settings of a route.
 #[derive(Clone, Debug)]
 pub struct RouteSettings {
+    /// Its name in records: the model, or the pattern, that it is for.
+    pub name: Option<Arc<str>>,
     /// What to do about losses.
     pub loss_policy: LossPolicy,
     /// The five clocks, per upstream.
@@ -63,6 +66,8 @@ pub struct Tuning {
     pub hold_headers: Duration,
     /// Gap after which a silent stream gets a keep-alive.
     pub keepalive: Duration,
+    /// Every consumer is told what its answers cost, not only those who ask.
+    pub tell_cost: bool,
 }
 
 /// What a snapshot is made from.
@@ -72,6 +77,8 @@ pub struct Parts {
     pub upstreams: Vec<Upstream>,
     /// The same providers as routing knows them, in the same order.
     pub specs: Vec<ProviderSpec>,
+    /// What their models cost, in the same order.
+    pub tariffs: Vec<Arc<Tariff>>,
     /// Model names to chains.
     pub routes: RouteTable,
     /// Settings per route, in the table's order.
@@ -89,6 +96,8 @@ pub struct Shared {
     pub upstreams: Vec<Upstream>,
     /// What is remembered of every provider, in the same order.
     pub fleet: Fleet,
+    /// What their models cost, in the same order.
+    pub tariffs: Vec<Arc<Tariff>>,
     /// Model names to chains.
     pub routes: RouteTable,
     /// Settings per route, in the table's order.
@@ -130,6 +139,7 @@ impl Shared {
             counts_tokens: parts.specs.iter().any(counts),
             upstreams: parts.upstreams,
             fleet,
+            tariffs: parts.tariffs,
             routes: parts.routes,
             route_settings: parts.route_settings,
             prefix_settings: parts.prefix_settings,
@@ -154,6 +164,11 @@ impl Shared {
         route
             .and_then(|i| self.route_settings.get(i))
             .unwrap_or(&self.prefix_settings)
+    }
+
+    /// What is known of a provider's model, its price above all.
+    pub fn sheet(&self, provider: usize, model: &str) -> Option<&Arc<Sheet>> {
+        self.tariffs.get(provider)?.get(model)
     }
 
     /// Milliseconds since the node began.

@@ -2,6 +2,7 @@
 
 use crate::drains::Drains;
 use crate::drive;
+use crate::ending::Ending;
 use crate::job::Job;
 use crate::node::Node;
 use crate::panics;
@@ -15,6 +16,8 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
+use tokio::time::Instant;
 
 /// Bytes of an answer that are handed on as one piece if they came together: at the beginning, and later.
 const BEGINNING: usize = 64 * 1024;
@@ -43,6 +46,11 @@ pub(crate) type Driver = Pin<Box<dyn Future<Output = ()>>>;
 pub(crate) struct Slot {
     head: Option<ReplyHead>,
     head_sent: bool,
+    /// The status that the consumer is told.
+    status: Option<u16>,
+    /// Time in which its work ran, and since when it runs now.
+    own: Duration,
+    running: Option<Instant>,
     ready: Vec<u8>,
     /// How much was taken last: about as much will be needed next.
     usual: usize,
@@ -66,6 +74,12 @@ impl Slot {
         self.gone = true;
         self.ready = Vec::new();
         self.list = None;
+    }
+
+    /// Its work has run since then, and stands.
+    fn stands(&mut self, since: Instant) {
+        self.running = None;
+        self.own = self.own.saturating_add(since.elapsed());
     }
 
     /// Whether its work is to go on when the consumer goes.
@@ -122,6 +136,7 @@ impl Outlet {
         let mut slot = self.0.borrow_mut();
         if !slot.head_sent {
             slot.head_sent = true;
+            slot.status = Some(head.status.as_u16());
             slot.head = Some(head);
         }
     }
@@ -129,6 +144,18 @@ impl Outlet {
     /// Whether status and headers are gone.
     pub fn head_sent(&self) -> bool {
         self.0.borrow().head_sent
+    }
+
+    /// The status that the consumer is told.
+    pub fn status(&self) -> Option<u16> {
+        self.0.borrow().status
+    }
+
+    /// Time in which the exchange's work ran, and waited for nobody.
+    pub fn own_time(&self) -> Duration {
+        let slot = self.0.borrow();
+        let now = slot.running.map(|since| since.elapsed());
+        slot.own.saturating_add(now.unwrap_or_default())
     }
 
     /// Adds bytes for the consumer.
@@ -201,11 +228,12 @@ impl Exchange {
             ..Slot::default()
         }));
         let outlet = Outlet(Rc::clone(&slot));
+        let ending = Ending::open(Arc::clone(&node.shared), &job, outlet.clone());
         Self {
             dialect: job.dialect,
             request_id: Arc::clone(&job.request_id),
             drains: Rc::clone(&node.drains),
-            driver: Some(Box::pin(drive::run(node, job, outlet))),
+            driver: Some(Box::pin(drive::run(node, job, outlet, Rc::new(ending)))),
             slot,
         }
     }
@@ -259,22 +287,26 @@ impl Exchange {
     }
 
     fn poll_driver(&mut self, cx: &mut Context<'_>) -> bool {
-        match &mut self.driver {
-            Some(driver) => match panics::contain(|| driver.as_mut().poll(cx)) {
-                Ok(Poll::Pending) => false,
-                Ok(Poll::Ready(())) => {
-                    self.driver = None;
-                    true
-                }
-                Err(panics::Panicked) => {
-                    let outlet = Outlet(Rc::clone(&self.slot));
-                    let told = panics::told(outlet, self.dialect, Arc::clone(&self.request_id));
-                    // What is left of the driver is dropped here; its record was written while it unwound.
-                    self.driver = Some(Box::pin(told));
-                    self.poll_driver(cx)
-                }
-            },
-            None => true,
+        let Some(driver) = &mut self.driver else {
+            return true;
+        };
+        let began = Instant::now();
+        self.slot.borrow_mut().running = Some(began);
+        let polled = panics::contain(|| driver.as_mut().poll(cx));
+        self.slot.borrow_mut().stands(began);
+        match polled {
+            Ok(Poll::Pending) => false,
+            Ok(Poll::Ready(())) => {
+                self.driver = None;
+                true
+            }
+            Err(panics::Panicked) => {
+                let outlet = Outlet(Rc::clone(&self.slot));
+                let told = panics::told(outlet, self.dialect, Arc::clone(&self.request_id));
+                // What is left of the driver is dropped here; its record was written while it unwound.
+                self.driver = Some(Box::pin(told));
+                self.poll_driver(cx)
+            }
         }
     }
 }

@@ -11,6 +11,8 @@ use llmleaf_framing::{
 use llmleaf_model::{
     Collector, Delta, Event, Failure, FailureKind, FinishReason, Grammar, Origin, Usage,
 };
+use llmleaf_prices::Sheet;
+use std::sync::Arc;
 
 /// Most bytes held back before the first content.
 const HOLD_BYTES: usize = 1024 * 1024;
@@ -183,6 +185,18 @@ fn as_event(mut frame: Frame) -> Frame {
     frame
 }
 
+/// A frame that reports usage, with what it costs.
+fn told(wire: &ChatWire, frame: &Frame, cost: u64) -> Option<Vec<u8>> {
+    let data = wire.tell_cost(&frame.data, cost)?;
+    let mut places = frame.raw.windows(frame.data.len().max(1));
+    let at = places.position(|place| place == &frame.data[..])?;
+    let (before, after) = (
+        frame.raw.get(..at)?,
+        frame.raw.get(at + frame.data.len()..)?,
+    );
+    Some([before, &data, after].concat())
+}
+
 fn silent(raw: bytes::Bytes) -> Frame {
     Frame {
         raw,
@@ -205,6 +219,8 @@ pub(crate) struct Pump {
     trail: Option<(bytes::Bytes, bytes::Bytes)>,
     /// The answer is kept, and told under another name.
     pub told: Option<Told>,
+    /// What the answer costs is told by this.
+    pub teller: Option<Arc<Sheet>>,
     pub meter: Meter,
 }
 
@@ -220,6 +236,7 @@ impl Pump {
             grammar: Grammar::new(),
             trail: None,
             told: None,
+            teller: None,
             meter: Meter::default(),
         }
     }
@@ -310,7 +327,13 @@ impl Pump {
         let frame = renamed.as_ref().unwrap_or(frame);
         self.decoder.push(frame, &mut self.events);
         if let Mode::Relay { wire, usage_added } = &self.mode {
-            let relayed = wire.relay(frame, *usage_added);
+            let relayed = match wire.relay(frame, *usage_added) {
+                Relayed::AsIs => self
+                    .cost()
+                    .and_then(|cost| told(wire, frame, cost))
+                    .map_or(Relayed::AsIs, Relayed::Edited),
+                relayed => relayed,
+            };
             let seen = self.events(out);
             if let Err(broken) = &seen
                 && !(self.meter.committed && passes(&broken.failure))
@@ -371,6 +394,7 @@ impl Pump {
             return Err((*failure).into());
         }
         self.meter.see(&event);
+        let event = self.priced(event);
         match &mut self.mode {
             Mode::Relay { .. } => {}
             Mode::Encode(encoder) => encoder.encode(&event, &mut self.held),
@@ -384,6 +408,30 @@ impl Pump {
             }
         }
         Ok(())
+    }
+
+    /// What the last report among the events that wait comes to, where that is to be told and is not told yet.
+    fn cost(&self) -> Option<u64> {
+        let rates = &self.teller.as_ref()?.rates;
+        let mut reports = self.events.iter().rev().filter_map(|event| match event {
+            Event::UsageReport(usage) => Some(usage),
+            _ => None,
+        });
+        let usage = reports
+            .next()
+            .filter(|usage| usage.cost_nano_usd.is_none())?;
+        rates.cost(usage, false)
+    }
+
+    /// An event with its cost, where that is to be told. The record is made without it: there it would pass for the provider's own word.
+    fn priced(&self, mut event: Event) -> Event {
+        if let Some(teller) = &self.teller
+            && let Event::UsageReport(usage) = &mut event
+            && usage.cost_nano_usd.is_none()
+        {
+            usage.cost_nano_usd = teller.rates.cost(usage, false);
+        }
+        event
     }
 
     fn sink(&mut self, bytes: &[u8], out: &Outlet) {

@@ -1,8 +1,12 @@
-//! What an attempt is billed: the one place where a report, a part of one, or none becomes counts and a grade.
+//! What an attempt is billed: the one place where a report, a part of one, or none becomes counts and a grade, and where counts become money.
 
-use crate::ledger::{Grade, Outcome};
+#[cfg(test)]
+mod costs;
+
+use crate::ledger::{Cost, Grade, Outcome};
 use crate::pump::Meter;
 use llmleaf_model::Usage;
+use llmleaf_prices::Sheet;
 
 /// Bytes of text per token where nobody counted: the rule of thumb for English. Better than nothing, and marked as such.
 const BYTES_PER_TOKEN: u64 = 4;
@@ -41,6 +45,15 @@ pub(crate) fn settle(
         }
         None => (Usage::default(), Grade::None),
     }
+}
+
+/// What was used costs what the provider says, else what it comes to by the prices that are known.
+pub(crate) fn cost(usage: &Usage, sheet: Option<&Sheet>, batch: bool) -> Cost {
+    if let Some(nano) = usage.cost_nano_usd {
+        return Cost::Reported(nano);
+    }
+    let cost = sheet.and_then(|sheet| sheet.rates.cost(usage, batch));
+    cost.map_or(Cost::Unknown, Cost::Computed)
 }
 
 #[cfg(test)]

@@ -64,6 +64,7 @@ pub(crate) async fn http(
     };
     let mut pump = Pump::new(answer.wire.decoder(), mode);
     pump.told = answer.told;
+    pump.teller = run.teller();
     pump.read(cut);
     let streams = run.job.head.stream;
     let result = loop {
@@ -206,6 +207,7 @@ pub(crate) async fn script(
     mut pump: Pump,
     steps: Vec<Step>,
 ) -> Result<(), Failure> {
+    pump.teller = run.teller();
     let mut result = Ok(());
     for step in steps {
         if !step.delay.is_zero() {

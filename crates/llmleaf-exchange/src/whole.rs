@@ -35,7 +35,7 @@ pub(crate) async fn http(
         && let Some(usage) = answer.wire.outline(&body)
     {
         let events = vec![Event::UsageReport(usage), Event::ResponseEnd];
-        return forward(run, attempt, events, body);
+        return forward(run, attempt, &answer, events, body);
     }
     let events = answer.wire.parse_response(&body);
     if run.job.head.stream {
@@ -51,9 +51,10 @@ pub(crate) async fn http(
         return Box::pin(script).await;
     }
     if answer.same {
-        return forward(run, attempt, events, body);
+        return forward(run, attempt, &answer, events, body);
     }
     let mut pump = Pump::new(Box::new(crate::attempt::NoFrames), stream::mode_across(run));
+    pump.teller = run.teller();
     let result = events
         .into_iter()
         .try_for_each(|event| pump.event(event, &run.out))
@@ -100,6 +101,7 @@ pub(crate) async fn gather(
 fn forward(
     run: &mut Run,
     attempt: &mut Attempt,
+    answer: &Answer,
     events: Vec<Event>,
     body: Bytes,
 ) -> Result<(), Failure> {
@@ -116,8 +118,14 @@ fn forward(
         ));
     }
     attempt.first_content(run.node.shared.now());
+    let usage = attempt.meter.usage.as_ref();
+    let usage = usage.filter(|usage| usage.cost_nano_usd.is_none());
+    let cost = usage
+        .zip(run.teller())
+        .and_then(|(usage, teller)| teller.rates.cost(usage, false));
+    let told = cost.and_then(|cost| answer.wire.tell_cost(&body, cost));
     attempt.complete(&run.losses);
-    run.whole(StatusCode::OK, body);
+    run.whole(StatusCode::OK, told.map_or(body, Bytes::from));
     Ok(())
 }
 

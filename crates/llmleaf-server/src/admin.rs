@@ -17,7 +17,7 @@ use llmleaf_route::{Millis, Route};
 use serde_json::{Value, json};
 use std::sync::atomic::Ordering;
 
-/// Usage records shown with the health, the newest first.
+/// Records shown with the health, the newest first.
 const RECENT: usize = 50;
 
 /// Whether a request carries the admin token. Never true where none is configured.
@@ -103,7 +103,7 @@ pub fn routes(app: &App) -> Reply {
     reply::json(StatusCode::OK, &body)
 }
 
-/// Health of every target by provider, and the last usage records. Credentials are told by their place in the configuration.
+/// Health of every target by provider, and the last records of attempts and exchanges. Credentials are told by their place in the configuration.
 ///
 /// A provider is down while everything that was asked of it is passed over. Models behind a wildcard or a prefix are there once
 /// somebody asked for them.
@@ -129,13 +129,18 @@ pub fn health(app: &App) -> Reply {
         })
     });
     let records = shared.ledger.recent();
-    let recent = records.iter().rev().take(RECENT).map(|r| view::record(r));
+    let ended = records.iter().rev().take(RECENT);
+    let recent = ended.clone().flat_map(|ended| ended.attempts.iter().rev());
+    let recent = recent.take(RECENT).map(view::record);
+    let exchanges = ended.map(|ended| view::exchange(ended));
     let body = json!({
         "providers": providers.collect::<Vec<_>>(),
         "recent": recent.collect::<Vec<_>>(),
+        "exchanges": exchanges.collect::<Vec<_>>(),
         "draining": app.draining.load(Ordering::Relaxed),
         "started": app.started,
         "panics": llmleaf_exchange::panics::caught(),
+        "usage": app.usage.as_ref().map(view::usage),
         "config": view::config(app),
         "control": view::control(app),
     });

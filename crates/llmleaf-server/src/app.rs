@@ -8,6 +8,7 @@ use crate::kept::ResponseIds;
 use crate::load::{Load, TooFewFiles};
 use crate::reload::LastReload;
 use crate::tls;
+use crate::usage::{Usage, UsageError};
 use crate::ways::{self, Way};
 use http::HeaderName;
 use llmleaf_auth::{
@@ -43,6 +44,8 @@ pub struct App {
     pub last_reload: Arc<Mutex<LastReload>>,
     /// The exchanges' snapshot.
     pub shared: Arc<Shared>,
+    /// Usage records that wait to be pushed.
+    pub usage: Option<Usage>,
     /// Consumer keys.
     pub authenticator: Arc<Authenticator>,
     /// What keys may ask for.
@@ -140,6 +143,9 @@ pub enum BuildError {
     /// There is no thread for the controller's client.
     #[error("cannot start the controller's client: {0}")]
     Thread(std::io::Error),
+    /// Usage records cannot be kept as configured.
+    #[error(transparent)]
+    Usage(#[from] UsageError),
     /// A certificate file cannot be read.
     #[error("cannot read {path}: {error}")]
     File {
@@ -158,6 +164,9 @@ impl App {
         let (upstreams, ways) = upstreams(config, None)?;
         let tls = config.server.tls.as_ref();
         let started = crate::service::unix_now().as_secs();
+        let usage = Usage::of(config)?;
+        let sinks = usage.iter().map(Usage::sink);
+        let ledger = Arc::new(Ledger::new(sinks.collect()));
         Ok(Self {
             generation: 1,
             loaded: started,
@@ -168,10 +177,8 @@ impl App {
             batch_store: store(config)?,
             allowances: Allowances::new(key_limits(config)),
             forwarded: forwarded(&upstreams),
-            shared: Arc::new(Shared::new(
-                parts(config, upstreams, &ways)?,
-                Arc::new(Ledger::new()),
-            )),
+            shared: Arc::new(Shared::new(parts(config, upstreams, &ways)?, ledger)),
+            usage,
             authenticator,
             board: Arc::default(),
             hashing: Arc::new(Hashing::new(
@@ -220,6 +227,7 @@ impl App {
             batch_store: before.batch_store.clone(),
             allowances: before.allowances.renew(key_limits(config), now),
             shared: Arc::new(shared),
+            usage: before.usage.clone(),
             authenticator: Arc::clone(&before.authenticator),
             board: Arc::clone(&before.board),
             hashing: Arc::clone(&before.hashing),
@@ -405,6 +413,7 @@ fn parts(config: &Config, upstreams: Vec<Upstream>, ways: &[Way]) -> Result<Part
     let specs = specs.map(|(p, upstream)| spec(config, p, ways.get(upstream.pool)));
     Ok(Parts {
         specs: specs.collect(),
+        tariffs: crate::prices::tariffs(config),
         upstreams,
         routes: table,
         route_settings: per_route.map(|r| settings(config, Some(r))).collect(),
@@ -412,6 +421,7 @@ fn parts(config: &Config, upstreams: Vec<Upstream>, ways: &[Way]) -> Result<Part
         tuning: Tuning {
             hold_headers: config.server.hold_headers,
             keepalive: config.server.keepalive,
+            tell_cost: config.server.tell_cost,
         },
     })
 }
@@ -479,6 +489,7 @@ fn settings(config: &Config, route: Option<&llmleaf_config::Route>) -> RouteSett
     let retries = config.retries(route);
     let targets = || route.into_iter().flat_map(|route| route.targets.iter());
     RouteSettings {
+        name: route.map(|route| route.model.as_str().into()),
         loss_policy: match config.loss_policy(route) {
             llmleaf_config::LossPolicy::Report => LossPolicy::Report,
             llmleaf_config::LossPolicy::Error => LossPolicy::Error,

@@ -40,7 +40,7 @@ mod tests;
 use crate::admin;
 use crate::app::App;
 use crate::reply::{self, Reply};
-use entry::{Endpoint, Entry};
+use entry::{Endpoint, Entry, Pricing};
 use http::{HeaderMap, StatusCode};
 use llmleaf_auth::Principal;
 use llmleaf_dialects::Dialect;
@@ -180,11 +180,19 @@ impl<'a> Model<'a> {
             Some((upstream, model.unwrap_or(&self.id)))
         });
         let mut entry = Entry::new(&self.id, upstreams);
+        // What is told of the model is what is known of its first target; an admin sees each.
+        let sheet = |(provider, model): &(usize, Option<&str>)| {
+            app.shared.sheet(*provider, model.unwrap_or(&self.id))
+        };
+        if let Some(sheet) = self.targets.first().and_then(sheet) {
+            entry.tell(sheet);
+        }
         let targets = self.targets.iter().filter(|_| admin);
         let endpoints = targets.filter_map(|(provider, model)| {
             Some(Endpoint {
                 provider: &app.shared.upstreams.get(*provider)?.name,
                 model: *model,
+                pricing: sheet(&(*provider, *model)).map(|sheet| Pricing::of(&sheet.rates)),
                 down: admin::cooling_ms(app, *provider, *model) > 0,
                 source: self.source,
             })

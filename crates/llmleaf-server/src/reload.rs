@@ -230,6 +230,9 @@ impl Reloader {
         if now.memory_limit != then.memory_limit {
             wants_restart.push("server.memory_limit_mib");
         }
+        if (&now.state_dir, now.spool_bytes) != (&then.state_dir, then.spool_bytes) {
+            wants_restart.push("server.state_dir");
+        }
         self.config = config;
         Ok((changes, wants_restart))
     }

@@ -143,6 +143,10 @@ pub fn run(
             Err(_) => return Err(RunError::Worker("it panicked".into())),
         }
     }
+    // Every exchange has ended, and none begins.
+    if let Some(usage) = &app.usage {
+        usage.flush();
+    }
     Ok(())
 }
 

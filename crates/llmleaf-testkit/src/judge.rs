@@ -121,6 +121,8 @@ pub struct Evidence {
     pub attempts: Vec<Attempt>,
     /// The usage records as they were written, one JSON text each.
     pub records: Vec<String>,
+    /// The ends of exchanges that no record of an attempt tells of.
+    pub ends: Vec<String>,
     /// All other lines of the log.
     pub log: Vec<String>,
     /// What may be nowhere.

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, StatusCode};
@@ -16,13 +17,19 @@ pub struct Response {
     pub status: StatusCode,
     pub headers: HeaderMap,
     pub body: Body,
-    pub(crate) reused: bool,
+    /// How long the connection took to be made; `None` where it was there.
+    pub(crate) connected: Option<Duration>,
 }
 
 impl Response {
     /// Whether the connection had carried another exchange before.
     pub fn reused(&self) -> bool {
-        self.reused
+        self.connected.is_none()
+    }
+
+    /// How long the connection took to be made; `None` where it was there already.
+    pub fn connected(&self) -> Option<Duration> {
+        self.connected
     }
 }
 

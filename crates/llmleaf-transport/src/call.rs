@@ -52,7 +52,6 @@ async fn run(
     connect_timeout: Duration,
 ) -> Result<Response, TransportError> {
     prepare(&mut request, &origin)?;
-    let mut reused = false;
     let mut exchanged = None;
     if let Some(mut conn) = pool.take(&origin) {
         // The upstream may be closing the connection just now. It cannot have answered then, and
@@ -63,26 +62,27 @@ async fn run(
                 if error.is_stale()
                     && (!error.possibly_billed() || began.elapsed() < STALE_WITHIN) => {}
             result => {
-                reused = true;
                 exchanged = Some((conn, result?));
             }
         }
     }
-    let (conn, (status, headers)) = match exchanged {
-        Some(exchanged) => exchanged,
+    let (conn, (status, headers), connected) = match exchanged {
+        Some((conn, head)) => (conn, head, None),
         None => {
             // Boxed: what connecting needs is large, and most requests find a connection.
+            let began = Instant::now();
             let stream = Box::pin(pool.connect(&origin, connect_timeout)).await?;
+            let connected = began.elapsed();
             let mut conn = Conn::new(stream);
             let head = conn.exchange(&request, pool.limits()).await?;
-            (conn, head)
+            (conn, head, Some(connected))
         }
     };
     Ok(Response {
         status,
         headers,
         body: Body::new(conn, pool, origin),
-        reused,
+        connected,
     })
 }
 

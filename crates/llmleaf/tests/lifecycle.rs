@@ -24,6 +24,8 @@ mod starting;
 mod stopping;
 #[path = "lifecycle/tls.rs"]
 mod tls;
+#[path = "lifecycle/usage.rs"]
+mod usage;
 #[path = "lifecycle/ways.rs"]
 mod ways;
 

@@ -11,6 +11,7 @@ const PURE: &[&str] = &[
     "llmleaf-route",
     "llmleaf-auth",
     "llmleaf-mint",
+    "llmleaf-prices",
 ];
 
 /// What is not reached from a pure crate. A type such as `std::time::Instant` as an argument is fine: reading it is not.

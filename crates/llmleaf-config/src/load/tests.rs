@@ -20,6 +20,8 @@ fn folder_with_secret(test: &str, path: &str, secret: &str, mode: u32) -> PathBu
     let file = folder.join(path);
     std::fs::create_dir_all(file.parent().expect("a folder")).expect("makes the folder");
     std::fs::write(&file, secret).expect("writes the secret");
+    let table = r#"{"m": {"litellm_provider": "openai", "input_cost_per_token": 2e-6}}"#;
+    std::fs::write(folder.join("model_prices.json"), table).expect("writes the table");
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt;
@@ -124,6 +126,19 @@ fn the_example_reads_as_written() {
     assert_eq!(clocks.total, Duration::from_secs(600), "the route's");
     assert_eq!(config.loss_policy(Some(smart)), LossPolicy::Reroute);
     assert_eq!(config.loss_policy(None), LossPolicy::Report);
+    let priced = &config.prices.entries[0];
+    assert_eq!(priced.sheet.rates.tokens.input, Some(200_000_000));
+    assert_eq!(
+        priced.sheet.rates.tokens_for(200_001).output,
+        Some(1_200_000_000)
+    );
+    assert_eq!(priced.sheet.rates.units.search, Some(2_000_000));
+    assert_eq!(priced.sheet.rates.batch_permille, Some(500));
+    let table = config.prices.table.get("openai").and_then(|t| t.get("m"));
+    assert_eq!(
+        table.and_then(|m| m.rates.tokens.input),
+        Some(2_000_000_000)
+    );
     let control = config.control.as_ref().expect("a controller");
     let limits = control.limits.as_ref().expect("limits");
     assert!(

@@ -303,6 +303,25 @@ pub fn relay(frame: &crate::Frame, usage_added: bool) -> Relayed {
     Relayed::AsIs
 }
 
+/// An answer, or a chunk of one, with what it cost in its usage. `None` where it reports no usage, or its cost already.
+pub fn tell_cost(data: &[u8], nano_usd: u64) -> Option<Vec<u8>> {
+    let text = super::json_text(data)?;
+    let fields = crate::skim::fields(text)?;
+    let mut usage = fields
+        .iter()
+        .filter(|field| text.get(field.key.clone()) == Some("\"usage\""));
+    let at = usage.next()?.value.clone();
+    let object = Object::parse(text.get(at.clone())?).ok()?;
+    if object.get("cost").is_some() {
+        return None;
+    }
+    let cost = super::usage::dollars(nano_usd);
+    let comma = if object.fields.is_empty() { "" } else { "," };
+    let told = format!("\"cost\":{cost},\"cost_usd\":{cost}{comma}");
+    let (before, after) = text.split_at_checked(at.start + 1)?;
+    Some([before, &told, after].concat().into_bytes())
+}
+
 #[derive(Default, serde::Deserialize)]
 #[serde(default)]
 struct Report<'a> {

@@ -191,12 +191,13 @@ pub(super) fn render(usage: &Usage, out: &mut Vec<u8>) {
     details.end();
     if let Some(nano) = usage.cost_nano_usd {
         object.raw("cost", &dollars(nano));
+        object.raw("cost_usd", &dollars(nano));
     }
     object.end();
 }
 
 /// Nano-dollars as a decimal number of dollars.
-fn dollars(nano: u64) -> String {
+pub(super) fn dollars(nano: u64) -> String {
     let text = format!("{}.{:09}", nano / 1_000_000_000, nano % 1_000_000_000);
     let trimmed = text.trim_end_matches('0');
     trimmed.strip_suffix('.').unwrap_or(trimmed).to_owned()

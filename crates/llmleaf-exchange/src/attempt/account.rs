@@ -3,7 +3,7 @@
 
 use crate::drive::{Common, Run};
 use crate::job::{Job, Operation};
-use crate::ledger::{Grade, Outcome, UsageRecord};
+use crate::ledger::{Cost, Grade, Outcome, UsageRecord};
 use crate::node::Shared;
 use crate::outlet::{Open, Outlet};
 use crate::pump::Meter;
@@ -13,6 +13,7 @@ use llmleaf_model::{Failure, FailureKind, Loss, Usage};
 use llmleaf_route::{Attempt as Held, Candidate, Millis, Spent};
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Most losses that a record names.
 const LOSSES: usize = 32;
@@ -25,6 +26,8 @@ pub(crate) struct Attempt {
     out: Outlet,
     record: Option<UsageRecord>,
     began: Millis,
+    /// Index of the provider.
+    provider: usize,
     /// What was seen of the answer; kept here so that a dropped attempt still counts.
     pub meter: Meter,
     /// A request went out.
@@ -40,13 +43,14 @@ pub(crate) struct Attempt {
 impl Attempt {
     pub(super) fn begin(run: &Run, candidate: &Candidate, upstream: &Upstream, held: Held) -> Self {
         let shared = Arc::clone(&run.node.shared);
+        let began = shared.now();
         let record = UsageRecord {
             id: format!("{}-{}", run.job.id, held.number),
             request_id: Arc::clone(&run.job.request_id),
             attempt: held.number,
             key: Arc::clone(&run.job.key),
             dialect: run.job.dialect.name().as_str(),
-            model: run.job.head.model.as_str().into(),
+            model: run.common.ending.model(),
             provider: Arc::clone(&upstream.name),
             upstream_model: Arc::clone(&candidate.model),
             credential: held.credential,
@@ -56,12 +60,14 @@ impl Attempt {
             status: None,
             grade: Grade::None,
             usage: llmleaf_model::Usage::default(),
+            cost: Cost::Unknown,
             possibly_billed: false,
             losses: Vec::new(),
+            began_ms: run.common.ending.since(began),
+            connect_ms: None,
             first_content_ms: None,
             total_ms: 0,
         };
-        let began = shared.now();
         Self {
             shared,
             job: Rc::clone(&run.job),
@@ -69,6 +75,7 @@ impl Attempt {
             out: run.out.clone(),
             record: Some(record),
             began,
+            provider: candidate.provider,
             meter: Meter::default(),
             sent: false,
             drains: upstream.drains,
@@ -117,7 +124,9 @@ impl Attempt {
         let Some(record) = &self.record else {
             return;
         };
-        self.shared.ledger.record(UsageRecord {
+        let sheet = self.shared.sheet(self.provider, upstream_model);
+        let sheet = sheet.map(AsRef::as_ref);
+        self.common.ending.batched(UsageRecord {
             id,
             model: model.into(),
             upstream_model: upstream_model.into(),
@@ -125,6 +134,10 @@ impl Attempt {
             grade: match usage {
                 Some(_) => Grade::Reported,
                 None => Grade::None,
+            },
+            cost: match &usage {
+                Some(usage) => settlement::cost(usage, sheet, true),
+                None => Cost::Unknown,
             },
             usage: usage.unwrap_or_default(),
             losses: Vec::new(),
@@ -136,6 +149,14 @@ impl Attempt {
     pub fn status(&mut self, status: u16) {
         if let Some(record) = &mut self.record {
             record.status = Some(status);
+        }
+    }
+
+    /// A connection was made for it, which took so long.
+    pub(super) fn connected(&mut self, took: Option<Duration>) {
+        if let Some(record) = &mut self.record {
+            record.connect_ms =
+                took.map(|took| u64::try_from(took.as_millis()).unwrap_or(u64::MAX));
         }
     }
 
@@ -164,6 +185,7 @@ impl Attempt {
 
     /// It failed after the consumer had some of it.
     pub fn broke(&mut self, failure: &Failure, losses: &[Loss]) {
+        self.common.ending.failed(failure);
         self.close(Outcome::Broken, Some(failure), losses);
         let Some(held) = self.held.take() else {
             return;
@@ -201,6 +223,21 @@ impl Attempt {
         Some(spent)
     }
 
+    /// What it cost: as the provider says, else by the prices that are known here.
+    fn cost(&self, record: &UsageRecord, free: bool) -> Cost {
+        if free || !self.sent {
+            return Cost::Computed(0);
+        }
+        match record.grade {
+            Grade::None if record.possibly_billed => Cost::Unknown,
+            Grade::None => Cost::Computed(0),
+            _ => {
+                let sheet = self.shared.sheet(self.provider, &record.upstream_model);
+                settlement::cost(&record.usage, sheet.map(AsRef::as_ref), false)
+            }
+        }
+    }
+
     fn write(&self, mut record: UsageRecord, possibly_billed: bool) -> Spent {
         let input = || count::of_body(self.job.heard, &self.job.body);
         // Nobody is billed for counting, or for asking after what was made before.
@@ -213,6 +250,7 @@ impl Attempt {
             let open = record.outcome.is_open() || self.meter.is_open();
             record.possibly_billed = possibly_billed || (self.sent && open);
         }
+        record.cost = self.cost(&record, free);
         if self.out.is_gone() {
             // However its upstream ended, nobody was there any more.
             record.outcome = Outcome::Cancelled;
@@ -234,7 +272,7 @@ impl Attempt {
             tokens: (!unknown).then_some(total),
             output: record.usage.output_total(),
         };
-        self.shared.ledger.record(record);
+        self.common.ending.attempted(record);
         spent
     }
 }

@@ -1,8 +1,9 @@
 //! Values of other crates as the admin surface shows them. Units stand last in names.
 
 use crate::app::App;
+use crate::usage::Usage;
 use llmleaf_auth::KeyVerdict;
-use llmleaf_exchange::{LossPolicy, UsageRecord};
+use llmleaf_exchange::{EndRecord, LossPolicy, UsageRecord};
 use llmleaf_route::fleet::TargetView;
 use llmleaf_route::health::BreakerState;
 use llmleaf_route::limits::{Figure, Figures};
@@ -121,6 +122,20 @@ pub fn loss_policy(policy: LossPolicy) -> &'static str {
     }
 }
 
+/// What of usage records waits to be pushed, and what was lost.
+pub fn usage(usage: &Usage) -> Value {
+    let (gauges, unwritten) = usage.gauges();
+    json!({
+        "waiting": gauges.waiting,
+        "bytes": gauges.bytes,
+        "age_ms": gauges.age_ms,
+        "lost": gauges.lost.saturating_add(unwritten),
+        "dead": gauges.dead,
+        "damaged": gauges.damaged,
+        "failing": gauges.failing,
+    })
+}
+
 /// A usage record, named as in the log.
 pub fn record(record: &UsageRecord) -> Value {
     let usage = &record.usage;
@@ -155,10 +170,42 @@ pub fn record(record: &UsageRecord) -> Value {
             "images": usage.units.images,
             "searches": usage.units.searches,
         },
-        "cost_nano_usd": usage.cost_nano_usd,
+        "cost_nano_usd": record.cost.nano_usd(),
+        "cost_source": record.cost.source(),
         "possibly_billed": record.possibly_billed,
         "losses": record.losses,
+        "began_ms": record.began_ms,
+        "connect_ms": record.connect_ms,
         "first_content_ms": record.first_content_ms,
         "total_ms": record.total_ms,
+    })
+}
+
+/// The record of an exchange's end; its attempts are shown by themselves.
+pub fn exchange(record: &EndRecord) -> Value {
+    let began = &record.began;
+    let (cost, complete) = record.cost();
+    json!({
+        "id": &*began.id,
+        "request_id": &*began.request_id,
+        "at_ms": began.at_ms,
+        "key": &*began.key,
+        "dialect": began.dialect,
+        "operation": began.operation,
+        "model": &*began.model,
+        "route": record.route.as_deref(),
+        "stream": began.stream,
+        "provider": record.decided().map(|attempt| &*attempt.provider),
+        "upstream_model": record.decided().map(|attempt| &*attempt.upstream_model),
+        "end": record.end.as_str(),
+        "failure": record.failure,
+        "status": record.status,
+        "grade": record.decided().map(|attempt| attempt.grade.as_str()),
+        "cost_nano_usd": complete.then_some(cost),
+        "attempts": record.attempts.len(),
+        "queue_ms": record.queue_ms,
+        "first_content_ms": record.first_content_ms,
+        "total_ms": record.total_ms,
+        "own_us": record.own_us,
     })
 }

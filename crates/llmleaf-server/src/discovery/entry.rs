@@ -8,6 +8,7 @@
 
 use llmleaf_dialects::{ChatWire, Dialect};
 use llmleaf_exchange::Upstream;
+use llmleaf_prices::{Rates, Sheet, decimal};
 use serde::Serialize;
 
 /// No price is known.
@@ -57,10 +58,43 @@ struct Architecture {
     instruct_type: Option<()>,
 }
 
+/// Dollars per token, and per piece.
 #[derive(Debug, Serialize)]
-struct Pricing {
-    prompt: &'static str,
-    completion: &'static str,
+pub struct Pricing {
+    prompt: String,
+    completion: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    request: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    image: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    internal_reasoning: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    input_cache_read: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    input_cache_write: Option<String>,
+}
+
+impl Pricing {
+    /// These rates, for prompts that are not long.
+    pub fn of(rates: &Rates) -> Self {
+        let tokens = &rates.tokens;
+        let token = |rate: Option<u64>| rate.map(decimal::dollars_per_token);
+        let piece = |rate: Option<u64>| rate.map(decimal::dollars);
+        Self {
+            prompt: token(tokens.input).unwrap_or_else(|| NO_PRICE.to_owned()),
+            // Where nothing comes out that is counted, it costs nothing.
+            completion: match (tokens.input, tokens.output) {
+                (Some(_), output) => decimal::dollars_per_token(output.unwrap_or_default()),
+                (None, output) => token(output).unwrap_or_else(|| NO_PRICE.to_owned()),
+            },
+            request: piece(rates.units.request),
+            image: piece(rates.units.image),
+            internal_reasoning: token(tokens.reasoning),
+            input_cache_read: token(tokens.cache_read),
+            input_cache_write: token(tokens.cache_write),
+        }
+    }
 }
 
 #[derive(Debug, Serialize)]
@@ -82,6 +116,9 @@ pub struct Endpoint<'a> {
     pub provider: &'a str,
     /// The model's name there; `None` for whatever was asked for.
     pub model: Option<&'a str>,
+    /// What it costs, where that is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pricing: Option<Pricing>,
     /// It is passed over at the moment.
     pub down: bool,
     /// `route` or `prefix`.
@@ -122,10 +159,7 @@ impl<'a> Entry<'a> {
                 tokenizer: "Other",
                 instruct_type: None,
             },
-            pricing: Pricing {
-                prompt: NO_PRICE,
-                completion: NO_PRICE,
-            },
+            pricing: Pricing::of(&Rates::default()),
             top_provider: TopProvider {
                 context_length: None,
                 max_completion_tokens: None,
@@ -144,6 +178,18 @@ impl<'a> Entry<'a> {
             },
             endpoints: None,
         }
+    }
+}
+
+impl Entry<'_> {
+    /// Adds what is known of the model.
+    pub fn tell(&mut self, sheet: &Sheet) {
+        self.pricing = Pricing::of(&sheet.rates);
+        self.context_length = sheet.context;
+        self.max_input_tokens = sheet.context;
+        self.max_tokens = sheet.max_output;
+        self.top_provider.context_length = sheet.context;
+        self.top_provider.max_completion_tokens = sheet.max_output;
     }
 }
 

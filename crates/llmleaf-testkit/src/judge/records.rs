@@ -1,4 +1,4 @@
-//! I-1: each attempt has its record, in order, ending as the exchange ended, with the counts that the provider told.
+//! I-1: each attempt has its record, in order, ending as the exchange ended, with the counts that the provider told; and each exchange one end.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -32,12 +32,22 @@ pub(super) fn check(evidence: &Evidence, report: &mut Report) {
             format!("a record of no request: {record}")
         });
     }
+    let mut ends: BTreeMap<&str, usize> = BTreeMap::new();
+    let more: Vec<Value> = (evidence.ends.iter())
+        .filter_map(|line| json::parse(line).ok())
+        .collect();
+    for record in records.iter().chain(&more) {
+        if record.get("end").is_some() {
+            *ends.entry(record.text_at(&["request_id"])).or_default() += 1;
+        }
+    }
     for exchange in &evidence.exchanges {
         let own = by_request.remove(exchange.id.as_str()).unwrap_or_default();
         Own {
             evidence,
             exchange,
             records: &own,
+            ends: ends.remove(exchange.id.as_str()).unwrap_or_default(),
         }
         .check(report);
     }
@@ -48,6 +58,7 @@ struct Own<'a> {
     evidence: &'a Evidence,
     exchange: &'a Exchange,
     records: &'a [&'a Value],
+    ends: usize,
 }
 
 impl Own<'_> {
@@ -61,6 +72,7 @@ impl Own<'_> {
             .collect();
         if self.exchange.canary.is_some() {
             self.numbers(report);
+            self.ends(report);
             for provider in providers(&answered) {
                 let made = answered.iter().filter(|a| a.provider == provider).count();
                 let told = self.of_provider(provider);
@@ -73,6 +85,22 @@ impl Own<'_> {
         self.outcomes(report);
         self.ending(report);
         self.usage(&answered, report);
+    }
+
+    /// It was accepted, and so has ended once.
+    fn ends(&self, report: &mut Report) {
+        let made = self.evidence.attempts_of(self.exchange).next().is_some();
+        let accepted = made || !self.records.is_empty();
+        let fits = self.ends == 1 || (self.ends == 0 && !accepted);
+        report.expect(fits, I, &self.exchange.id, || {
+            format!("it has ended {} times", self.ends)
+        });
+        for record in self.records.iter().filter(|r| r.get("end").is_some()) {
+            let whole = ["outcome", "end"].map(|name| record.text_at(&[name]) == "completed");
+            report.expect(whole[0] == whole[1], I, &self.exchange.id, || {
+                format!("its attempt and its end differ: {record}")
+            });
+        }
     }
 
     fn of_provider(&self, provider: &str) -> usize {

@@ -71,17 +71,21 @@ impl Stage {
         let attempts = replays
             .flat_map(|((replay, place), credential)| attempts(place, credential, replay))
             .collect();
-        let (records, log) = self
+        let (records, log): (Vec<String>, Vec<String>) = self
             .leaf
             .log()
             .into_iter()
             .partition(|line| line.contains("\"target\":\"llmleaf::usage\""));
+        let (ends, log) = log
+            .into_iter()
+            .partition(|line: &String| line.contains("\"target\":\"llmleaf::exchange\""));
         let key = self.key.rsplit('_').next().unwrap_or(&self.key);
         Evidence {
             leftovers: self.leftovers(&exchanges).into_iter().collect(),
             exchanges,
             attempts,
             records,
+            ends,
             log,
             secrets: PLACES
                 .iter()

@@ -3,14 +3,16 @@
 //! Consumers see next to nothing of it before the first content, wait for at most one failed attempt, and never get two answers
 //! in one. A sample runs a few hundred requests; `LLMLEAF_CHAOS=100000` as many, `LLMLEAF_CHAOS_SEED` another course.
 
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use llmleaf_testkit::http::End;
 use llmleaf_testkit::replay::{Request, Script};
-use llmleaf_testkit::samples::Wire;
-use llmleaf_testkit::stage::Stage;
+use llmleaf_testkit::samples::{INPUT_TOKENS, OUTPUT_TOKENS, Wire};
+use llmleaf_testkit::spool;
+use llmleaf_testkit::stage::{LONG, Stage};
 
 use super::{number_of, stage};
 
@@ -171,6 +173,37 @@ fn percentile(waits: &mut [Duration], share: f64) -> Duration {
     waits[at]
 }
 
+/// What the providers reported is what is on disk: one event for each request, and with each that was answered the tokens of one
+/// answer. A broken answer has what was seen of its report.
+fn booked(folder: &std::path::Path, stage: &Stage, healthy: usize, figures: &Figures) {
+    let good = healthy + figures.good;
+    let all = good + figures.broken + figures.failed.len();
+    let deadline = Instant::now() + LONG;
+    let mut events = spool::events(folder);
+    while events.len() < all && Instant::now() < deadline {
+        let _ = stage
+            .leaf
+            .wait_lines(usize::MAX, Duration::from_millis(5), |_| true);
+        events = spool::events(folder);
+    }
+    let ids: BTreeSet<&str> = events.iter().map(|event| event.text_at(&["id"])).collect();
+    assert_eq!((events.len(), ids.len()), (all, all), "one for each");
+    let completed = events
+        .iter()
+        .filter(|event| event.text_at(&["outcome"]) == "completed");
+    let tokens = completed.map(|event| {
+        assert_eq!(event.text_at(&["usage_source"]), "provider");
+        event.u64_at(&["usage", "total_tokens"]).expect("a count")
+    });
+    let tokens: Vec<u64> = tokens.collect();
+    assert_eq!(tokens.len(), good);
+    let each = INPUT_TOKENS + OUTPUT_TOKENS;
+    assert_eq!(
+        tokens.iter().sum::<u64>(),
+        each * u64::try_from(good).expect("few")
+    );
+}
+
 #[test]
 fn b25_one_of_three_providers_is_always_in_trouble() {
     static SEED: AtomicU64 = AtomicU64::new(7);
@@ -178,8 +211,10 @@ fn b25_one_of_three_providers_is_always_in_trouble() {
     let count = number_of("LLMLEAF_CHAOS").unwrap_or(480);
     let count = usize::try_from(count).expect("a number of requests");
     let stall = STALL.as_millis();
+    let state = std::env::temp_dir().join(format!("llmleaf-chaos-{}", std::process::id()));
     let stage = stage()
         .third()
+        .server(&format!("state_dir = \"{}\"", state.display()))
         .server(&format!(
             "timeouts = {{ first_content_ms = {stall}, headers_ms = {stall} }}"
         ))
@@ -209,6 +244,8 @@ fn b25_one_of_three_providers_is_always_in_trouble() {
         replay.on(move |request| course.script(own, request));
     }
     let mut figures = run(&stage, count, &made);
+    booked(&state.join("usage/0"), &stage, healthy.good, &figures);
+    let _ = std::fs::remove_dir_all(state);
     let base = percentile(&mut healthy.waits, 0.5);
     let p99 = percentile(&mut figures.waits, 0.99);
     let added = p99.saturating_sub(base);

@@ -281,6 +281,34 @@ const BOOKS: &[Bug] = &[
             .retain(|line| !line.contains(&format!("\"request_id\":\"{id}\"")));
     }),
     (
+        "an exchange without its end",
+        Invariant::Records,
+        |evidence| {
+            edit_record(evidence, STREAM, "\"end\":", "\"fin\":");
+        },
+    ),
+    (
+        "an exchange that ends twice",
+        Invariant::Records,
+        |evidence| {
+            let id = evidence.exchanges[STREAM].id.clone();
+            let end = format!("{{\"request_id\":\"{id}\",\"end\":\"completed\"}}");
+            evidence.ends.push(end);
+        },
+    ),
+    (
+        "an end that its attempt knows nothing of",
+        Invariant::Records,
+        |evidence| {
+            edit_record(
+                evidence,
+                STREAM,
+                "\"end\":\"completed\"",
+                "\"end\":\"refused\"",
+            );
+        },
+    ),
+    (
         "a record of a failed attempt is missing",
         Invariant::Records,
         |evidence| {

@@ -1,0 +1,182 @@
+//! The end of an exchange: its record, written when the last of it goes, whichever way that happens.
+
+use crate::failure;
+use crate::job::Job;
+use crate::ledger::{Began, End, EndRecord, Outcome, UsageRecord};
+use crate::node::Shared;
+use crate::outlet::Outlet;
+use llmleaf_model::{Failure, FailureKind, Origin};
+use llmleaf_route::Millis;
+use std::cell::{Cell, RefCell};
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// What is noted of an exchange for its record. Dropping it writes the record, so the exchange's work drops it last.
+pub(crate) struct Ending {
+    shared: Arc<Shared>,
+    out: Outlet,
+    began: Millis,
+    /// Taken when it is written.
+    accepted: RefCell<Option<Began>>,
+    attempts: RefCell<Vec<UsageRecord>>,
+    route: Cell<Option<usize>>,
+    failed: Cell<Option<(End, &'static str)>>,
+    done: Cell<bool>,
+}
+
+impl Ending {
+    /// An exchange is accepted.
+    pub fn open(shared: Arc<Shared>, job: &Job, out: Outlet) -> Self {
+        let now = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default();
+        let began = Began {
+            id: Arc::clone(&job.id),
+            request_id: Arc::clone(&job.request_id),
+            at_ms: u64::try_from(now.as_millis()).unwrap_or(u64::MAX),
+            key: Arc::clone(&job.key),
+            dialect: job.dialect.name().as_str(),
+            operation: job.operation.as_str(),
+            model: job.head.model.as_str().into(),
+            stream: job.head.stream,
+        };
+        shared.ledger.began(&began);
+        Self {
+            began: shared.now(),
+            accepted: RefCell::new(Some(began)),
+            shared,
+            out,
+            attempts: RefCell::default(),
+            route: Cell::new(None),
+            failed: Cell::new(None),
+            done: Cell::new(false),
+        }
+    }
+
+    /// The model that was asked for.
+    pub fn model(&self) -> Arc<str> {
+        let accepted = self.accepted.borrow();
+        accepted
+            .as_ref()
+            .map_or_else(|| Arc::from(""), |began| Arc::clone(&began.model))
+    }
+
+    /// Milliseconds since the begin.
+    pub fn since(&self, now: Millis) -> u64 {
+        now.since(self.began)
+    }
+
+    /// An attempt begins, by this route.
+    pub fn through(&self, route: Option<usize>) {
+        self.route.set(route);
+    }
+
+    /// An attempt has ended.
+    pub fn attempted(&self, record: UsageRecord) {
+        if record.outcome.is_aside() {
+            self.shared.ledger.aside(&record);
+        }
+        self.attempts.borrow_mut().push(record);
+    }
+
+    /// An answer of a batch was read: an exchange of its own, made elsewhere and before.
+    pub fn batched(&self, record: UsageRecord) {
+        let Some(accepted) = self.accepted.borrow().clone() else {
+            return;
+        };
+        let route = self.route.get();
+        self.shared.ledger.ended(EndRecord {
+            began: Began {
+                id: record.id.as_str().into(),
+                operation: "batch",
+                model: Arc::clone(&record.model),
+                stream: false,
+                ..accepted
+            },
+            route: route.and_then(|route| self.shared.settings(Some(route)).name.clone()),
+            end: End::Completed,
+            failure: None,
+            status: record.status,
+            attempts: vec![record],
+            queue_ms: 0,
+            first_content_ms: None,
+            total_ms: 0,
+            own_us: 0,
+        });
+    }
+
+    /// What the attempts so far cost together, where all of that is known.
+    pub fn cost(&self) -> Option<u64> {
+        let attempts = self.attempts.borrow();
+        let mut costs = attempts.iter().map(|attempt| attempt.cost.nano_usd());
+        costs.try_fold(0u64, |sum, cost| Some(sum.saturating_add(cost?)))
+    }
+
+    /// The consumer is told of a failure.
+    pub fn failed(&self, failure: &Failure) {
+        self.failed
+            .set(Some((cause(failure), failure::slug(failure))));
+    }
+
+    /// The consumer has got what there is.
+    pub fn done(&self) {
+        self.done.set(true);
+    }
+
+    fn record(&self) -> Option<EndRecord> {
+        let began = self.accepted.take()?;
+        let mut attempts = self.attempts.take();
+        attempts.sort_by_key(|record| record.attempt);
+        let gone = self.out.is_gone();
+        let completed = attempts.iter().any(|a| a.outcome == Outcome::Completed);
+        let (end, failure) = match self.failed.get() {
+            _ if std::thread::panicking() => {
+                (End::ProxyError, Some(FailureKind::Internal.as_str()))
+            }
+            _ if gone => (End::Cancelled, None),
+            Some((end, slug)) => (end, Some(slug)),
+            None if completed || self.done.get() => (End::Completed, None),
+            None => (End::Cancelled, None),
+        };
+        let first_content = attempts.iter().filter(|a| !a.outcome.is_aside());
+        let first_content_ms = first_content
+            .filter_map(|a| Some(a.began_ms.saturating_add(a.first_content_ms?)))
+            .min();
+        let total_ms = self.since(self.shared.now());
+        let route = self.route.get();
+        Some(EndRecord {
+            route: route.and_then(|route| self.shared.settings(Some(route)).name.clone()),
+            end,
+            failure,
+            status: self.out.status(),
+            queue_ms: attempts.first().map_or(total_ms, |a| a.began_ms),
+            first_content_ms,
+            total_ms,
+            own_us: u64::try_from(self.out.own_time().as_micros()).unwrap_or(u64::MAX),
+            attempts,
+            began,
+        })
+    }
+}
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        if let Some(record) = self.record() {
+            self.shared.ledger.ended(record);
+        }
+    }
+}
+
+/// Why an exchange ends that ends with this failure.
+fn cause(failure: &Failure) -> End {
+    match failure.kind {
+        _ if failure.code.as_deref() == Some(failure::SHUTDOWN) => End::Shutdown,
+        _ if failure.origin == Origin::Consumer => End::Refused,
+        FailureKind::Timeout => End::TimedOut,
+        FailureKind::Truncated => End::Truncated,
+        FailureKind::RateLimit | FailureKind::Quota => End::Limited,
+        FailureKind::Internal if failure.origin == Origin::Gateway => End::ProxyError,
+        FailureKind::Unsupported => End::Refused,
+        _ => End::UpstreamError,
+    }
+}

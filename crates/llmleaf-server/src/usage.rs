@@ -1,0 +1,190 @@
+//! Usage records on their way to a controller: events in a spool, one for each accepted exchange, however it ended.
+//!
+//! The spool is on disk below `server.state_dir`, and survives the process; without that it is in memory, and only where somebody is to get it.
+//! Workers hand their records to a thread and go on; see [`llmleaf_spool`] for what happens when there is no room.
+
+mod event;
+
+use llmleaf_config::Config;
+use llmleaf_exchange::{Began, EndRecord, Sink};
+use llmleaf_spool::{Bounds, Flushed, Gauges, Open, Pen, Scribe, Spool, SpoolError};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use thiserror::Error;
+
+/// Records that may wait for the thread that writes.
+const ROOM: usize = 16 * 1024;
+/// Most processes that share a folder.
+const PLACES: u32 = 64;
+/// How long the end of the program waits for its last records.
+const LAST_WORDS: Duration = Duration::from_secs(5);
+
+/// A spool that cannot be used.
+#[derive(Debug, Error)]
+pub enum UsageError {
+    /// It cannot be opened.
+    #[error("usage records: {0}")]
+    Spool(#[from] SpoolError),
+    /// The system refuses something else.
+    #[error("usage records: {0}")]
+    Io(#[from] std::io::Error),
+}
+
+/// What is written.
+enum Note {
+    Began(Began),
+    Ended(Arc<EndRecord>),
+}
+
+/// The spool of usage records, and the thread that fills it.
+#[derive(Clone)]
+pub struct Usage {
+    spool: Spool,
+    scribe: Scribe<Note>,
+    /// Begins are noted, so that the next process knows what died with this one.
+    lasting: bool,
+}
+
+impl Usage {
+    /// The spool that a configuration asks for, if it does.
+    ///
+    /// # Errors
+    /// It cannot be used: the folder is another process's, or the system refuses.
+    pub fn of(config: &Config) -> Result<Option<Self>, UsageError> {
+        let pushed = config.control.as_ref().is_some_and(|c| c.usage.is_some());
+        let bounds = Bounds::of(config.server.spool_bytes);
+        match &config.server.state_dir {
+            Some(folder) => Self::in_a_place(&folder.join("usage"), bounds).map(Some),
+            None if pushed => {
+                tracing::warn!(
+                    "usage records wait in memory and are lost with the process; set `state_dir` in `[server]` to keep them"
+                );
+                Self::start(Spool::in_memory(bounds), None).map(Some)
+            }
+            None => Ok(None),
+        }
+    }
+
+    /// In the first place of the folder that no living process has; what dead ones left in others is taken over.
+    fn in_a_place(folder: &Path, bounds: Bounds) -> Result<Self, UsageError> {
+        let places = || (0..PLACES).map(|place| folder.join(place.to_string()));
+        let mut opened = None;
+        for place in places() {
+            match Self::lasting(&place, bounds) {
+                Err(UsageError::Spool(SpoolError::InUse(_))) => {}
+                other => {
+                    opened = Some((other?, place));
+                    break;
+                }
+            }
+        }
+        let Some((usage, own)) = opened else {
+            let all = folder.display().to_string();
+            return Err(SpoolError::InUse(all).into());
+        };
+        for place in places().filter(|place| *place != own && place.is_dir()) {
+            let taken = usage.spool.adopt(&place, bounds, now_ms())?;
+            if taken > 0 {
+                tracing::warn!(taken, "usage records of a node that is gone are taken over");
+            }
+        }
+        Ok(usage)
+    }
+
+    fn lasting(folder: &Path, bounds: Bounds) -> Result<Self, UsageError> {
+        let spool = Spool::open(folder, bounds)?;
+        let (open, left) = Open::recover(&folder.join("open"))?;
+        if !left.is_empty() {
+            tracing::warn!(
+                count = left.len(),
+                "requests were being served when this node died; they are told as crashed"
+            );
+        }
+        spool.append(left.iter().map(Vec::as_slice), now_ms());
+        Self::start(spool, Some(open))
+    }
+
+    fn start(spool: Spool, open: Option<Open>) -> Result<Self, UsageError> {
+        let lasting = open.is_some();
+        let scribe = Scribe::start(spool.clone(), ROOM, Events { open, written: 0 })?;
+        Ok(Self {
+            spool,
+            scribe,
+            lasting,
+        })
+    }
+
+    /// What waits to be pushed.
+    pub fn spool(&self) -> &Spool {
+        &self.spool
+    }
+
+    /// A sink that fills the spool.
+    pub fn sink(&self) -> Box<dyn Sink> {
+        Box::new(self.clone())
+    }
+
+    /// How the spool does, and how many records did not even get there.
+    pub fn gauges(&self) -> (Gauges, u64) {
+        (self.spool().gauges(now_ms()), self.scribe.lost())
+    }
+
+    /// Waits until all records are written, not for ever.
+    pub fn flush(&self) {
+        if self.scribe.flush(LAST_WORDS) == Flushed::No {
+            tracing::error!("usage records could not be written in time");
+        }
+    }
+}
+
+impl Sink for Usage {
+    fn began(&self, began: &Began) {
+        if self.lasting {
+            self.scribe.tell(Note::Began(began.clone()));
+        }
+    }
+
+    fn ended(&self, record: &Arc<EndRecord>) {
+        self.scribe.tell(Note::Ended(Arc::clone(record)));
+    }
+}
+
+/// Makes events of notes.
+struct Events {
+    open: Option<Open>,
+    /// Events since the start; each has its number, so that a gap shows.
+    written: u64,
+}
+
+impl Pen<Note> for Events {
+    fn write(&mut self, note: Note, records: &mut Vec<Vec<u8>>) {
+        match (note, &mut self.open) {
+            (Note::Began(began), Some(open)) => {
+                open.begin(&began.id, &event::crashed(&began), began.at_ms);
+            }
+            (Note::Began(_), None) => {}
+            (Note::Ended(record), open) => {
+                self.written += 1;
+                records.push(event::ended(&record, now_ms(), self.written));
+                if let Some(open) = open {
+                    open.end(&record.began.id, now_ms());
+                }
+            }
+        }
+    }
+
+    fn kept(&mut self) {
+        if let Some(open) = &mut self.open {
+            open.kept();
+        }
+    }
+}
+
+fn now_ms() -> u64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH);
+    u64::try_from(now.unwrap_or_default().as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests;
