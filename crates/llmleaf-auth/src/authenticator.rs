@@ -15,9 +15,10 @@ use zeroize::Zeroizing;
 
 use crate::credential::{Credential, Kind};
 use crate::error::{AuthError, MintError};
-use crate::grant::{Grant, Principal};
+use crate::grant::{Grant, Holder, Principal};
 use crate::roster::{Record, Roster};
 use crate::secret::Secret;
+use crate::tokens::TokenFault;
 
 pub use refusals::MAX_REFUSALS;
 use refusals::Refusals;
@@ -102,6 +103,8 @@ impl Authenticator {
         match credential.kind() {
             Kind::RandomKey => self.check_random_key(credential),
             Kind::Password => self.check_password(credential),
+            // Those are proven by their issuers' keys.
+            Kind::Signed | Kind::Opaque => Check::Denied(AuthError::Invalid),
         }
     }
 
@@ -116,10 +119,9 @@ impl Authenticator {
             .unwrap_or(&NOBODY);
         let equal: bool = digest.ct_eq(expected).into();
         match record {
-            Some(record) if equal => Check::Granted(Principal {
-                record: record.clone(),
-                generation: current.generation,
-            }),
+            Some(record) if equal => {
+                Check::Granted(Principal::of_key(record.clone(), current.generation))
+            }
             _ => Check::Denied(AuthError::Invalid),
         }
     }
@@ -132,10 +134,7 @@ impl Authenticator {
                 .get(credential.id())
                 .filter(|record| record.hash.fast().is_none());
             if let Some(record) = known.filter(|record| record.is_proven(&digest)) {
-                return Check::Granted(Principal {
-                    record: record.clone(),
-                    generation: current.generation,
-                });
+                return Check::Granted(Principal::of_key(record.clone(), current.generation));
             }
             (
                 known.cloned(),
@@ -173,9 +172,9 @@ impl Authenticator {
     pub fn settle(&self, verdict: Verdict) -> Result<Principal, AuthError> {
         match verdict.0 {
             Outcome::Accepted { record, digest } => {
-                let principal = self.lookup(&record)?;
-                principal.record.prove(digest);
-                Ok(principal)
+                let (record, generation) = self.lookup(&record)?;
+                record.prove(digest);
+                Ok(Principal::of_key(record, generation))
             }
             Outcome::Refused => Err(AuthError::Invalid),
             Outcome::Unable => Err(AuthError::Overloaded),
@@ -188,13 +187,16 @@ impl Authenticator {
     /// # Errors
     ///
     /// [`AuthError::Invalid`] when the key is gone or has another hash since it was proven;
-    /// [`AuthError::Blocked`], [`AuthError::Suspended`], [`AuthError::ModelNotAllowed`].
+    /// [`AuthError::Blocked`], [`AuthError::Suspended`], [`AuthError::ModelNotAllowed`], of a token
+    /// [`AuthError::ModelNotGranted`].
     pub fn authorise(&self, principal: &Principal, model: &str) -> Result<Grant, AuthError> {
         let principal = self.refresh(principal)?;
         let permitted = self.admit_model(&principal, model)? && principal.permits(model);
         if !permitted {
-            return Err(AuthError::ModelNotAllowed {
-                model: model.to_owned(),
+            let model = model.to_owned();
+            return Err(match principal.holder {
+                Holder::Key { .. } => AuthError::ModelNotAllowed { model },
+                Holder::Token(_) => AuthError::ModelNotGranted { model },
             });
         }
         Ok(Grant {
@@ -207,35 +209,40 @@ impl Authenticator {
     ///
     /// # Errors
     ///
-    /// [`AuthError::Invalid`] when the key is gone or has another hash since it was proven.
+    /// [`AuthError::Invalid`] when the key is gone or has another hash since it was proven; of a token
+    /// [`TokenFault::Withdrawn`] when what it was proven by is gone. Whether its time is over the caller knows
+    /// ([`Principal::ends`]).
     pub fn refresh(&self, principal: &Principal) -> Result<Principal, AuthError> {
-        if self.current.read().generation == principal.generation {
+        let (record, generation) = match &principal.holder {
+            Holder::Key { record, generation } => (record, *generation),
+            Holder::Token(identity) if identity.is_withdrawn() => {
+                return Err(AuthError::Token(TokenFault::Withdrawn));
+            }
+            Holder::Token(_) => return Ok(principal.clone()),
+        };
+        if self.current.read().generation == generation {
             return Ok(principal.clone());
         }
-        self.lookup(&principal.record)
+        let (record, generation) = self.lookup(record)?;
+        Ok(Principal::of_key(record, generation))
     }
 
-    /// The key of this id, for work that it handed over when its credential was proven, and that outlived the proof.
+    /// The key of this id, for work that it handed over when its credential was proven, and that outlived the proof. Nobody who came
+    /// with a token is known by its id alone.
     pub fn known(&self, id: &str) -> Option<Principal> {
         let current = self.current.read();
         let found = current.roster.get(id)?;
-        Some(Principal {
-            record: found.clone(),
-            generation: current.generation,
-        })
+        Some(Principal::of_key(found.clone(), current.generation))
     }
 
-    /// The current record of the same id, if its hash is still the same.
-    fn lookup(&self, record: &Record) -> Result<Principal, AuthError> {
+    /// The current record of the same id, if its hash is still the same, and the generation of its roster.
+    fn lookup(&self, record: &Record) -> Result<(Arc<Record>, u64), AuthError> {
         let current = self.current.read();
         let found = current.get(&record.id).ok_or(AuthError::Invalid)?;
         if !found.hash.same_as(&record.hash) {
             return Err(AuthError::Invalid);
         }
-        Ok(Principal {
-            record: found.clone(),
-            generation: current.generation,
-        })
+        Ok((found.clone(), current.generation))
     }
 
     /// The keyed digest of a credential. An id has no colon, so no two credentials run together.

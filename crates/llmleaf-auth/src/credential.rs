@@ -96,6 +96,19 @@ pub(crate) enum Kind {
     Password,
     /// A whole random key, its checksum already verified: proven by a fast hash.
     RandomKey,
+    /// A token with two dots: proven by its signature.
+    Signed,
+    /// Another token: proven by asking its issuer.
+    Opaque,
+}
+
+/// Which tokens are taken beside keys.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Tokens {
+    /// Signed ones.
+    pub signed: bool,
+    /// Opaque ones, which have no form to be known by: whatever cannot be a key.
+    pub opaque: bool,
 }
 
 impl Credential {
@@ -110,6 +123,17 @@ impl Credential {
     /// [`AuthError::Missing`], [`AuthError::Malformed`] or [`AuthError::Conflicting`]. A malformed value is an error even
     /// beside a good one; an empty one is passed over there.
     pub fn from_headers(headers: &CredentialHeaders<'_>) -> Result<Self, AuthError> {
+        Self::read(headers, Tokens::default())
+    }
+
+    /// The same where tokens are taken as well, in the same places (but for `Basic`). What has a colon is `id:password`; what
+    /// begins as a random key does is one; what has exactly two dots is a signed token; what is base64 of `id:password` is
+    /// that; and the rest may be an opaque token.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::from_headers`].
+    pub fn read(headers: &CredentialHeaders<'_>, tokens: Tokens) -> Result<Self, AuthError> {
         if headers.overflowed {
             return Err(AuthError::Conflicting);
         }
@@ -126,8 +150,8 @@ impl Credential {
                 continue;
             }
             let credential = match source {
-                CredentialSource::Authorization => token::authorization(value),
-                _ => token::token(value),
+                CredentialSource::Authorization => token::authorization(value, tokens),
+                _ => token::token(value, tokens),
             }
             .map_err(malformed)?;
             match &found {
@@ -149,6 +173,15 @@ impl Credential {
     /// The id the caller claims, before anything is proven. Not for logs of accepted requests: use the principal.
     pub fn id(&self) -> &str {
         &self.id
+    }
+
+    /// The token, and whether it is a signed one.
+    pub fn token(&self) -> Option<(&str, bool)> {
+        match self.kind {
+            Kind::Password | Kind::RandomKey => None,
+            Kind::Signed => Some((self.secret.expose(), true)),
+            Kind::Opaque => Some((self.secret.expose(), false)),
+        }
     }
 
     pub(crate) fn secret(&self) -> &Secret {

@@ -1,6 +1,7 @@
 //! What a consumer is told when it is not let in, and what an operator is told when a key cannot be made.
 
 use crate::credential::CredentialSource;
+use crate::tokens::TokenFault;
 
 /// How many characters of a model's name are repeated in [`AuthError::message`].
 pub const MAX_ECHOED_MODEL_CHARS: usize = 128;
@@ -46,6 +47,24 @@ pub enum AuthError {
     /// The key is good, and nobody is let in before it is known what is said of keys.
     #[error("the verdicts on keys are not there yet")]
     VerdictsUnavailable,
+    /// A token of an issuer that is believed here is not good.
+    #[error("the token {0}")]
+    Token(TokenFault),
+    /// The token is good and lacks a scope that the operator asks for.
+    #[error("the token lacks a scope")]
+    InsufficientScope {
+        /// All that are asked for.
+        needed: String,
+    },
+    /// The token is good, and none of its roles may use this model.
+    #[error("the token may not use this model")]
+    ModelNotGranted {
+        /// The model as the consumer named it.
+        model: String,
+    },
+    /// Nothing is known of the token, since its issuer cannot be reached.
+    #[error("the issuer of the token cannot be asked")]
+    IssuerUnavailable,
     /// Too many unproven credentials are waiting to be hashed (said by the caller's pool), or there was no memory to hash
     /// one in. Says nothing about the credential.
     #[error("too many credentials are waiting to be checked")]
@@ -77,6 +96,16 @@ impl AuthError {
             Self::VerdictsUnavailable => {
                 "It is not known right now whether this key may be used. Try again in a moment.".into()
             }
+            Self::Token(fault) => format!("The token {fault}."),
+            Self::InsufficientScope { needed } => {
+                format!("The token lacks a scope. Needed: {needed}.")
+            }
+            Self::ModelNotGranted { model } => {
+                format!("This token may not use the model `{}`.", echoed(model))
+            }
+            Self::IssuerUnavailable => {
+                "The issuer of this token cannot be asked about it right now. Try again in a moment.".into()
+            }
             Self::Overloaded => "Too many credentials are being checked right now. Try again in a moment.".into(),
         }
     }
@@ -92,6 +121,10 @@ impl AuthError {
             Self::Suspended { .. } => "key_suspended",
             Self::IdentityUnavailable => "identity_unavailable",
             Self::VerdictsUnavailable => "limits_unavailable",
+            // RFC 6750 section 3.1 (2012-10).
+            Self::Token(_) => "invalid_token",
+            Self::InsufficientScope { .. } | Self::ModelNotGranted { .. } => "insufficient_scope",
+            Self::IssuerUnavailable => "identity_unavailable",
             Self::Overloaded => "server_overloaded",
         }
     }

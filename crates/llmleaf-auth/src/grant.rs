@@ -4,40 +4,84 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::roster::Record;
+use crate::tokens::{Identity, IdentityLimits};
 
 /// A caller whose credential was proven. Cheap to clone.
 #[derive(Clone)]
 pub struct Principal {
-    pub(crate) record: Arc<Record>,
-    /// Of the roster that `record` was found in.
-    pub(crate) generation: u64,
+    pub(crate) holder: Holder,
+}
+
+/// Of what.
+#[derive(Clone)]
+pub(crate) enum Holder {
+    /// Of a key.
+    Key {
+        record: Arc<Record>,
+        /// Of the roster that `record` was found in.
+        generation: u64,
+    },
+    /// Of a token.
+    Token(Arc<Identity>),
 }
 
 impl Principal {
-    /// The id of the key.
+    pub(crate) fn of_key(record: Arc<Record>, generation: u64) -> Self {
+        let holder = Holder::Key { record, generation };
+        Self { holder }
+    }
+
+    pub(crate) fn of_token(identity: Arc<Identity>) -> Self {
+        let holder = Holder::Token(identity);
+        Self { holder }
+    }
+
+    /// The id of the key, or `issuer:subject` of a token. One space of ids: that of a key has no colon.
     pub fn key_id(&self) -> &Arc<str> {
-        &self.record.id
+        match &self.holder {
+            Holder::Key { record, .. } => &record.id,
+            Holder::Token(identity) => &identity.id,
+        }
     }
 
-    /// The key's name, or its id where it has none: for logs, usage records and ownership.
+    /// The name, or the id where there is none: for logs, usage records and ownership.
     pub fn display(&self) -> &Arc<str> {
-        &self.record.display
+        match &self.holder {
+            Holder::Key { record, .. } => &record.display,
+            Holder::Token(identity) => &identity.display,
+        }
     }
 
-    /// Whether the key's list has the model. For showing a list of models; a call needs a [`Grant`].
+    /// Whether its list has the model. For showing a list of models; a call needs a [`Grant`].
     pub fn permits(&self, model: &str) -> bool {
-        self.record
-            .models
-            .as_ref()
-            .is_none_or(|models| models.allow(model))
+        match &self.holder {
+            Holder::Key { record, .. } => record.models.as_ref().is_none_or(|m| m.allow(model)),
+            Holder::Token(identity) => identity.models.allow(model),
+        }
+    }
+
+    /// What a token's roles let it ask for; `None` for a key.
+    pub fn token_limits(&self) -> Option<IdentityLimits> {
+        match &self.holder {
+            Holder::Key { .. } => None,
+            Holder::Token(identity) => Some(identity.limits),
+        }
+    }
+
+    /// The unix second from which on a token is not good any more; `None` for a key. A session that lives long looks at it.
+    pub fn ends(&self) -> Option<u64> {
+        match &self.holder {
+            Holder::Key { .. } => None,
+            Holder::Token(identity) => Some(identity.ends),
+        }
     }
 }
 
 impl fmt::Debug for Principal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Principal")
-            .field("key_id", &self.record.id)
-            .field("display", &self.record.display)
+            .field("key_id", self.key_id())
+            .field("display", self.display())
             .finish_non_exhaustive()
     }
 }

@@ -13,7 +13,7 @@
 //! ```
 //!
 //! Reading order: [`error`], [`secret`], [`credential`], [`random_key`], [`password`], [`models`], [`roster`], [`verdicts`],
-//! [`authenticator`], [`grant`]; then [`sealed_id`].
+//! [`authenticator`], [`grant`]; then [`sealed_id`]; and [`tokens`], for callers that an identity provider vouches for.
 //!
 //! Invariants, each with a test:
 //!
@@ -33,10 +33,11 @@ pub mod random_key;
 pub mod roster;
 pub mod sealed_id;
 pub mod secret;
+pub mod tokens;
 pub mod verdicts;
 
 pub use authenticator::{Authenticator, Check, Verdict, Work};
-pub use credential::{Credential, CredentialHeaders, CredentialSource};
+pub use credential::{Credential, CredentialHeaders, CredentialSource, Tokens};
 pub use error::{AuthError, Hint, MintError};
 pub use grant::{Grant, Principal};
 pub use models::ModelPatterns;
@@ -45,4 +46,5 @@ pub use random_key::NewKey;
 pub use roster::{KeyEntry, Roster, RosterError};
 pub use sealed_id::IdSeal;
 pub use secret::Secret;
+pub use tokens::{Issuer, Issuers, KeySet, Proof, TokenFault};
 pub use verdicts::{KeyVerdict, Verdicts, VerdictsError};

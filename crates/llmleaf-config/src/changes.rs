@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::{Config, Credential, Key, Provider, Route, Server};
+use crate::{Config, Credential, Key, Oauth, Provider, Route, Server};
 
 /// One table that is not as it was.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -70,10 +70,9 @@ impl Config {
         note(&mut all, "prices", "", prices);
         let of = |key: &Key| key.id.clone();
         tables(&mut all, "key", &self.keys, &before.keys, of, key_keys);
-        // Secrets in this print nothing, so that a new one alone is not seen; it is not in effect yet either.
-        let shown = |config: &Config| format!("{:?}", config.oauth);
-        let oauth = shown(self) != shown(before);
-        note(&mut all, "oauth", "", oauth.then(Vec::new));
+        let of = |issuer: &Oauth| issuer.name.clone();
+        let keys = |now: &Oauth, before: &Oauth| (!now.same_as(before)).then(Vec::new);
+        tables(&mut all, "oauth", &self.oauth, &before.oauth, of, keys);
         let control = self.control != before.control;
         note(&mut all, "control", "", control.then(Vec::new));
         all

@@ -45,7 +45,7 @@ pub use diagnose::{Diagnostic, Diagnostics, Severity};
 pub use keys::Key;
 pub use layer::{Added, Layer, LayerError};
 pub use limits::Limits;
-pub use oauth::{Introspection, Oauth};
+pub use oauth::{Introspection, IntrospectionAuth, Oauth};
 pub use prices::{PriceEntry, Prices};
 pub use providers::{ClientCertificate, DataPolicy, OnCancel, Provider};
 pub use proxy::{Proxy, ProxyKind};
@@ -71,8 +71,8 @@ pub struct Config {
     pub prices: Prices,
     /// Who may call; ids and display names are unique.
     pub keys: Vec<Key>,
-    /// Callers proven by signed tokens.
-    pub oauth: Option<Oauth>,
+    /// Issuers whose tokens prove callers; names and issuers are unique.
+    pub oauth: Vec<Oauth>,
     /// The controller that this node pulls from and pushes to.
     pub control: Option<Control>,
     /// What its author may not expect; not empty for a file that uses what is not in effect yet.

@@ -12,7 +12,7 @@ use crate::providers::ProvidersRead;
 use crate::read::{Reading, Table};
 use crate::server::ServerRead;
 use crate::{
-    Config, control, environment, keys, oauth, prices, providers, routes, secrets, server,
+    Config, Oauth, control, environment, keys, oauth, prices, providers, routes, secrets, server,
 };
 
 /// Largest configuration file, in bytes.
@@ -96,8 +96,9 @@ fn read(cx: &Reading<'_>, document: &DeTable<'_>) -> Config {
     if !cx.incomplete {
         // A controller brings keys of its own.
         if control.as_ref().is_none_or(|c| c.identity.is_none()) {
-            check_door(cx, &server, &keys);
+            check_door(cx, &server, &keys, &oauth);
         }
+        oauth::check_names(cx, &oauth, &keys.keys);
         let pulled = control.as_ref().is_some_and(|c| c.topology.is_some());
         // After an error, that something leads nowhere may be no more than an echo of it.
         if !pulled && !cx.has_errors() {
@@ -121,8 +122,8 @@ fn read(cx: &Reading<'_>, document: &DeTable<'_>) -> Config {
 }
 
 /// A listener that others can reach must be able to tell them apart.
-fn check_door(cx: &Reading<'_>, server: &ServerRead, keys: &KeysRead) {
-    if keys.any {
+fn check_door(cx: &Reading<'_>, server: &ServerRead, keys: &KeysRead, issuers: &[Oauth]) {
+    if keys.any || !issuers.is_empty() {
         return;
     }
     let apart = server.server.tls.as_ref().and_then(|tls| tls.listen);

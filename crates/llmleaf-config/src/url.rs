@@ -56,6 +56,24 @@ pub(crate) fn plain(cx: &Reading<'_>, key: &str, at: &At<String>) -> Option<Stri
     }
 }
 
+/// Checks the address of whoever vouches for callers, which may have a query; returns it as it is written. Whoever stands between
+/// could vouch for anybody, so plain http is taken only where nobody can.
+pub(crate) fn guarded(cx: &Reading<'_>, key: &str, at: &At<String>) -> Option<String> {
+    let bare = at.value.split('?').next().unwrap_or_default();
+    let (why, help) = match split(bare) {
+        Ok(parts) if parts.plain_http && !is_loopback(parts.host) => {
+            let help = "anybody on the way could let anybody in: use https";
+            ("plain http to another machine", Some(help.to_owned()))
+        }
+        Ok(_) if at.value.contains('#') => ("has a fragment", None),
+        Ok(_) => return Some(at.value.clone()),
+        Err(Refusal { why, help }) => (why, help),
+    };
+    let message = format!("`{key}` is not a usable URL");
+    cx.report(Diagnostic::error(&at.place, message, why).maybe_help(help));
+    None
+}
+
 struct Parts<'u> {
     plain_http: bool,
     host: &'u str,

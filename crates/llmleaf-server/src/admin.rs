@@ -136,6 +136,7 @@ pub fn health(app: &App) -> Reply {
     let body = json!({
         "providers": providers.collect::<Vec<_>>(),
         "recent": recent.collect::<Vec<_>>(),
+        "issuers": app.tokens.as_ref().map_or_else(Vec::new, |tokens| view::issuers(tokens, now)),
         "exchanges": exchanges.collect::<Vec<_>>(),
         "draining": app.draining.load(Ordering::Relaxed),
         "started": app.started,

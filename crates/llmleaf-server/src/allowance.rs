@@ -1,19 +1,37 @@
 //! What keys may ask for in a minute, and at once; and the headers that tell them.
 
 use http::{HeaderMap, HeaderName, HeaderValue};
+use llmleaf_auth::Principal;
+use llmleaf_auth::tokens::IdentityLimits;
 use llmleaf_dialects::Dialect;
 use llmleaf_dialects::headers::DATED_LIMITS;
 use llmleaf_exchange::{Allowance, Shared};
 use llmleaf_model::{Failure, FailureKind, Origin};
 use llmleaf_route::Millis;
 use llmleaf_route::limits::{Figure, Figures, Limiter, Limits, Scope};
+use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// The limits of every key that has any, by id.
+/// Most callers with tokens whose use is remembered.
+const MAX_CALLERS: usize = 65_536;
+/// How long one that asks for nothing is: then all limits are free again.
+const MEMORY: u64 = 60_000;
+
+/// The limits of every key that has any, by id, and of callers with tokens, as they come.
 #[derive(Debug, Default)]
-pub struct Allowances(HashMap<String, Allowed>);
+pub struct Allowances(HashMap<String, Allowed>, Arc<Mutex<Callers>>);
+
+type Callers = HashMap<Arc<str>, Caller>;
+
+/// A caller with a token.
+#[derive(Debug)]
+struct Caller {
+    limits: Limits,
+    limiter: Arc<Limiter>,
+    seen: Millis,
+}
 
 #[derive(Debug)]
 struct Allowed {
@@ -37,7 +55,7 @@ impl Allowances {
             let limiter = known.unwrap_or_else(|| Arc::new(Limiter::new(limits, now)));
             (id, Allowed { limits, limiter })
         });
-        Self(each.collect())
+        Self(each.collect(), Arc::clone(&self.1))
     }
 
     /// These are in effect from now on.
@@ -47,17 +65,61 @@ impl Allowances {
     }
 
     /// Whether a key has a limit that counts tokens.
-    pub fn counts_tokens(&self, key: &str) -> bool {
-        let allowed = self.0.get(key);
+    pub fn counts_tokens(&self, principal: &Principal) -> bool {
+        if let Some(limits) = principal.token_limits() {
+            return limits.tokens_per_min.is_some();
+        }
+        let allowed = self.0.get(&**principal.key_id());
         allowed.is_some_and(|allowed| allowed.limits.tokens_per_min.is_some())
     }
 
-    /// The limits of a key, if it has any.
-    pub fn of(&self, key: &str) -> Option<&Arc<Limiter>> {
+    /// The limits of a caller, if it has any.
+    pub fn of(&self, principal: &Principal, now: Millis) -> Option<Arc<Limiter>> {
+        if let Some(limits) = principal.token_limits() {
+            return self.of_caller(principal.key_id(), limits, now);
+        }
         if self.0.is_empty() {
             return None;
         }
-        self.0.get(key).map(|allowed| &allowed.limiter)
+        let allowed = self.0.get(&**principal.key_id());
+        allowed.map(|allowed| Arc::clone(&allowed.limiter))
+    }
+
+    /// The limits of a caller with a token: by its id, so that a new token makes no new limits.
+    fn of_caller(&self, id: &Arc<str>, own: IdentityLimits, now: Millis) -> Option<Arc<Limiter>> {
+        let limits = Limits {
+            requests_per_min: own.requests_per_min,
+            tokens_per_min: own.tokens_per_min,
+            max_concurrent: own.max_concurrent,
+        };
+        if limits == Limits::default() {
+            return None;
+        }
+        let mut callers = self.1.lock();
+        if let Some(known) = callers.get_mut(id) {
+            known.seen = now;
+            if known.limits != limits {
+                known.limits = limits;
+                known.limiter.set(limits, now);
+            }
+            return Some(Arc::clone(&known.limiter));
+        }
+        if callers.len() >= MAX_CALLERS {
+            callers.retain(|_, known| {
+                now.since(known.seen) < MEMORY || Arc::strong_count(&known.limiter) > 1
+            });
+        }
+        let limiter = Arc::new(Limiter::new(limits, now));
+        // More within a minute are not remembered, and so not held to anything: limits fail open.
+        if callers.len() < MAX_CALLERS {
+            let caller = Caller {
+                limits,
+                limiter: Arc::clone(&limiter),
+                seen: now,
+            };
+            callers.insert(Arc::clone(id), caller);
+        }
+        Some(limiter)
     }
 }
 

@@ -8,6 +8,7 @@ use crate::kept::ResponseIds;
 use crate::load::{Load, TooFewFiles};
 use crate::reload::LastReload;
 use crate::tls;
+use crate::tokens::Tokens;
 use crate::usage::{Usage, UsageError};
 use crate::ways::{self, Way};
 use http::HeaderName;
@@ -48,6 +49,10 @@ pub struct App {
     pub usage: Option<Usage>,
     /// Consumer keys.
     pub authenticator: Arc<Authenticator>,
+    /// Issuers whose tokens prove callers.
+    pub tokens: Option<Arc<Tokens>>,
+    /// The way of each issuer.
+    pub token_ways: Vec<usize>,
     /// What keys may ask for.
     pub allowances: Allowances,
     /// Names of answers that providers keep; `None` leaves the providers' own.
@@ -122,6 +127,9 @@ pub enum BuildError {
     /// Trust could not be set up.
     #[error("provider `{provider}`: {error}")]
     Trust { provider: String, error: TlsError },
+    /// An issuer's address is none.
+    #[error("issuer `{name}`: {error}")]
+    Issuer { name: String, error: OriginError },
     /// The proxy's host is no host.
     #[error("proxy of provider `{provider}`: {error}")]
     Proxy {
@@ -161,7 +169,8 @@ impl App {
     /// The configuration cannot be served.
     pub fn build(config: &Config) -> Result<Self, BuildError> {
         let authenticator = Arc::new(Authenticator::new(roster(config)?)?);
-        let (upstreams, ways) = upstreams(config, None)?;
+        let (upstreams, mut ways) = upstreams(config, None)?;
+        let token_ways = Tokens::ways(config, &mut ways, &[])?;
         let tls = config.server.tls.as_ref();
         let started = crate::service::unix_now().as_secs();
         let usage = Usage::of(config)?;
@@ -175,6 +184,8 @@ impl App {
             response_ids: ResponseIds::new(config),
             batch_ids: BatchIds::new(config),
             batch_store: store(config)?,
+            tokens: Tokens::build(config, None)?,
+            token_ways,
             allowances: Allowances::new(key_limits(config)),
             forwarded: forwarded(&upstreams),
             shared: Arc::new(Shared::new(parts(config, upstreams, &ways)?, ledger)),
@@ -208,7 +219,9 @@ impl App {
     /// The configuration cannot be served.
     pub fn rebuild(config: &Config, before: &Self) -> Result<(Self, Roster), BuildError> {
         let roster = roster(config)?;
-        let (upstreams, ways) = upstreams(config, Some(before))?;
+        let (upstreams, mut ways) = upstreams(config, Some(before))?;
+        let token_ways = Tokens::ways(config, &mut ways, &before.ways)?;
+        let tokens = Tokens::build(config, before.tokens.as_ref())?;
         let forwarded = forwarded(&upstreams);
         let tls = config.server.tls.as_ref();
         let tls = tls.map(|tls| tls::listener(tls, before.tls.as_ref()));
@@ -225,6 +238,8 @@ impl App {
             response_ids: ResponseIds::new(config),
             batch_ids: BatchIds::new(config),
             batch_store: before.batch_store.clone(),
+            tokens,
+            token_ways,
             allowances: before.allowances.renew(key_limits(config), now),
             shared: Arc::new(shared),
             usage: before.usage.clone(),
@@ -559,7 +574,9 @@ fn roster(config: &Config) -> Result<Roster, BuildError> {
 /// # Errors
 /// A provider cannot be called as configured.
 pub fn check_urls(config: &Config) -> Result<Vec<(String, String, String)>, BuildError> {
-    let (upstreams, _) = upstreams(config, None)?;
+    let (upstreams, mut ways) = upstreams(config, None)?;
+    Tokens::ways(config, &mut ways, &[])?;
+    Tokens::build(config, None)?;
     if let Some(tls) = &config.server.tls {
         tls::listener(tls, None)?;
     }

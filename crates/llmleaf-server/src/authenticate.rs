@@ -1,11 +1,12 @@
 //! From request headers to a principal. Slow hashing never runs on a worker's own thread.
 
+use crate::service::Worker;
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
 use llmleaf_auth::{
-    AuthError, Authenticator, Check, Credential, CredentialHeaders, CredentialSource, Principal,
+    AuthError, Check, Credential, CredentialHeaders, CredentialSource, Principal, Tokens,
 };
-use std::sync::Arc;
+use std::rc::Rc;
 use tokio::sync::Semaphore;
 
 /// How many unproven credentials may wait to be hashed; more are shed.
@@ -32,12 +33,9 @@ impl Hashing {
 ///
 /// # Errors
 /// No credential, a malformed one, or one that proves nothing; a key that may not be used now; or too many are waiting.
-pub async fn principal(
-    authenticator: &Arc<Authenticator>,
-    hashing: &Hashing,
-    headers: &HeaderMap,
-) -> Result<Principal, AuthError> {
-    match prove(authenticator, hashing, headers).await {
+pub async fn principal(worker: &Rc<Worker>, headers: &HeaderMap) -> Result<Principal, AuthError> {
+    let authenticator = &worker.app.authenticator;
+    match prove(worker, headers).await {
         Ok(principal) => {
             authenticator.admit(&principal)?;
             Ok(principal)
@@ -48,12 +46,14 @@ pub async fn principal(
     }
 }
 
-async fn prove(
-    authenticator: &Arc<Authenticator>,
-    hashing: &Hashing,
-    headers: &HeaderMap,
-) -> Result<Principal, AuthError> {
-    let credential = credential(headers)?;
+async fn prove(worker: &Rc<Worker>, headers: &HeaderMap) -> Result<Principal, AuthError> {
+    let (authenticator, hashing) = (&worker.app.authenticator, &worker.app.hashing);
+    let tokens = worker.app.tokens.as_ref();
+    let taken = tokens.map(|tokens| tokens.taken()).unwrap_or_default();
+    let credential = credential(headers, taken)?;
+    if let (Some(tokens), Some((token, signed))) = (tokens, credential.token()) {
+        return tokens.principal(worker, token, signed).await;
+    }
     let work = match authenticator.check(&credential) {
         Check::Granted(principal) => return Ok(principal),
         Check::Denied(error) => return Err(error),
@@ -74,7 +74,7 @@ async fn prove(
     authenticator.settle(verdict)
 }
 
-fn credential(headers: &HeaderMap) -> Result<Credential, AuthError> {
+fn credential(headers: &HeaderMap, taken: Tokens) -> Result<Credential, AuthError> {
     let mut found = CredentialHeaders::new();
     let places = [
         (AUTHORIZATION.as_str(), CredentialSource::Authorization),
@@ -87,5 +87,5 @@ fn credential(headers: &HeaderMap) -> Result<Credential, AuthError> {
             found.push(source, value.as_bytes());
         }
     }
-    Credential::from_headers(&found)
+    Credential::read(&found, taken)
 }

@@ -99,9 +99,13 @@ impl Desk {
         self.worker.replace(worker(app, pools, ids, self.drains()));
     }
 
-    /// Looks after idle upstream connections, and after a snapshot that no request has asked for yet.
+    /// Looks after idle upstream connections, the age of issuers' keys, and after a snapshot that no request has asked for yet.
     pub fn sweep(&self) {
-        self.worker().node.pools.iter().for_each(Pool::sweep);
+        let worker = self.worker();
+        worker.node.pools.iter().for_each(Pool::sweep);
+        if let Some(tokens) = &worker.app.tokens {
+            tokens.tick(&worker);
+        }
     }
 }
 

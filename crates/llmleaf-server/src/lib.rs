@@ -38,6 +38,7 @@ mod service;
 mod signals;
 mod socket;
 mod tls;
+mod tokens;
 mod usage;
 mod watch;
 mod ways;

@@ -563,7 +563,7 @@ fn security_schemes() -> Value {
         "bearer": {
             "type": "http",
             "scheme": "bearer",
-            "description": "A key as `llmleaf key new` prints it, or base64 of `id:password`.",
+            "description": "A key as `llmleaf key new` prints it, base64 of `id:password`, or a token of an issuer that the operator trusts.",
         },
         "basic": {"type": "http", "scheme": "basic", "description": "The key's id and password."},
         "xApiKey": header("x-api-key", "The bearer's value, as Anthropic's clients send it."),

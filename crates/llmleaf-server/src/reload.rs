@@ -215,6 +215,14 @@ impl Reloader {
         // From here on all of it takes effect.
         let app = Arc::new(app);
         app.authenticator.install(roster);
+        if let Some(tokens) = &before.tokens
+            && !app
+                .tokens
+                .as_ref()
+                .is_some_and(|new| Arc::ptr_eq(new, tokens))
+        {
+            tokens.close();
+        }
         app.allowances.install(app.shared.now());
         self.published.put(app);
         self.controller.follow(plan);

@@ -90,11 +90,14 @@ pub fn failed(dialect: Dialect, failure: &Failure, request_id: &str) -> Reply {
     match failure.kind {
         FailureKind::Authentication => {
             // Both schemes are taken; the challenge names them in one header each.
-            headers.append(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+            headers.append(WWW_AUTHENTICATE, challenge(failure));
             headers.append(
                 WWW_AUTHENTICATE,
                 HeaderValue::from_static("Basic realm=\"llmleaf\""),
             );
+        }
+        FailureKind::Permission if failure.code.as_deref() == Some(INSUFFICIENT) => {
+            headers.append(WWW_AUTHENTICATE, challenge(failure));
         }
         FailureKind::Overloaded => {
             headers.insert(http::header::RETRY_AFTER, HeaderValue::from(soon()));
@@ -117,6 +120,24 @@ pub fn failed(dialect: Dialect, failure: &Failure, request_id: &str) -> Reply {
     reply
 }
 
+/// RFC 6750, section 3.1 (2012-10).
+const INVALID: &str = "invalid_token";
+const INSUFFICIENT: &str = "insufficient_scope";
+
+/// What is wrong with a token, or that there may be one.
+fn challenge(failure: &Failure) -> HeaderValue {
+    let plain = HeaderValue::from_static("Bearer");
+    let code = failure.code.as_deref();
+    let Some(code) = code.filter(|code| [INVALID, INSUFFICIENT].contains(code)) else {
+        return plain;
+    };
+    // What may stand in it, without escapes.
+    let fits = |c: &char| matches!(c, ' '..='!' | '#'..='[' | ']'..='~');
+    let told: String = failure.message.chars().filter(fits).collect();
+    let value = format!("Bearer realm=\"llmleaf\", error=\"{code}\", error_description=\"{told}\"");
+    HeaderValue::from_str(&value).unwrap_or(plain)
+}
+
 /// Seconds after which an overloaded node may be asked again: not the same for all, or all come back at once.
 fn soon() -> u64 {
     1 + u64::from(crate::service::unix_now().subsec_micros() % 4)
@@ -125,11 +146,15 @@ fn soon() -> u64 {
 /// A refused credential as a failure.
 pub fn unauthorised(error: &AuthError) -> Failure {
     let kind = match error {
-        AuthError::ModelNotAllowed { .. } | AuthError::Blocked => FailureKind::Permission,
+        AuthError::ModelNotAllowed { .. }
+        | AuthError::ModelNotGranted { .. }
+        | AuthError::InsufficientScope { .. }
+        | AuthError::Blocked => FailureKind::Permission,
         AuthError::Suspended { .. } => FailureKind::RateLimit,
-        AuthError::Overloaded | AuthError::IdentityUnavailable | AuthError::VerdictsUnavailable => {
-            FailureKind::Overloaded
-        }
+        AuthError::Overloaded
+        | AuthError::IssuerUnavailable
+        | AuthError::IdentityUnavailable
+        | AuthError::VerdictsUnavailable => FailureKind::Overloaded,
         _ => FailureKind::Authentication,
     };
     let mut failure = Failure::new(Origin::Consumer, kind, error.message());

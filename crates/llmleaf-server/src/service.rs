@@ -86,7 +86,15 @@ pub async fn turn(worker: Rc<Worker>, opened: socket::Opened, body: Bytes) -> Re
         model: None,
     };
     let socket::Opened { principal, headers } = opened;
-    posted(worker, asked, principal, &headers, body, true).await
+    // A token may have come to its end since the connection was opened, or its issuer may have said so.
+    let proven = match principal.ends() {
+        None => Ok(principal),
+        Some(_) => authenticate::principal(&worker, &headers).await,
+    };
+    match proven {
+        Ok(principal) => posted(worker, asked, principal, &headers, body, true).await,
+        Err(error) => reply::failed(asked.dialect, &reply::unauthorised(&error), ""),
+    }
 }
 
 /// Answers one request of a batch that this node runs: as if its body had been posted.
@@ -232,11 +240,9 @@ impl Call {
             _ if self.sheds(endpoint.operation) => Err(overloaded()),
             AuthClass::Admin => self.admin(endpoint.operation, request.headers(), path),
             AuthClass::Consumer => {
-                let app = &self.worker.app;
-                let principal =
-                    authenticate::principal(&app.authenticator, &app.hashing, request.headers())
-                        .await
-                        .map_err(|error| reply::unauthorised(&error))?;
+                let principal = authenticate::principal(&self.worker, request.headers())
+                    .await
+                    .map_err(|error| reply::unauthorised(&error))?;
                 self.consumer(endpoint, rest, principal, request).await
             }
         }
@@ -469,7 +475,7 @@ impl Call {
     /// Tokens that the request is thought to use, where a limit counts them.
     fn tokens(&self, heard: Dialect, principal: &Principal, head: &Head, body: &[u8]) -> u64 {
         let app = &self.worker.app;
-        let counts = app.shared.counts_tokens || app.allowances.counts_tokens(principal.key_id());
+        let counts = app.shared.counts_tokens || app.allowances.counts_tokens(principal);
         if !counts {
             return 0;
         }
@@ -484,10 +490,10 @@ impl Call {
         tokens: u64,
     ) -> Result<(Option<Allowance>, Option<Figures>), Box<Reply>> {
         let app = &self.worker.app;
-        let Some(limiter) = app.allowances.of(principal.key_id()) else {
+        let Some(limiter) = app.allowances.of(principal, app.shared.now()) else {
             return Ok((None, None));
         };
-        let admitted = allowance::admit(limiter, tokens, &app.shared);
+        let admitted = allowance::admit(&limiter, tokens, &app.shared);
         let figures = limiter.figures(app.shared.now());
         match admitted {
             Ok(allowance) => Ok((Some(allowance), Some(figures))),

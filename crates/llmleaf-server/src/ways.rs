@@ -48,7 +48,7 @@ pub fn ways(config: &Config, before: &[Way]) -> Result<(Vec<Way>, Vec<Indices>),
     let mut of = Vec::with_capacity(config.providers.len());
     for provider in &config.providers {
         let mut wanted = Wanted::read(provider)?;
-        let own = index(&mut ways, before, provider, &wanted)?;
+        let own = index(&mut ways, before, &provider.name, &wanted)?;
         let mut mints = own;
         let minted = provider
             .credentials
@@ -63,7 +63,7 @@ pub fn ways(config: &Config, before: &[Way]) -> Result<(Vec<Way>, Vec<Indices>),
             if minted.all(|source| source.is_ambient()) {
                 wanted.proxy = None;
             }
-            mints = index(&mut ways, before, provider, &wanted)?;
+            mints = index(&mut ways, before, &provider.name, &wanted)?;
         }
         of.push((own, mints));
     }
@@ -74,7 +74,7 @@ pub fn ways(config: &Config, before: &[Way]) -> Result<(Vec<Way>, Vec<Indices>),
 fn index(
     ways: &mut Vec<Way>,
     before: &[Way],
-    provider: &Provider,
+    whose: &str,
     wanted: &Wanted<'_>,
 ) -> Result<usize, BuildError> {
     let mark = wanted.mark();
@@ -84,9 +84,27 @@ fn index(
     let known = before.iter().find(|way| way.mark == mark).cloned();
     ways.push(match known {
         Some(way) => way,
-        None => wanted.way(mark, provider)?,
+        None => wanted.way(mark, whose)?,
     });
     Ok(ways.len() - 1)
+}
+
+/// The index of a way to something that is no provider, with authorities of its own or the public ones.
+///
+/// # Errors
+/// The file cannot be read, or is not what it should be.
+pub fn beside(
+    ways: &mut Vec<Way>,
+    before: &[Way],
+    whose: &str,
+    ca: Option<&Path>,
+) -> Result<usize, BuildError> {
+    let wanted = Wanted {
+        ca: ca.map(file).transpose()?,
+        identity: None,
+        proxy: None,
+    };
+    index(ways, before, whose, &wanted)
 }
 
 /// What a way is made from.
@@ -131,14 +149,14 @@ impl<'a> Wanted<'a> {
         mark.finalize().into()
     }
 
-    fn way(&self, mark: [u8; 32], provider: &Provider) -> Result<Way, BuildError> {
+    fn way(&self, mark: [u8; 32], whose: &str) -> Result<Way, BuildError> {
         let identity = self
             .identity
             .as_ref()
             .map(|(cert, key)| Identity { cert, key });
         let tls =
             TlsConfig::with(self.ca.as_deref(), identity).map_err(|error| BuildError::Trust {
-                provider: provider.name.clone(),
+                provider: whose.to_owned(),
                 error,
             })?;
         let proxy = self.proxy.map(|proxy| {
@@ -152,7 +170,7 @@ impl<'a> Wanted<'a> {
             Proxy::new(kind, &proxy.host, proxy.port, login)
         });
         let proxy = proxy.transpose().map_err(|error| BuildError::Proxy {
-            provider: provider.name.clone(),
+            provider: whose.to_owned(),
             error,
         })?;
         Ok(Way { mark, tls, proxy })

@@ -1,10 +1,23 @@
 //! Who is let in where: every endpoint of the registry × every method × every state of both credentials, asked of the
 //! running program. A new endpoint is in the matrix by being in the registry.
+//!
+//! Beside it: `auth_matrix/attacks.rs` (tokens that are none), `auth_matrix/issuers.rs` (issuers in trouble), with
+//! `auth_matrix/idp.rs` (an identity provider, played) and `auth_matrix/shapes.rs` (errors by dialect).
+
+#[path = "auth_matrix/attacks.rs"]
+mod attacks;
+#[path = "auth_matrix/idp.rs"]
+mod idp;
+#[path = "auth_matrix/issuers.rs"]
+mod issuers;
+#[path = "auth_matrix/shapes.rs"]
+mod shapes;
 
 use llmleaf_dialects::Dialect;
 use llmleaf_server::registry::{AuthClass, BatchCall, ENDPOINTS, Endpoint, Operation};
 use llmleaf_testkit::binary::Llmleaf;
 use llmleaf_testkit::http::{self, Connection, Response};
+use serde_json::json;
 
 const ADMIN_TOKEN: &str = "matrix-admin-token-0123456789abcdef";
 
@@ -22,10 +35,19 @@ kind = "echo"
 model = "demo"
 targets = [{ provider = "local" }]
 
+[[routes]]
+model = "hidden"
+targets = [{ provider = "local" }]
+
 [[keys]]
 id = "local-dev"
 # bcrypt of `s3cret`.
 pw_hash = "$2y$04$IcVq6nhz5Tf85lBpWclgKeDjWxWMHlIXLE696.T7m9Eg12HekWFJO"
+
+[[keys]]
+id = "few"
+pw_hash = "$2y$04$IcVq6nhz5Tf85lBpWclgKeDjWxWMHlIXLE696.T7m9Eg12HekWFJO"
+allowed_models = ["demo"]
 "#;
 
 const METHODS: &[&str] = &["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
@@ -97,6 +119,61 @@ const CONSUMERS: &[(&str, bool, Headers)] = &[
     ),
 ];
 
+/// The issuer of the tokens of the matrix; its keys stand in the configuration.
+const ISSUER: &str = "https://login.example";
+
+fn oauth() -> String {
+    format!(
+        "[oauth]\nissuer = \"{ISSUER}\"\naudience = [\"llmleaf\"]\njwks = '{}'\n\
+         algorithms = [\"EdDSA\"]\nrequired_scopes = [\"llm\"]\nrole_models = {{ dev = [\"demo\"] }}\n",
+        idp::key_set()
+    )
+}
+
+/// (what it is, what becomes of it: a refusal's status or nothing, the token).
+fn tokens() -> Vec<(&'static str, Option<u16>, String)> {
+    let good = idp::claims(ISSUER);
+    let with =
+        |name: &str, value: serde_json::Value| idp::token(&idp::with(good.clone(), name, value));
+    let text = good.to_string();
+    vec![
+        ("a token", None, idp::token(&good)),
+        ("an expired token", Some(401), with("exp", json!(1))),
+        (
+            "a token to come",
+            Some(401),
+            with("nbf", json!(idp::now() + 900)),
+        ),
+        (
+            "another issuer's",
+            Some(401),
+            with("iss", json!("https://evil.example")),
+        ),
+        ("another audience's", Some(401), with("aud", json!("other"))),
+        (
+            "another key's",
+            Some(401),
+            idp::raw(idp::HEADER, &text, idp::by_evil_ed),
+        ),
+        (
+            "of a key that is not there",
+            Some(401),
+            idp::raw(r#"{"alg":"EdDSA","kid":"x"}"#, &text, idp::by_ed),
+        ),
+        (
+            "an unsigned one",
+            Some(401),
+            idp::raw(r#"{"alg":"none"}"#, &text, |_| Vec::new()),
+        ),
+        ("a scope too few", Some(403), with("scope", json!("other"))),
+        (
+            "a broken one",
+            Some(401),
+            "eyJhbGciOiJFZERTQSJ9.e30.AA".to_owned(),
+        ),
+    ]
+}
+
 /// (what it is, whether it is right, headers).
 const ADMINS: &[(&str, bool, Headers)] = &[
     ("no admin token", false, &[]),
@@ -109,9 +186,21 @@ const ADMINS: &[(&str, bool, Headers)] = &[
     ("the admin token", true, &[("x-admin-token", ADMIN_TOKEN)]),
 ];
 
+/// The credential of the key of [`CONFIG`].
+const KEY: (&str, &str) = ("authorization", "Bearer bG9jYWwtZGV2OnMzY3JldA==");
+
+/// The program with more in its configuration, telling all there is to tell.
+fn leaf_with(more: &str) -> Llmleaf {
+    let config = format!("{}\n{more}", CONFIG.replace("ADMIN", "workers = 2"));
+    Llmleaf::with_config(env!("CARGO_BIN_EXE_llmleaf"), &config)
+        .env("LLMLEAF_LOG", "trace")
+        .args(&["{config}"])
+        .start()
+}
+
 fn start(admin: bool) -> Llmleaf {
     let token = format!("admin_token = \"{ADMIN_TOKEN}\"");
-    let config = CONFIG.replace("ADMIN", if admin { &token } else { "" });
+    let config = CONFIG.replace("ADMIN", if admin { &token } else { "" }) + "\n" + &oauth();
     Llmleaf::with_config(env!("CARGO_BIN_EXE_llmleaf"), &config)
         .args(&["{config}"])
         .start()
@@ -149,14 +238,16 @@ fn inside(endpoint: &Endpoint) -> u16 {
     }
 }
 
-fn expected(rows: &[&Endpoint], method: &str, consumer: bool, admin: Option<bool>) -> u16 {
+/// What becomes of a consumer's credential: a refusal's status or nothing.
+type Door = Option<u16>;
+
+fn expected(rows: &[&Endpoint], method: &str, consumer: Door, admin: Option<bool>) -> u16 {
     let Some(endpoint) = rows.iter().find(|row| row.method.as_str() == method) else {
         return 405;
     };
     match endpoint.auth {
         AuthClass::Public => inside(endpoint),
-        AuthClass::Consumer if consumer => inside(endpoint),
-        AuthClass::Consumer => 401,
+        AuthClass::Consumer => consumer.unwrap_or_else(|| inside(endpoint)),
         AuthClass::Admin => match admin {
             None => 404,
             Some(true) => inside(endpoint),
@@ -165,13 +256,50 @@ fn expected(rows: &[&Endpoint], method: &str, consumer: bool, admin: Option<bool
     }
 }
 
+/// One cell's consumer and admin: what they are, what becomes of them, and their headers.
+type Cell = (String, Door, bool, Vec<(&'static str, String)>);
+
+/// Every credential with every admin token; and each token alone, in two places.
+fn cells() -> Vec<Cell> {
+    let owned = |headers: Headers| {
+        headers
+            .iter()
+            .map(|(name, value)| (*name, (*value).to_owned()))
+    };
+    let mut all = Vec::new();
+    for (consumer, proves, headers) in CONSUMERS {
+        for (admin, right, more) in ADMINS {
+            let what = format!("{consumer}, {admin}");
+            let door = (!proves).then_some(401);
+            all.push((
+                what,
+                door,
+                *right,
+                owned(headers).chain(owned(more)).collect(),
+            ));
+        }
+    }
+    for (what, door, token) in tokens() {
+        let bearer = vec![("authorization", format!("Bearer {token}"))];
+        all.push((what.to_owned(), door, false, bearer));
+        all.push((
+            format!("{what}, as a key"),
+            door,
+            false,
+            vec![("x-api-key", token)],
+        ));
+    }
+    all
+}
+
 /// Asks everything of one program; `tokens` is false where it has no admin token. Returns how many cells there were.
 fn matrix(leaf: &Llmleaf, tokens: bool) -> usize {
     let mut wrong = Vec::new();
-    let mut cells = 0;
+    let mut count = 0;
     let mut paths: Vec<&str> = ENDPOINTS.iter().map(|row| row.path).collect();
     paths.sort_unstable();
     paths.dedup();
+    let cells = cells();
     for template in paths {
         let rows: Vec<&Endpoint> = ENDPOINTS
             .iter()
@@ -179,27 +307,24 @@ fn matrix(leaf: &Llmleaf, tokens: bool) -> usize {
             .collect();
         let path = template.replace("{id}", "demo");
         for method in METHODS {
-            for (consumer, proves, consumer_headers) in CONSUMERS {
-                for (admin, right, admin_headers) in ADMINS {
-                    let headers = [*consumer_headers, *admin_headers].concat();
-                    let response = ask(leaf, method, &path, &headers);
-                    let admin_state = tokens.then_some(*right);
-                    let status = expected(&rows, method, *proves, admin_state);
-                    cells += 1;
-                    if let Some(fault) = fault(&rows, &response, status, method) {
-                        wrong.push(format!("{method} {path}, {consumer}, {admin}: {fault}"));
-                    }
+            for (what, door, right, headers) in &cells {
+                let headers: Vec<_> = headers.iter().map(|(n, v)| (*n, v.as_str())).collect();
+                let response = ask(leaf, method, &path, &headers);
+                let status = expected(&rows, method, *door, tokens.then_some(*right));
+                count += 1;
+                if let Some(fault) = fault(&rows, &response, status, method) {
+                    wrong.push(format!("{method} {path}, {what}: {fault}"));
                 }
             }
         }
     }
     assert!(
         wrong.is_empty(),
-        "{} of {cells} wrong:\n{}",
+        "{} of {count} wrong:\n{}",
         wrong.len(),
         wrong.join("\n")
     );
-    cells
+    count
 }
 
 fn fault(rows: &[&Endpoint], response: &Response, status: u16, method: &str) -> Option<String> {
@@ -215,11 +340,19 @@ fn fault(rows: &[&Endpoint], response: &Response, status: u16, method: &str) -> 
     if status == 401 && response.header("www-authenticate").is_none() {
         return Some("401 without a challenge".into());
     }
-    // Cohere's errors have no object around them.
-    let bare = rows.iter().any(|row| row.dialect == Dialect::CohereChat);
-    let holds = if bare { "message" } else { "error" };
-    if status == 401 && method != "HEAD" && response.json().get(holds).is_none() {
-        return Some(format!("no error object: {text}"));
+    if status == 403 && response.header("www-authenticate").is_none() {
+        return Some("403 of a token without a challenge".into());
+    }
+    let row = rows.iter().find(|row| row.method.as_str() == method);
+    if let Some(row) = row.filter(|_| matches!(status, 401 | 403) && method != "HEAD") {
+        // Where Google's clients ask too, whoever asks as they do gets their form.
+        let forms = [row.dialect, Dialect::GenerateContent];
+        if forms
+            .iter()
+            .all(|form| shapes::shape(*form, response).is_some())
+        {
+            return Some(format!("not of its dialect: {text}"));
+        }
     }
     let leak = ["s3cret", ADMIN_TOKEN, "$2y$"]
         .into_iter()
@@ -238,6 +371,91 @@ fn every_endpoint_lets_in_whom_it_should_and_nobody_else() {
     );
 }
 
+/// Whatever is added to the registry says who may call it: its type has no other way. What it may not say without being named here
+/// is that everybody may.
+#[test]
+fn f14_what_is_open_to_all_is_this_and_nothing_else() {
+    let open = ENDPOINTS.iter().filter(|row| row.auth == AuthClass::Public);
+    let open: Vec<_> = open.map(|row| (row.method.as_str(), row.path)).collect();
+    let known = [
+        ("GET", "/api/version"),
+        ("GET", "/v1/openapi.json"),
+        ("GET", "/healthz"),
+        ("GET", "/readyz"),
+        ("GET", "/"),
+        ("HEAD", "/"),
+        ("HEAD", "/api/version"),
+        ("HEAD", "/api/hello"),
+    ];
+    assert_eq!(open, known);
+    for row in ENDPOINTS {
+        let admin = row.path.starts_with("/admin/");
+        assert_eq!(admin, row.auth == AuthClass::Admin, "{}", row.path);
+    }
+}
+
+/// A model that is not the caller's is refused at every endpoint that takes one, and one that nobody has is not told from it.
+#[test]
+fn f14_a_model_that_is_not_the_callers_is_refused_everywhere() {
+    let leaf = start(false);
+    let basic = |pair: &str| format!("Bearer {pair}");
+    let callers = [
+        ("all", basic("bG9jYWwtZGV2OnMzY3JldA=="), 404),
+        ("few", basic("ZmV3OnMzY3JldA=="), 403),
+        (
+            "a token",
+            format!("Bearer {}", idp::token(&idp::claims(ISSUER))),
+            403,
+        ),
+        (
+            "no role",
+            format!(
+                "Bearer {}",
+                idp::token(&idp::with(idp::claims(ISSUER), "roles", json!([])))
+            ),
+            403,
+        ),
+    ];
+    let (mut wrong, mut count) = (Vec::new(), 0);
+    for row in ENDPOINTS {
+        let Operation::Exchange(operation) = row.operation else {
+            continue;
+        };
+        use llmleaf_exchange::Operation as Does;
+        if !matches!(operation, Does::Chat | Does::CountTokens | Does::Embed(_)) {
+            continue;
+        }
+        for (caller, bearer, unknown) in &callers {
+            for model in ["demo", "hidden", "nope"] {
+                let path = row.path.replace("{id}", model);
+                let body = format!(
+                    r#"{{"model":"{model}","messages":[{{"role":"user","content":"hi"}}],"input":"hi"}}"#
+                );
+                let headers = [("authorization", bearer.as_str())];
+                let response = http::post(leaf.addr, &path, &headers, &body);
+                let status = response.status;
+                let fits = match (model, *caller) {
+                    ("nope", _) => status == *unknown,
+                    ("demo", "all" | "few" | "a token") | (_, "all") => {
+                        !matches!(status, 401 | 403 | 404)
+                    }
+                    _ => status == 403,
+                };
+                let challenged = response.header("www-authenticate").is_some();
+                let challenge = challenged == (status == 403 && !matches!(*caller, "all" | "few"));
+                let fault = (status == 403).then(|| shapes::shape(row.dialect, &response));
+                count += 1;
+                if !fits || !challenge || fault.flatten().is_some() {
+                    let text = response.text();
+                    wrong.push(format!("{path}, {caller}, {model}: {status} {text}"));
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{count}:\n{}", wrong.join("\n"));
+    assert!(count >= 100, "{count}");
+}
+
 #[test]
 fn without_a_token_there_is_no_admin_surface() {
     let leaf = start(false);
@@ -246,7 +464,7 @@ fn without_a_token_there_is_no_admin_surface() {
             for (consumer, _, more) in CONSUMERS {
                 let headers = [*headers, *more].concat();
                 let response = ask(&leaf, row.method.as_str(), row.path, &headers);
-                let status = expected(&[row], row.method.as_str(), false, None);
+                let status = expected(&[row], row.method.as_str(), Some(401), None);
                 assert_eq!(response.status, status, "{}, {admin}, {consumer}", row.path);
             }
         }

@@ -5,15 +5,16 @@ use base64::alphabet::{self, Alphabet};
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use zeroize::Zeroizing;
 
-use super::{Credential, Kind, MAX_HEADER_BYTES, MAX_PASSWORD_BYTES};
+use super::{Credential, Kind, MAX_HEADER_BYTES, MAX_PASSWORD_BYTES, Tokens};
 use crate::error::Hint;
 use crate::random_key;
 use crate::roster::MAX_ID_BYTES;
 use crate::secret::Secret;
+use crate::tokens::form::{MAX_TOKEN_BYTES, is_signed};
 
 /// The value of an `Authorization` header, trimmed and not empty.
-pub(super) fn authorization(value: &[u8]) -> Result<Credential, Hint> {
-    let text = text(value)?;
+pub(super) fn authorization(value: &[u8], tokens: Tokens) -> Result<Credential, Hint> {
+    let text = text(value, tokens)?;
     let (scheme, rest) = match text.split_once(' ') {
         Some((scheme, rest)) => (scheme, rest.trim_matches(' ')),
         None => (text, ""),
@@ -25,17 +26,26 @@ pub(super) fn authorization(value: &[u8]) -> Result<Credential, Hint> {
     if rest.is_empty() {
         return Err(Hint::Empty);
     }
-    if basic { encoded(rest) } else { bare(rest) }
+    if basic {
+        encoded(rest)
+    } else {
+        bare(rest, tokens)
+    }
 }
 
 /// The value of any other header, trimmed and not empty.
-pub(super) fn token(value: &[u8]) -> Result<Credential, Hint> {
-    bare(text(value)?)
+pub(super) fn token(value: &[u8], tokens: Tokens) -> Result<Credential, Hint> {
+    bare(text(value, tokens)?, tokens)
 }
 
 /// Checks that cost nothing come first, so that a megabyte of noise is not worked on.
-fn text(value: &[u8]) -> Result<&str, Hint> {
-    if value.len() > MAX_HEADER_BYTES {
+fn text(value: &[u8], tokens: Tokens) -> Result<&str, Hint> {
+    let most = if tokens.signed || tokens.opaque {
+        MAX_TOKEN_BYTES + "Bearer ".len()
+    } else {
+        MAX_HEADER_BYTES
+    };
+    if value.len() > most {
         return Err(Hint::TooLong);
     }
     let text = std::str::from_utf8(value).map_err(|_| Hint::NotText)?;
@@ -56,7 +66,22 @@ fn has_control(text: &str) -> bool {
 
 /// A random key, `id:password`, or base64 of the latter. No base64 has a colon, and no base64 of text begins with
 /// the prefix of the random keys (it would decode to a stray continuation byte), so the three cannot be confused.
-fn bare(token: &str) -> Result<Credential, Hint> {
+fn bare(token: &str, tokens: Tokens) -> Result<Credential, Hint> {
+    let is_key = token.contains(':') || token.starts_with(random_key::KEY_PREFIX);
+    if !is_key && tokens.signed && is_signed(token) {
+        return Ok(of_issuer(token, Kind::Signed));
+    }
+    if !is_key && tokens.opaque && may_be_opaque(token) {
+        // Base64 of a key's id and password is that: it is not shown to an issuer.
+        let own = (token.len() <= MAX_HEADER_BYTES).then(|| encoded(token));
+        return match own {
+            Some(Ok(own)) => Ok(own),
+            _ => Ok(of_issuer(token, Kind::Opaque)),
+        };
+    }
+    if token.len() > MAX_HEADER_BYTES {
+        return Err(Hint::TooLong);
+    }
     if token.contains(':') {
         return pair(token);
     }
@@ -73,6 +98,27 @@ fn bare(token: &str) -> Result<Credential, Hint> {
         return Err(Hint::Jwt);
     }
     encoded(token)
+}
+
+fn of_issuer(token: &str, kind: Kind) -> Credential {
+    Credential {
+        id: "".into(),
+        secret: Secret::new(token.to_owned()),
+        kind,
+    }
+}
+
+/// The form of bearer tokens (RFC 6750 section 2.1, 2012-10). One too short to be a secret, or with the mark of a provider's key, is
+/// shown to nobody; and what has the dots of a signed token is none.
+fn may_be_opaque(token: &str) -> bool {
+    const SHORTEST: usize = 16;
+    let body = token.trim_end_matches('=');
+    let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~+/".contains(&byte);
+    token.len() >= SHORTEST
+        && !body.is_empty()
+        && body.bytes().all(fits)
+        && !looks_foreign(token)
+        && !is_signed(token)
 }
 
 /// Base64 of `id:password`.

@@ -114,6 +114,30 @@ impl<'t> Table<'t> {
         }
     }
 
+    /// A string, or a list of them.
+    pub(crate) fn string_or_strings(
+        &mut self,
+        cx: &Reading<'_>,
+        key: &'static str,
+    ) -> Option<Vec<String>> {
+        let is_list = self
+            .entry(key)
+            .is_some_and(|(_, value)| value.get_ref().as_array().is_some());
+        if is_list {
+            let list = self.strings(cx, key)?.value.into_iter();
+            return Some(list.map(|at| at.value).collect());
+        }
+        self.string(cx, key).map(|at| vec![at.value])
+    }
+
+    /// The place of a table within this one, and the text of a key in it, before it is read.
+    pub(crate) fn peek_in(&self, table: &str, key: &str) -> Option<(Place, Option<&'t str>)> {
+        let (_, value) = self.entry(table)?;
+        let inner = value.get_ref().as_table()?.get(key);
+        let text = inner.and_then(|value| value.get_ref().as_str());
+        Some((Place::File(value.span()), text))
+    }
+
     /// A value whose type is the reader's own affair.
     pub(crate) fn value(&mut self, key: &'static str) -> Option<At<&'t DeValue<'t>>> {
         let Raw { place, source, .. } = self.take_from_file(key)?;

@@ -1,6 +1,7 @@
 //! Values of other crates as the admin surface shows them. Units stand last in names.
 
 use crate::app::App;
+use crate::tokens::Tokens;
 use crate::usage::Usage;
 use llmleaf_auth::KeyVerdict;
 use llmleaf_exchange::{EndRecord, LossPolicy, UsageRecord};
@@ -208,4 +209,18 @@ pub fn exchange(record: &EndRecord) -> Value {
         "total_ms": record.total_ms,
         "own_us": record.own_us,
     })
+}
+
+/// Issuers of tokens: how many keys each has, how old they are, and how often fetching them has failed since.
+pub fn issuers(tokens: &Tokens, now: Millis) -> Vec<Value> {
+    let each = tokens.view(now.0);
+    each.map(|issuer| {
+        json!({
+            "issuer": issuer.name,
+            "keys": issuer.keys,
+            "age_ms": issuer.age_ms,
+            "failures": issuer.failures,
+        })
+    })
+    .collect()
 }

@@ -253,6 +253,11 @@ fn admin_health() -> Value {
                 "items": {"type": "object"},
                 "description": "The last usage records, the newest first, named as in the log.",
             },
+            "issuers": {
+                "type": "array",
+                "items": {"type": "object"},
+                "description": "Issuers of tokens: how many keys each has, and how old they are.",
+            },
             "draining": flag(),
             "started": {"type": "integer", "description": "Unix seconds."},
         }),

@@ -86,7 +86,7 @@ fn prepare(config: &mut Config, provider: &str, model: &str, key: &NewKey) {
     config.server.tls = None;
     config.server.workers = 1;
     config.control = None;
-    config.oauth = None;
+    config.oauth = Vec::new();
     config.keys = vec![Key {
         id: MODEL.to_owned(),
         name: None,
