@@ -1,7 +1,7 @@
 //! Who is let in where: every endpoint of the registry × every method × every state of both credentials, asked of the
 //! running program. A new endpoint is in the matrix by being in the registry.
 //!
-//! Beside it: `auth_matrix/attacks.rs` (tokens that are none), `auth_matrix/issuers.rs` (issuers in trouble), with
+//! Beside it: `auth_matrix/attacks.rs` (tokens that are none), `auth_matrix/issuers.rs` (issuers in trouble), `auth_matrix/verdicts.rs` (what a controller says), with
 //! `auth_matrix/idp.rs` (an identity provider, played) and `auth_matrix/shapes.rs` (errors by dialect).
 
 #[path = "auth_matrix/attacks.rs"]
@@ -12,6 +12,8 @@ mod idp;
 mod issuers;
 #[path = "auth_matrix/shapes.rs"]
 mod shapes;
+#[path = "auth_matrix/verdicts.rs"]
+mod verdicts;
 
 use llmleaf_dialects::Dialect;
 use llmleaf_server::registry::{AuthClass, BatchCall, ENDPOINTS, Endpoint, Operation};
