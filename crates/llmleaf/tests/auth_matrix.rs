@@ -4,6 +4,13 @@
 //! Beside it: `auth_matrix/attacks.rs` (tokens that are none), `auth_matrix/issuers.rs` (issuers in trouble), `auth_matrix/verdicts.rs` (what a controller says), with
 //! `auth_matrix/idp.rs` (an identity provider, played) and `auth_matrix/shapes.rs` (errors by dialect).
 
+#![expect(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    reason = "a test that cannot go on has failed"
+)]
+
 #[path = "auth_matrix/attacks.rs"]
 mod attacks;
 #[path = "auth_matrix/idp.rs"]

@@ -198,12 +198,21 @@ fn a_provider_is_down_when_nothing_of_it_is_left() {
 
 #[test]
 fn keys_show_names_and_lists() {
-    let verdict = json!({"blocked": false, "suspended_until": null, "allowed_models": null});
-    let expected = json!({"keys": [
-        {"id": "All of it", "key_id": "k-all", "config_allowed": null, "verdict": verdict},
+    let verdict = json!({
+        "blocked": false, "suspended_until": null, "allowed_models": null, "leased": false,
+    });
+    let expected = json!({"not_listed": 0, "keys": [
+        {
+            "id": "All of it",
+            "key_id": "k-all",
+            "source": "file",
+            "config_allowed": null,
+            "verdict": verdict,
+        },
         {
             "id": "k-some",
             "key_id": "k-some",
+            "source": "file",
             "config_allowed": ["vendor/*", "claude-sonnet-*", "oa/gpt"],
             "verdict": verdict,
         },
