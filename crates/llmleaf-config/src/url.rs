@@ -11,6 +11,7 @@ const OPERATIONS: &[&str] = &[
     "/v1/messages",
     "/responses",
     "/embeddings",
+    "/moderations",
     "/completions",
 ];
 

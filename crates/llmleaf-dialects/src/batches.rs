@@ -89,7 +89,7 @@ impl Task {
             Dialect::Responses => Some(Self::Responses),
             Dialect::Messages => Some(Self::Messages),
             Dialect::GenerateContent => Some(Self::GenerateContent),
-            Dialect::Ollama(_) | Dialect::CohereChat => None,
+            Dialect::Ollama(_) | Dialect::CohereChat | Dialect::TextCompletions => None,
         }
     }
 

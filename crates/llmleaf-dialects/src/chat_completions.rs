@@ -21,7 +21,7 @@ mod rendering;
 pub mod request;
 pub mod response;
 mod tools;
-mod usage;
+pub(crate) mod usage;
 mod wire;
 
 #[cfg(test)]

@@ -21,6 +21,35 @@ pub(crate) fn address(
     }
 }
 
+/// Sets the model of a body that need not name one, and cuts the routing language: services of these operations do not speak it.
+pub(crate) fn named(
+    head: &Head,
+    text: &str,
+    wanted: &str,
+    splices: &mut Splices<'_>,
+    losses: &mut Vec<Loss>,
+) {
+    let single = || ["\"model\":", &quote(wanted)].concat();
+    match head.field(text, "model") {
+        Some(field) if text.get(field.value.clone()) != Some(&*quote(wanted)) => {
+            splices.replace(field.value.clone(), quote(wanted));
+        }
+        Some(_) => {}
+        None => match head.insertion() {
+            Some(at) => splices.insert(at, single() + ","),
+            None => debug_assert!(false, "a body without fields asks for nothing"),
+        },
+    }
+    if !head.routes() {
+        return;
+    }
+    let wishes = head.fields().iter().filter(|field| field.is_wish(text));
+    losses.extend(wishes.map(|field| Loss::dropped(field.name(text), "the target does not route")));
+    for cut in head.cuts(|field| field.is_wish(text)) {
+        splices.remove(cut);
+    }
+}
+
 fn model(head: &Head, text: &str, wanted: &str, extended: bool, splices: &mut Splices<'_>) {
     let field = head.field(text, "model");
     if let Some(field) = field.filter(|_| head.model != wanted) {

@@ -50,7 +50,15 @@ impl Head {
     /// Not UTF-8, not one JSON object, too deep, a field given twice, `model` missing or not a string,
     /// `stream` not a boolean.
     pub fn read(body: &[u8]) -> Result<Self, Failure> {
-        Self::of(utf8(body)?, false)
+        Self::of(utf8(body)?, false, None)
+    }
+
+    /// Reads a body that need not name a model: `unnamed` is the one that is meant then.
+    ///
+    /// # Errors
+    /// Those of [`Head::read`], but for a missing model.
+    pub fn read_or(body: &[u8], unnamed: &str) -> Result<Self, Failure> {
+        Self::of(utf8(body)?, false, Some(unnamed))
     }
 
     /// Reads a body of a dialect, by its rule for what streams.
@@ -58,7 +66,7 @@ impl Head {
     /// # Errors
     /// Those of [`Head::read`].
     pub fn read_in(dialect: Dialect, body: &[u8]) -> Result<Self, Failure> {
-        Self::of(utf8(body)?, dialect.streams_unasked())
+        Self::of(utf8(body)?, dialect.streams_unasked(), None)
     }
 
     /// Reads a body of a dialect, and refuses what no provider of that wire takes ([`sane`]).
@@ -67,7 +75,7 @@ impl Head {
     /// Those of [`Head::read`], and a field that cannot be meant.
     pub fn read_as(dialect: Dialect, body: &[u8]) -> Result<Self, Failure> {
         let text = utf8(body)?;
-        let head = Self::of(text, dialect.streams_unasked())?;
+        let head = Self::of(text, dialect.streams_unasked(), None)?;
         sane::check(dialect, &head, text)?;
         Ok(head)
     }
@@ -81,23 +89,24 @@ impl Head {
         })
     }
 
-    /// `unasked`: it streams where the body does not say.
-    fn of(text: &str, unasked: bool) -> Result<Self, Failure> {
+    /// `unasked`: it streams where the body does not say. `unnamed`: the model that is meant where it names none.
+    fn of(text: &str, unasked: bool, unnamed: Option<&str>) -> Result<Self, Failure> {
         let fields = located(text)?;
         let value = |name: &str| {
             let field = fields.iter().find(|field| field.is(text, name))?;
             text.get(field.value.clone())
         };
         let listed = || first(value("models")?);
-        let Some(json) = value("model").or_else(listed) else {
-            return Err(Failure::invalid(
-                "the field `model` is missing",
-                Some("model"),
-            ));
+        let named = value("model").or_else(listed);
+        let named = named.filter(|json| unnamed.is_none() || *json != "null");
+        let model = match (named, unnamed) {
+            (Some(json), _) => string(json)
+                .filter(|model| !model.is_empty())
+                .ok_or("`model` must be a non-empty string"),
+            (None, Some(unnamed)) => Ok(unnamed.to_owned()),
+            (None, None) => Err("the field `model` is missing"),
         };
-        let model = string(json)
-            .filter(|model| !model.is_empty())
-            .ok_or_else(|| Failure::invalid("`model` must be a non-empty string", Some("model")))?;
+        let model = model.map_err(|why| Failure::invalid(why, Some("model")))?;
         let stream = match value("stream") {
             None | Some("null") => unasked,
             Some("false") => false,

@@ -53,7 +53,7 @@ pub(crate) fn check(dialect: Dialect, head: &Head, body: &str) -> Result<(), Fai
 
 fn check_field(dialect: Dialect, field: &Field, body: &str) -> Result<(), Failure> {
     let name = field.name(body);
-    let chat = dialect == Dialect::ChatCompletions;
+    let chat = matches!(dialect, Dialect::ChatCompletions | Dialect::TextCompletions);
     let form = match name {
         // Without one, it is asked to load the model.
         "messages" if matches!(dialect, Dialect::Ollama(_)) => Form::AnyList,

@@ -1,16 +1,13 @@
 //! The two tables in which a new dialect is one row each: consumer end and provider end.
 
+mod takes;
+
 use crate::envelope::Enveloped;
 use crate::surrogates::Paired;
 use crate::{
     Decoder, Encoder, Frame, Head, Relayed, Rendered, Reply, ReplyContext, Target,
-    chat_completions::{
-        self,
-        quirks::{CustomTools, ToolSchemas},
-    },
-    cohere, gemini, messages, ollama, responses,
-    schema::{self, Profile, Profiles},
-    toolbox::{self, Takes},
+    chat_completions, cohere, gemini, messages, ollama, responses, schema, text_completions,
+    toolbox,
 };
 use bytes::Bytes;
 use llmleaf_model::{
@@ -33,6 +30,8 @@ pub enum Dialect {
     Ollama(ollama::Form),
     /// Cohere chat, version 2.
     CohereChat,
+    /// OpenAI's completions, the wire before chat.
+    TextCompletions,
 }
 
 impl Dialect {
@@ -50,6 +49,7 @@ impl Dialect {
             Self::GenerateContent => DialectName::GenerateContent,
             Self::Ollama(form) => form.name(),
             Self::CohereChat => DialectName::CohereChat,
+            Self::TextCompletions => DialectName::TextCompletions,
         }
     }
 
@@ -65,6 +65,7 @@ impl Dialect {
             Self::GenerateContent => gemini::request::parse_request(body),
             Self::Ollama(form) => ollama::request::parse_request(body, form),
             Self::CohereChat => cohere::request::parse_request(body),
+            Self::TextCompletions => text_completions::request::parse_request(body),
         }
     }
 
@@ -80,6 +81,7 @@ impl Dialect {
             Self::GenerateContent => gemini::count::parse_request(body),
             Self::Ollama(form) => ollama::request::parse_request(body, form),
             Self::CohereChat => cohere::request::parse_request(body),
+            Self::TextCompletions => text_completions::request::parse_request(body),
         }
     }
 
@@ -91,7 +93,8 @@ impl Dialect {
             | Self::Messages
             | Self::Responses
             | Self::Ollama(_)
-            | Self::CohereChat => messages::count::render_reply(input_tokens),
+            | Self::CohereChat
+            | Self::TextCompletions => messages::count::render_reply(input_tokens),
             Self::GenerateContent => gemini::count::render_reply(input_tokens),
         }
     }
@@ -106,6 +109,7 @@ impl Dialect {
             Self::GenerateContent => gemini::response::render_response(response, context),
             Self::Ollama(form) => ollama::response::render_response(response, context, form),
             Self::CohereChat => cohere::response::render_response(response, context),
+            Self::TextCompletions => text_completions::response::render_response(response, context),
         }
     }
 
@@ -119,6 +123,7 @@ impl Dialect {
             Self::GenerateContent => Box::new(gemini::events::encoder(told)),
             Self::Ollama(form) => Box::new(ollama::events::encoder(told, form)),
             Self::CohereChat => Box::new(cohere::events::encoder(told)),
+            Self::TextCompletions => Box::new(text_completions::events::encoder(told)),
         };
         toolbox::Restored::around(inner, &context)
     }
@@ -132,6 +137,7 @@ impl Dialect {
             Self::GenerateContent => gemini::errors::render_error(failure, request_id),
             Self::Ollama(_) => ollama::errors::render_error(failure, request_id),
             Self::CohereChat => cohere::errors::render_error(failure, request_id),
+            Self::TextCompletions => text_completions::errors::render_error(failure, request_id),
         }
     }
 
@@ -146,6 +152,9 @@ impl Dialect {
             Self::GenerateContent => gemini::errors::render_stream_error(failure, request_id),
             Self::Ollama(_) => ollama::errors::render_stream_error(failure, request_id),
             Self::CohereChat => cohere::errors::render_stream_error(failure, request_id),
+            Self::TextCompletions => {
+                text_completions::errors::render_stream_error(failure, request_id)
+            }
         }
     }
 
@@ -172,7 +181,9 @@ impl Dialect {
     /// Bytes that keep an idle stream alive and mean nothing.
     pub fn keep_alive(self) -> &'static [u8] {
         match self {
-            Self::ChatCompletions | Self::Responses | Self::CohereChat => b": keep-alive\n\n",
+            Self::ChatCompletions | Self::Responses | Self::CohereChat | Self::TextCompletions => {
+                b": keep-alive\n\n"
+            }
             Self::GenerateContent => b"\n",
             Self::Messages => b"event: ping\ndata: {\"type\": \"ping\"}\n\n",
             // An empty line is no JSON, and clients fail at it; in front of a line, white space means nothing.
@@ -228,6 +239,8 @@ pub enum ChatWire {
     Ollama(ollama::Quirks),
     /// Cohere chat, version 2. No service is known to differ from the reference.
     CohereChat,
+    /// OpenAI's completions.
+    TextCompletions(text_completions::Quirks),
 }
 
 impl ChatWire {
@@ -240,6 +253,7 @@ impl ChatWire {
             Self::GenerateContent(_) => Dialect::GenerateContent,
             Self::Ollama(quirks) => Dialect::Ollama(quirks.form),
             Self::CohereChat => Dialect::CohereChat,
+            Self::TextCompletions(_) => Dialect::TextCompletions,
         }
     }
 
@@ -277,6 +291,9 @@ impl ChatWire {
             }
             Self::Ollama(quirks) => ollama::request::render_request(&request, target, quirks),
             Self::CohereChat => cohere::request::render_request(&request, target),
+            Self::TextCompletions(quirks) => {
+                text_completions::request::render_request(&request, target, quirks)
+            }
         }?;
         losses.append(&mut rendered.losses);
         rendered.losses = losses;
@@ -288,44 +305,6 @@ impl ChatWire {
         matches!(self, Self::Responses(quirks) if quirks.storage == responses::quirks::Storage::Offered)
     }
 
-    /// What the service takes of JSON Schema.
-    fn takes_schemas(&self) -> Profiles {
-        let flavoured = |quirks: &chat_completions::Quirks| {
-            quirks.request.tool_schemas == ToolSchemas::TypedBranches
-        };
-        let (tools, answer) = match self {
-            Self::Completions(quirks) if flavoured(quirks) => {
-                (&Profile::MOONSHOT, &Profile::MOONSHOT_ANSWER)
-            }
-            Self::Completions(_) | Self::Responses(_) => (&Profile::OPENAI, &Profile::FULL),
-            Self::Messages(_) => (&Profile::ANTHROPIC, &Profile::FULL),
-            Self::GenerateContent(_) => (&Profile::GEMINI, &Profile::GEMINI_ANSWER),
-            // It passes over what it does not read.
-            Self::Ollama(_) | Self::CohereChat => (&Profile::FULL, &Profile::FULL),
-        };
-        Profiles { tools, answer }
-    }
-
-    /// The forms of tools that the service takes.
-    fn takes_tools(&self) -> Takes {
-        match self {
-            Self::Completions(quirks) => Takes {
-                groups: false,
-                free_text: quirks.request.custom_tools == CustomTools::Offered,
-            },
-            Self::Messages(_) | Self::GenerateContent(_) | Self::Ollama(_) | Self::CohereChat => {
-                Takes {
-                    groups: false,
-                    free_text: false,
-                }
-            }
-            Self::Responses(quirks) => Takes {
-                groups: !quirks.refuses_tools.iter().any(|kind| kind == "namespace"),
-                free_text: !quirks.refuses_tools.iter().any(|kind| kind == "custom"),
-            },
-        }
-    }
-
     /// True where the service takes a body of this dialect as it is. Where it does not, the request must be rendered for
     /// it as if it were of another dialect.
     pub fn takes(&self, head: &Head, body: &Bytes) -> bool {
@@ -334,7 +313,8 @@ impl ChatWire {
             | Self::Messages(_)
             | Self::GenerateContent(_)
             | Self::Ollama(_)
-            | Self::CohereChat => true,
+            | Self::CohereChat
+            | Self::TextCompletions(_) => true,
             Self::Responses(quirks) => responses::edits::takes(head, body, quirks),
         }
     }
@@ -360,6 +340,9 @@ impl ChatWire {
             }
             Self::Ollama(quirks) => ollama::edits::edit_request(head, body, target, quirks),
             Self::CohereChat => cohere::edits::edit_request(head, body, target),
+            Self::TextCompletions(quirks) => {
+                text_completions::edits::edit_request(head, body, target, quirks)
+            }
         }
     }
 
@@ -369,6 +352,7 @@ impl ChatWire {
             Self::Completions(quirks) => quirks.request.extended,
             Self::Messages(quirks) => quirks.extended,
             Self::Responses(quirks) => quirks.extended,
+            Self::TextCompletions(quirks) => quirks.chat.request.extended,
             Self::GenerateContent(_) | Self::Ollama(_) | Self::CohereChat => false,
         }
     }
@@ -379,12 +363,14 @@ impl ChatWire {
     /// The wire has no such operation (kind `Unsupported`), or the body is not the one `head` was read from.
     pub fn edit_count(&self, head: &Head, body: &Bytes, model: &str) -> Result<Rendered, Failure> {
         match self {
-            Self::Completions(_) | Self::Responses(_) | Self::Ollama(_) | Self::CohereChat => {
-                Err(Failure::gateway(
-                    FailureKind::Unsupported,
-                    "this wire counts no tokens before a request",
-                ))
-            }
+            Self::Completions(_)
+            | Self::Responses(_)
+            | Self::Ollama(_)
+            | Self::CohereChat
+            | Self::TextCompletions(_) => Err(Failure::gateway(
+                FailureKind::Unsupported,
+                "this wire counts no tokens before a request",
+            )),
             Self::Messages(quirks) => messages::count::edit_request(head, body, model, quirks),
             Self::GenerateContent(quirks) => gemini::count::edit_request(head, body, model, quirks),
         }
@@ -448,13 +434,22 @@ impl ChatWire {
                 ];
                 Box::new(Enveloped::new(Paired::new(cohere::events::decoder()), keys))
             }
+            Self::TextCompletions(quirks) => {
+                let keys = &["\"text\":\"", "\"text\": \"", "\"content\":\""];
+                Box::new(Enveloped::new(
+                    Paired::new(text_completions::events::decoder(quirks)),
+                    keys,
+                ))
+            }
         }
     }
 
     /// What becomes of a frame on its way to a consumer of the same dialect.
     pub fn relay(&self, frame: &Frame, usage_added: bool) -> Relayed {
         match self {
-            Self::Completions(_) => chat_completions::edits::relay(frame, usage_added),
+            Self::Completions(_) | Self::TextCompletions(_) => {
+                chat_completions::edits::relay(frame, usage_added)
+            }
             Self::Messages(_)
             | Self::Responses(_)
             | Self::GenerateContent(_)
@@ -487,6 +482,9 @@ impl ChatWire {
             Self::GenerateContent(quirks) => gemini::response::parse_response(body, quirks),
             Self::Ollama(quirks) => ollama::response::parse_response(body, quirks),
             Self::CohereChat => cohere::response::parse_response(body),
+            Self::TextCompletions(quirks) => {
+                text_completions::response::parse_response(body, quirks)
+            }
         }
     }
 
@@ -494,7 +492,9 @@ impl ChatWire {
     /// [`Self::parse_response`] must be asked.
     pub fn outline(&self, body: &[u8]) -> Option<Usage> {
         match self {
-            Self::Completions(_) => chat_completions::outline::outline(body),
+            Self::Completions(_) | Self::TextCompletions(_) => {
+                chat_completions::outline::outline(body)
+            }
             Self::Messages(_)
             | Self::Responses(_)
             | Self::GenerateContent(_)
@@ -521,6 +521,9 @@ impl ChatWire {
             }
             Self::Ollama(_) => ollama::errors::parse_error(status, header, body),
             Self::CohereChat => cohere::errors::parse_error(status, header, body),
+            Self::TextCompletions(quirks) => {
+                chat_completions::errors::parse_error(status, header, body, &quirks.chat)
+            }
         }
     }
 }
@@ -545,7 +548,7 @@ pub fn unrestored(request: &ChatRequest, wire: &ChatWire) -> Option<&'static str
 
 /// The request asks for what only a service of its own dialect holds: another target may be one.
 fn bound(field: &str) -> Failure {
-    let why = format!("`{field}` names what only a service of the same wire can hold");
+    let why = format!("`{field}` asks for what only a service of the same wire can give");
     let mut failure = Failure::gateway(FailureKind::Unsupported, why);
     failure.param = Some(field.to_owned());
     failure.retry = Retry::NextTarget;

@@ -12,7 +12,7 @@ use crate::kept::{self, Told};
 use crate::node::{LossPolicy, PromptCache};
 use crate::pump::Pump;
 use crate::upstream::{Upstream, UpstreamStreaming};
-use crate::{batch, chain, count, embed, minting, rerank, stream, waits, whole};
+use crate::{batch, chain, count, embed, minting, moderate, rerank, stream, waits, whole};
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderValue, Method};
@@ -66,6 +66,9 @@ pub(crate) async fn run(run: &mut Run, held: Held) -> Result<(), Failure> {
         }
         _ if let Operation::Rerank(form) = run.job.operation => {
             Box::pin(rerank::run(run, &mut attempt, candidate, upstream, form)).await
+        }
+        _ if let Operation::Moderate(form) = run.job.operation => {
+            Box::pin(moderate::run(run, &mut attempt, candidate, upstream, form)).await
         }
         Some(_) if let Operation::Kept(verb) = run.job.operation => {
             Box::pin(kept::run(run, &mut attempt, candidate, upstream, verb)).await
@@ -140,7 +143,7 @@ async fn http(
     } = send(run, attempt, candidate, upstream, going).await?;
     let answer = Answer {
         wire,
-        same: same && run.job.heard == run.job.dialect,
+        same: same && run.job.heard == run.job.dialect && wire.answers_in_kind(),
         // Who asks what it costs wants to see the report.
         usage_added: usage_added && !run.asks_cost(),
         told,

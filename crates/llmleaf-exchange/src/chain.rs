@@ -3,7 +3,7 @@
 use crate::drive::Run;
 use crate::job::Operation;
 use crate::node::{RouteSettings, Shared};
-use crate::{count, embed, rerank};
+use crate::{count, embed, moderate, rerank};
 use llmleaf_dialects::object::Object;
 use llmleaf_dialects::{Dialect, Head, Target};
 use llmleaf_model::{Failure, FailureKind, MaxPrice, Origin, Preferences};
@@ -191,6 +191,14 @@ fn expresses(run: &mut Run, stop: &Stop) -> Result<bool, Failure> {
     }
     if let (Operation::Rerank(form), Some(upstream)) = (run.job.operation, upstream) {
         return Ok(rerank::expresses(
+            run,
+            upstream,
+            form,
+            &stop.candidate.model,
+        ));
+    }
+    if let (Operation::Moderate(form), Some(upstream)) = (run.job.operation, upstream) {
+        return Ok(moderate::expresses(
             run,
             upstream,
             form,

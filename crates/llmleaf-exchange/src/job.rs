@@ -5,7 +5,7 @@ use crate::kept::{Names, Owner, Verb};
 use crate::node::{PromptCache, Shared};
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue};
-use llmleaf_dialects::{Dialect, EmbeddingForm, Head, RerankForm};
+use llmleaf_dialects::{Dialect, EmbeddingForm, Head, ModerationForm, RerankForm};
 use llmleaf_model::Preferences;
 use llmleaf_route::{Permit, Resolved};
 use std::cell::RefCell;
@@ -23,6 +23,8 @@ pub enum Operation {
     Embed(EmbeddingForm),
     /// An order for its documents.
     Rerank(RerankForm),
+    /// Verdicts on its inputs.
+    Moderate(ModerationForm),
     /// Something about an answer that a provider keeps.
     Kept(Verb),
     /// Something about batches.
@@ -38,6 +40,7 @@ impl Operation {
             Self::Embed(_) => "embeddings",
             Self::Rerank(_) => "rerank",
             Self::Kept(_) => "kept",
+            Self::Moderate(_) => "moderations",
             Self::Batch(_) => "batches",
         }
     }

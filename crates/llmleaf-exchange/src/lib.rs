@@ -25,6 +25,7 @@ pub mod job;
 pub mod kept;
 pub mod ledger;
 pub mod minting;
+mod moderate;
 pub mod node;
 mod outlet;
 pub mod panics;

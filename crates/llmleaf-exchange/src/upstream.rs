@@ -188,8 +188,12 @@ impl Upstream {
             ChatApi::Only(dialect) => speaking(chats, dialect),
             ChatApi::Auto => None,
         };
+        let serves = |chat: &&Chat| match chat {
+            Chat::Wire(wire, _) => wire.serves(self.named(model)),
+            Chat::Echo => true,
+        };
         asked
-            .or_else(|| speaking(chats, consumer))
+            .or_else(|| speaking(chats, consumer).filter(serves))
             .or_else(|| chats.first())
     }
 

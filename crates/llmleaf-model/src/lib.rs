@@ -17,6 +17,7 @@ pub mod json;
 pub mod loss;
 pub mod media;
 pub mod message;
+pub mod moderation;
 pub mod preferences;
 pub mod reasoning;
 pub mod request;
@@ -34,6 +35,7 @@ pub use json::{Json, Rest};
 pub use loss::{Loss, LossKind};
 pub use media::{Media, MediaKind, MediaSource};
 pub use message::{CacheHint, Citation, Message, Part, PartKind, Role};
+pub use moderation::{ModerationInput, ModerationRequest, Moderations};
 pub use preferences::{Demands, MaxPrice, Preferences, Sort};
 pub use reasoning::{
     Artefact, ArtefactKind, Effort, Provenance, Reasoning, ReasoningConfig, ReasoningForm,
@@ -63,6 +65,8 @@ pub enum DialectName {
     OllamaChat,
     /// Ollama's completion of one prompt.
     OllamaGenerate,
+    /// OpenAI's completions, the wire before chat.
+    TextCompletions,
 }
 
 impl DialectName {
@@ -76,6 +80,7 @@ impl DialectName {
             Self::CohereChat => "cohere_chat",
             Self::OllamaChat => "ollama_chat",
             Self::OllamaGenerate => "ollama_generate",
+            Self::TextCompletions => "text_completions",
         }
     }
 }

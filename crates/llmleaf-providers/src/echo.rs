@@ -9,6 +9,7 @@
 mod directives;
 mod embed;
 mod fault;
+mod moderate;
 mod plan;
 mod rerank;
 mod schema;
@@ -19,6 +20,7 @@ mod words;
 mod tests;
 
 pub use embed::embed;
+pub use moderate::moderate;
 pub use rerank::rerank;
 
 use llmleaf_model::{ChatRequest, Event};

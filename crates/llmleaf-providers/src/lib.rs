@@ -20,7 +20,7 @@ pub use place::Place;
 use llmleaf_dialects::batches::{BatchWire, FilesQuirks};
 use llmleaf_dialects::embeddings::OpenAiQuirks;
 use llmleaf_dialects::rerank::PlainQuirks;
-use llmleaf_dialects::{ChatWire, EmbeddingWire, RerankWire};
+use llmleaf_dialects::{ChatWire, EmbeddingWire, ModerationWire, RerankWire};
 
 /// One provider: a service, as a row.
 #[derive(Clone, Debug)]
@@ -77,6 +77,8 @@ pub struct Speaks {
     pub batches: Option<Batches>,
     /// Reranking, the preferred form first. A consumer that speaks one of the others gets that one.
     pub rerank: &'static [Rerank],
+    /// Moderation.
+    pub moderations: Option<Moderations>,
     /// What it calls the maker of its own models, where it keeps makers apart.
     pub own_maker: Option<&'static str>,
     /// Models of other makers, which it serves in other ways than its own.
@@ -143,6 +145,15 @@ impl Batches {
     }
 }
 
+/// Moderation of a provider.
+#[derive(Clone, Debug)]
+pub enum Moderations {
+    /// A wire, the path for texts, and the one for conversations, where the wire has them.
+    Wire(ModerationWire, Path, Path),
+    /// The verdicts are made here; no service is called.
+    Echo,
+}
+
 impl Embeddings {
     /// OpenAI's form on OpenAI's path, as that documents it.
     const OPENAI: Self = Self::Wire(
@@ -205,6 +216,7 @@ impl Speaks {
         embeddings: None,
         batches: None,
         rerank: &[],
+        moderations: None,
         own_maker: None,
         makers: &[],
     };

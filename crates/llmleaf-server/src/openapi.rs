@@ -10,20 +10,15 @@
 mod schemas;
 #[cfg(test)]
 mod tests;
+mod vendor;
 
 use crate::discovery::query::KINDS;
 use crate::registry::{Addressing, AuthClass, BatchCall, ENDPOINTS, Endpoint, Operation};
 use llmleaf_dialects::Dialect;
-use llmleaf_dialects::ollama::Form;
 use llmleaf_exchange::Operation::Kept;
 use llmleaf_exchange::Verb;
 use serde_json::{Map, Value, json};
-
-/// Where a vendor documents an operation: page, and the body's required fields.
-struct Vendor {
-    reference: &'static str,
-    required: &'static [&'static str],
-}
+use vendor::{request_body, vendor};
 
 /// The document, as JSON text.
 pub fn document() -> String {
@@ -117,6 +112,7 @@ fn tag(operation: Operation) -> &'static str {
     match operation {
         Operation::Exchange(llmleaf_exchange::Operation::Embed(_)) => "embeddings",
         Operation::Exchange(llmleaf_exchange::Operation::Rerank(_)) => "rerank",
+        Operation::Exchange(llmleaf_exchange::Operation::Moderate(_)) => "moderations",
         Operation::Exchange(_) | Operation::Socket => "chat",
         Operation::Batch(_) => "batches",
         Operation::Models | Operation::Model | Operation::Show | Operation::Loaded => "models",
@@ -127,135 +123,6 @@ fn tag(operation: Operation) -> &'static str {
         | Operation::Probe => "service",
         Operation::AdminRoutes | Operation::AdminHealth | Operation::AdminKeys => "admin",
     }
-}
-
-fn vendor(endpoint: &Endpoint) -> Option<Vendor> {
-    use llmleaf_dialects::{EmbeddingForm, RerankForm};
-    use llmleaf_exchange::Operation::{Chat, CountTokens, Embed, Rerank};
-    if endpoint.operation == Operation::Batch(BatchCall::Make) {
-        return Some(batch_vendor(endpoint.dialect));
-    }
-    let Operation::Exchange(operation) = endpoint.operation else {
-        return None;
-    };
-    Some(match (endpoint.dialect, operation) {
-        (_, Kept(_) | llmleaf_exchange::Operation::Batch(_)) => return None,
-        (_, Rerank(form)) => Vendor {
-            reference: match form {
-                RerankForm::Plain => "https://docs.cohere.com/v1/reference/rerank",
-                RerankForm::Texts => "https://docs.cohere.com/reference/rerank",
-            },
-            required: &["model", "query", "documents"],
-        },
-        (_, Embed(EmbeddingForm::Embeddings)) => Vendor {
-            reference: "https://platform.openai.com/docs/api-reference/embeddings/create",
-            required: &["model", "input"],
-        },
-        (_, Embed(EmbeddingForm::EmbedContent)) => Vendor {
-            reference: "https://ai.google.dev/api/embeddings",
-            required: &["content"],
-        },
-        (_, Embed(EmbeddingForm::BatchEmbedContents)) => Vendor {
-            reference: "https://ai.google.dev/api/embeddings",
-            required: &["requests"],
-        },
-        (Dialect::ChatCompletions, Chat | CountTokens) => Vendor {
-            reference: "https://platform.openai.com/docs/api-reference/chat/create",
-            required: &["model", "messages"],
-        },
-        (Dialect::Responses, Chat | CountTokens) => Vendor {
-            reference: "https://platform.openai.com/docs/api-reference/responses/create",
-            required: &["model"],
-        },
-        (Dialect::Messages, Chat) => Vendor {
-            reference: "https://docs.claude.com/en/api/messages",
-            required: &["model", "messages", "max_tokens"],
-        },
-        (Dialect::Messages, CountTokens) => Vendor {
-            reference: "https://docs.claude.com/en/api/messages-count-tokens",
-            required: &["model", "messages"],
-        },
-        (Dialect::GenerateContent, Chat) => Vendor {
-            reference: "https://ai.google.dev/api/generate-content",
-            required: &["contents"],
-        },
-        (Dialect::GenerateContent, CountTokens) => Vendor {
-            reference: "https://ai.google.dev/api/tokens",
-            required: &[],
-        },
-        (Dialect::Ollama(Form::Chat), Chat | CountTokens) => Vendor {
-            reference: "https://docs.ollama.com/api/chat",
-            required: &["model"],
-        },
-        (Dialect::Ollama(Form::Generate), Chat | CountTokens) => Vendor {
-            reference: "https://docs.ollama.com/api/generate",
-            required: &["model"],
-        },
-        (Dialect::CohereChat, Chat | CountTokens) => Vendor {
-            reference: "https://docs.cohere.com/reference/chat",
-            required: &["model", "messages"],
-        },
-    })
-}
-
-fn batch_vendor(dialect: Dialect) -> Vendor {
-    match dialect {
-        Dialect::Messages => Vendor {
-            reference: "https://docs.claude.com/en/api/creating-message-batches",
-            required: &["requests"],
-        },
-        // Either `input_file_id` or, here, `requests`.
-        _ => Vendor {
-            reference: "https://platform.openai.com/docs/api-reference/batch/create",
-            required: &[],
-        },
-    }
-}
-
-fn request_body(vendor: &Vendor) -> Value {
-    if !vendor.required.contains(&"model") {
-        // The model stands in the path.
-        let schema = json!({
-            "type": "object",
-            "required": vendor.required,
-            "properties": vendor.required.iter().map(|name| ((*name).to_owned(), json!({"type": ["array", "object"]}))).collect::<Map<_, _>>(),
-            "additionalProperties": true,
-            "externalDocs": {"url": vendor.reference},
-        });
-        return json!({"required": true, "content": {"application/json": {"schema": schema}}});
-    }
-    if vendor.required.contains(&"input") {
-        let schema = json!({
-            "type": "object",
-            "required": vendor.required,
-            "properties": {
-                "model": {"type": "string", "minLength": 1, "description": "A name from GET /v1/models."},
-                "input": {"type": ["string", "array"]},
-                "dimensions": {"type": ["integer", "null"], "minimum": 1},
-                "encoding_format": {"enum": ["float", "base64", null]},
-            },
-            "additionalProperties": true,
-            "externalDocs": {"url": vendor.reference},
-        });
-        return json!({"required": true, "content": {"application/json": {"schema": schema}}});
-    }
-    let schema = json!({
-        "type": "object",
-        "required": vendor.required,
-        "properties": {
-            "model": {"type": "string", "minLength": 1, "description": "A name from GET /v1/models."},
-            "messages": {
-                "type": "array",
-                "minItems": 1,
-                "items": {"type": "object", "required": ["role"], "properties": {"role": {"type": "string"}}},
-            },
-            "max_tokens": {"type": ["integer", "null"], "minimum": 1},
-            "stream": {"type": ["boolean", "null"]},
-        },
-        "additionalProperties": true,
-        "externalDocs": {"url": vendor.reference},
-    });
-    json!({"required": true, "content": {"application/json": {"schema": schema}}})
 }
 
 fn parameters(endpoint: &Endpoint) -> Vec<Value> {
@@ -474,6 +341,9 @@ fn success(endpoint: &Endpoint) -> Value {
         Operation::Exchange(llmleaf_exchange::Operation::Rerank(_)) => {
             ("The order, as the vendor documents it.", open())
         }
+        Operation::Exchange(llmleaf_exchange::Operation::Moderate(_)) => {
+            ("The verdicts, as the vendor documents them.", open())
+        }
         Operation::Exchange(llmleaf_exchange::Operation::CountTokens)
             if endpoint.dialect == Dialect::GenerateContent =>
         {
@@ -540,7 +410,7 @@ fn error_schema(endpoint: &Endpoint) -> Value {
         _ if endpoint.path.starts_with("/v1beta/") => google,
         _ if endpoint.dialect.streams_lines() => schemas::reference("OllamaError"),
         (Operation::Models | Operation::Model, _) => json!({"anyOf": [openai, anthropic]}),
-        (_, Dialect::ChatCompletions | Dialect::Responses) => openai,
+        (_, Dialect::ChatCompletions | Dialect::TextCompletions | Dialect::Responses) => openai,
         (_, Dialect::Messages) => anthropic,
         (_, Dialect::GenerateContent | Dialect::Ollama(_)) => google,
         (_, Dialect::CohereChat) => schemas::reference("FlatError"),

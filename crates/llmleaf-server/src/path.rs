@@ -19,12 +19,15 @@ const PREFIXES: &[(&str, Option<Dialect>)] = &[
 /// Paths that stand below `/v1` and are often asked for without it.
 const VERSIONED: &[&str] = &[
     "/chat/completions",
+    "/completions",
     "/responses",
     "/messages",
     "/embeddings",
     "/batches",
     "/files",
     "/rerank",
+    "/moderations",
+    "/chat/moderations",
     "/models",
     "/openapi.json",
 ];
@@ -102,6 +105,7 @@ pub fn canonical(path: &str) -> Canonical<'_> {
     let dialect = match dialect {
         _ if path.starts_with("/v1/messages") => Dialect::Messages,
         _ if path.starts_with("/v1/chat/") => Dialect::ChatCompletions,
+        _ if path == "/v1/completions" => Dialect::TextCompletions,
         _ if path.starts_with("/v1/responses") => Dialect::Responses,
         _ if path.starts_with("/v1beta/") || is_method(&path) => Dialect::GenerateContent,
         _ if path == "/api/generate" => Dialect::LINES_PROMPT,
@@ -149,6 +153,7 @@ pub fn hint(path: &str) -> &'static str {
         p if p.contains("responses") => "did you mean /v1/responses, or /v1/responses/{id}?",
         p if p.contains("embeddings") => "did you mean /v1/embeddings?",
         p if p.contains("rerank") => "did you mean /v1/rerank?",
+        p if p.contains("moderations") => "did you mean /v1/moderations?",
         p if p.contains("completions") => "did you mean /v1/chat/completions?",
         p if p.starts_with("/api/") => {
             "models are neither loaded nor kept here; see POST /api/chat and GET /api/tags"

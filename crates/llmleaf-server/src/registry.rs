@@ -5,7 +5,7 @@ mod batches;
 pub use batches::BatchCall;
 
 use http::Method;
-use llmleaf_dialects::{Dialect, EmbeddingForm, RerankForm};
+use llmleaf_dialects::{Dialect, EmbeddingForm, ModerationForm, RerankForm};
 use llmleaf_exchange::Verb;
 
 /// Who may call an endpoint.
@@ -100,6 +100,10 @@ const fn rerank(form: RerankForm) -> Operation {
 
 const fn embed(form: EmbeddingForm) -> Operation {
     Operation::Exchange(llmleaf_exchange::Operation::Embed(form))
+}
+
+const fn moderate(form: ModerationForm) -> Operation {
+    Operation::Exchange(llmleaf_exchange::Operation::Moderate(form))
 }
 
 const fn post(
@@ -224,6 +228,12 @@ pub static ENDPOINTS: &[Endpoint] = &[
         CHAT,
         Dialect::ChatCompletions,
         "Chat completions, whole or streamed, with routing extensions.",
+    ),
+    post(
+        "/v1/completions",
+        CHAT,
+        Dialect::TextCompletions,
+        "Goes on with a text, whole or streamed: the wire before chat.",
     ),
     post(
         "/v1/responses",
@@ -354,6 +364,18 @@ pub static ENDPOINTS: &[Endpoint] = &[
         RERANK_TEXTS,
         Dialect::CohereChat,
         "The same for texts, as the second version of that API has it.",
+    ),
+    post(
+        "/v1/moderations",
+        moderate(ModerationForm::Inputs),
+        Dialect::ChatCompletions,
+        "Verdicts on texts and pictures.",
+    ),
+    post(
+        "/v1/chat/moderations",
+        moderate(ModerationForm::Conversations),
+        Dialect::ChatCompletions,
+        "Verdicts on conversations.",
     ),
     post(
         "/api/chat",

@@ -192,6 +192,11 @@ impl Asked<'_> {
                 head.stream = false;
                 return Ok((head, self.dialect));
             }
+            if let llmleaf_exchange::Operation::Moderate(_) = self.operation {
+                let mut head = Head::read_or(body, llmleaf_dialects::moderations::UNNAMED)?;
+                head.stream = false;
+                return Ok((head, self.dialect));
+            }
             let read = Head::read_as(self.dialect, body);
             return match (read, self.dialect) {
                 (Ok(head), dialect) => Ok((head, dialect)),

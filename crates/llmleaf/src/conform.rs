@@ -15,7 +15,7 @@ pub(crate) mod table;
 use bytes::Bytes;
 use llmleaf_dialects::{
     ChatWire, Dialect, Head, ReplyContext, Target, chat_completions, gemini, messages, ollama,
-    responses,
+    responses, text_completions,
 };
 use llmleaf_model::{ChatRequest, Collector, LossKind, Response};
 use llmleaf_providers::{Chat, Provider};
@@ -60,6 +60,7 @@ fn reference(dialect: Dialect) -> ChatWire {
             ..ollama::Quirks::REFERENCE
         }),
         Dialect::CohereChat => ChatWire::CohereChat,
+        Dialect::TextCompletions => ChatWire::TextCompletions(text_completions::Quirks::REFERENCE),
     }
 }
 
@@ -181,7 +182,12 @@ pub(crate) fn answer(feature: &answers::Feature, dialect: Dialect, provider: &Pr
 /// A rendered body with the names that the wire's maker gave to what its provider calls otherwise.
 fn as_documented(wire: &ChatWire, body: &[u8]) -> Option<String> {
     let mut text = std::str::from_utf8(body).ok()?.to_owned();
-    if let ChatWire::Completions(quirks) = wire {
+    let quirks = match wire {
+        ChatWire::Completions(quirks) => Some(quirks),
+        ChatWire::TextCompletions(quirks) => Some(&quirks.chat),
+        _ => None,
+    };
+    if let Some(quirks) = quirks {
         for (ours, theirs) in quirks.request.renamed.iter() {
             text = text.replace(&format!("\"{theirs}\":"), &format!("\"{ours}\":"));
         }

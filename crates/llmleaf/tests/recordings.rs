@@ -22,6 +22,8 @@ mod cloud;
 mod edits;
 #[path = "recordings/embeddings.rs"]
 mod embeddings;
+#[path = "recordings/modalities.rs"]
+mod modalities;
 #[path = "recordings/reading.rs"]
 mod reading;
 #[path = "recordings/rerank.rs"]

@@ -37,6 +37,12 @@ class Chat:
         cls.client = client()
         cls.addClassCleanup(cls.client.close)
 
+    def test_completions_of_a_chat_model(self):
+        answer = self.client.completions.create(model=self.model("text"), prompt="Say hello.")
+        self.assertEqual((answer.choices[0].text, answer.usage.total_tokens), (TEXT, 18))
+        stream = self.client.completions.create(model=self.model("text"), prompt="Say hello.", stream=True)
+        self.assertEqual("".join(chunk.choices[0].text for chunk in stream), TEXT)
+
     def ask(self, scenario, messages=HI, **more):
         return self.client.chat.completions.create(model=self.model(scenario), messages=messages, **more)
 
@@ -534,6 +540,24 @@ class Surface(Case):
         with self.assertRaises(openai.BadRequestError) as caught:
             own.embeddings.create(model="demo", input=[])
         self.assertEqual(caught.exception.param, "input")
+
+    def test_completions(self):
+        own = client()
+        answer = own.completions.create(model="demo", prompt="Once upon a time", max_tokens=50)
+        self.assertEqual((answer.object, answer.choices[0].text), ("text_completion", "Once upon a time"))
+        self.assertEqual((answer.choices[0].finish_reason, answer.usage.prompt_tokens), ("stop", 4))
+        stream = own.completions.create(model="demo", prompt=["one two"], stream=True, stream_options={"include_usage": True})
+        chunks = list(stream)
+        said = "".join(chunk.choices[0].text for chunk in chunks if chunk.choices)
+        self.assertEqual((said, chunks[-1].usage.completion_tokens), ("one two", 2))
+        with self.assertRaises(openai.BadRequestError) as caught:
+            own.completions.create(model="demo", prompt=["a", "b"])
+        self.assertEqual(caught.exception.param, "prompt")
+
+    def test_moderations(self):
+        answer = client().moderations.create(model="demo", input=["good day", "/echo flag"])
+        self.assertEqual([one.flagged for one in answer.results], [False, True])
+        self.assertTrue(answer.results[1].categories.violence)
 
     def test_nobody_listens_at_the_providers_address(self):
         start = time.monotonic()

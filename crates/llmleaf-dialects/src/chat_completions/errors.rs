@@ -216,7 +216,7 @@ pub(super) fn write_stream_error(
     out.extend_from_slice(b"\n\n");
 }
 
-fn write_error(out: &mut Vec<u8>, failure: &Failure) {
+pub(crate) fn write_error(out: &mut Vec<u8>, failure: &Failure) {
     let look = look(failure.kind);
     // A provider's own code says more, where the fault is the consumer's; else only ours is stable.
     let own = failure.code.as_deref().filter(|code| {

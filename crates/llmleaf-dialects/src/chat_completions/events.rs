@@ -8,7 +8,7 @@ mod reading;
 use super::Quirks;
 use crate::{Decoder, Encoder, ReplyContext};
 
-pub(super) use finish::parse_finish;
+pub(crate) use finish::parse_finish;
 pub(super) use reading::{Reading, provenance};
 
 /// A decoder for one stream of a provider.

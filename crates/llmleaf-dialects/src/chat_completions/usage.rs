@@ -81,7 +81,7 @@ struct CostObject<'a> {
 
 /// Reads a usage report, and keeps it as it came. `None` where it states neither an input nor an output count that makes sense
 /// (negative, fractional, textual and huge counts do not).
-pub(super) fn parse(raw: &RawValue) -> Option<Usage> {
+pub(crate) fn parse(raw: &RawValue) -> Option<Usage> {
     let mut usage = read(raw.get())?;
     usage.native = Some((DialectName::ChatCompletions, Json::from(raw)));
     Some(usage)
@@ -170,7 +170,7 @@ fn cost(cost: Raw<'_>, ticks: Integer) -> Option<u64> {
 }
 
 /// Writes a report in the inclusive convention. Details are written where they say something.
-pub(super) fn render(usage: &Usage, out: &mut Vec<u8>) {
+pub(crate) fn render(usage: &Usage, out: &mut Vec<u8>) {
     let mut object = ObjectWriter::begin(out);
     object.integer("prompt_tokens", usage.input_total());
     object.integer("completion_tokens", usage.output_total());

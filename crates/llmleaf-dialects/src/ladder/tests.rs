@@ -2,7 +2,10 @@
 
 use super::{Thinks, of_budget, rung, thinks};
 use crate::chat_completions::quirks::ReasoningRequest;
-use crate::{ChatWire, Dialect, Target, chat_completions, gemini, messages, ollama, responses};
+use crate::{
+    ChatWire, Dialect, Target, chat_completions, gemini, messages, ollama, responses,
+    text_completions,
+};
 use llmleaf_model::{Effort, ReasoningConfig, ReasoningMode};
 use serde_json::{Value, json};
 
@@ -15,6 +18,7 @@ fn request(dialect: Dialect, fields: &Value) -> String {
         }
         Dialect::Messages => json!({"model": "m", "max_tokens": 100, "messages": turn}),
         Dialect::Responses => json!({"model": "m", "input": turn}),
+        Dialect::TextCompletions => json!({"model": "m", "prompt": "x"}),
         Dialect::GenerateContent => {
             json!({"contents": [{"role": "user", "parts": [{"text": "x"}]}]})
         }
@@ -40,6 +44,7 @@ fn wire(dialect: Dialect, form: ReasoningRequest) -> ChatWire {
         Dialect::GenerateContent => ChatWire::GenerateContent(gemini::Quirks::REFERENCE),
         Dialect::Ollama(_) => ChatWire::Ollama(ollama::Quirks::REFERENCE),
         Dialect::CohereChat => ChatWire::CohereChat,
+        Dialect::TextCompletions => ChatWire::TextCompletions(text_completions::Quirks::REFERENCE),
     }
 }
 

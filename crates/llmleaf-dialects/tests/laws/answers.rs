@@ -76,7 +76,9 @@ pub fn rendered(response: &Response, choice: u8, doubles: bool) {
             continue;
         };
         let answers = match to {
-            Dialect::ChatCompletions | Dialect::GenerateContent => response.choices.len(),
+            Dialect::ChatCompletions | Dialect::GenerateContent | Dialect::TextCompletions => {
+                response.choices.len()
+            }
             Dialect::Messages | Dialect::Responses | Dialect::Ollama(_) | Dialect::CohereChat => {
                 1.min(response.choices.len())
             }
@@ -88,7 +90,9 @@ pub fn rendered(response: &Response, choice: u8, doubles: bool) {
                 "{response:?}\nbecame {again:?}"
             );
             // Where a call has no name, the reading waits for one and the call comes last.
-            if calls(response, at).iter().all(|call| !call.1.is_empty()) {
+            if to != Dialect::TextCompletions
+                && calls(response, at).iter().all(|call| !call.1.is_empty())
+            {
                 assert_eq!(calls(&again, at), calls(response, at));
             }
         }

@@ -144,7 +144,9 @@ fn changed_as_named(wire: &ChatWire, target: Target<'_>, before: &[u8], after: &
                 assert_eq!(is, was, "the messages changed");
             }
             // Its turns are `contents`.
-            ChatWire::GenerateContent(_) => assert_eq!(is, was, "an unnamed field changed"),
+            ChatWire::GenerateContent(_) | ChatWire::TextCompletions(_) => {
+                assert_eq!(is, was, "an unnamed field changed")
+            }
             // Sealed artefacts leave.
             ChatWire::Ollama(_) | ChatWire::CohereChat if !was.to_string().contains("llmleaf") => {
                 assert_eq!(is, was, "the messages changed");

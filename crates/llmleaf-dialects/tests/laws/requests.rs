@@ -81,7 +81,7 @@ fn same(dialect: Dialect, text: &str, request: &ChatRequest) {
         // It goes into the path.
         again.model.clone_from(&request.model);
     }
-    if dialect == Dialect::ChatCompletions && !request.stream {
+    if matches!(dialect, Dialect::ChatCompletions | Dialect::TextCompletions) && !request.stream {
         // Refused by services where nothing streams.
         request.rest.take("stream_options");
     }
@@ -111,9 +111,11 @@ fn refused(failure: &Failure) {
 /// A service of the dialect that takes what this request says.
 fn fitting(dialect: Dialect, text: &str) -> ChatWire {
     match dialect {
-        Dialect::Messages | Dialect::GenerateContent | Dialect::Ollama(_) | Dialect::CohereChat => {
-            return wires::reference(dialect);
-        }
+        Dialect::Messages
+        | Dialect::GenerateContent
+        | Dialect::Ollama(_)
+        | Dialect::CohereChat
+        | Dialect::TextCompletions => return wires::reference(dialect),
         Dialect::Responses => return wires::holder(),
         Dialect::ChatCompletions => {}
     }

@@ -74,7 +74,7 @@ fn byte(random: &mut Random) -> u8 {
     random.next().to_le_bytes()[1]
 }
 
-fn dialects() -> [Dialect; 7] {
+fn dialects() -> [Dialect; 8] {
     crate::wires::DIALECTS
 }
 

@@ -315,13 +315,15 @@ struct Told {
 impl Told {
     fn of(to: Dialect, events: &[Event]) -> Self {
         let mut told = Self::default();
+        // This wire tells text alone.
+        let text_only = to == Dialect::TextCompletions;
         for (kind, text, arguments) in blocks(to, events) {
             match kind {
                 BlockKind::Text => told.text.push_str(&text),
                 // This wire has no other place for it.
                 BlockKind::Refusal if refuses_in_text(to) => told.text.push_str(&text),
-                BlockKind::Reasoning { .. } => told.thoughts.push_str(&text),
-                BlockKind::ToolCall { id, name, flavour } => {
+                BlockKind::Reasoning { .. } if !text_only => told.thoughts.push_str(&text),
+                BlockKind::ToolCall { id, name, flavour } if !text_only => {
                     told.calls
                         .push((id, name, call_arguments(to, flavour, arguments)));
                 }
@@ -340,7 +342,11 @@ impl Told {
 fn refuses_in_text(to: Dialect) -> bool {
     matches!(
         to,
-        Dialect::Messages | Dialect::GenerateContent | Dialect::Ollama(_) | Dialect::CohereChat
+        Dialect::Messages
+            | Dialect::GenerateContent
+            | Dialect::Ollama(_)
+            | Dialect::CohereChat
+            | Dialect::TextCompletions
     )
 }
 
@@ -383,7 +389,7 @@ fn blocks(to: Dialect, events: &[Event]) -> Vec<(BlockKind, String, String)> {
                 let lane = match (&blocks[at].1, to) {
                     (
                         BlockKind::Text | BlockKind::Refusal,
-                        Dialect::GenerateContent | Dialect::Ollama(_),
+                        Dialect::GenerateContent | Dialect::Ollama(_) | Dialect::TextCompletions,
                     ) => {
                         let words = |b: &(u32, BlockKind, String, String)| {
                             matches!(b.1, BlockKind::Text | BlockKind::Refusal)

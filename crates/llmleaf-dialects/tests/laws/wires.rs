@@ -5,12 +5,13 @@ use llmleaf_dialects::gemini::quirks as gemini;
 use llmleaf_dialects::messages::quirks as messages;
 use llmleaf_dialects::ollama::{self, Form};
 use llmleaf_dialects::responses::quirks as responses;
+use llmleaf_dialects::text_completions;
 use llmleaf_dialects::{ChatWire, Decoder, Dialect, Head, ReplyContext};
 use llmleaf_model::Failure;
 use std::borrow::Cow;
 
 /// All consumer ends.
-pub const DIALECTS: [Dialect; 7] = [
+pub const DIALECTS: [Dialect; 8] = [
     Dialect::ChatCompletions,
     Dialect::Messages,
     Dialect::Responses,
@@ -18,6 +19,7 @@ pub const DIALECTS: [Dialect; 7] = [
     Dialect::Ollama(Form::Chat),
     Dialect::Ollama(Form::Generate),
     Dialect::CohereChat,
+    Dialect::TextCompletions,
 ];
 
 /// The head of a body; where the model and whether to stream stand in the path, these are taken.
@@ -46,6 +48,7 @@ pub fn reference(dialect: Dialect) -> ChatWire {
         Dialect::Ollama(Form::Chat) => ChatWire::Ollama(ollama::Quirks::REFERENCE),
         Dialect::Ollama(Form::Generate) => ChatWire::Ollama(ollama::Quirks::GENERATE),
         Dialect::CohereChat => ChatWire::CohereChat,
+        Dialect::TextCompletions => ChatWire::TextCompletions(text_completions::Quirks::REFERENCE),
     }
 }
 
@@ -64,6 +67,7 @@ pub fn whole_decoder(wire: &ChatWire) -> Box<dyn Decoder> {
         }
         ChatWire::Ollama(quirks) => Box::new(ollama::events::decoder(quirks)),
         ChatWire::CohereChat => Box::new(llmleaf_dialects::cohere::events::decoder()),
+        ChatWire::TextCompletions(quirks) => Box::new(text_completions::events::decoder(quirks)),
     }
 }
 

@@ -5,7 +5,7 @@ use crate::{Auth, Batches, Chat, ClientGrant, Embeddings, Mints, Path, Provider,
 use llmleaf_dialects::EmbeddingWire;
 use llmleaf_dialects::batches::{BatchWire, FilesQuirks};
 use llmleaf_dialects::embeddings::OpenAiQuirks;
-use llmleaf_dialects::{ChatWire, chat_completions::Quirks, responses};
+use llmleaf_dialects::{ChatWire, chat_completions::Quirks, responses, text_completions};
 use std::borrow::Cow;
 
 /// The row.
@@ -27,6 +27,10 @@ pub static PROVIDER: Provider = Provider {
                 Path::Deployment("/chat/completions"),
             ),
             Chat::Wire(ChatWire::Responses(RESPONSES), Path::Resource("/responses")),
+            Chat::Wire(
+                ChatWire::TextCompletions(text_completions::Quirks::REFERENCE),
+                Path::Deployment("/completions"),
+            ),
         ],
         embeddings: Some(Embeddings::Wire(
             EmbeddingWire::OpenAi(OpenAiQuirks::REFERENCE),

@@ -7,6 +7,7 @@ use llmleaf_dialects::{
         Quirks,
         quirks::{EndMarker, StreamQuirks},
     },
+    text_completions,
 };
 
 /// The row.
@@ -16,10 +17,16 @@ pub static PROVIDER: Provider = Provider {
     base_url: Some("https://api.cerebras.ai/v1"),
     credential_env: Some("CEREBRAS_API_KEY"),
     speaks: Speaks {
-        chat: &[Chat::Wire(
-            ChatWire::Completions(QUIRKS),
-            Path::Fixed("/chat/completions"),
-        )],
+        chat: &[
+            Chat::Wire(
+                ChatWire::Completions(QUIRKS),
+                Path::Fixed("/chat/completions"),
+            ),
+            Chat::Wire(
+                ChatWire::TextCompletions(COMPLETIONS),
+                Path::Fixed("/completions"),
+            ),
+        ],
         ..Speaks::NOTHING
     },
     source: "inference-docs.cerebras.ai/resources/openai, 2026-11",
@@ -33,4 +40,9 @@ const QUIRKS: Quirks = Quirks {
         ..StreamQuirks::REFERENCE
     },
     ..Quirks::REFERENCE
+};
+
+const COMPLETIONS: text_completions::Quirks = text_completions::Quirks {
+    chat: QUIRKS,
+    ..text_completions::Quirks::REFERENCE
 };

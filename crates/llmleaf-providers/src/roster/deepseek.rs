@@ -13,7 +13,9 @@ use llmleaf_dialects::{
             ReasoningRequest, RequestQuirks, SchemaSupport,
         },
     },
+    text_completions,
 };
+use std::borrow::Cow;
 
 /// The row.
 pub static PROVIDER: Provider = Provider {
@@ -22,10 +24,16 @@ pub static PROVIDER: Provider = Provider {
     base_url: Some("https://api.deepseek.com"),
     credential_env: Some("DEEPSEEK_API_KEY"),
     speaks: Speaks {
-        chat: &[Chat::Wire(
-            ChatWire::Completions(QUIRKS),
-            Path::Fixed("/chat/completions"),
-        )],
+        chat: &[
+            Chat::Wire(
+                ChatWire::Completions(QUIRKS),
+                Path::Fixed("/chat/completions"),
+            ),
+            Chat::Wire(
+                ChatWire::TextCompletions(COMPLETIONS),
+                Path::Fixed("/beta/completions"),
+            ),
+        ],
         ..Speaks::NOTHING
     },
     source: "api-docs.deepseek.com/api/create-chat-completion, 2026-11",
@@ -52,4 +60,15 @@ const QUIRKS: Quirks = Quirks {
         ..ReasoningQuirks::REFERENCE
     },
     ..Quirks::REFERENCE
+};
+
+const COMPLETIONS: text_completions::Quirks = text_completions::Quirks {
+    chat: QUIRKS,
+    // "FIM Completion (Beta)", api-docs.deepseek.com, 2026-11: one prompt, for these models.
+    models: Cow::Borrowed(&[
+        Cow::Borrowed("deepseek-chat"),
+        Cow::Borrowed("deepseek-v4-pro"),
+    ]),
+    lists: false,
+    ..text_completions::Quirks::REFERENCE
 };

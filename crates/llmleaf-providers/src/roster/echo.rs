@@ -1,6 +1,6 @@
 //! Echo: answers with the last user message, for tests and first steps. See [`crate::echo`].
 
-use crate::{Auth, Chat, Embeddings, Provider, Rerank, Speaks};
+use crate::{Auth, Chat, Embeddings, Moderations, Provider, Rerank, Speaks};
 
 /// The row.
 pub static PROVIDER: Provider = Provider {
@@ -12,6 +12,7 @@ pub static PROVIDER: Provider = Provider {
         chat: &[Chat::Echo],
         embeddings: Some(Embeddings::Echo),
         rerank: &[Rerank::Echo],
+        moderations: Some(Moderations::Echo),
         ..Speaks::NOTHING
     },
     source: "this project",

@@ -7,6 +7,7 @@ use llmleaf_dialects::{
         Quirks,
         quirks::{ReasoningEcho, ReasoningQuirks, StreamQuirks, StreamUsage},
     },
+    text_completions,
 };
 
 /// The row.
@@ -16,10 +17,16 @@ pub static PROVIDER: Provider = Provider {
     base_url: Some("https://api.fireworks.ai/inference/v1"),
     credential_env: Some("FIREWORKS_API_KEY"),
     speaks: Speaks {
-        chat: &[Chat::Wire(
-            ChatWire::Completions(QUIRKS),
-            Path::Fixed("/chat/completions"),
-        )],
+        chat: &[
+            Chat::Wire(
+                ChatWire::Completions(QUIRKS),
+                Path::Fixed("/chat/completions"),
+            ),
+            Chat::Wire(
+                ChatWire::TextCompletions(COMPLETIONS),
+                Path::Fixed("/completions"),
+            ),
+        ],
         embeddings: Some(Embeddings::PLAIN),
         rerank: &[Rerank::PLAIN],
         ..Speaks::NOTHING
@@ -40,4 +47,9 @@ const QUIRKS: Quirks = Quirks {
         ..ReasoningQuirks::REFERENCE
     },
     ..Quirks::REFERENCE
+};
+
+const COMPLETIONS: text_completions::Quirks = text_completions::Quirks {
+    chat: QUIRKS,
+    ..text_completions::Quirks::REFERENCE
 };

@@ -11,7 +11,7 @@ use llmleaf_dialects::{
         Quirks,
         quirks::{CustomTools, OutputCap, RequestQuirks},
     },
-    responses,
+    responses, text_completions,
 };
 use std::borrow::Cow;
 
@@ -29,6 +29,14 @@ pub static PROVIDER: Provider = Provider {
                 Path::Fixed("/chat/completions"),
             ),
             Chat::Wire(ChatWire::Responses(RESPONSES), Path::Fixed("/responses")),
+            // developer/openai-compat/completions, 2026-04.
+            Chat::Wire(
+                ChatWire::TextCompletions(text_completions::Quirks {
+                    chat: QUIRKS,
+                    ..text_completions::Quirks::REFERENCE
+                }),
+                Path::Fixed("/completions"),
+            ),
         ],
         ..Speaks::NOTHING
     },

@@ -1,7 +1,6 @@
 //! Mistral: refuses every field that its document does not name.
 
-use crate::{Batches, Chat, Embeddings, Path, Provider, Speaks};
-use llmleaf_dialects::EmbeddingWire;
+use crate::{Batches, Chat, Embeddings, Moderations, Path, Provider, Speaks};
 use llmleaf_dialects::batches::{BatchWire, FilesQuirks, files::Jobs};
 use llmleaf_dialects::embeddings::OpenAiQuirks;
 use llmleaf_dialects::{
@@ -13,7 +12,9 @@ use llmleaf_dialects::{
             StreamQuirks, StreamUsage,
         },
     },
+    text_completions::{self, quirks::Answers},
 };
+use llmleaf_dialects::{EmbeddingWire, ModerationWire};
 use std::borrow::Cow;
 
 /// The row.
@@ -23,10 +24,16 @@ pub static PROVIDER: Provider = Provider {
     base_url: Some("https://api.mistral.ai/v1"),
     credential_env: Some("MISTRAL_API_KEY"),
     speaks: Speaks {
-        chat: &[Chat::Wire(
-            ChatWire::Completions(QUIRKS),
-            Path::Fixed("/chat/completions"),
-        )],
+        chat: &[
+            Chat::Wire(
+                ChatWire::Completions(QUIRKS),
+                Path::Fixed("/chat/completions"),
+            ),
+            Chat::Wire(
+                ChatWire::TextCompletions(COMPLETIONS),
+                Path::Fixed("/fim/completions"),
+            ),
+        ],
         embeddings: Some(Embeddings::Wire(
             EmbeddingWire::OpenAi(OpenAiQuirks {
                 dimensions: Cow::Borrowed("output_dimension"),
@@ -47,6 +54,16 @@ pub static PROVIDER: Provider = Provider {
             create: None,
             files: Some(Path::Fixed("/files")),
         }),
+        moderations: Some(Moderations::Wire(
+            ModerationWire {
+                parts: false,
+                conversations: true,
+                // ModerationObject: `categories` and `category_scores`.
+                flags: false,
+            },
+            Path::Fixed("/moderations"),
+            Path::Fixed("/chat/moderations"),
+        )),
         ..Speaks::NOTHING
     },
     source: "Mistral OpenAPI document 1.0.0, 2026-08",
@@ -92,4 +109,13 @@ const QUIRKS: Quirks = Quirks {
         echo: ReasoningEcho::ContentParts,
         ..ReasoningQuirks::REFERENCE
     },
+};
+
+const COMPLETIONS: text_completions::Quirks = text_completions::Quirks {
+    chat: QUIRKS,
+    // FIMCompletionRequest and FIMCompletionResponse: one prompt, and the answer of chat.
+    models: Cow::Borrowed(&[Cow::Borrowed("codestral")]),
+    lists: false,
+    answers: Answers::Chat,
+    ..text_completions::Quirks::REFERENCE
 };

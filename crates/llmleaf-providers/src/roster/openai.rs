@@ -1,8 +1,11 @@
 //! OpenAI: the reference of two wires.
 
-use crate::{Batches, Chat, Embeddings, Path, Provider, Speaks};
+use crate::{Batches, Chat, Embeddings, Moderations, Path, Provider, Speaks};
 use llmleaf_dialects::batches::FilesQuirks;
-use llmleaf_dialects::{ChatWire, chat_completions::Quirks, responses};
+use llmleaf_dialects::{
+    ChatWire, ModerationWire, chat_completions::Quirks, responses, text_completions,
+};
+use std::borrow::Cow;
 
 /// The row.
 pub static PROVIDER: Provider = Provider {
@@ -20,12 +23,31 @@ pub static PROVIDER: Provider = Provider {
                 ChatWire::Responses(responses::Quirks::REFERENCE),
                 Path::Fixed("/responses"),
             ),
+            Chat::Wire(
+                ChatWire::TextCompletions(COMPLETIONS),
+                Path::Fixed("/completions"),
+            ),
         ],
         embeddings: Some(Embeddings::OPENAI),
         batches: Some(Batches::files(FilesQuirks::REFERENCE)),
+        moderations: Some(Moderations::Wire(
+            ModerationWire::REFERENCE,
+            Path::Fixed("/moderations"),
+            Path::Fixed("/moderations"),
+        )),
         ..Speaks::NOTHING
     },
     setting_headers: &[("organization", "openai-organization")],
     source: "OpenAI OpenAPI document 2.3.0, 2026-08",
     ..Provider::TEMPLATE
+};
+
+const COMPLETIONS: text_completions::Quirks = text_completions::Quirks {
+    // CreateCompletionRequest; all others are "not supported in the v1/completions endpoint".
+    models: Cow::Borrowed(&[
+        Cow::Borrowed("gpt-3.5-turbo-instruct"),
+        Cow::Borrowed("davinci-002"),
+        Cow::Borrowed("babbage-002"),
+    ]),
+    ..text_completions::Quirks::REFERENCE
 };

@@ -7,6 +7,7 @@ use llmleaf_dialects::{
         Quirks,
         quirks::{EndMarker, InstructionRole, OutputCap, RequestQuirks, StreamQuirks},
     },
+    text_completions,
 };
 
 /// The row: what nearly every such service takes.
@@ -14,10 +15,16 @@ pub static PROVIDER: Provider = Provider {
     name: "openai-compatible",
     title: "OpenAI-compatible service",
     speaks: Speaks {
-        chat: &[Chat::Wire(
-            ChatWire::Completions(QUIRKS),
-            Path::Fixed("/chat/completions"),
-        )],
+        chat: &[
+            Chat::Wire(
+                ChatWire::Completions(QUIRKS),
+                Path::Fixed("/chat/completions"),
+            ),
+            Chat::Wire(
+                ChatWire::TextCompletions(COMPLETIONS),
+                Path::Fixed("/completions"),
+            ),
+        ],
         embeddings: Some(Embeddings::PLAIN),
         rerank: &[Rerank::PLAIN],
         ..Speaks::NOTHING
@@ -37,4 +44,9 @@ const QUIRKS: Quirks = Quirks {
         ..StreamQuirks::REFERENCE
     },
     ..Quirks::REFERENCE
+};
+
+const COMPLETIONS: text_completions::Quirks = text_completions::Quirks {
+    chat: QUIRKS,
+    ..text_completions::Quirks::REFERENCE
 };

@@ -13,6 +13,7 @@ use llmleaf_dialects::{
             CustomTools, InstructionRole, OutputCap, RequestQuirks, StreamQuirks, StreamUsage,
         },
     },
+    text_completions,
 };
 use std::borrow::Cow;
 
@@ -23,10 +24,16 @@ pub static PROVIDER: Provider = Provider {
     base_url: Some("https://api.together.ai/v1"),
     credential_env: Some("TOGETHER_API_KEY"),
     speaks: Speaks {
-        chat: &[Chat::Wire(
-            ChatWire::Completions(QUIRKS),
-            Path::Fixed("/chat/completions"),
-        )],
+        chat: &[
+            Chat::Wire(
+                ChatWire::Completions(QUIRKS),
+                Path::Fixed("/chat/completions"),
+            ),
+            Chat::Wire(
+                ChatWire::TextCompletions(COMPLETIONS),
+                Path::Fixed("/completions"),
+            ),
+        ],
         embeddings: Some(Embeddings::PLAIN),
         // Its batch object, upload path and purpose: its OpenAPI document 2.0.0, 2026-04.
         batches: Some(Batches::files(FilesQuirks {
@@ -61,4 +68,9 @@ const QUIRKS: Quirks = Quirks {
         ..StreamQuirks::REFERENCE
     },
     ..Quirks::REFERENCE
+};
+
+const COMPLETIONS: text_completions::Quirks = text_completions::Quirks {
+    chat: QUIRKS,
+    ..text_completions::Quirks::REFERENCE
 };

@@ -164,6 +164,7 @@ impl Server {
             Dialect::LINES_PROMPT => "/api/generate".to_owned(),
             Dialect::Ollama(_) => "/api/chat".to_owned(),
             Dialect::CohereChat => "/v2/chat".to_owned(),
+            Dialect::TextCompletions => "/v1/completions".to_owned(),
         };
         let reply = self.post(&path, body).map_err(|error| error.to_string())?;
         let (head, body) = split(&reply).ok_or("the reply is no HTTP")?;

@@ -3,7 +3,7 @@
 use llmleaf_model::{Finish, FinishReason};
 
 /// Reads a finish reason; `native` is the word of the service behind a router.
-pub(in super::super) fn parse_finish(word: &str, native: Option<&str>) -> Finish {
+pub(crate) fn parse_finish(word: &str, native: Option<&str>) -> Finish {
     let reason = match word {
         "stop" | "eos" | "end_turn" | "eos_token" | "completed" => FinishReason::Stop,
         "stop_sequence" => FinishReason::StopSequence,
