@@ -14,7 +14,7 @@ pub(super) fn parse(part: &mut Level<'_>, name: &str) -> Result<Option<Media>, F
     };
     let mime = blob.string("mimeType")?;
     let source = match name {
-        "inlineData" => MediaSource::Base64(blob.required("data")?),
+        "inlineData" => MediaSource::Base64(standard(blob.required("data")?)),
         _ => {
             let uri = blob.required("fileUri")?;
             if is_held(&uri) {
@@ -28,6 +28,20 @@ pub(super) fn parse(part: &mut Level<'_>, name: &str) -> Result<Option<Media>, F
     media.mime = mime;
     media.name = blob.string("displayName")?;
     Ok(blob.is_empty().then_some(media))
+}
+
+/// Bytes in the one spelling that other wires take. JSON of protocol buffers takes either alphabet, with padding or without, and
+/// Google's SDK for Python writes the one for URLs (google-genai 2.34, seen 2026-11).
+fn standard(data: String) -> String {
+    let is_plain = |byte: u8| byte != b'-' && byte != b'_';
+    if data.len().is_multiple_of(4) && data.bytes().all(is_plain) {
+        return data;
+    }
+    let mut plain = data.replace('-', "+").replace('_', "/");
+    while !plain.len().is_multiple_of(4) {
+        plain.push('=');
+    }
+    plain
 }
 
 /// True for a file that Google holds: of the Files API, or in its storage. Any other address the service fetches.

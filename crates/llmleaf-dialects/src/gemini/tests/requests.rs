@@ -22,6 +22,20 @@ fn chat(body: &serde_json::Value) -> ChatRequest {
 }
 
 #[test]
+fn media_in_either_alphabet_are_the_same_bytes() {
+    let of = |data: &str| {
+        parsed(
+            &json!({"contents":[{"role":"user","parts":[{"inlineData":{"mimeType":"image/png","data":data}}]}]}),
+        )
+    };
+    let plain = of("+/8=");
+    for other in ["-_8=", "-_8", "+/8"] {
+        assert_eq!(of(other), plain, "{other}");
+    }
+    assert_ne!(of("AAAA"), plain);
+}
+
+#[test]
 fn both_spellings_of_a_name_mean_the_same() {
     let camel = json!({"contents":[{"role":"user","parts":[{"inlineData":{"mimeType":"image/png","data":"AA=="}}]}],
         "systemInstruction":{"parts":{"text":"s"}},
