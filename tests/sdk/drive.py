@@ -25,6 +25,7 @@ SUITES = {
     "openai-python": ("openai", ["python/openai_sdk.py"]),
     "openai-batches-python": ("openai", ["python/openai_batches.py"]),
     "openai-responses-python": ("openai", ["python/openai_responses.py"]),
+    "genai-python": ("genai", ["python/genai_sdk.py"]),
     "ollama-python": ("ollama", ["python/ollama_sdk.py"]),
     "cohere-python": ("cohere", ["python/cohere_sdk.py"]),
     "anthropic-python-1": ("anthropic-1", ["python/anthropic_sdk.py"]),
