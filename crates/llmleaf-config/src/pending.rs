@@ -29,18 +29,6 @@ pub(crate) const PENDING: &[Pending] = &[
         "providers.settings.safety_identifier",
         "there are no realtime sessions yet",
     ),
-    row(
-        "providers.settings.task_type",
-        "the provider's default counts",
-    ),
-    row(
-        "providers.settings.auto_truncate",
-        "the provider's default counts",
-    ),
-    row(
-        "providers.settings.input_type",
-        "the provider's default counts",
-    ),
     row("providers.settings.keep_alive", "no kind sends it yet"),
 ];
 

@@ -3,13 +3,19 @@
 //! OpenAI's form goes through as it came, but for named edits, where the provider speaks it too. An answer is always looked at: there is one
 //! vector for each input, and as long as was asked, or the next target is tried.
 //!
-//! Reading order: `openai.rs`, `generative.rs` (Gemini's two methods), `vector.rs`.
+//! Reading order: `openai.rs`, `generative.rs` (Gemini's two methods), `predict.rs` (Vertex), `typed.rs` (Cohere), `lines.rs` (Ollama), `parts.rs`,
+//! `vector.rs`.
 
 mod generative;
+mod lines;
 mod openai;
+mod parts;
+mod predict;
+mod typed;
 mod vector;
 
-use crate::{Head, Rendered};
+use crate::splice::Splices;
+use crate::{Head, Rendered, Target, edits};
 use bytes::Bytes;
 use llmleaf_model::{
     EmbeddingInput, EmbeddingRequest, Embeddings, Failure, FailureKind, Loss, Retry,
@@ -25,6 +31,14 @@ pub enum EmbeddingForm {
     EmbedContent,
     /// Gemini's `batchEmbedContents`.
     BatchEmbedContents,
+    /// Cohere's `POST /v2/embed`: vectors by type.
+    Typed,
+    /// Its first version, `POST /v1/embed`.
+    TypedFirst,
+    /// Ollama's `POST /api/embed`.
+    Lines,
+    /// Ollama's older `POST /api/embeddings`: one prompt.
+    LinesPrompt,
 }
 
 impl EmbeddingForm {
@@ -37,6 +51,10 @@ impl EmbeddingForm {
             Self::Embeddings => openai::parse_request(body, model),
             Self::EmbedContent => generative::parse_one(body, model),
             Self::BatchEmbedContents => generative::parse_batch(body, model),
+            Self::Typed => typed::parse_request(body, model, false),
+            Self::TypedFirst => typed::parse_request(body, model, true),
+            Self::Lines => lines::parse_request(body, model, false),
+            Self::LinesPrompt => lines::parse_request(body, model, true),
         }
     }
 
@@ -53,6 +71,10 @@ impl EmbeddingForm {
             Self::Embeddings => openai::render(answer, request),
             Self::EmbedContent => generative::render_one(answer),
             Self::BatchEmbedContents => generative::render_batch(answer),
+            Self::Typed => typed::render(answer, request, false),
+            Self::TypedFirst => typed::render(answer, request, true),
+            Self::Lines => lines::render(answer, request, false),
+            Self::LinesPrompt => lines::render(answer, request, true),
         }
     }
 }
@@ -65,6 +87,21 @@ pub enum EmbeddingWire {
     OpenAi(OpenAiQuirks),
     /// Gemini's `batchEmbedContents`.
     BatchEmbedContents,
+    /// Gemini's `embedContent`, where there is no other: one input a request.
+    EmbedContent,
+    /// Vertex's `:predict`.
+    Predict {
+        /// Most inputs of a request.
+        most: usize,
+    },
+    /// Cohere's second version.
+    Typed,
+    /// Cohere's first version.
+    TypedFirst,
+    /// Ollama's.
+    Lines,
+    /// Ollama's older one, for those who speak it.
+    LinesPrompt,
 }
 
 /// How a service differs from OpenAI's form.
@@ -77,6 +114,8 @@ pub struct OpenAiQuirks {
     pub tokens: bool,
     /// What it calls `dimensions`.
     pub dimensions: std::borrow::Cow<'static, str>,
+    /// It takes inputs of several parts, and is told what vectors are for (`input_type`).
+    pub parts: bool,
     /// It speaks the routing language.
     pub routes: bool,
 }
@@ -87,6 +126,7 @@ impl OpenAiQuirks {
         base64: true,
         tokens: true,
         dimensions: std::borrow::Cow::Borrowed("dimensions"),
+        parts: false,
         routes: false,
     };
     /// What every service that claims this form takes: numbers for texts.
@@ -110,12 +150,30 @@ impl EmbeddingWire {
             (self, form),
             (Self::OpenAi(_), EmbeddingForm::Embeddings)
                 | (Self::BatchEmbedContents, EmbeddingForm::BatchEmbedContents)
+                | (Self::EmbedContent, EmbeddingForm::EmbedContent)
+                | (Self::Typed, EmbeddingForm::Typed)
+                | (Self::TypedFirst, EmbeddingForm::TypedFirst)
+                | (Self::Lines, EmbeddingForm::Lines)
+                | (Self::LinesPrompt, EmbeddingForm::LinesPrompt)
         )
     }
 
     /// Whether the service speaks the routing language itself.
     pub fn routes(&self) -> bool {
         matches!(self, Self::OpenAi(quirks) if quirks.routes)
+    }
+
+    /// Most inputs of one request; of more several are made.
+    pub fn most(&self) -> usize {
+        match self {
+            // "Maximum number of texts per call is `96`": Cohere's OpenAPI document 1.0, 2026-08.
+            Self::Typed | Self::TypedFirst => 96,
+            // "at most 100 requests can be in one batch": the service's own error, 2026.
+            Self::BatchEmbedContents => 100,
+            Self::EmbedContent | Self::LinesPrompt => 1,
+            Self::Predict { most } => *most,
+            Self::OpenAi(_) | Self::Lines => usize::MAX,
+        }
     }
 
     /// Splices the named edits into a body of the same form.
@@ -132,6 +190,14 @@ impl EmbeddingWire {
         match self {
             Self::OpenAi(quirks) => openai::edit(head, body, request, model, quirks),
             Self::BatchEmbedContents => generative::edit(body, model),
+            Self::EmbedContent => generative::edit_one(head, body),
+            _ => {
+                let text = crate::head::checked(body)?;
+                let mut splices = Splices::new();
+                let stream = head.stream;
+                edits::address(head, text, Target { model, stream }, false, &mut splices);
+                Ok(edits::rendered(text, body, splices, Vec::new()))
+            }
         }
     }
 
@@ -144,9 +210,14 @@ impl EmbeddingWire {
         request: &EmbeddingRequest,
         model: &str,
     ) -> Result<Rendered, Failure> {
+        makeable(request)?;
         match self {
             Self::OpenAi(quirks) => openai::render_request(request, model, quirks),
             Self::BatchEmbedContents => generative::render_request(request, model),
+            Self::EmbedContent => generative::render_one_request(request),
+            Self::Predict { .. } => predict::render_request(request),
+            Self::Typed | Self::TypedFirst => typed::render_request(request, model),
+            Self::Lines | Self::LinesPrompt => lines::render_request(request, model),
         }
     }
 
@@ -161,9 +232,34 @@ impl EmbeddingWire {
     ) -> Result<Embeddings, Failure> {
         let answer = match self {
             Self::OpenAi(_) => openai::parse_answer(body),
-            Self::BatchEmbedContents => generative::parse_answer(body),
+            Self::BatchEmbedContents | Self::EmbedContent => generative::parse_answer(body),
+            Self::Predict { .. } => predict::parse_answer(body),
+            Self::Typed | Self::TypedFirst => typed::parse_answer(body, request),
+            Self::Lines | Self::LinesPrompt => lines::parse_answer(body),
         }?;
         checked(answer, request)
+    }
+}
+
+/// What an operator says of vectors, for requests of other forms that say nothing of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct EmbeddingDefaults {
+    /// What they are for, in the words of Google's `taskType` or of Cohere's `input_type`.
+    pub task: Option<String>,
+    /// What is too long is to be cut, or else refused.
+    pub truncate: Option<bool>,
+}
+
+impl EmbeddingDefaults {
+    /// Says it of a request.
+    pub fn apply(&self, request: &mut EmbeddingRequest) {
+        if request.task.is_none()
+            && let Some(task) = &self.task
+        {
+            let known = typed::task_of(task).map(str::to_owned);
+            request.task = known.or_else(|| Some(task.clone()));
+        }
+        request.truncate = request.truncate.or(self.truncate);
     }
 }
 
@@ -184,7 +280,9 @@ fn checked(answer: Embeddings, request: &EmbeddingRequest) -> Result<Embeddings,
     for vector in &answer.vectors {
         let length = vector::length(vector).ok_or_else(|| broken("a vector holds no numbers"))?;
         // Of mixed requests each has its own wish; they go through as they are.
-        let asked = request.dimensions.filter(|_| !request.mixed);
+        // Bits are packed, eight of them in a number.
+        let packed = request.types.iter().any(|name| name.ends_with("binary"));
+        let asked = request.dimensions.filter(|_| !request.mixed && !packed);
         if let Some(asked) = asked.filter(|asked| *asked != length) {
             let why = format!("the target made {length} numbers where {asked} were asked for");
             // Servers that do not know the field do so: that is no fault of theirs, and no reason to leave them alone.
@@ -216,7 +314,32 @@ fn text(input: &EmbeddingInput) -> Result<&str, Failure> {
             "input",
             "the target cannot read another service's tokens",
         )),
-        EmbeddingInput::Opaque { .. } => Err(unsupported("input", "the target embeds texts only")),
+        EmbeddingInput::Parts(_) | EmbeddingInput::Opaque { .. } => {
+            Err(unsupported("input", "the target embeds texts only"))
+        }
+    }
+}
+
+/// What the consumer calls the task.
+fn task_field(request: &EmbeddingRequest) -> &'static str {
+    match request.dialect {
+        llmleaf_model::DialectName::GenerateContent => "taskType",
+        _ => "input_type",
+    }
+}
+
+/// The types of numbers that a consumer wants are made of floats here, if they can.
+///
+/// # Errors
+/// Only their own service makes them.
+pub fn makeable(request: &EmbeddingRequest) -> Result<(), Failure> {
+    let foreign = |name: &&String| !matches!(name.as_str(), "float" | "base64");
+    match request.types.iter().find(foreign) {
+        Some(name) => {
+            let why = format!("the target makes no vectors of type `{name}`");
+            Err(unsupported("embedding_types", &why))
+        }
+        None => Ok(()),
     }
 }
 

@@ -4,6 +4,7 @@ use crate::minting::Minter;
 use crate::node::PromptCache;
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, USER_AGENT};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request};
+use llmleaf_dialects::embeddings::EmbeddingDefaults;
 use llmleaf_dialects::{ChatWire, Dialect};
 use llmleaf_model::Failure;
 use llmleaf_providers::{Auth, Chat, Path, Provider};
@@ -69,6 +70,8 @@ pub struct UpstreamSpec<'a> {
     pub prompt_cache: Option<PromptCache>,
     /// Whose models these are, where the service keeps makers apart and the names do not say so.
     pub maker: Option<&'a str>,
+    /// What is said of embeddings where requests say nothing.
+    pub embedding: EmbeddingDefaults,
     /// Index of the pool its connections come from.
     pub pool: usize,
     /// The same for those to where its tokens come from.
@@ -117,6 +120,8 @@ pub struct Upstream {
     /// Keep the beginnings of prompts.
     pub prompt_cache: Option<PromptCache>,
     maker: Option<String>,
+    /// What is said of embeddings where requests say nothing.
+    pub embedding: EmbeddingDefaults,
     /// Requests are spread over several credentials.
     pub spreads: bool,
     /// It is read to its end when the consumer goes, so that its bill is known.
@@ -162,6 +167,7 @@ impl Upstream {
             chat_api: spec.chat_api,
             prompt_cache: spec.prompt_cache,
             maker: spec.maker.map(str::to_owned),
+            embedding: spec.embedding.clone(),
             minters: (spec.credentials.iter())
                 .map(|credential| match credential {
                     Credential::Minted(minter) => Some(Arc::clone(minter)),

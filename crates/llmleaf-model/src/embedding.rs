@@ -17,6 +17,10 @@ pub struct EmbeddingRequest {
     pub dimensions: Option<u64>,
     /// How the consumer wants a vector written.
     pub encoding: VectorEncoding,
+    /// The types of numbers that vectors are to be of, where the dialect names such (`float`, `int8`); the first ones carry most.
+    pub types: Vec<String>,
+    /// What is too long is to be cut, or else refused.
+    pub truncate: Option<bool>,
     /// An id of the end user, for abuse detection.
     pub user: Option<String>,
     /// What the vectors are for, in the words of Google's `taskType`.
@@ -36,13 +40,24 @@ pub enum EmbeddingInput {
     Text(String),
     /// Ids of tokens, as a JSON list of numbers: only the service whose tokens they are can read them.
     Tokens(Json),
-    /// What only its own dialect can say (images, parts).
+    /// Texts and images that are to have one vector together.
+    Parts(Vec<EmbeddingPart>),
+    /// What only its own dialect can say (sounds, files).
     Opaque {
         /// The dialect.
         dialect: DialectName,
         /// As written.
         json: Json,
     },
+}
+
+/// A part of an input.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum EmbeddingPart {
+    /// Text.
+    Text(String),
+    /// The address of an image, or the image itself as a `data:` URI.
+    Image(String),
 }
 
 /// How the numbers of a vector are written.
@@ -58,12 +73,34 @@ pub enum VectorEncoding {
 /// An answer.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Embeddings {
+    /// The provider's id of it.
+    pub id: Option<String>,
     /// The model, as the provider names it.
     pub model: Option<String>,
     /// One vector for each input, in the same order.
     pub vectors: Vec<Vector>,
     /// The counts, where the provider told them.
     pub usage: Option<Usage>,
+}
+
+impl Embeddings {
+    /// Adds the answer to the inputs that come next. What one of them does not count, nobody knows of both.
+    pub fn append(&mut self, more: Self) {
+        self.vectors.extend(more.vectors);
+        self.usage = match (self.usage.take(), more.usage) {
+            (Some(mut sum), Some(more)) => {
+                sum.input = sum.input.saturating_add(more.input);
+                sum.input_image = sum.input_image.saturating_add(more.input_image);
+                sum.units.images = sum.units.images.saturating_add(more.units.images);
+                sum.cost_nano_usd = sum
+                    .cost_nano_usd
+                    .zip(more.cost_nano_usd)
+                    .map(|(one, other)| one.saturating_add(other));
+                Some(sum)
+            }
+            _ => None,
+        };
+    }
 }
 
 /// One vector, as it came.

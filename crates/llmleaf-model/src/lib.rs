@@ -27,7 +27,9 @@ pub mod usage;
 
 pub use batch::{Batch, BatchCounts, BatchOutcome, BatchProblem, BatchResult, BatchStatus};
 pub use collect::{Block, Choice, Collector, Response};
-pub use embedding::{EmbeddingInput, EmbeddingRequest, Embeddings, Vector, VectorEncoding};
+pub use embedding::{
+    EmbeddingInput, EmbeddingPart, EmbeddingRequest, Embeddings, Vector, VectorEncoding,
+};
 pub use event::{BlockKind, Delta, Event, Finish, FinishReason, ResponseStart};
 pub use failure::{Failure, FailureKind, Origin, Retry};
 pub use grammar::{Grammar, GrammarError};

@@ -71,8 +71,8 @@ pub struct Speaks {
     pub chat: &'static [Chat],
     /// Path of its own token count for a request, in the dialect of its chat.
     pub count_tokens: Option<Path>,
-    /// Embeddings.
-    pub embeddings: Option<Embeddings>,
+    /// Embeddings: the first entry that names the model; else the consumer's own form of the others, else their first.
+    pub embeddings: &'static [Embeddings],
     /// Batches.
     pub batches: Option<Batches>,
     /// Reranking, the preferred form first. A consumer that speaks one of the others gets that one.
@@ -116,6 +116,8 @@ pub enum Chat {
 pub enum Embeddings {
     /// A wire, and the path it is spoken on.
     Wire(EmbeddingWire, Path),
+    /// The same, for models whose names begin so.
+    Of(&'static [&'static str], EmbeddingWire, Path),
     /// The vectors are made here; no service is called.
     Echo,
 }
@@ -213,7 +215,7 @@ impl Speaks {
     pub const NOTHING: Self = Self {
         chat: &[],
         count_tokens: None,
-        embeddings: None,
+        embeddings: &[],
         batches: None,
         rerank: &[],
         moderations: None,

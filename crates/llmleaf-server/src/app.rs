@@ -17,6 +17,7 @@ use llmleaf_auth::{
 };
 use llmleaf_config::{Config, Timeouts};
 use llmleaf_control::Board;
+use llmleaf_dialects::embeddings::EmbeddingDefaults;
 use llmleaf_dialects::{Dialect, Lifetime};
 use llmleaf_exchange::{
     ChatApi, Credential, Ledger, LossPolicy, Minter, Parts, PromptCache, RouteSettings, Shared,
@@ -384,6 +385,11 @@ fn upstreams(
             },
             prompt_cache: provider.settings.prompt_cache.map(prompt_cache),
             maker: provider.settings.publisher.as_deref(),
+            embedding: EmbeddingDefaults {
+                task: (provider.settings.task_type.clone())
+                    .or_else(|| provider.settings.input_type.clone()),
+                truncate: provider.settings.auto_truncate,
+            },
             pool,
             mint_pool,
         })?);

@@ -321,6 +321,9 @@ fn success(endpoint: &Endpoint) -> Value {
     let of = |name: &str| json!({"application/json": {"schema": schemas::reference(name)}});
     let open = || json!({"application/json": {"schema": {"type": "object"}}});
     let (description, content) = match endpoint.operation {
+        Operation::Exchange(llmleaf_exchange::Operation::Embed(_)) => {
+            ("The vectors, as the vendor documents them.", open())
+        }
         Operation::Exchange(_) if endpoint.dialect.streams_lines() => (
             "The answer, as the vendor documents it; lines unless `stream` is false.",
             json!({
@@ -335,9 +338,6 @@ fn success(endpoint: &Endpoint) -> Value {
                 "text/event-stream": {"schema": {"type": "string"}},
             }),
         ),
-        Operation::Exchange(llmleaf_exchange::Operation::Embed(_)) => {
-            ("The vectors, as the vendor documents them.", open())
-        }
         Operation::Exchange(llmleaf_exchange::Operation::Rerank(_)) => {
             ("The order, as the vendor documents it.", open())
         }

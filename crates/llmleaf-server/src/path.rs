@@ -110,7 +110,7 @@ pub fn canonical(path: &str) -> Canonical<'_> {
         _ if path.starts_with("/v1beta/") || is_method(&path) => Dialect::GenerateContent,
         _ if path == "/api/generate" => Dialect::LINES_PROMPT,
         _ if path != "/api/hello" && BELOW_API.contains(&&*path) => Dialect::LINES,
-        _ if path.starts_with("/v2/") => Dialect::CohereChat,
+        _ if path.starts_with("/v2/") || path == "/v1/embed" => Dialect::CohereChat,
         Some(dialect) => dialect,
         None => Dialect::ChatCompletions,
     };

@@ -90,6 +90,10 @@ const COUNT: Operation = Operation::Exchange(llmleaf_exchange::Operation::CountT
 const EMBED: Operation = embed(EmbeddingForm::Embeddings);
 const EMBED_ONE: Operation = embed(EmbeddingForm::EmbedContent);
 const EMBED_BATCH: Operation = embed(EmbeddingForm::BatchEmbedContents);
+const EMBED_TYPED: Operation = embed(EmbeddingForm::Typed);
+const EMBED_TYPED_FIRST: Operation = embed(EmbeddingForm::TypedFirst);
+const EMBED_LINES: Operation = embed(EmbeddingForm::Lines);
+const EMBED_PROMPT: Operation = embed(EmbeddingForm::LinesPrompt);
 
 const RERANK: Operation = rerank(RerankForm::Plain);
 const RERANK_TEXTS: Operation = rerank(RerankForm::Texts);
@@ -352,6 +356,30 @@ pub static ENDPOINTS: &[Endpoint] = &[
         EMBED,
         Dialect::ChatCompletions,
         "Vectors for texts.",
+    ),
+    post(
+        "/v2/embed",
+        EMBED_TYPED,
+        Dialect::CohereChat,
+        "Vectors by type of number, for texts and images.",
+    ),
+    post(
+        "/v1/embed",
+        EMBED_TYPED_FIRST,
+        Dialect::CohereChat,
+        "The same, as the first version of that API has it.",
+    ),
+    post(
+        "/api/embed",
+        EMBED_LINES,
+        Dialect::LINES,
+        "Vectors for texts, as that wire has them.",
+    ),
+    post(
+        "/api/embeddings",
+        EMBED_PROMPT,
+        Dialect::LINES,
+        "A vector for a prompt, as that wire once had it.",
     ),
     post(
         "/v1/rerank",

@@ -1,16 +1,17 @@
 //! Gemini's form: `embedContent` for one input, `batchEmbedContents` for several (discovery document of
 //! generativelanguage v1beta, 2026-08). Vectors are lists of numbers always.
 
+use super::parts::data_uri;
 use super::{broken, lost, unsupported, vector};
-use crate::Rendered;
 use crate::level::Level;
 use crate::object::Object;
 use crate::splice::{Splices, quote, range_of};
 use crate::writer::{ObjectWriter, array};
+use crate::{Head, Rendered, edits};
 use bytes::Bytes;
 use llmleaf_model::{
-    DialectName, EmbeddingInput, EmbeddingRequest, Embeddings, Failure, Json, Loss, Usage,
-    VectorEncoding,
+    DialectName, EmbeddingInput, EmbeddingPart, EmbeddingRequest, Embeddings, Failure, Json, Loss,
+    Usage, VectorEncoding,
 };
 use serde_json::value::RawValue;
 
@@ -31,8 +32,11 @@ pub fn parse_batch(body: &str, model: &str) -> Result<EmbeddingRequest, Failure>
             whole = Some(EmbeddingRequest { bare: false, ..one });
             continue;
         };
-        let same = (&one.dimensions, &one.task, &one.title, &one.rest)
-            == (&first.dimensions, &first.task, &first.title, &first.rest);
+        let wishes = |one: &EmbeddingRequest| {
+            let own = (one.dimensions, one.truncate, one.task.clone());
+            (own, one.title.clone(), one.rest.clone())
+        };
+        let same = wishes(&one) == wishes(first);
         first.mixed |= !same;
         first.inputs.extend(one.inputs);
     }
@@ -51,11 +55,13 @@ fn read(mut level: Level<'_>, model: &str) -> Result<EmbeddingRequest, Failure> 
     let mut task = level.string("taskType")?;
     let mut title = level.string("title")?;
     let mut dimensions = level.integer("outputDimensionality")?;
+    let mut truncate = level.bool("autoTruncate")?;
     let mut rest = Vec::new();
     if let Some(mut config) = level.object("embedContentConfig")? {
         task = config.string("taskType")?.or(task);
         title = config.string("title")?.or(title);
         dimensions = config.integer("outputDimensionality")?.or(dimensions);
+        truncate = config.bool("autoTruncate")?.or(truncate);
         let more = config.into_rest().0.into_iter();
         rest.extend(more.map(|(key, json)| (format!("embedContentConfig.{key}"), json)));
     }
@@ -67,6 +73,8 @@ fn read(mut level: Level<'_>, model: &str) -> Result<EmbeddingRequest, Failure> 
         bare: true,
         dimensions,
         encoding: VectorEncoding::Float,
+        types: Vec::new(),
+        truncate,
         user: None,
         task,
         title,
@@ -80,21 +88,37 @@ fn input(raw: &RawValue, path: String) -> Result<EmbeddingInput, Failure> {
     let mut content = Level::of(raw, path)?;
     let parts = content.list("parts")?;
     let parts = parts.ok_or_else(|| content.missing("parts"))?;
-    let texts: Option<Vec<String>> = parts
-        .into_iter()
-        .map(|part| {
-            let part = Object::from_raw(part)?;
-            let text = part.get("text").and_then(crate::object::string)?;
-            (part.fields.len() == 1).then(|| text.into_owned())
-        })
-        .collect();
+    let read: Option<Vec<EmbeddingPart>> = parts.into_iter().map(part).collect();
+    let opaque = || EmbeddingInput::Opaque {
+        dialect: DialectName::GenerateContent,
+        json: Json::from(raw),
+    };
+    let Some(read) = read else {
+        return Ok(opaque());
+    };
+    let text = |part: &EmbeddingPart| match part {
+        EmbeddingPart::Text(text) => Some(text.clone()),
+        EmbeddingPart::Image(_) => None,
+    };
+    let texts: Option<Vec<String>> = read.iter().map(text).collect();
     Ok(match texts {
         Some(texts) => EmbeddingInput::Text(texts.concat()),
-        None => EmbeddingInput::Opaque {
-            dialect: DialectName::GenerateContent,
-            json: Json::from(raw),
-        },
+        None => EmbeddingInput::Parts(read),
     })
+}
+
+/// A text or an inline image; sounds, films and files only this wire can say.
+fn part(raw: &RawValue) -> Option<EmbeddingPart> {
+    let part = Object::from_raw(raw).filter(|part| part.fields.len() == 1)?;
+    if let Some(text) = part.get("text").and_then(crate::object::string) {
+        return Some(EmbeddingPart::Text(text.into_owned()));
+    }
+    let inline = part.get("inlineData").or_else(|| part.get("inline_data"))?;
+    let inline = Object::from_raw(inline)?;
+    let kind = inline.get("mimeType").or_else(|| inline.get("mime_type"))?;
+    let kind = crate::object::string(kind).filter(|kind| kind.starts_with("image/"))?;
+    let data = inline.get("data").and_then(crate::object::string)?;
+    Some(EmbeddingPart::Image(format!("data:{kind};base64,{data}")))
 }
 
 /// Renders `batchEmbedContents`.
@@ -112,33 +136,16 @@ pub fn render_request(request: &EmbeddingRequest, model: &str) -> Result<Rendere
         }
         let mut one = ObjectWriter::new(list);
         one.string("model", &full);
-        match input {
-            EmbeddingInput::Opaque { dialect, json }
-                if *dialect == DialectName::GenerateContent =>
-            {
-                one.raw("content", json.as_str());
-            }
-            EmbeddingInput::Text(text) => {
-                one.object("content", |content| {
-                    array(content.key("parts"), [text], |out, text| {
-                        let mut part = ObjectWriter::new(out);
-                        part.string("text", text);
-                        part.end();
-                    });
-                });
-            }
-            EmbeddingInput::Tokens(_) | EmbeddingInput::Opaque { .. } => {
-                return Err(unsupported(
-                    "input",
-                    "the target embeds texts and its own contents",
-                ));
-            }
-        }
+        content(&mut one, input)?;
         one.string_if("taskType", request.task.as_deref());
         one.string_if("title", request.title.as_deref());
         if let Some(dimensions) = request.dimensions {
             one.number("outputDimensionality", dimensions);
         }
+        let truncate = request.truncate;
+        config(&mut one, request, own, |object| {
+            object.bool_if("autoTruncate", truncate);
+        });
         if own {
             rest(&mut one, request);
         }
@@ -159,21 +166,124 @@ pub fn render_request(request: &EmbeddingRequest, model: &str) -> Result<Rendere
     })
 }
 
-/// What the reading does not name, where it stood.
+/// Renders `embedContent` for the one input. All wishes stand in its `embedContentConfig`: beside it they are deprecated (discovery
+/// document of aiplatform v1, revision 20261106).
+pub fn render_one_request(request: &EmbeddingRequest) -> Result<Rendered, Failure> {
+    let [input] = request.inputs.as_slice() else {
+        return Err(unsupported(
+            "input",
+            "the target embeds one input at a time",
+        ));
+    };
+    let own = request.dialect == DialectName::GenerateContent;
+    let mut losses = Vec::new();
+    let mut out = Vec::new();
+    let mut object = ObjectWriter::new(&mut out);
+    content(&mut object, input)?;
+    config(&mut object, request, own, |object| {
+        object.string_if("taskType", request.task.as_deref());
+        object.string_if("title", request.title.as_deref());
+        if let Some(dimensions) = request.dimensions {
+            object.number("outputDimensionality", dimensions);
+        }
+        object.bool_if("autoTruncate", request.truncate);
+    });
+    if own {
+        rest(&mut object, request);
+    } else {
+        lost(request, &mut losses);
+    }
+    object.end();
+    if request.user.is_some() {
+        losses.push(Loss::dropped("user", "the target has no such field"));
+    }
+    Ok(Rendered {
+        body: Bytes::from(out),
+        losses,
+        usage_added: false,
+    })
+}
+
+fn content(object: &mut ObjectWriter<'_>, input: &EmbeddingInput) -> Result<(), Failure> {
+    const WHY: &str = "the target embeds texts, inline images and its own contents";
+    let parts = match input {
+        EmbeddingInput::Opaque { dialect, json } if *dialect == DialectName::GenerateContent => {
+            object.raw("content", json.as_str());
+            return Ok(());
+        }
+        EmbeddingInput::Text(text) => &vec![EmbeddingPart::Text(text.clone())],
+        EmbeddingInput::Parts(parts) => parts,
+        EmbeddingInput::Tokens(_) | EmbeddingInput::Opaque { .. } => {
+            return Err(unsupported("input", WHY));
+        }
+    };
+    let images = parts.iter().filter_map(|part| match part {
+        EmbeddingPart::Image(uri) => Some(uri),
+        EmbeddingPart::Text(_) => None,
+    });
+    if images.into_iter().any(|uri| data_uri(uri).is_none()) {
+        return Err(unsupported("input", WHY));
+    }
+    object.object("content", |content| {
+        array(content.key("parts"), parts, |out, one| {
+            let mut part = ObjectWriter::new(out);
+            match one {
+                EmbeddingPart::Text(text) => {
+                    part.string("text", text);
+                }
+                EmbeddingPart::Image(uri) => {
+                    let (kind, data) = data_uri(uri).unwrap_or_default();
+                    part.object("inlineData", |inline| {
+                        inline.string("mimeType", kind);
+                        inline.string("data", data);
+                    });
+                }
+            }
+            part.end();
+        });
+    });
+    Ok(())
+}
+
+const CONFIG: &str = "embedContentConfig.";
+
+/// The object of wishes, where there are any: those that are named here, and of its own dialect what the reading does not name.
+fn config(
+    one: &mut ObjectWriter<'_>,
+    request: &EmbeddingRequest,
+    own: bool,
+    named: impl FnOnce(&mut ObjectWriter<'_>),
+) {
+    let mut fields = Vec::new();
+    let mut object = ObjectWriter::new(&mut fields);
+    named(&mut object);
+    for (key, json) in request.rest.iter().filter(|_| own) {
+        if let Some(key) = key.strip_prefix(CONFIG) {
+            object.raw(key, json.as_str());
+        }
+    }
+    object.end();
+    if fields != b"{}" {
+        one.key("embedContentConfig").extend(fields);
+    }
+}
+
+/// What the reading does not name beside that object.
 fn rest(one: &mut ObjectWriter<'_>, request: &EmbeddingRequest) {
-    const CONFIG: &str = "embedContentConfig.";
-    let inner = |key: &str| key.starts_with(CONFIG);
-    for (key, json) in request.rest.iter().filter(|(key, _)| !inner(key)) {
+    let outer = request.rest.iter();
+    for (key, json) in outer.filter(|(key, _)| !key.starts_with(CONFIG)) {
         one.raw(key, json.as_str());
     }
-    let mut config = request.rest.iter().filter(|(key, _)| inner(key)).peekable();
-    if config.peek().is_some() {
-        one.object("embedContentConfig", |object| {
-            for (key, json) in config {
-                object.raw(key.strip_prefix(CONFIG).unwrap_or(key), json.as_str());
-            }
-        });
+}
+
+/// Same form of one content: the path names the model, and the service knows it by another name.
+pub fn edit_one(head: &Head, body: &Bytes) -> Result<Rendered, Failure> {
+    let text = crate::head::checked(body)?;
+    let mut splices = Splices::new();
+    if let Some(range) = head.removal(text, "model") {
+        splices.remove(range);
     }
+    Ok(edits::rendered(text, body, splices, Vec::new()))
 }
 
 /// Same form: the model's name in each request of a batch.
@@ -218,6 +328,7 @@ pub fn parse_answer(body: &[u8]) -> Result<Embeddings, Failure> {
     });
     let vectors: Option<Vec<_>> = vectors.collect();
     Ok(Embeddings {
+        id: None,
         model: None,
         vectors: vectors.ok_or_else(|| broken("an entry of the answer holds no vector"))?,
         usage: object.get("usageMetadata").and_then(usage),

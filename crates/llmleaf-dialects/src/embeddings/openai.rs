@@ -1,6 +1,6 @@
 //! OpenAI's form, `POST /embeddings` (OpenAPI document 2.3.0), and what others that speak it change.
 
-use super::{OpenAiQuirks, broken, lost, unsupported, vector};
+use super::{OpenAiQuirks, broken, lost, parts, typed, unsupported, vector};
 use crate::head::{self, Field};
 use crate::level::Level;
 use crate::object::Object;
@@ -28,6 +28,12 @@ pub fn parse_request(body: &str, model: &str) -> Result<EmbeddingRequest, Failur
             return Err(Failure::invalid(why, Some("encoding_format")));
         }
     };
+    // Not OpenAI's, but of routers and of servers of open models.
+    let word = top.peek("input_type").and_then(crate::object::string);
+    let task = word.as_deref().and_then(typed::task_of).map(str::to_owned);
+    if task.is_some() {
+        top.raw("input_type");
+    }
     Ok(EmbeddingRequest {
         dialect: DialectName::ChatCompletions,
         model: model.to_owned(),
@@ -36,7 +42,9 @@ pub fn parse_request(body: &str, model: &str) -> Result<EmbeddingRequest, Failur
         dimensions: top.integer("dimensions")?,
         encoding,
         user: top.string("user")?,
-        task: None,
+        types: Vec::new(),
+        truncate: None,
+        task,
         title: None,
         mixed: false,
         rest: top.into_rest(),
@@ -62,6 +70,9 @@ fn inputs(raw: &RawValue) -> Result<(Vec<EmbeddingInput>, bool), Failure> {
 fn one(raw: &RawValue) -> EmbeddingInput {
     if let Some(text) = crate::object::string(raw) {
         return EmbeddingInput::Text(text.into_owned());
+    }
+    if let Some(parts) = parts::read(raw) {
+        return parts;
     }
     match raw.get().starts_with('[') {
         true => EmbeddingInput::Tokens(Json::from(raw)),
@@ -151,25 +162,39 @@ pub fn render_request(
     let mut out = Vec::new();
     let mut object = ObjectWriter::new(&mut out);
     object.string("model", model);
-    let mut texts = Vec::with_capacity(request.inputs.len());
-    for input in &request.inputs {
-        texts.push(super::text(input)?);
-    }
-    match (request.bare, texts.as_slice()) {
-        (true, [only]) => {
-            object.string("input", only);
-        }
-        _ => array(object.key("input"), texts, crate::writer::string),
+    let only_texts = request
+        .inputs
+        .iter()
+        .all(|one| parts::as_text(one).is_some());
+    if quirks.parts && !only_texts {
+        parts::write_all(object.key("input"), &request.inputs)?;
+    } else {
+        texts(&mut object, request)?;
     }
     if let Some(dimensions) = request.dimensions {
         object.number(&quirks.dimensions, dimensions);
     }
     object.string("encoding_format", "float");
     object.string_if("user", request.user.as_deref());
+    let word = request.task.as_deref().and_then(typed::input_type_of);
+    let word = word.filter(|_| quirks.parts);
+    if let Some((word, alike)) = word {
+        object.string("input_type", word);
+        if !alike {
+            losses.push(Loss::approximated(
+                super::task_field(request),
+                "the target knows fewer tasks",
+            ));
+        }
+    }
     object.end();
     let own = [
-        ("taskType", request.task.is_some()),
+        (
+            super::task_field(request),
+            request.task.is_some() && word.is_none(),
+        ),
         ("title", request.title.is_some()),
+        ("truncate", request.truncate.is_some()),
     ];
     let gone = own.into_iter().filter(|(_, there)| *there);
     losses.extend(gone.map(|(name, _)| Loss::dropped(name, "the target has no such field")));
@@ -179,6 +204,18 @@ pub fn render_request(
         losses,
         usage_added: false,
     })
+}
+
+fn texts(object: &mut ObjectWriter<'_>, request: &EmbeddingRequest) -> Result<(), Failure> {
+    let texts = request.inputs.iter().map(super::text);
+    let texts = texts.collect::<Result<Vec<&str>, Failure>>()?;
+    match (request.bare, texts.as_slice()) {
+        (true, [only]) => {
+            object.string("input", only);
+        }
+        _ => array(object.key("input"), texts, crate::writer::string),
+    }
+    Ok(())
 }
 
 /// Reads a provider's answer.
@@ -204,6 +241,7 @@ pub fn parse_answer(body: &[u8]) -> Result<Embeddings, Failure> {
         return Err(broken("the vectors are not numbered in order"));
     }
     Ok(Embeddings {
+        id: None,
         model: object
             .get("model")
             .and_then(crate::object::string)

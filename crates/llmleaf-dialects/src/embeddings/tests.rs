@@ -3,6 +3,8 @@ use crate::embeddings::OpenAiQuirks;
 use llmleaf_model::{Json, Vector, VectorEncoding};
 use proptest::prelude::*;
 
+mod forms;
+
 const OPENAI: EmbeddingWire = EmbeddingWire::OpenAi(OpenAiQuirks::REFERENCE);
 const PLAIN: EmbeddingWire = EmbeddingWire::OpenAi(OpenAiQuirks::PLAIN);
 const GEMINI: EmbeddingWire = EmbeddingWire::BatchEmbedContents;
@@ -70,7 +72,7 @@ fn what_a_target_cannot_embed_goes_to_the_next() {
     assert!(OPENAI.render_request(&request, "o").is_err());
     let rendered = GEMINI.render_request(&request, "g").expect("rendered");
     assert!(
-        sent(&rendered).contains("inline_data"),
+        sent(&rendered).contains("inlineData"),
         "{}",
         sent(&rendered)
     );
@@ -162,14 +164,15 @@ proptest! {
     #[test]
     fn no_answer_is_too_strange(body in prop::collection::vec(any::<u8>(), 0..200), text in "[\\[\\]{}:,\"a-z0-9.e-]{0,80}") {
         let request = read(EmbeddingForm::Embeddings, r#"{"input":"a"}"#);
-        for wire in [OPENAI, GEMINI] {
+        let more = [EmbeddingWire::Typed, EmbeddingWire::Lines, EmbeddingWire::Predict { most: 1 }];
+        for wire in [OPENAI, GEMINI].into_iter().chain(more) {
             for body in [&body[..], text.as_bytes(), format!("{{\"data\":[{text}],\"embeddings\":[{text}]}}").as_bytes()] {
                 if let Ok(answer) = wire.parse_answer(body, &request) {
                     prop_assert_eq!(answer.vectors.len(), 1);
                 }
             }
         }
-        for form in [EmbeddingForm::Embeddings, EmbeddingForm::EmbedContent, EmbeddingForm::BatchEmbedContents] {
+        for form in [EmbeddingForm::Embeddings, EmbeddingForm::EmbedContent, EmbeddingForm::BatchEmbedContents, EmbeddingForm::Typed, EmbeddingForm::Lines, EmbeddingForm::LinesPrompt] {
             let _ = form.parse_request(&text, "m");
         }
     }

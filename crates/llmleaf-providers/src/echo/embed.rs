@@ -1,6 +1,9 @@
 //! Vectors out of nothing: the same text always has the same one, and other texts have others.
 
-use llmleaf_model::{EmbeddingInput, EmbeddingRequest, Embeddings, Failure, Json, Usage, Vector};
+use llmleaf_model::{
+    EmbeddingInput, EmbeddingPart, EmbeddingRequest, Embeddings, Failure, Json, Usage, Vector,
+};
+use std::borrow::Cow;
 
 /// How many numbers a vector has where nobody says.
 pub const DIMENSIONS: u64 = 256;
@@ -27,14 +30,18 @@ pub fn embed(request: &EmbeddingRequest) -> Result<Embeddings, Failure> {
     let mut words = 0;
     let vectors = request.inputs.iter().map(|input| {
         let text = match input {
-            EmbeddingInput::Text(text) => text.as_str(),
-            EmbeddingInput::Tokens(json) | EmbeddingInput::Opaque { json, .. } => json.as_str(),
+            EmbeddingInput::Text(text) => Cow::Borrowed(text.as_str()),
+            EmbeddingInput::Parts(parts) => Cow::Owned(parts.iter().map(said).collect()),
+            EmbeddingInput::Tokens(json) | EmbeddingInput::Opaque { json, .. } => {
+                Cow::Borrowed(json.as_str())
+            }
         };
         words += text.split_whitespace().count() as u64;
-        vector(text, dimensions)
+        vector(&text, dimensions)
     });
     let vectors = vectors.collect();
     Ok(Embeddings {
+        id: None,
         model: Some(request.model.clone()),
         vectors,
         usage: Some(Usage {
@@ -42,6 +49,12 @@ pub fn embed(request: &EmbeddingRequest) -> Result<Embeddings, Failure> {
             ..Usage::default()
         }),
     })
+}
+
+fn said(part: &EmbeddingPart) -> &str {
+    match part {
+        EmbeddingPart::Text(text) | EmbeddingPart::Image(text) => text,
+    }
 }
 
 fn vector(text: &str, dimensions: u64) -> Vector {
@@ -85,6 +98,8 @@ mod tests {
             bare: false,
             dimensions,
             encoding: VectorEncoding::Float,
+            types: Vec::new(),
+            truncate: None,
             user: None,
             task: None,
             title: None,

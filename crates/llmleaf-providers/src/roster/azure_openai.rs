@@ -32,10 +32,10 @@ pub static PROVIDER: Provider = Provider {
                 Path::Deployment("/completions"),
             ),
         ],
-        embeddings: Some(Embeddings::Wire(
+        embeddings: &[Embeddings::Wire(
             EmbeddingWire::OpenAi(OpenAiQuirks::REFERENCE),
             Path::Deployment("/embeddings"),
-        )),
+        )],
         // Requests name paths without a version, and a file can be used when it is `processed`: Microsoft Learn, "Getting started with
         // Azure OpenAI batch deployments", 2026-11.
         batches: Some(Batches {

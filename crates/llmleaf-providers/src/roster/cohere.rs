@@ -1,8 +1,8 @@
 //! Cohere: the reference of its own wire.
 
-use crate::{Chat, Path, Provider, Rerank, Speaks};
+use crate::{Chat, Embeddings, Path, Provider, Rerank, Speaks};
 use llmleaf_dialects::rerank::PlainQuirks;
-use llmleaf_dialects::{ChatWire, RerankWire};
+use llmleaf_dialects::{ChatWire, EmbeddingWire, RerankWire};
 
 /// The row.
 pub static PROVIDER: Provider = Provider {
@@ -12,6 +12,10 @@ pub static PROVIDER: Provider = Provider {
     credential_env: Some("CO_API_KEY"),
     speaks: Speaks {
         chat: &[Chat::Wire(ChatWire::CohereChat, Path::Fixed("/v2/chat"))],
+        embeddings: &[
+            Embeddings::Wire(EmbeddingWire::Typed, Path::Fixed("/v2/embed")),
+            Embeddings::Wire(EmbeddingWire::TypedFirst, Path::Fixed("/v1/embed")),
+        ],
         rerank: &[
             Rerank::Wire(RerankWire::Texts, Path::Fixed("/v2/rerank")),
             Rerank::Wire(

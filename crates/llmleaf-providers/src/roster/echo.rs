@@ -10,7 +10,7 @@ pub static PROVIDER: Provider = Provider {
     auth: Auth::None,
     speaks: Speaks {
         chat: &[Chat::Echo],
-        embeddings: Some(Embeddings::Echo),
+        embeddings: &[Embeddings::Echo],
         rerank: &[Rerank::Echo],
         moderations: Some(Moderations::Echo),
         ..Speaks::NOTHING

@@ -27,7 +27,7 @@ pub static PROVIDER: Provider = Provider {
                 Path::Fixed("/completions"),
             ),
         ],
-        embeddings: Some(Embeddings::PLAIN),
+        embeddings: &[Embeddings::PLAIN],
         rerank: &[Rerank::PLAIN],
         ..Speaks::NOTHING
     },

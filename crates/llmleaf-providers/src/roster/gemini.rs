@@ -30,7 +30,7 @@ pub static PROVIDER: Provider = Provider {
             whole: ":countTokens",
             stream: ":countTokens",
         }),
-        embeddings: Some(Embeddings::Wire(
+        embeddings: &[Embeddings::Wire(
             EmbeddingWire::BatchEmbedContents,
             Path::Method {
                 version: VERSION,
@@ -39,7 +39,7 @@ pub static PROVIDER: Provider = Provider {
                 whole: ":batchEmbedContents",
                 stream: ":batchEmbedContents",
             },
-        )),
+        )],
         batches: Some(Batches {
             wire: BatchWire::GenerateContent,
             jobs: Path::Fixed("/v1beta/batches"),

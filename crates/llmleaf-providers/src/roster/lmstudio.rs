@@ -4,7 +4,7 @@
 //! (lmstudio.ai/docs/developer/rest, 2026-04); its version 0 is the wire of chat completions with figures beside
 //! (`endpoint = "http://localhost:1234/api/v0"` asks that one). So it is called over the wires that can say everything.
 
-use crate::{Chat, Path, Provider, Speaks};
+use crate::{Chat, Embeddings, Path, Provider, Speaks};
 use llmleaf_dialects::{
     ChatWire,
     chat_completions::{
@@ -38,6 +38,8 @@ pub static PROVIDER: Provider = Provider {
                 Path::Fixed("/completions"),
             ),
         ],
+        // developer/openai-compat/embeddings, 2026-04.
+        embeddings: &[Embeddings::PLAIN],
         ..Speaks::NOTHING
     },
     source: "lmstudio-ai/docs, developer/openai-compat and developer/rest, 2026-04; recordings of 2026",

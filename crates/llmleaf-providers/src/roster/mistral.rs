@@ -34,13 +34,13 @@ pub static PROVIDER: Provider = Provider {
                 Path::Fixed("/fim/completions"),
             ),
         ],
-        embeddings: Some(Embeddings::Wire(
+        embeddings: &[Embeddings::Wire(
             EmbeddingWire::OpenAi(OpenAiQuirks {
                 dimensions: Cow::Borrowed("output_dimension"),
                 ..OpenAiQuirks::PLAIN
             }),
             Path::Fixed("/embeddings"),
-        )),
+        )],
         batches: Some(Batches {
             wire: BatchWire::Files(FilesQuirks {
                 endpoints: Cow::Borrowed(&[

@@ -2,8 +2,8 @@
 //!
 //! Its other surfaces are younger than the wire of chat completions, so a consumer of another dialect gets its own wire.
 
-use crate::{Chat, Path, Provider, Speaks};
-use llmleaf_dialects::{ChatWire, ollama::Quirks};
+use crate::{Chat, Embeddings, Path, Provider, Speaks};
+use llmleaf_dialects::{ChatWire, EmbeddingWire, ollama::Quirks};
 
 /// The row.
 pub static PROVIDER: Provider = Provider {
@@ -21,6 +21,10 @@ pub static PROVIDER: Provider = Provider {
                 ChatWire::Ollama(Quirks::GENERATE),
                 Path::Fixed("/api/generate"),
             ),
+        ],
+        embeddings: &[
+            Embeddings::Wire(EmbeddingWire::Lines, Path::Fixed("/api/embed")),
+            Embeddings::Wire(EmbeddingWire::LinesPrompt, Path::Fixed("/api/embeddings")),
         ],
         ..Speaks::NOTHING
     },

@@ -28,7 +28,7 @@ pub static PROVIDER: Provider = Provider {
                 Path::Fixed("/completions"),
             ),
         ],
-        embeddings: Some(Embeddings::OPENAI),
+        embeddings: &[Embeddings::OPENAI],
         batches: Some(Batches::files(FilesQuirks::REFERENCE)),
         moderations: Some(Moderations::Wire(
             ModerationWire::REFERENCE,

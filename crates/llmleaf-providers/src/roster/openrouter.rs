@@ -39,13 +39,15 @@ pub static PROVIDER: Provider = Provider {
             ),
             Chat::Wire(ChatWire::Responses(RESPONSES), Path::Fixed("/responses")),
         ],
-        embeddings: Some(Embeddings::Wire(
+        embeddings: &[Embeddings::Wire(
+            // EmbeddingsRequest: `input` of contents, `input_type`.
             EmbeddingWire::OpenAi(OpenAiQuirks {
+                parts: true,
                 routes: true,
                 ..OpenAiQuirks::REFERENCE
             }),
             Path::Fixed("/embeddings"),
-        )),
+        )],
         // Its document has no `return_documents`: they are repeated always.
         rerank: &[Rerank::Wire(
             RerankWire::Plain(PlainQuirks {

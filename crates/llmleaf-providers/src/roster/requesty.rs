@@ -17,7 +17,7 @@ pub static PROVIDER: Provider = Provider {
             ChatWire::Completions(QUIRKS),
             Path::Fixed("/chat/completions"),
         )],
-        embeddings: Some(Embeddings::PLAIN),
+        embeddings: &[Embeddings::PLAIN],
         ..Speaks::NOTHING
     },
     setting_headers: &[("http_referer", "http-referer"), ("x_title", "x-title")],

@@ -34,7 +34,7 @@ pub static PROVIDER: Provider = Provider {
                 Path::Fixed("/completions"),
             ),
         ],
-        embeddings: Some(Embeddings::PLAIN),
+        embeddings: &[Embeddings::PLAIN],
         // Its batch object, upload path and purpose: its OpenAPI document 2.0.0, 2026-04.
         batches: Some(Batches::files(FilesQuirks {
             upload: Cow::Borrowed("/upload"),

@@ -1,8 +1,10 @@
 //! Vertex AI: Gemini's wire below a project, and the models of other makers on their own.
 
-use crate::{Ambient, Auth, Chat, KeyFiles, Maker, Mints, Path, Place, Provider, Speaks};
+use crate::{
+    Ambient, Auth, Chat, Embeddings, KeyFiles, Maker, Mints, Path, Place, Provider, Speaks,
+};
 use llmleaf_dialects::{
-    ChatWire, gemini,
+    ChatWire, EmbeddingWire, gemini,
     messages::{Quirks, quirks::Addressing},
 };
 use std::borrow::Cow;
@@ -63,6 +65,17 @@ pub static PROVIDER: Provider = Provider {
             whole: ":countTokens",
             stream: ":countTokens",
         }),
+        // "Get text embeddings", cloud.google.com, read 2026-11: gemini-embedding-001 takes one text a request, other text models 250. What
+        // came after it takes contents, one a request, as the vendor's SDK (google-genai 3.4) calls it.
+        embeddings: &[
+            Embeddings::Of(
+                &["gemini-embedding-001"],
+                EmbeddingWire::Predict { most: 1 },
+                PREDICT,
+            ),
+            Embeddings::Of(&["gemini-"], EmbeddingWire::EmbedContent, EMBED_CONTENT),
+            Embeddings::Wire(EmbeddingWire::Predict { most: 250 }, PREDICT),
+        ],
         own_maker: Some("google"),
         makers: &[Maker {
             name: "anthropic",
@@ -90,6 +103,19 @@ pub static PROVIDER: Provider = Provider {
 };
 
 const VERSION: &str = "v1";
+
+const PREDICT: Path = method(":predict");
+const EMBED_CONTENT: Path = method(":embedContent");
+
+const fn method(name: &'static str) -> Path {
+    Path::Method {
+        version: VERSION,
+        collection: "publishers/google/models",
+        beside: BESIDE,
+        whole: name,
+        stream: name,
+    }
+}
 
 /// Models of the project's own.
 const BESIDE: &[&str] = &["endpoints"];

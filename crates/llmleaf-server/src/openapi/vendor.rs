@@ -34,6 +34,21 @@ pub(super) fn vendor(endpoint: &Endpoint) -> Option<Vendor> {
             reference: "https://platform.openai.com/docs/api-reference/embeddings/create",
             required: &["model", "input"],
         },
+        (_, Embed(form @ (EmbeddingForm::Typed | EmbeddingForm::TypedFirst))) => Vendor {
+            reference: match form {
+                EmbeddingForm::Typed => "https://docs.cohere.com/reference/embed",
+                _ => "https://docs.cohere.com/v1/reference/embed",
+            },
+            required: &["model"],
+        },
+        (_, Embed(EmbeddingForm::Lines)) => Vendor {
+            reference: "https://docs.ollama.com/api/embed",
+            required: &["model", "input"],
+        },
+        (_, Embed(EmbeddingForm::LinesPrompt)) => Vendor {
+            reference: "https://docs.ollama.com/api/embed",
+            required: &["model", "prompt"],
+        },
         (_, Embed(EmbeddingForm::EmbedContent)) => Vendor {
             reference: "https://ai.google.dev/api/embeddings",
             required: &["content"],
