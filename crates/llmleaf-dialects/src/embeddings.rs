@@ -328,6 +328,14 @@ fn task_field(request: &EmbeddingRequest) -> &'static str {
     }
 }
 
+/// Of a target that does not ask what vectors are for: they are the ones that serve there for everything.
+fn same_for_all(request: &EmbeddingRequest) -> Loss {
+    Loss::approximated(
+        task_field(request),
+        "the target makes one vector for all tasks",
+    )
+}
+
 /// The types of numbers that a consumer wants are made of floats here, if they can.
 ///
 /// # Errors

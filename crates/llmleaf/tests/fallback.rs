@@ -35,6 +35,8 @@ mod routing;
 mod shapes;
 #[path = "fallback/socket.rs"]
 mod socket;
+#[path = "fallback/vectors.rs"]
+mod vectors;
 
 use llmleaf_testkit::http::{End, Response};
 use llmleaf_testkit::replay::Script;

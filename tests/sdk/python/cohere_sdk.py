@@ -216,6 +216,31 @@ class Gateway(Case):
         answer = client(base=f"{GATEWAY}/cohere").chat(model="demo", messages=[{"role": "user", "content": "Hi"}])
         self.assertEqual(answer.finish_reason, "COMPLETE")
 
+    def test_embed(self):
+        asked = {"model": "demo", "texts": ["hello there", "you"], "input_type": "search_document", "output_dimension": 8}
+        answer = client().embed(embedding_types=["float", "base64"], **asked)
+        self.assertEqual([len(vector) for vector in answer.embeddings.float_], [8, 8])
+        self.assertEqual(len(answer.embeddings.base64), 2)
+        self.assertTrue(answer.id)
+        self.assertEqual(answer.meta.billed_units.input_tokens, 3)
+        with self.assertRaises(cohere.core.ApiError) as caught:
+            client().embed(embedding_types=["ubinary"], request_options=ONCE, **asked)
+        self.assertIn("ubinary", caught.exception.body["message"])
+        # The client of the first version gets a bare list where it names no types.
+        first = cohere.Client(api_key=KEY, base_url=GATEWAY)
+        answer = first.embed(model="demo", texts=["hello"], input_type="search_query")
+        self.assertEqual([len(vector) for vector in answer.embeddings], [256])
+
+    def test_rerank(self):
+        documents = ["Carson City", "the capital is Washington", "capital letters"]
+        answer = client().rerank(model="demo", query="the capital", documents=documents, top_n=2)
+        self.assertEqual([(one.index, one.relevance_score) for one in answer.results], [(1, 1.0), (2, 0.5)])
+        self.assertEqual(answer.meta.api_version.version, "2")
+        first = cohere.Client(api_key=KEY, base_url=GATEWAY)
+        documents[1] = {"text": documents[1], "id": "7"}
+        answer = first.rerank(model="demo", query="the capital", documents=documents, top_n=1, return_documents=True)
+        self.assertEqual(answer.results[0].document.text, "the capital is Washington")
+
     def test_keys(self):
         for key, model, error in (
             ("sdk:wrong", "demo", cohere.errors.UnauthorizedError), (NARROW_KEY, "oai/text--x", cohere.errors.ForbiddenError),

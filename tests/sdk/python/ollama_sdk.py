@@ -179,6 +179,13 @@ class Own(Case):
         answer = client().chat(model="demo", messages=HI)
         self.assertIn("Say hello.", answer.message.content)
 
+    def test_embed(self):
+        answer = client().embed(model="demo", input=["hello there", "you"], dimensions=8)
+        self.assertEqual([len(vector) for vector in answer.embeddings], [8, 8])
+        self.assertEqual(answer.prompt_eval_count, 3)
+        older = client().embeddings(model="demo", prompt="hello there")
+        self.assertEqual(len(older.embedding), 256)
+
     def test_models(self):
         names = [model.model for model in client().list().models]
         self.assertIn("demo", names)

@@ -72,11 +72,10 @@ pub fn render_request(request: &EmbeddingRequest, model: &str) -> Result<Rendere
         object.rest(&request.rest);
     }
     object.end();
-    let gone = [
-        ("user", &request.user),
-        (super::task_field(request), &request.task),
-        ("title", &request.title),
-    ];
+    if request.task.is_some() {
+        losses.push(super::same_for_all(request));
+    }
+    let gone = [("user", &request.user), ("title", &request.title)];
     let gone = gone.into_iter().filter(|(_, there)| there.is_some());
     losses.extend(gone.map(|(name, _)| Loss::dropped(name, "the target has no such field")));
     if !own {

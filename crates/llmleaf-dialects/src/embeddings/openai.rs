@@ -188,11 +188,10 @@ pub fn render_request(
         }
     }
     object.end();
+    if request.task.is_some() && word.is_none() {
+        losses.push(super::same_for_all(request));
+    }
     let own = [
-        (
-            super::task_field(request),
-            request.task.is_some() && word.is_none(),
-        ),
         ("title", request.title.is_some()),
         ("truncate", request.truncate.is_some()),
     ];
