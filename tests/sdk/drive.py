@@ -26,11 +26,12 @@ SUITES = {
     "openai-batches-python": ("openai", ["python/openai_batches.py"]),
     "openai-responses-python": ("openai", ["python/openai_responses.py"]),
     "genai-python": ("genai", ["python/genai_sdk.py"]),
+    "openai-realtime-python": ("openai", ["python/openai_realtime.py"]),
     "ollama-python": ("ollama", ["python/ollama_sdk.py"]),
     "cohere-python": ("cohere", ["python/cohere_sdk.py"]),
     "anthropic-python-1": ("anthropic-1", ["python/anthropic_sdk.py"]),
     "anthropic-python-2": ("anthropic-2", ["python/anthropic_sdk.py"]),
-    "node": (None, ["--test-reporter=./node/lines.mjs", "--test", "node/openai.test.mjs", "node/responses.test.mjs", "node/anthropic.test.mjs"]),
+    "node": (None, ["--test-reporter=./node/lines.mjs", "--test", "node/openai.test.mjs", "node/responses.test.mjs", "node/realtime.test.mjs", "node/anthropic.test.mjs"]),
 }
 
 CONFIG = """

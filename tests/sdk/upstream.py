@@ -1,4 +1,4 @@
-"""Three scripted providers on one loopback port: OpenAI Chat Completions, Anthropic Messages and Cohere chat.
+"""Three scripted providers on one loopback port: OpenAI Chat Completions and Realtime, Anthropic Messages and Cohere chat.
 
 The model's name chooses the script (`fake/scripts.py`). A request that the real service would refuse is refused. What came
 and how each exchange ended is told on `/-/seen?model=NAME`; `/-/ended?model=NAME` waits for the end first.
@@ -15,7 +15,7 @@ import threading
 import time
 import urllib.parse
 
-from fake import batches, cohere, completions, messages
+from fake import batches, cohere, completions, messages, realtime
 from fake.rules import Rejected
 from fake.scripts import Refusal, play
 
@@ -73,6 +73,8 @@ class Provider(http.server.BaseHTTPRequestHandler):
         if self.batched(b""):
             return
         where = urllib.parse.urlsplit(self.path)
+        if where.path == "/v1/realtime":
+            return self.session()
         model = dict(urllib.parse.parse_qsl(where.query)).get("model", "")
         self.reply(200, LOG.seen(model, wait=where.path == "/-/ended"))
 
@@ -113,6 +115,18 @@ class Provider(http.server.BaseHTTPRequestHandler):
             self.rfile.readline()
         self.rfile.readline()
         return data
+
+    def session(self):
+        if self.headers.get("authorization") != f"Bearer {OPENAI_KEY}":
+            return self.reply(401, completions.error(401, "the credential is wrong"))
+        self.close_connection = True
+        model = realtime.handshake(self)
+        if model is not None:
+            try:
+                realtime.Session(self, model).run()
+            except (ValueError, ConnectionError):
+                # The caller is gone.
+                pass
 
     def do_POST(self):
         raw = self.read_body()

@@ -235,6 +235,27 @@ impl Authenticator {
         Some(Principal::of_key(found.clone(), current.generation))
     }
 
+    /// The key of an id, where its hash is the one with this mark: for a secret that was made here and says so.
+    pub(crate) fn vouched(
+        &self,
+        id: &str,
+        is_mark: impl Fn(&[u8; 32]) -> bool,
+    ) -> Option<Principal> {
+        let current = self.current.read();
+        let record = current.roster.get(id)?;
+        is_mark(record.hash.mark()).then(|| Principal::of_key(record.clone(), current.generation))
+    }
+
+    /// A secret of this process.
+    pub(crate) fn secret_of_process(&self, purpose: &str) -> Secret {
+        let mut mac = self.mac.clone();
+        mac.update(b"::");
+        mac.update(purpose.as_bytes());
+        let bytes = Zeroizing::new(<[u8; 32]>::from(mac.finalize().into_bytes()));
+        let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+        Secret::new(hex)
+    }
+
     /// The current record of the same id, if its hash is still the same, and the generation of its roster.
     fn lookup(&self, record: &Record) -> Result<(Arc<Record>, u64), AuthError> {
         let current = self.current.read();

@@ -13,7 +13,7 @@
 //! ```
 //!
 //! Reading order: [`error`], [`secret`], [`credential`], [`random_key`], [`password`], [`models`], [`roster`], [`verdicts`],
-//! [`authenticator`], [`grant`]; then [`sealed_id`]; and [`tokens`], for callers that an identity provider vouches for.
+//! [`authenticator`], [`grant`]; then [`sealed_id`], [`pass`]; and [`tokens`], for callers that an identity provider vouches for.
 //!
 //! Invariants, each with a test:
 //!
@@ -28,6 +28,7 @@ pub mod credential;
 pub mod error;
 pub mod grant;
 pub mod models;
+pub mod pass;
 pub mod password;
 pub mod random_key;
 pub mod roster;
@@ -41,6 +42,7 @@ pub use credential::{Credential, CredentialHeaders, CredentialSource, Tokens};
 pub use error::{AuthError, Hint, MintError};
 pub use grant::{Grant, Principal};
 pub use models::ModelPatterns;
+pub use pass::{Pass, Passes};
 pub use password::{HashError, PasswordHash, hash_password};
 pub use random_key::NewKey;
 pub use roster::{KeyEntry, Roster, RosterError};

@@ -10,6 +10,7 @@ mod sha;
 
 use std::fmt;
 
+use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq;
 
 use crate::credential::MAX_PASSWORD_BYTES;
@@ -66,7 +67,11 @@ pub enum HashError {
 }
 
 /// A stored hash, parsed and known to be affordable.
-pub struct PasswordHash(Stored);
+pub struct PasswordHash {
+    stored: Stored,
+    /// Of the text that it was parsed from.
+    mark: [u8; 32],
+}
 
 /// There was no memory to compute a hash in.
 #[derive(Debug)]
@@ -105,7 +110,10 @@ impl PasswordHash {
             "llk" => Stored::RandomKey(random_key::parse_stored(text)?),
             other => return Err(unsupported(other)),
         };
-        Ok(Self(stored))
+        Ok(Self {
+            stored,
+            mark: Sha256::digest(text).into(),
+        })
     }
 
     /// Whether the password is the one. Compares in constant time, and does the whole work also for a password that it
@@ -118,7 +126,7 @@ impl PasswordHash {
 
     /// [`Self::verify`], where want of memory is not taken for a wrong password.
     pub(crate) fn try_verify(&self, password: &[u8]) -> Result<bool, OutOfMemory> {
-        Ok(match &self.0 {
+        Ok(match &self.stored {
             Stored::Argon2(hash) => return hash.verify(password),
             Stored::Bcrypt(hash) => hash.verify(password),
             Stored::ShaCrypt(hash) => hash.verify(password),
@@ -129,7 +137,7 @@ impl PasswordHash {
 
     /// The scheme's name, for operators.
     pub fn scheme(&self) -> &'static str {
-        match &self.0 {
+        match &self.stored {
             Stored::Argon2(_) => "argon2",
             Stored::Bcrypt(_) => "bcrypt",
             Stored::ShaCrypt(_) => "sha-crypt",
@@ -139,16 +147,21 @@ impl PasswordHash {
 
     /// The digest, if this is the fast hash of a random key.
     pub(crate) fn fast(&self) -> Option<&[u8; 32]> {
-        match &self.0 {
+        match &self.stored {
             Stored::RandomKey(digest) => Some(digest),
             _ => None,
         }
     }
 
+    /// By what a hash is known again, for secrets that stand for a key only as long as its hash does.
+    pub(crate) fn mark(&self) -> &[u8; 32] {
+        &self.mark
+    }
+
     /// Whether both were parsed from the same hash, for telling a changed key from an unchanged one. Not in constant
     /// time, and never between a hash and anything a consumer sent.
     pub(crate) fn same_as(&self, other: &Self) -> bool {
-        self.0 == other.0
+        self.stored == other.stored
     }
 }
 

@@ -198,6 +198,10 @@ impl Server {
                 self.max_body_bytes == before.max_body_bytes,
             ),
             (
+                "realtime_origins",
+                self.realtime_origins == before.realtime_origins,
+            ),
+            (
                 "max_connections",
                 self.max_connections == before.max_connections,
             ),
@@ -326,6 +330,7 @@ mod tests {
             ("event_buffer", "7"),
             ("include_payloads", "true"),
             ("max_body_bytes", "1048576"),
+            ("realtime_origins", "[\"https://a.example\"]"),
             ("max_connections", "100"),
             ("memory_limit_mib", "512"),
             ("rate_limit_max_wait_ms", "7"),

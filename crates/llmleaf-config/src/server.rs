@@ -33,6 +33,8 @@ pub struct Server {
     pub rate_limit_max_wait: Duration,
     /// Largest request body. Default 32 MiB.
     pub max_body_bytes: usize,
+    /// Sites whose pages may open realtime sessions with a key, as browsers say them; `*` is all. Default none but this one.
+    pub realtime_origins: Vec<String>,
     /// Most consumer connections at a time. Default: as many as the limit of open files allows.
     pub max_connections: Option<usize>,
     /// Ceiling of memory in bytes, near which new requests are turned away. Default: the limit of the control group, if any.
@@ -78,6 +80,7 @@ impl Default for Server {
             fallback_cooldown: Duration::from_secs(15),
             rate_limit_max_wait: Duration::from_millis(5000),
             max_body_bytes: 32 * 1024 * 1024,
+            realtime_origins: Vec::new(),
             max_connections: None,
             memory_limit: None,
             keepalive: Duration::from_secs(15),
@@ -173,6 +176,9 @@ pub(crate) fn read(cx: &Reading<'_>, root: &mut Table<'_>) -> ServerRead {
         max_body_bytes: (t.whole(cx, "max_body_bytes", 1024..=MAX_BODY))
             .and_then(size)
             .unwrap_or(defaults.max_body_bytes),
+        realtime_origins: (t.strings(cx, "realtime_origins"))
+            .map(|list| list.value.into_iter().map(|at| at.value).collect())
+            .unwrap_or(defaults.realtime_origins),
         max_connections: (t.whole(cx, "max_connections", 1..=1_000_000)).and_then(size),
         memory_limit: (t.whole(cx, "memory_limit_mib", 1..=1 << 24)).map(|mib| mib << 20),
         keepalive: (t.seconds(cx, "keepalive_secs", 1..=MAX_SECS)).unwrap_or(defaults.keepalive),

@@ -33,6 +33,7 @@ pub mod moderations;
 pub mod object;
 pub mod ollama;
 pub mod preferences;
+pub mod realtime;
 pub mod rerank;
 pub mod responses;
 mod sane;

@@ -12,7 +12,9 @@ use crate::kept::{self, Told};
 use crate::node::{LossPolicy, PromptCache};
 use crate::pump::Pump;
 use crate::upstream::{Upstream, UpstreamStreaming};
-use crate::{batch, chain, count, embed, minting, moderate, rerank, stream, waits, whole};
+use crate::{
+    batch, chain, count, embed, minting, moderate, realtime, rerank, stream, waits, whole,
+};
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderValue, Method};
@@ -69,6 +71,9 @@ pub(crate) async fn run(run: &mut Run, held: Held) -> Result<(), Failure> {
         }
         _ if let Operation::Moderate(form) = run.job.operation => {
             Box::pin(moderate::run(run, &mut attempt, candidate, upstream, form)).await
+        }
+        _ if run.job.operation == Operation::Realtime => {
+            Box::pin(realtime::run(run, &mut attempt, candidate, upstream)).await
         }
         Some(_) if let Operation::Kept(verb) = run.job.operation => {
             Box::pin(kept::run(run, &mut attempt, candidate, upstream, verb)).await
@@ -304,7 +309,7 @@ pub(crate) enum Cut {
 }
 
 /// The clocks of an attempt that begins. What is left of the exchange's time is all that it has.
-fn watch(run: &Run, clocks: Clocks) -> Watch {
+pub(crate) fn watch(run: &Run, clocks: Clocks) -> Watch {
     let mut watch = Watch::new(clocks, run.node.shared.now());
     if let Some(walk) = run.common.walk.borrow().as_ref() {
         watch.content_by(walk.deadline());
@@ -312,7 +317,7 @@ fn watch(run: &Run, clocks: Clocks) -> Watch {
     watch
 }
 
-fn clocks(run: &Run, candidate: &Candidate) -> Clocks {
+pub(crate) fn clocks(run: &Run, candidate: &Candidate) -> Clocks {
     let settings = run.node.shared.settings(run.route);
     settings
         .clocks
@@ -401,7 +406,12 @@ pub(crate) fn heeded(run: &Run, routes: bool, losses: &mut Vec<Loss>) {
     }
 }
 
-async fn refused(run: &mut Run, watch: &Watch, wire: &ChatWire, response: Response) -> Failure {
+pub(crate) async fn refused(
+    run: &mut Run,
+    watch: &Watch,
+    wire: &ChatWire,
+    response: Response,
+) -> Failure {
     let status = response.status.as_u16();
     let body = match run
         .wait(watch, pin!(response.body.collect(ERROR_BYTES)))

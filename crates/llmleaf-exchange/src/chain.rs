@@ -3,6 +3,7 @@
 use crate::drive::Run;
 use crate::job::Operation;
 use crate::node::{RouteSettings, Shared};
+use crate::upstream::Upstream;
 use crate::{count, embed, moderate, rerank};
 use llmleaf_dialects::object::Object;
 use llmleaf_dialects::{Dialect, Head, Target};
@@ -86,6 +87,12 @@ fn add(
     let shared = &run.node.shared;
     let settings = shared.settings(resolved.route);
     for (place, candidate) in resolved.chain.into_iter().enumerate() {
+        let holds = |upstream: &Upstream| upstream.realtime(&candidate.model).is_some();
+        if run.job.operation == Operation::Realtime
+            && !shared.upstreams.get(candidate.provider).is_some_and(holds)
+        {
+            continue;
+        }
         let weight = settings.weights.get(place).copied().unwrap_or(1);
         let Some(mut member) = shared.fleet.member(&candidate, weight, now) else {
             continue;

@@ -291,6 +291,15 @@ impl Run {
         });
     }
 
+    /// Tells the consumer that its connection is one of messages from now on.
+    pub fn switched(&self) {
+        self.out.head(ReplyHead {
+            status: StatusCode::SWITCHING_PROTOCOLS,
+            headers: self.headers(),
+            whole: None,
+        });
+    }
+
     pub fn headers(&self) -> HeaderMap {
         let mut headers = HeaderMap::with_capacity(8);
         if let Some(value) = loss_header(&self.losses) {

@@ -81,6 +81,15 @@ impl Ending {
 
     /// An answer of a batch was read: an exchange of its own, made elsewhere and before.
     pub fn batched(&self, record: UsageRecord) {
+        self.part("batch", Outcome::Completed, record);
+    }
+
+    /// A part of a session has used something: an exchange of its own in all that counts.
+    pub fn spoken(&self, record: UsageRecord) {
+        self.part("realtime", record.outcome, record);
+    }
+
+    fn part(&self, operation: &'static str, outcome: Outcome, record: UsageRecord) {
         let Some(accepted) = self.accepted.borrow().clone() else {
             return;
         };
@@ -88,13 +97,17 @@ impl Ending {
         self.shared.ledger.ended(EndRecord {
             began: Began {
                 id: record.id.as_str().into(),
-                operation: "batch",
+                operation,
                 model: Arc::clone(&record.model),
                 stream: false,
                 ..accepted
             },
             route: route.and_then(|route| self.shared.settings(Some(route)).name.clone()),
-            end: End::Completed,
+            end: match outcome {
+                Outcome::Completed => End::Completed,
+                Outcome::Cancelled => End::Cancelled,
+                _ => End::UpstreamError,
+            },
             failure: None,
             status: record.status,
             attempts: vec![record],

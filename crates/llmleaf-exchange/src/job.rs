@@ -3,6 +3,7 @@
 use crate::batch::{BatchAsk, BatchVerb};
 use crate::kept::{Names, Owner, Verb};
 use crate::node::{PromptCache, Shared};
+use crate::realtime::Talk;
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue};
 use llmleaf_dialects::{Dialect, EmbeddingForm, Head, ModerationForm, RerankForm};
@@ -25,6 +26,8 @@ pub enum Operation {
     Rerank(RerankForm),
     /// Verdicts on its inputs.
     Moderate(ModerationForm),
+    /// A session over a WebSocket, of speech and text.
+    Realtime,
     /// Something about an answer that a provider keeps.
     Kept(Verb),
     /// Something about batches.
@@ -42,6 +45,7 @@ impl Operation {
             Self::Kept(_) => "kept",
             Self::Moderate(_) => "moderations",
             Self::Batch(_) => "batches",
+            Self::Realtime => "realtime",
         }
     }
 }
@@ -89,6 +93,8 @@ pub struct Job {
     pub names: Option<Names>,
     /// Consumer headers that some provider's row lets through. Everything else stayed behind.
     pub headers: Vec<(HeaderName, HeaderValue)>,
+    /// The session that is asked for.
+    pub realtime: Option<Rc<Talk>>,
     /// Unix seconds at which the request came.
     pub created: u64,
 }

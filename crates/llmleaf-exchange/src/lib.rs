@@ -8,7 +8,7 @@
 //! What this crate does not know: wires (only `llmleaf-dialects` does), providers' names, sockets, HTTP servers.
 //!
 //! Reading order: [`node`] (what all exchanges of a worker share), [`job`], [`chain`] (whom it may try), `drive` (the walk along the chain), `attempt`
-//! (one target), [`minting`] (credentials that do not last), `race` (two of them), `stream` and `whole` (its answer), `pump` (events and frames on their way), `outlet`, `drains`,
+//! (one target), [`minting`] (credentials that do not last), `race` (two of them), [`realtime`] (a session in place of an answer), `stream` and `whole` (its answer), `pump` (events and frames on their way), `outlet`, `drains`,
 //! `ending` and [`ledger`] (its record), [`panics`].
 
 mod attempt;
@@ -32,6 +32,7 @@ pub mod panics;
 mod pulse;
 mod pump;
 mod race;
+pub mod realtime;
 mod rerank;
 mod settlement;
 mod stream;

@@ -7,7 +7,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Request};
 use llmleaf_dialects::embeddings::EmbeddingDefaults;
 use llmleaf_dialects::{ChatWire, Dialect};
 use llmleaf_model::Failure;
-use llmleaf_providers::{Auth, Chat, Path, Provider};
+use llmleaf_providers::{Auth, Chat, Path, Provider, Realtime};
 use llmleaf_transport::{Origin, OriginError};
 use std::sync::Arc;
 use thiserror::Error;
@@ -201,6 +201,28 @@ impl Upstream {
         asked
             .or_else(|| speaking(chats, consumer).filter(serves))
             .or_else(|| chats.first())
+    }
+
+    /// How sessions with a model are held, where they are.
+    pub fn realtime(&self, model: &str) -> Option<&'static Realtime> {
+        let offered = self.row.speaks.realtime.as_ref();
+        offered.filter(|offered| offered.has(self.named(model)))
+    }
+
+    /// Path and query of a session with a model.
+    pub fn session_path(&self, offered: &Realtime, model: &str, transcribes: bool) -> String {
+        let version = match offered.path {
+            Path::Resource(_) => &self.responses_api_version,
+            _ => &self.api_version,
+        };
+        let model = self.named(model);
+        offered.address(&self.base_path, model, version.as_deref(), transcribes)
+    }
+
+    /// The wire in which refusals are read, whatever was asked.
+    pub fn error_wire(&self, model: &str) -> Option<&'static ChatWire> {
+        let chats = self.wire(Dialect::ChatCompletions, model);
+        chats.map(|(wire, _)| wire)
     }
 
     /// Path of the service's own token count for a model.

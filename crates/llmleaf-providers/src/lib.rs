@@ -11,11 +11,13 @@ pub mod echo;
 mod mint;
 mod path;
 mod place;
+mod realtime;
 mod roster;
 
 pub use mint::{Ambient, ClientGrant, KeyFiles, Mints};
 pub use path::Path;
 pub use place::Place;
+pub use realtime::{Realtime, RealtimeWire};
 
 use llmleaf_dialects::batches::{BatchWire, FilesQuirks};
 use llmleaf_dialects::embeddings::OpenAiQuirks;
@@ -79,6 +81,8 @@ pub struct Speaks {
     pub rerank: &'static [Rerank],
     /// Moderation.
     pub moderations: Option<Moderations>,
+    /// Sessions over a WebSocket, of speech and text.
+    pub realtime: Option<Realtime>,
     /// What it calls the maker of its own models, where it keeps makers apart.
     pub own_maker: Option<&'static str>,
     /// Models of other makers, which it serves in other ways than its own.
@@ -219,6 +223,7 @@ impl Speaks {
         batches: None,
         rerank: &[],
         moderations: None,
+        realtime: None,
         own_maker: None,
         makers: &[],
     };

@@ -13,7 +13,7 @@ use crate::usage::{Usage, UsageError};
 use crate::ways::{self, Way};
 use http::HeaderName;
 use llmleaf_auth::{
-    Authenticator, KeyEntry, ModelPatterns, PasswordHash, Roster, RosterError, Secret,
+    Authenticator, KeyEntry, ModelPatterns, Passes, PasswordHash, Roster, RosterError, Secret,
 };
 use llmleaf_config::{Config, Timeouts};
 use llmleaf_control::Board;
@@ -72,6 +72,10 @@ pub struct App {
     pub admin_token: Option<Secret>,
     /// Largest request body, in bytes.
     pub max_body_bytes: usize,
+    /// Makes and opens what browsers are given in place of keys.
+    pub passes: Passes,
+    /// Sites whose pages may open realtime sessions with a key.
+    pub realtime_origins: Vec<String>,
     /// How much is taken on.
     pub load: Arc<Load>,
     /// The node takes no more work.
@@ -191,12 +195,14 @@ impl App {
             forwarded: forwarded(&upstreams),
             shared: Arc::new(Shared::new(parts(config, upstreams, &ways)?, ledger)),
             usage,
+            passes: passes(config, &authenticator),
             authenticator,
             board: Arc::default(),
             hashing: Arc::new(Hashing::new(
                 std::thread::available_parallelism().map_or(1, usize::from),
             )),
             max_body_bytes: config.server.max_body_bytes,
+            realtime_origins: config.server.realtime_origins.clone(),
             load: Arc::new(Load::new(
                 config.server.max_connections,
                 config.server.workers,
@@ -248,6 +254,8 @@ impl App {
             board: Arc::clone(&before.board),
             hashing: Arc::clone(&before.hashing),
             max_body_bytes: config.server.max_body_bytes,
+            passes: passes(config, &before.authenticator),
+            realtime_origins: config.server.realtime_origins.clone(),
             load: Arc::clone(&before.load),
             draining: Arc::clone(&before.draining),
             closing: Arc::clone(&before.closing),
@@ -403,6 +411,13 @@ fn prompt_cache(asked: llmleaf_config::PromptCache) -> PromptCache {
         llmleaf_config::PromptCache::FiveMinutes => PromptCache::For(Lifetime::FiveMinutes),
         llmleaf_config::PromptCache::OneHour => PromptCache::For(Lifetime::OneHour),
     }
+}
+
+/// By the secret that nodes share, where there is one.
+fn passes(config: &Config, authenticator: &Authenticator) -> Passes {
+    let secret = config.server.batch_id_secret.as_ref();
+    let secret = secret.map(|secret| Secret::new(secret.expose().to_owned()));
+    Passes::new(secret.as_ref(), authenticator)
 }
 
 /// What keys may ask for.

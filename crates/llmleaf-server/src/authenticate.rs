@@ -1,5 +1,6 @@
 //! From request headers to a principal. Slow hashing never runs on a worker's own thread.
 
+use crate::realtime;
 use crate::service::Worker;
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
@@ -34,8 +35,20 @@ impl Hashing {
 /// # Errors
 /// No credential, a malformed one, or one that proves nothing; a key that may not be used now; or too many are waiting.
 pub async fn principal(worker: &Rc<Worker>, headers: &HeaderMap) -> Result<Principal, AuthError> {
+    admitted(worker, prove(worker, headers, false).await)
+}
+
+/// The same for a session, which browsers open with a key among their sub-protocols.
+///
+/// # Errors
+/// As above.
+pub async fn session(worker: &Rc<Worker>, headers: &HeaderMap) -> Result<Principal, AuthError> {
+    admitted(worker, prove(worker, headers, true).await)
+}
+
+fn admitted(worker: &Worker, proven: Result<Principal, AuthError>) -> Result<Principal, AuthError> {
     let authenticator = &worker.app.authenticator;
-    match prove(worker, headers).await {
+    match proven {
         Ok(principal) => {
             authenticator.admit(&principal)?;
             Ok(principal)
@@ -46,11 +59,15 @@ pub async fn principal(worker: &Rc<Worker>, headers: &HeaderMap) -> Result<Princ
     }
 }
 
-async fn prove(worker: &Rc<Worker>, headers: &HeaderMap) -> Result<Principal, AuthError> {
+async fn prove(
+    worker: &Rc<Worker>,
+    headers: &HeaderMap,
+    of_session: bool,
+) -> Result<Principal, AuthError> {
     let (authenticator, hashing) = (&worker.app.authenticator, &worker.app.hashing);
     let tokens = worker.app.tokens.as_ref();
     let taken = tokens.map(|tokens| tokens.taken()).unwrap_or_default();
-    let credential = credential(headers, taken)?;
+    let credential = credential(headers, taken, of_session)?;
     if let (Some(tokens), Some((token, signed))) = (tokens, credential.token()) {
         return tokens.principal(worker, token, signed).await;
     }
@@ -74,7 +91,11 @@ async fn prove(worker: &Rc<Worker>, headers: &HeaderMap) -> Result<Principal, Au
     authenticator.settle(verdict)
 }
 
-fn credential(headers: &HeaderMap, taken: Tokens) -> Result<Credential, AuthError> {
+fn credential(
+    headers: &HeaderMap,
+    taken: Tokens,
+    of_session: bool,
+) -> Result<Credential, AuthError> {
     let mut found = CredentialHeaders::new();
     let places = [
         (AUTHORIZATION.as_str(), CredentialSource::Authorization),
@@ -85,6 +106,11 @@ fn credential(headers: &HeaderMap, taken: Tokens) -> Result<Credential, AuthErro
     for (name, source) in places {
         for value in headers.get_all(name) {
             found.push(source, value.as_bytes());
+        }
+    }
+    if of_session {
+        for key in realtime::credentials(headers) {
+            found.push(CredentialSource::WebSocketProtocol, key.as_bytes());
         }
     }
     Credential::read(&found, taken)

@@ -115,6 +115,7 @@ fn tag(operation: Operation) -> &'static str {
         Operation::Exchange(llmleaf_exchange::Operation::Moderate(_)) => "moderations",
         Operation::Exchange(_) | Operation::Socket => "chat",
         Operation::Batch(_) => "batches",
+        Operation::Realtime | Operation::RealtimeSecret { .. } => "realtime",
         Operation::Models | Operation::Model | Operation::Show | Operation::Loaded => "models",
         Operation::Version
         | Operation::OpenApi
@@ -175,6 +176,7 @@ fn parameters(endpoint: &Endpoint) -> Vec<Value> {
         ],
         Operation::Model => vec![named, admin],
         Operation::Batch(call) => batch_parameters(endpoint, call),
+        Operation::Realtime => session_parameters(),
         Operation::Exchange(Kept(verb)) => {
             let id = json!({
                 "name": "id",
@@ -223,6 +225,20 @@ fn batch_parameters(endpoint: &Endpoint, call: BatchCall) -> Vec<Value> {
         "description": "The id of the batch or file, as this gateway told it.",
         "schema": {"type": "string", "minLength": 1},
     })]
+}
+
+/// What a session is asked for with.
+fn session_parameters() -> Vec<Value> {
+    let query = |name: &str, description: &str, schema: Value| json!({"name": name, "in": "query", "description": description, "schema": schema});
+    let text = || json!({"type": "string"});
+    vec![
+        query("model", "The model; needed.", text()),
+        query(
+            "intent",
+            "What for; with `transcription` the model writes down what is heard.",
+            json!({"type": "string", "enum": ["realtime", "transcription"]}),
+        ),
+    ]
 }
 
 /// What may be asked further about a kept response.
@@ -304,7 +320,7 @@ fn responses(endpoint: &Endpoint) -> Value {
 
 fn success_status(operation: Operation) -> &'static str {
     match operation {
-        Operation::Socket => "101",
+        Operation::Socket | Operation::Realtime => "101",
         _ => "200",
     }
 }
@@ -359,7 +375,9 @@ fn success(endpoint: &Endpoint) -> Value {
                 "text/event-stream": {"schema": {"type": "string"}},
             }),
         ),
-        Operation::Exchange(Kept(_)) => ("As the vendor documents it.", open()),
+        Operation::Exchange(Kept(_) | llmleaf_exchange::Operation::Realtime) => {
+            ("As the vendor documents it.", open())
+        }
         Operation::Exchange(llmleaf_exchange::Operation::Batch(_)) => ("It is told.", open()),
         Operation::Batch(BatchCall::Results | BatchCall::Content) => (
             "Lines of JSON, as the vendor documents them.",
@@ -369,7 +387,7 @@ fn success(endpoint: &Endpoint) -> Value {
             }),
         ),
         Operation::Batch(_) => ("As the vendor documents it.", open()),
-        Operation::Socket => (
+        Operation::Socket | Operation::Realtime => (
             "The connection is a WebSocket from here on; events are JSON texts.",
             json!({}),
         ),
@@ -381,6 +399,7 @@ fn success(endpoint: &Endpoint) -> Value {
         Operation::Models | Operation::Model if endpoint.path.starts_with("/v1beta/") => {
             ("As Gemini describes models.", open())
         }
+        Operation::RealtimeSecret { .. } => ("The secret and its session.", open()),
         Operation::Models => ("The models.", of("ModelList")),
         Operation::Model => ("The model.", of("Model")),
         Operation::OpenApi => ("This document.", open()),

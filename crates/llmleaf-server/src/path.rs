@@ -29,6 +29,7 @@ const VERSIONED: &[&str] = &[
     "/moderations",
     "/chat/moderations",
     "/models",
+    "/realtime",
     "/openapi.json",
 ];
 

@@ -28,6 +28,10 @@ pub enum Operation {
     Socket,
     /// Something about batches or their files.
     Batch(BatchCall),
+    /// A session over a WebSocket, of speech and text.
+    Realtime,
+    /// A secret that opens such sessions for a short while; the older form is nested in its session.
+    RealtimeSecret { nested: bool },
     /// The models that the caller may use.
     Models,
     /// One of them.
@@ -356,6 +360,24 @@ pub static ENDPOINTS: &[Endpoint] = &[
         EMBED,
         Dialect::ChatCompletions,
         "Vectors for texts.",
+    ),
+    get(
+        "/v1/realtime",
+        AuthClass::Consumer,
+        Operation::Realtime,
+        "A session over a WebSocket: speech and text, by the events of the Realtime wire.",
+    ),
+    post(
+        "/v1/realtime/client_secrets",
+        Operation::RealtimeSecret { nested: false },
+        Dialect::ChatCompletions,
+        "A secret for browsers that opens realtime sessions here for a short while.",
+    ),
+    post(
+        "/v1/realtime/sessions",
+        Operation::RealtimeSecret { nested: true },
+        Dialect::ChatCompletions,
+        "The same, in the form that stood before.",
     ),
     post(
         "/v2/embed",

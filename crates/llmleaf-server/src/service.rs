@@ -8,7 +8,10 @@ use crate::kept::{self, Turn};
 use crate::registry::{self, Addressing, AuthClass, Endpoint, Matched, Operation};
 use crate::reply::{self, Reply, ReplyBody};
 use crate::request_id::Ids;
-use crate::{admin, allowance, authenticate, discovery, gate, inbound, path, routing, socket};
+use crate::socket::{Caller, Opened, Upgrades};
+use crate::{
+    admin, allowance, authenticate, discovery, gate, inbound, path, realtime, routing, socket,
+};
 use bytes::Bytes;
 use http::header::ALLOW;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode};
@@ -16,7 +19,8 @@ use hyper::body::Incoming;
 use llmleaf_auth::Principal;
 use llmleaf_dialects::batches::Task;
 use llmleaf_dialects::{Dialect, EmbeddingForm, Head};
-use llmleaf_exchange::{Allowance, Exchange, Job, Node, panics};
+pub use llmleaf_exchange::Job;
+use llmleaf_exchange::{Allowance, Exchange, Node, panics};
 use llmleaf_model::{Failure, FailureKind, Origin};
 use llmleaf_route::limits::Figures;
 use std::future::{Future, poll_fn};
@@ -46,7 +50,12 @@ pub fn unix_now() -> Duration {
 
 /// Answers one request.
 /// A `crowded` request is answered only if it asks how the node is.
-pub async fn serve(worker: Rc<Worker>, request: Request<Incoming>, crowded: bool) -> Reply {
+pub async fn serve(
+    worker: Rc<Worker>,
+    request: Request<Incoming>,
+    crowded: bool,
+    upgrades: &Rc<Upgrades>,
+) -> Reply {
     let now = unix_now();
     let millis = u64::try_from(now.as_millis()).unwrap_or_default();
     let id = worker.ids.of(request.headers(), millis);
@@ -64,7 +73,7 @@ pub async fn serve(worker: Rc<Worker>, request: Request<Incoming>, crowded: bool
         created: now.as_secs(),
         crowded,
     };
-    let mut answer = pin!(call.answer(request, &canonical.path, dialect));
+    let mut answer = pin!(call.answer(request, &canonical.path, dialect, upgrades));
     let answered = poll_fn(|cx| match panics::contain(|| answer.as_mut().poll(cx)) {
         Ok(polled) => polled,
         // It is not polled again.
@@ -77,18 +86,34 @@ pub async fn serve(worker: Rc<Worker>, request: Request<Incoming>, crowded: bool
     reply::finish(reply, dialect, &id)
 }
 
+/// What a turn of a WebSocket is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// It is a request of its own.
+    Turn,
+    /// It is an answer in a session that is held here: by the targets that only chat.
+    Session,
+}
+
 /// Answers one turn of a WebSocket: as if its body had been posted.
-pub async fn turn(worker: Rc<Worker>, opened: socket::Opened, body: Bytes) -> Reply {
+pub async fn turn(
+    worker: Rc<Worker>,
+    opened: socket::Caller,
+    body: Bytes,
+    purpose: Purpose,
+) -> Reply {
     let asked = Asked {
         operation: llmleaf_exchange::Operation::Chat,
         dialect: Dialect::Responses,
         addressing: Addressing::Body,
         model: None,
+        bridged: purpose == Purpose::Session,
     };
-    let socket::Opened { principal, headers } = opened;
+    let socket::Caller { principal, headers } = opened;
     // A token may have come to its end since the connection was opened, or its issuer may have said so.
     let proven = match principal.ends() {
         None => Ok(principal),
+        Some(_) if purpose == Purpose::Session => authenticate::session(&worker, &headers).await,
         Some(_) => authenticate::principal(&worker, &headers).await,
     };
     match proven {
@@ -107,6 +132,7 @@ pub async fn item(worker: Rc<Worker>, principal: Principal, task: Task, body: By
         dialect: task.dialect().unwrap_or(Dialect::ChatCompletions),
         addressing: Addressing::Body,
         model: None,
+        bridged: false,
     };
     posted(worker, asked, principal, &HeaderMap::new(), body, false).await
 }
@@ -179,6 +205,8 @@ struct Asked<'a> {
     addressing: Addressing,
     /// The model, where it stands in the path; perhaps percent-encoded.
     model: Option<&'a str>,
+    /// Targets that hold sessions themselves are passed over.
+    bridged: bool,
 }
 
 impl Asked<'_> {
@@ -220,10 +248,14 @@ impl Asked<'_> {
     }
 }
 
-struct Call {
-    worker: Rc<Worker>,
-    id: Arc<str>,
-    created: u64,
+/// A request that is being answered.
+pub struct Call {
+    /// What it is answered with.
+    pub worker: Rc<Worker>,
+    /// Its id.
+    pub id: Arc<str>,
+    /// Unix seconds at which it came.
+    pub created: u64,
     crowded: bool,
 }
 
@@ -233,6 +265,7 @@ impl Call {
         request: Request<Incoming>,
         path: &str,
         dialect: Dialect,
+        upgrades: &Rc<Upgrades>,
     ) -> Result<Reply, Failure> {
         panics::inject("service", &self.id);
         let (endpoint, rest) = match registry::find(request.method(), path) {
@@ -244,18 +277,26 @@ impl Call {
             AuthClass::Public => Ok(self.public(endpoint)),
             _ if self.sheds(endpoint.operation) => Err(overloaded()),
             AuthClass::Admin => self.admin(endpoint.operation, request.headers(), path),
+            // It proves its caller itself: browsers have other places for that.
+            AuthClass::Consumer if endpoint.operation == Operation::Realtime => {
+                let (parts, _) = request.into_parts();
+                Box::pin(realtime::open(&self, upgrades, &parts)).await
+            }
             AuthClass::Consumer => {
-                let principal = authenticate::principal(&self.worker, request.headers())
+                let proven = authenticate::principal(&self.worker, request.headers()).await;
+                let principal = proven.map_err(|error| reply::unauthorised(&error))?;
+                self.consumer(endpoint, rest, (principal, upgrades), request)
                     .await
-                    .map_err(|error| reply::unauthorised(&error))?;
-                self.consumer(endpoint, rest, principal, request).await
             }
         }
     }
 
     /// Whether there is no room for this now.
     fn sheds(&self, operation: Operation) -> bool {
-        let is_exchange = matches!(operation, Operation::Exchange(_) | Operation::Batch(_));
+        let is_exchange = matches!(
+            operation,
+            Operation::Exchange(_) | Operation::Batch(_) | Operation::Realtime
+        );
         self.crowded || is_exchange && self.worker.app.load.is_shedding()
     }
 
@@ -309,7 +350,7 @@ impl Call {
         self,
         endpoint: &Endpoint,
         rest: Option<&str>,
-        principal: Principal,
+        (principal, upgrades): (Principal, &Rc<Upgrades>),
         request: Request<Incoming>,
     ) -> Result<Reply, Failure> {
         match endpoint.operation {
@@ -321,9 +362,21 @@ impl Call {
                 Box::pin(self.batches(endpoint, call, rest, principal, request)).await
             }
             Operation::Socket => {
-                let (method, version) = (request.method(), request.version());
-                let reply = socket::upgrade(method, version, request.headers(), principal)?;
-                Ok(reply.map(|()| ReplyBody::Whole(None)))
+                let (parts, _) = request.into_parts();
+                let purpose =
+                    "GET /v1/responses opens a WebSocket over HTTP/1.1; POST makes a response";
+                let accept = socket::accept(&parts, purpose)?;
+                let mut reply = Response::new(ReplyBody::Whole(None));
+                socket::switch(&mut reply, accept);
+                let headers = parts.headers;
+                upgrades.open(Opened::Turns(Caller { principal, headers }));
+                Ok(reply)
+            }
+            Operation::RealtimeSecret { nested } => {
+                let (parts, body) = request.into_parts();
+                let limit = self.worker.app.max_body_bytes;
+                let body = inbound::read(&parts.headers, body, limit).await?;
+                realtime::secrets::issue(&self, &principal, &body, nested)
             }
             Operation::Exchange(operation) => {
                 // Boxed: every other request would carry this one's size about.
@@ -332,6 +385,7 @@ impl Call {
                     dialect: endpoint.dialect,
                     addressing: endpoint.addressing,
                     model: rest,
+                    bridged: false,
                 };
                 Box::pin(self.exchange(asked, principal, request)).await
             }
@@ -392,12 +446,15 @@ impl Call {
         } = asked;
         let app = &self.worker.app;
         let (head, heard) = asked.head(&body)?;
-        let in_array = asked.in_array(query);
+        let (in_array, bridged) = (asked.in_array(query), asked.bridged);
         let prompt_cache = routing::prompt_cache(headers)?;
         let Turn { body, head, owner } = kept::turn(app, &principal, heard, body, head)?;
         let mut routing = routing::of(app, &principal, heard, &head, &body)?;
         if let Some(owner) = &owner {
             kept::narrow(&mut routing, owner)?;
+        }
+        if bridged {
+            realtime::only_chats(app, &mut routing);
         }
         // After all that may refuse it: what is refused costs a key nothing.
         let tokens = match operation {
@@ -439,6 +496,7 @@ impl Call {
             batch: None,
             names,
             headers: self.forwarded(headers),
+            realtime: None,
             created: self.created,
         };
         let mut reply = self.begin(job).await?;
@@ -449,7 +507,7 @@ impl Call {
     }
 
     /// The consumer's headers that some provider's row lets through.
-    fn forwarded(&self, headers: &HeaderMap) -> Vec<(HeaderName, HeaderValue)> {
+    pub fn forwarded(&self, headers: &HeaderMap) -> Vec<(HeaderName, HeaderValue)> {
         let names = self.worker.app.forwarded.iter();
         let each = names.flat_map(|name| {
             let values = headers.get_all(name).iter();
@@ -488,7 +546,7 @@ impl Call {
     }
 
     /// What the key's limits allow, and the figures to tell; or the reply that they do not.
-    fn allowance(
+    pub fn allowance(
         &self,
         dialect: Dialect,
         principal: &Principal,

@@ -1,26 +1,32 @@
-//! The Responses wire over a WebSocket: one connection, many turns.
+//! Connections that become WebSockets, and the Responses wire over one: one connection, many turns.
 //!
 //! The caller is proven before the upgrade. Each message is then a request like any other, made, limited, routed and recorded as
 //! one that was posted; only its events leave as messages. A turn that goes on from an earlier one of the connection brings
 //! what is new, and is made whole here from what was said, which dies with the connection. Everything lives in the task of the
 //! connection: when the consumer goes, its exchanges are dropped, and so are their upstream calls.
 //!
-//! Reading order: [`Opened`] (the upgrade), [`run`], [`Session`] (what is polled), `socket/lane.rs` (turns, one after the other).
+//! Reading order: [`accept`], [`Opened`] (the upgrade), [`run`], [`Session`] (what is polled), `socket/lane.rs` (turns, one after the other), `socket/turn.rs` (one of them).
 
 mod lane;
+pub mod turn;
 
 use crate::desk::Desk;
+use crate::realtime;
+use crate::reply::Reply;
 use crate::service::unix_now;
 use crate::worker::Order;
 use bytes::Bytes;
-use futures_core::Stream as _;
-use futures_sink::Sink as _;
 use http::header::{CONNECTION, UPGRADE};
-use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, Version};
+use http::request::Parts;
+use http::{HeaderMap, HeaderValue, Method, StatusCode, Version};
 use lane::{Lane, Passed};
 use llmleaf_auth::Principal;
 use llmleaf_dialects::responses::socket as wire;
 use llmleaf_model::{Failure, FailureKind, Origin};
+use llmleaf_transport::{
+    Bounds, Close, CloseCode, Fault, Message, Received, Role, WebSocket, closing,
+};
+use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::pin::Pin;
 use std::rc::Rc;
@@ -28,17 +34,11 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::watch;
-use tokio::time::{Instant, Interval, MissedTickBehavior, Sleep};
-use tokio_tungstenite::WebSocketStream;
+use tokio::time::{Instant, Sleep};
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
-use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
-use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role, WebSocketConfig};
-use tokio_tungstenite::tungstenite::{Error, Message};
 
 /// Most messages that may wait to leave when another one is refused: who sends nothing but such is not served on.
 const MOST_REFUSED: usize = 64;
-/// Most bytes that wait for the socket; more than the largest event.
-const WRITE_BYTES: usize = 32 * 1024 * 1024;
 /// How long a connection lives, as the reference has it (OpenAI's guide, read 2026-11). A turn that runs then is finished.
 const LIFETIME: Duration = Duration::from_secs(60 * 60);
 /// How often a consumer is asked whether it is there, which also keeps what lies between from forgetting the connection.
@@ -51,28 +51,57 @@ const GOODBYE: Duration = Duration::from_secs(2);
 const LANES: usize = 8;
 /// Messages of one lane that wait for their turn.
 const WAITING: usize = 16;
-/// Bytes read at once: many connections wait for their consumer's next turn.
-const READ_BYTES: usize = 4 * 1024;
 
-/// A connection that is to be one of messages from now on.
+/// What a connection becomes that is switched.
+pub enum Opened {
+    /// Turns of Responses.
+    Turns(Caller),
+    /// A session of speech and text.
+    Session(Box<realtime::Session>),
+    /// A session that is held here.
+    Bridged(Box<realtime::Bridged>),
+}
+
+/// Where a request leaves what its connection becomes.
+pub struct Upgrades {
+    /// The worker's configuration, as it is at any time.
+    pub desk: Rc<Desk>,
+    opened: RefCell<Option<Opened>>,
+}
+
+impl Upgrades {
+    /// For one connection.
+    pub fn new(desk: Rc<Desk>) -> Rc<Self> {
+        let opened = RefCell::new(None);
+        Rc::new(Self { desk, opened })
+    }
+
+    /// The connection becomes this.
+    pub fn open(&self, opened: Opened) {
+        self.opened.replace(Some(opened));
+    }
+
+    /// What it becomes.
+    pub fn take(&self) -> Option<Opened> {
+        self.opened.take()
+    }
+}
+
+/// Whose turns a connection carries.
 #[derive(Clone, Debug)]
-pub struct Opened {
+pub struct Caller {
     /// Who was proven.
     pub principal: Principal,
     /// The headers of its request: they count for every turn.
     pub headers: HeaderMap,
 }
 
-/// The reply that upgrades a connection; its session goes with it.
+/// What a request for a WebSocket is to be answered with; `purpose` says what the path is for.
 ///
 /// # Errors
-/// The request asks for no WebSocket.
-pub fn upgrade(
-    method: &Method,
-    version: Version,
-    headers: &HeaderMap,
-    principal: Principal,
-) -> Result<Response<()>, Failure> {
+/// It asks for none.
+pub fn accept(parts: &Parts, purpose: &str) -> Result<HeaderValue, Failure> {
+    let headers = &parts.headers;
     let has = |name, token: &str| {
         let values = headers
             .get_all(name)
@@ -81,14 +110,13 @@ pub fn upgrade(
         let mut tokens = values.flat_map(|value| value.split(','));
         tokens.any(|found| found.trim().eq_ignore_ascii_case(token))
     };
-    let asks = *method == Method::GET
-        && version == Version::HTTP_11
+    let asks = parts.method == Method::GET
+        && parts.version == Version::HTTP_11
         && has(CONNECTION, "upgrade")
         && has(UPGRADE, "websocket");
     let key = headers.get("sec-websocket-key").filter(|_| asks);
     let Some(key) = key else {
-        let message = "GET /v1/responses opens a WebSocket over HTTP/1.1; POST makes a response";
-        let mut failure = Failure::new(Origin::Consumer, FailureKind::InvalidRequest, message);
+        let mut failure = Failure::new(Origin::Consumer, FailureKind::InvalidRequest, purpose);
         failure.status = Some(StatusCode::UPGRADE_REQUIRED.as_u16());
         return Err(failure);
     };
@@ -102,41 +130,51 @@ pub fn upgrade(
         ));
     }
     let accept = HeaderValue::from_str(&derive_accept_key(key.as_bytes()));
-    let accept = accept.map_err(|_| Failure::invalid("the key of the WebSocket is none", None))?;
-    let mut reply = Response::new(());
+    accept.map_err(|_| Failure::invalid("the key of the WebSocket is none", None))
+}
+
+/// Makes a reply the one that switches its connection.
+pub fn switch(reply: &mut Reply, accept: HeaderValue) {
     *reply.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
     let told = reply.headers_mut();
     told.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
     told.insert(UPGRADE, HeaderValue::from_static("websocket"));
     told.insert("sec-websocket-accept", accept);
-    reply.extensions_mut().insert(Opened {
-        principal,
-        headers: headers.clone(),
-    });
-    Ok(reply)
 }
 
-/// Serves a connection until it ends.
-pub async fn run<S: AsyncRead + AsyncWrite + Unpin>(
+/// Runs what a connection has become, until it ends.
+pub async fn run<S: AsyncRead + AsyncWrite + Unpin + 'static>(
     desk: Rc<Desk>,
-    mut orders: watch::Receiver<Order>,
+    orders: watch::Receiver<Order>,
     opened: Opened,
     stream: S,
     begun: Bytes,
 ) {
-    let most = desk.worker().app.max_body_bytes;
-    let config = WebSocketConfig::default()
-        .read_buffer_size(READ_BYTES)
-        .write_buffer_size(0)
-        .max_write_buffer_size(WRITE_BYTES)
-        .max_message_size(Some(most))
-        .max_frame_size(Some(most));
-    let socket =
-        WebSocketStream::from_partially_read(stream, begun.to_vec(), Role::Server, Some(config))
-            .await;
-    let mut pings = tokio::time::interval(PING);
-    pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    pings.reset();
+    match opened {
+        Opened::Turns(caller) => turns(desk, orders, caller, stream, begun).await,
+        Opened::Session(session) => {
+            realtime::run(desk, orders, session, stream, begun).await;
+        }
+        Opened::Bridged(bridged) => {
+            realtime::run_bridged(desk, orders, bridged, stream, begun).await;
+        }
+    }
+}
+
+/// Serves turns until the connection ends.
+async fn turns<S: AsyncRead + AsyncWrite + Unpin>(
+    desk: Rc<Desk>,
+    mut orders: watch::Receiver<Order>,
+    opened: Caller,
+    stream: S,
+    begun: Bytes,
+) {
+    let bounds = Bounds {
+        message_bytes: desk.worker().app.max_body_bytes,
+        ping: PING,
+        unheard: UNHEARD,
+    };
+    let socket = WebSocket::new(stream, &begun, Role::Server, bounds).await;
     let mut session = Session {
         desk,
         opened,
@@ -144,8 +182,6 @@ pub async fn run<S: AsyncRead + AsyncWrite + Unpin>(
         lanes: Vec::new(),
         memory: wire::Memory::default(),
         outbox: VecDeque::new(),
-        pings,
-        unheard: 0,
         end: Box::pin(tokio::time::sleep_until(Instant::now() + LIFETIME)),
         leaving: None,
         draining: *orders.borrow_and_update() != Order::Run,
@@ -156,7 +192,7 @@ pub async fn run<S: AsyncRead + AsyncWrite + Unpin>(
             result = std::future::poll_fn(|cx| session.poll(cx)) => {
                 match result {
                     Ok(()) => session.say_goodbye().await,
-                    Err(error) => tracing::debug!(%error, "a consumer's WebSocket ended"),
+                    Err(fault) => session.give_up(fault).await,
                 }
                 return;
             }
@@ -170,28 +206,34 @@ pub async fn run<S: AsyncRead + AsyncWrite + Unpin>(
 /// A connection and its turns.
 struct Session<S> {
     desk: Rc<Desk>,
-    opened: Opened,
-    socket: WebSocketStream<S>,
+    opened: Caller,
+    socket: WebSocket<S>,
     lanes: Vec<Lane>,
     memory: wire::Memory,
     /// Messages on their way; no turn is asked for more while there are any.
     outbox: VecDeque<Message>,
-    pings: Interval,
-    unheard: u32,
     end: Pin<Box<Sleep>>,
     /// Why it ends, once that is so; what was said before leaves first.
-    leaving: Option<CloseFrame>,
+    leaving: Option<Close>,
     draining: bool,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Fault>> {
+        if let Poll::Ready(fault) = self.socket.poll_clock(true, cx) {
+            return Poll::Ready(Err(fault));
+        }
         self.poll_clocks(cx);
         while self.leaving.is_none() {
-            match Pin::new(&mut self.socket).poll_next(cx) {
-                Poll::Ready(Some(message)) => self.take(message?),
+            match self.socket.poll_next(cx) {
+                Poll::Ready(Received::Message(message)) => self.take(message),
                 // Dropping it all ends what runs.
-                Poll::Ready(None) => return Poll::Ready(Ok(())),
+                Poll::Ready(Received::Closed(_)) => {
+                    self.lanes.clear();
+                    ready!(self.socket.poll_flush(cx))?;
+                    return Poll::Ready(Ok(()));
+                }
+                Poll::Ready(Received::Failed(fault)) => return Poll::Ready(Err(fault)),
                 Poll::Pending => break,
             }
         }
@@ -212,16 +254,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
     }
 
     fn poll_clocks(&mut self, cx: &mut Context<'_>) {
-        while self.pings.poll_tick(cx).is_ready() {
-            self.unheard += 1;
-            if self.unheard > UNHEARD {
-                // It is gone, whatever its system says.
-                self.lanes.clear();
-                self.leave(CloseCode::Away, "nobody answers");
-            } else if self.outbox.is_empty() {
-                self.outbox.push_back(Message::Ping(Bytes::new()));
-            }
-        }
         if self.leaving.is_some() || !self.is_idle() {
             // A turn that runs is finished; it wakes us when it is.
             return;
@@ -240,24 +272,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
     }
 
     fn leave(&mut self, code: CloseCode, reason: &'static str) {
-        self.leaving.get_or_insert(CloseFrame {
-            code,
-            reason: reason.into(),
-        });
+        self.leaving.get_or_insert(closing(code, reason));
     }
 
     /// Takes a message of the consumer.
     fn take(&mut self, message: Message) {
-        self.unheard = 0;
-        let text = match message {
-            Message::Text(text) => text,
-            Message::Binary(_) => {
-                let failure = Failure::invalid("messages are JSON texts", None);
-                return self.refuse(&failure, None);
-            }
-            // Nobody reads on: what runs ends. The socket itself answers.
-            Message::Close(_) => return self.lanes.clear(),
-            Message::Ping(_) | Message::Pong(_) | Message::Frame(_) => return,
+        let Message::Text(text) = message else {
+            let failure = Failure::invalid("messages are JSON texts", None);
+            return self.refuse(&failure, None);
         };
         let create = match wire::read(&text) {
             Ok(create) => create,
@@ -313,34 +335,36 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
         self.outbox.push_back(Message::text(event));
     }
 
-    /// Says why it ends, where that is our doing, and leaves the consumer a moment to answer: else it might find a reset.
+    /// Says why it ends, where that is our doing.
     async fn say_goodbye(&mut self) {
-        let Some(why) = self.leaving.take() else {
-            return;
+        if let Some(why) = self.leaving.take() {
+            let sent = std::future::poll_fn(|cx| self.poll_send(cx));
+            let _: Result<Result<(), Fault>, _> = tokio::time::timeout(GOODBYE, sent).await;
+            self.socket.close(Some(why), GOODBYE).await;
+        }
+    }
+
+    /// What runs ends with the connection; who broke it is told how.
+    async fn give_up(&mut self, fault: Fault) {
+        tracing::debug!(?fault, "a consumer's WebSocket ended");
+        self.lanes.clear();
+        let why = match fault {
+            Fault::Broken(why) => why,
+            Fault::Silent => closing(CloseCode::Away, "nobody answers"),
+            Fault::Gone => return,
         };
-        self.outbox.push_back(Message::Close(Some(why)));
-        let mut socket = std::future::poll_fn(|cx| {
-            ready!(self.poll_send(cx))?;
-            loop {
-                match ready!(Pin::new(&mut self.socket).poll_next(cx)) {
-                    Some(Ok(_)) => {}
-                    Some(Err(error)) => return Poll::Ready(Err(error)),
-                    None => return Poll::Ready(Ok(())),
-                }
-            }
-        });
-        let _: Result<Result<(), Error>, _> = tokio::time::timeout(GOODBYE, &mut socket).await;
+        self.socket.close(Some(why), GOODBYE).await;
     }
 
     /// Sends what there is; ready when the socket has all of it.
-    fn poll_send(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+    fn poll_send(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Fault>> {
         while !self.outbox.is_empty() {
-            ready!(Pin::new(&mut self.socket).poll_ready(cx))?;
+            ready!(self.socket.poll_ready(cx))?;
             if let Some(message) = self.outbox.pop_front() {
-                Pin::new(&mut self.socket).start_send(message)?;
+                self.socket.send(message)?;
             }
         }
-        Pin::new(&mut self.socket).poll_flush(cx)
+        self.socket.poll_flush(cx)
     }
 
     /// Lets every lane go on; whether anything came of it.

@@ -7,12 +7,12 @@ use crate::doors::{Bound, Change, Doors, Kind};
 use crate::guard::HEAD_TIMEOUT;
 use crate::line::Line;
 use crate::load::{Entry, Seat};
-use crate::socket::{self, Opened};
+use crate::socket::{self, Upgrades};
 use crate::{gate, service};
-use http::Request;
+use http::{Request, StatusCode};
 use hyper::body::Incoming;
 use llmleaf_exchange::panics;
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
 use std::future::Future;
 use std::pin::pin;
 use std::rc::Rc;
@@ -259,8 +259,8 @@ where
     let desk = Rc::clone(&house.desk);
     let line = Line::new(crowded);
     let of_service = Rc::clone(&line);
-    let opened = Rc::new(RefCell::new(None));
-    let opens = Rc::clone(&opened);
+    let upgrades = Upgrades::new(Rc::clone(&desk));
+    let opens = Rc::clone(&upgrades);
     let service = move |request: Request<Incoming>| {
         let worker = desk.worker();
         // Only HTTP/2 runs more than one at a time.
@@ -271,10 +271,9 @@ where
         async move {
             let node = Rc::clone(&worker);
             let version = request.version();
-            let reply = std::pin::pin!(service::serve(worker, request, crowded));
+            let reply = std::pin::pin!(service::serve(worker, request, crowded, &opens));
             let mut reply = open.reply(reply).await;
-            if let Some(opened) = reply.extensions_mut().remove::<Opened>() {
-                opens.replace(Some(opened));
+            if reply.status() == StatusCode::SWITCHING_PROTOCOLS {
                 return Ok(reply);
             }
             if node.app.draining.load(Ordering::Relaxed) {
@@ -285,7 +284,7 @@ where
     };
     let orders = house.orders.clone();
     let left = talk::talk(stream, &line, speaks_h2, orders.clone(), service).await;
-    let opened = opened.take();
+    let opened = upgrades.take();
     if let (Some((stream, begun)), Some(opened)) = (left, opened) {
         // Boxed: few connections become one.
         Box::pin(socket::run(

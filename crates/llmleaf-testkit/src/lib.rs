@@ -29,6 +29,7 @@ pub mod judge;
 pub mod recordings;
 pub mod replay;
 pub mod samples;
+pub mod sessions;
 pub mod spool;
 pub mod sse;
 pub mod stage;

@@ -17,6 +17,73 @@ pub enum Message {
     End,
 }
 
+impl Message {
+    /// By the first byte of its frame.
+    pub(crate) fn of(first: u8, payload: Vec<u8>) -> Self {
+        match first & 0x0f {
+            TEXT => Self::Text(String::from_utf8_lossy(&payload).into_owned()),
+            CLOSE => {
+                let code = payload.first_chunk().copied().unwrap_or_default();
+                let reason = String::from_utf8_lossy(payload.get(2..).unwrap_or_default());
+                Self::Close(u16::from_be_bytes(code), reason.into_owned())
+            }
+            code => Self::Control(code, payload),
+        }
+    }
+}
+
+/// A frame as bytes: `first` is its first byte, `mask` what its payload is masked with.
+#[must_use]
+pub fn written(first: u8, payload: &[u8], mask: Option<[u8; 4]>) -> Vec<u8> {
+    let masked = if mask.is_some() { 0x80 } else { 0 };
+    let mut bytes = vec![first];
+    match u8::try_from(payload.len()) {
+        Ok(short) if short < 126 => bytes.push(masked | short),
+        _ => {
+            bytes.push(masked | 127);
+            bytes.extend_from_slice(&(payload.len() as u64).to_be_bytes());
+        }
+    }
+    match mask {
+        None => bytes.extend_from_slice(payload),
+        Some(mask) => {
+            bytes.extend_from_slice(&mask);
+            let masked = payload.iter().zip(mask.iter().cycle());
+            bytes.extend(masked.map(|(byte, mask)| byte ^ mask));
+        }
+    }
+    bytes
+}
+
+/// The frame that stands whole at the front of a buffer: its first byte, its payload, and the bytes that it takes.
+///
+/// # Panics
+/// It is masked where it may not be, or the other way.
+#[must_use]
+pub fn parse(buffer: &[u8], masked: bool) -> Option<(u8, Vec<u8>, usize)> {
+    let (&[first, second], rest) = buffer.split_first_chunk()?;
+    assert_eq!(second & 0x80 != 0, masked, "masks are the client's");
+    let (length, rest) = match second & 0x7f {
+        126 => {
+            let (length, rest) = rest.split_first_chunk()?;
+            (usize::from(u16::from_be_bytes(*length)), rest)
+        }
+        127 => {
+            let (length, rest) = rest.split_first_chunk()?;
+            (usize::try_from(u64::from_be_bytes(*length)).ok()?, rest)
+        }
+        short => (usize::from(short), rest),
+    };
+    let (mask, rest) = match masked {
+        true => rest.split_first_chunk()?,
+        false => (&[0; 4], rest),
+    };
+    let payload = rest.get(..length)?;
+    let payload = payload.iter().zip(mask.iter().cycle());
+    let payload = payload.map(|(byte, mask)| byte ^ mask).collect();
+    Some((first, payload, buffer.len() - rest.len() + length))
+}
+
 const TEXT: u8 = 1;
 const CLOSE: u8 = 8;
 /// Op-code of a ping.
@@ -75,18 +142,17 @@ impl Socket {
 
     /// Sends one frame.
     pub fn frame(&mut self, code: u8, payload: &[u8]) {
-        let mut bytes = vec![0x80 | code];
-        match u8::try_from(payload.len()) {
-            Ok(short) if short < 126 => bytes.push(0x80 | short),
-            _ => {
-                bytes.push(0x80 | 127);
-                bytes.extend_from_slice(&(payload.len() as u64).to_be_bytes());
-            }
-        }
-        bytes.extend_from_slice(&MASK);
-        let masked = payload.iter().zip(MASK.iter().cycle());
-        bytes.extend(masked.map(|(byte, mask)| byte ^ mask));
-        self.line.send(&bytes);
+        self.raw(&written(0x80 | code, payload, Some(MASK)));
+    }
+
+    /// Sends bytes as they are.
+    pub fn raw(&mut self, bytes: &[u8]) {
+        self.line.send(bytes);
+    }
+
+    /// Another limit for each read from here on.
+    pub fn read_timeout(&mut self, timeout: std::time::Duration) {
+        self.line.read_timeout(timeout);
     }
 
     /// Goes away without a word.
@@ -117,16 +183,9 @@ impl Socket {
 
     fn next_frame(&mut self) -> Message {
         loop {
-            if let Some((code, payload)) = self.take() {
-                return match code {
-                    TEXT => Message::Text(String::from_utf8_lossy(&payload).into_owned()),
-                    CLOSE => {
-                        let code = payload.first_chunk().copied().unwrap_or_default();
-                        let reason = String::from_utf8_lossy(payload.get(2..).unwrap_or_default());
-                        Message::Close(u16::from_be_bytes(code), reason.into_owned())
-                    }
-                    code => Message::Control(code, payload),
-                };
+            if let Some((first, payload, used)) = parse(&self.buffer, false) {
+                self.buffer.drain(..used);
+                return Message::of(first, payload);
             }
             let more = self.line.raw();
             if more.is_empty() {
@@ -134,26 +193,5 @@ impl Socket {
             }
             self.buffer.extend_from_slice(&more);
         }
-    }
-
-    /// A whole frame of the buffer. A server's frames are not masked, and here never cut.
-    fn take(&mut self) -> Option<(u8, Vec<u8>)> {
-        let (&[first, second], rest) = self.buffer.split_first_chunk()?;
-        assert!(first & 0x80 != 0 && second & 0x80 == 0, "a plain frame");
-        let (length, rest) = match second {
-            126 => {
-                let (length, rest) = rest.split_first_chunk()?;
-                (usize::from(u16::from_be_bytes(*length)), rest)
-            }
-            127 => {
-                let (length, rest) = rest.split_first_chunk()?;
-                (usize::try_from(u64::from_be_bytes(*length)).ok()?, rest)
-            }
-            short => (usize::from(short), rest),
-        };
-        let payload = rest.get(..length)?.to_vec();
-        let taken = self.buffer.len() - rest.len() + length;
-        self.buffer.drain(..taken);
-        Some((first & 0x0f, payload))
     }
 }

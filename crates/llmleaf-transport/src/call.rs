@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, HOST, HeaderValue, TRANSFER_ENCODING};
 use http::uri::{PathAndQuery, Uri};
-use http::{Method, Request};
+use http::{HeaderMap, Method, Request, StatusCode};
 use tokio::time::Instant;
 
 use crate::body::{Body, Response};
@@ -16,6 +16,7 @@ use crate::conn::Conn;
 use crate::error::TransportError;
 use crate::origin::Origin;
 use crate::pool::Pool;
+use crate::stream::Stream;
 
 /// How soon after a request was begun its connection must close for the close to have been on its way before. A later one
 /// means that the upstream had the request, and perhaps worked on it, so that repeating it might be paid for twice.
@@ -84,6 +85,37 @@ async fn run(
         body: Body::new(conn, pool, origin),
         connected,
     })
+}
+
+/// What a request to speak another protocol came to.
+pub enum Upgraded {
+    /// The upstream does: its headers, the connection, and what it has already sent.
+    Switched(HeaderMap, Stream, Bytes),
+    /// It does not, and says why.
+    Refused(Response),
+}
+
+/// Asks to speak another protocol, on a connection of its own. Dropping the future closes it.
+pub(crate) async fn upgrade(
+    pool: Pool,
+    origin: Arc<Origin>,
+    mut request: Request<Bytes>,
+    connect_timeout: Duration,
+) -> Result<Upgraded, TransportError> {
+    prepare(&mut request, &origin)?;
+    let stream = Box::pin(pool.connect(&origin, connect_timeout)).await?;
+    let mut conn = Conn::new(stream);
+    let (status, headers) = conn.exchange_switching(&request, pool.limits()).await?;
+    if status == StatusCode::SWITCHING_PROTOCOLS {
+        let (stream, begun) = conn.into_parts();
+        return Ok(Upgraded::Switched(headers, stream, begun));
+    }
+    Ok(Upgraded::Refused(Response {
+        status,
+        headers,
+        body: Body::new(conn, pool, origin),
+        connected: None,
+    }))
 }
 
 /// Makes the request the origin's: path only in the request line, its `Host`, a known length.

@@ -69,13 +69,35 @@ impl Conn {
         request: &Request<Bytes>,
         limits: &Limits,
     ) -> Result<(StatusCode, HeaderMap), TransportError> {
+        self.answered(request, limits, Finder::default()).await
+    }
+
+    /// The same for a request to speak another protocol from here on: 101 is an answer.
+    pub async fn exchange_switching(
+        &mut self,
+        request: &Request<Bytes>,
+        limits: &Limits,
+    ) -> Result<(StatusCode, HeaderMap), TransportError> {
+        self.answered(request, limits, Finder::switching()).await
+    }
+
+    /// The stream of a connection that speaks no HTTP any more, and what was read of it beyond the head.
+    pub fn into_parts(self) -> (Stream, Bytes) {
+        (self.stream, self.buf.freeze())
+    }
+
+    async fn answered(
+        &mut self,
+        request: &Request<Bytes>,
+        limits: &Limits,
+        mut finder: Finder,
+    ) -> Result<(StatusCode, HeaderMap), TransportError> {
         self.outgoing = Outgoing {
             head: encode(request),
             body: request.body().clone(),
             ..Outgoing::default()
         };
         self.response_started = false;
-        let mut finder = Finder::default();
         let head =
             std::future::poll_fn(|cx| self.poll_head(cx, &mut finder, limits, request.method()));
         let head = head.await?;

@@ -37,9 +37,19 @@ pub(crate) struct Finder {
     /// How far the current line has been looked at.
     seen: usize,
     interim: u32,
+    /// Another protocol was asked for, so that 101 is an answer.
+    switches: bool,
 }
 
 impl Finder {
+    /// For the answer to a request to speak another protocol.
+    pub fn switching() -> Self {
+        Self {
+            switches: true,
+            ..Self::default()
+        }
+    }
+
     /// The head at the front of `buf`, once all of it is there; it is taken out. Interim responses are taken out and passed over.
     pub fn next(
         &mut self,
@@ -57,10 +67,12 @@ impl Finder {
             }
             *self = Self {
                 interim: self.interim + 1,
+                switches: self.switches,
                 ..Self::default()
             };
             let head = read(&buf.split_to(end).freeze(), limits, method)?;
-            if !head.status.is_informational() {
+            let switches = self.switches && head.status == StatusCode::SWITCHING_PROTOCOLS;
+            if !head.status.is_informational() || switches {
                 return Ok(Some(head));
             }
             if head.status == StatusCode::SWITCHING_PROTOCOLS {

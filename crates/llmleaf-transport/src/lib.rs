@@ -11,7 +11,7 @@
 //!
 //! Reading order: [`origin`](Origin), [`pool`](Pool), `call`, `body`, then `conn` (how one
 //! connection is driven), `head` and `coding` (what a response is), `dial`, `resolve`, `tls` and `proxy` (how one comes
-//! to be).
+//! to be); then `websocket` (messages on a connection that has left HTTP, at either end).
 
 mod body;
 mod call;
@@ -26,12 +26,16 @@ mod proxy;
 mod resolve;
 mod stream;
 mod tls;
+mod websocket;
 
 pub use body::{Body, Response};
-pub use call::Call;
+pub use call::{Call, Upgraded};
 pub use error::TransportError;
 pub use origin::{Origin, OriginError};
 pub use pool::{Limits, Pool};
 pub use proxy::{Proxy, ProxyKind};
 pub use stream::Stream;
 pub use tls::{Identity, TlsConfig, TlsError};
+pub use websocket::{
+    Bounds, Close, CloseCode, Fault, Handshake, Message, Received, Role, WebSocket, closing,
+};

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use http::Request;
 use tokio::time::Instant;
 
-use crate::call::Call;
+use crate::call::{Call, Upgraded, upgrade};
 use crate::conn::Conn;
 use crate::dial::dial;
 use crate::error::TransportError;
@@ -92,6 +92,20 @@ impl Pool {
         connect_timeout: Duration,
     ) -> Call {
         Call::new(self.clone(), Arc::clone(origin), request, connect_timeout)
+    }
+
+    /// Asks to speak another protocol (WebSocket) from the answer on. The connection never enters the pool, unless the upstream
+    /// refuses and its answer is read to the end. Otherwise as [`Pool::call`]; the caller sets the headers that ask.
+    ///
+    /// # Errors
+    /// Those of a call.
+    pub fn upgrade(
+        &self,
+        origin: &Arc<Origin>,
+        request: Request<Bytes>,
+        connect_timeout: Duration,
+    ) -> impl Future<Output = Result<Upgraded, TransportError>> + 'static {
+        upgrade(self.clone(), Arc::clone(origin), request, connect_timeout)
     }
 
     /// Connects without speaking HTTP, for protocols that begin otherwise (WebSocket). The

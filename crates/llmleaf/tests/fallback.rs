@@ -27,8 +27,12 @@ mod hedged;
 mod kept;
 #[path = "fallback/limits.rs"]
 mod limits;
+#[path = "fallback/live.rs"]
+mod live;
 #[path = "fallback/pooled.rs"]
 mod pooled;
+#[path = "fallback/realtime.rs"]
+mod realtime;
 #[path = "fallback/routing.rs"]
 mod routing;
 #[path = "fallback/shapes.rs"]

@@ -9,12 +9,15 @@ use crate::outlet::{Open, Outlet};
 use crate::pump::Meter;
 use crate::upstream::Upstream;
 use crate::{count, failure, health, settlement};
+use llmleaf_dialects::realtime::{Counted, Part};
 use llmleaf_model::{Failure, FailureKind, Loss, Usage};
 use llmleaf_route::{Attempt as Held, Candidate, Millis, Spent};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+/// Longest name of a part in its record's id.
+const PART_ID: usize = 128;
 /// Most losses that a record names.
 const LOSSES: usize = 32;
 
@@ -38,6 +41,8 @@ pub(crate) struct Attempt {
     open: Option<Open>,
     /// What it holds of the target's limits and health; whoever ends it gives it back.
     held: Option<Held>,
+    /// Tokens of its parts that have records of their own.
+    parts: u64,
 }
 
 impl Attempt {
@@ -81,7 +86,51 @@ impl Attempt {
             drains: upstream.drains,
             open: None,
             held: Some(held),
+            parts: 0,
         }
+    }
+
+    /// A part of a session has used something, and has a record of its own; that of the session itself counts nothing.
+    pub fn part(&mut self, counted: &Counted) {
+        let Some(session) = &self.record else {
+            return;
+        };
+        let what = match counted.part {
+            Part::Answer => "",
+            Part::Transcript => "transcript.",
+        };
+        let plain = |c: &char| c.is_ascii_alphanumeric() || "-_.".contains(*c);
+        let id: String = counted.id.chars().filter(plain).take(PART_ID).collect();
+        let upstream_model = match &counted.model {
+            Some(model) => model.as_str().into(),
+            None => Arc::clone(&session.upstream_model),
+        };
+        let sheet = self.shared.sheet(self.provider, &upstream_model);
+        let record = UsageRecord {
+            cost: settlement::cost(&counted.usage, sheet.map(AsRef::as_ref), false),
+            id: format!("{}.{what}{id}", session.id),
+            outcome: match (counted.complete, counted.reported) {
+                (true, _) => Outcome::Completed,
+                (false, true) => Outcome::Broken,
+                (false, false) => Outcome::Cancelled,
+            },
+            grade: match counted.usage == llmleaf_model::Usage::default() {
+                _ if counted.reported => Grade::Reported,
+                true => Grade::None,
+                false => Grade::Estimated,
+            },
+            usage: counted.usage.clone(),
+            upstream_model,
+            possibly_billed: !counted.reported,
+            total_ms: self.shared.now().0.saturating_sub(self.began.0),
+            ..session.clone()
+        };
+        let total = counted.usage.total();
+        self.parts = self.parts.saturating_add(total);
+        if let Some(allowance) = &self.job.allowance {
+            allowance.spend(total);
+        }
+        self.common.ending.spoken(record);
     }
 
     /// Index of the credential to use.
@@ -90,9 +139,11 @@ impl Attempt {
     }
 
     /// The request goes out.
-    pub(super) fn sending(&mut self) {
+    pub fn sending(&mut self) {
         self.sent = true;
-        self.open = Some(self.out.open(self.drains));
+        // A session without its consumer has nothing left to say.
+        let drains = self.drains && self.job.operation != Operation::Realtime;
+        self.open = Some(self.out.open(drains));
         if let Some(held) = &mut self.held {
             held.sent();
         }
@@ -243,7 +294,7 @@ impl Attempt {
         // Nobody is billed for counting, or for asking after what was made before.
         let free = matches!(
             self.job.operation,
-            Operation::CountTokens | Operation::Kept(_) | Operation::Batch(_)
+            Operation::CountTokens | Operation::Kept(_) | Operation::Batch(_) | Operation::Realtime
         );
         if !free {
             (record.usage, record.grade) = settlement::settle(&self.meter, record.outcome, input);
@@ -269,7 +320,7 @@ impl Attempt {
             }
         }
         let spent = Spent {
-            tokens: (!unknown).then_some(total),
+            tokens: (!unknown).then_some(total.saturating_add(self.parts)),
             output: record.usage.output_total(),
         };
         self.common.ending.attempted(record);

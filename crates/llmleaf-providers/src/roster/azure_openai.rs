@@ -1,7 +1,9 @@
 //! Azure OpenAI: deployments are part of the path, the key has a header of its own; or, on the surface without dates, the deployment
 //! is the model in the body. An application of the directory shows a token in place of the key.
 
-use crate::{Auth, Batches, Chat, ClientGrant, Embeddings, Mints, Path, Provider, Speaks};
+use crate::{
+    Auth, Batches, Chat, ClientGrant, Embeddings, Mints, Path, Provider, Realtime, Speaks,
+};
 use llmleaf_dialects::EmbeddingWire;
 use llmleaf_dialects::batches::{BatchWire, FilesQuirks};
 use llmleaf_dialects::embeddings::OpenAiQuirks;
@@ -51,6 +53,12 @@ pub static PROVIDER: Provider = Provider {
             jobs: Path::Resource("/batches"),
             create: None,
             files: Some(Path::Resource("/files")),
+        }),
+        // A deployment's name says nothing of its model.
+        realtime: Some(Realtime {
+            path: Path::Resource("/realtime"),
+            models: &[],
+            ..Realtime::OPENAI
         }),
         ..Speaks::NOTHING
     },

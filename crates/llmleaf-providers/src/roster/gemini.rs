@@ -1,6 +1,6 @@
 //! Google's Gemini API: the reference of the generateContent wire.
 
-use crate::{Auth, Batches, Chat, Embeddings, Path, Provider, Speaks};
+use crate::{Auth, Batches, Chat, Embeddings, Path, Provider, Realtime, RealtimeWire, Speaks};
 use llmleaf_dialects::batches::BatchWire;
 use llmleaf_dialects::{ChatWire, EmbeddingWire, gemini::Quirks};
 
@@ -51,6 +51,14 @@ pub static PROVIDER: Provider = Provider {
                 stream: ":batchGenerateContent",
             }),
             files: None,
+        }),
+        // "Live API - WebSockets API reference", 2026-11; its models say so in their names.
+        realtime: Some(Realtime {
+            wire: RealtimeWire::Live,
+            path: Path::Fixed(
+                "/ws/google.ai.generativelanguage.v1beta.GenerativeService.BidiGenerateContent",
+            ),
+            models: &["live", "native-audio"],
         }),
         ..Speaks::NOTHING
     },

@@ -1,6 +1,6 @@
 //! OpenAI: the reference of two wires.
 
-use crate::{Batches, Chat, Embeddings, Moderations, Path, Provider, Speaks};
+use crate::{Batches, Chat, Embeddings, Moderations, Path, Provider, Realtime, Speaks};
 use llmleaf_dialects::batches::FilesQuirks;
 use llmleaf_dialects::{
     ChatWire, ModerationWire, chat_completions::Quirks, responses, text_completions,
@@ -35,6 +35,7 @@ pub static PROVIDER: Provider = Provider {
             Path::Fixed("/moderations"),
             Path::Fixed("/moderations"),
         )),
+        realtime: Some(Realtime::OPENAI),
         ..Speaks::NOTHING
     },
     setting_headers: &[("organization", "openai-organization")],

@@ -1,6 +1,6 @@
 //! xAI. Its documentation calls chat completions deprecated in favour of responses (2026-11); they work.
 
-use crate::{Batches, Chat, Path, Provider, Speaks};
+use crate::{Batches, Chat, Path, Provider, Realtime, Speaks};
 use llmleaf_dialects::batches::BatchWire;
 use llmleaf_dialects::{ChatWire, chat_completions::Quirks, responses};
 use std::borrow::Cow;
@@ -25,6 +25,11 @@ pub static PROVIDER: Provider = Provider {
             jobs: Path::Fixed("/batches"),
             create: None,
             files: None,
+        }),
+        // Its voice agents (docs.x.ai, "Voice Agent API", 2026-11); whatever else its models are called, they chat.
+        realtime: Some(Realtime {
+            models: &["voice", "realtime"],
+            ..Realtime::OPENAI
         }),
         ..Speaks::NOTHING
     },

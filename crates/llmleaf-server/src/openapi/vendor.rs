@@ -22,7 +22,10 @@ pub(super) fn vendor(endpoint: &Endpoint) -> Option<Vendor> {
         return None;
     };
     Some(match (endpoint.dialect, operation) {
-        (_, Kept(_) | llmleaf_exchange::Operation::Batch(_)) => return None,
+        (
+            _,
+            Kept(_) | llmleaf_exchange::Operation::Batch(_) | llmleaf_exchange::Operation::Realtime,
+        ) => return None,
         (_, Rerank(form)) => Vendor {
             reference: match form {
                 RerankForm::Plain => "https://docs.cohere.com/v1/reference/rerank",

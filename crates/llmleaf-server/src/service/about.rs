@@ -71,6 +71,7 @@ impl Call {
             batch: None,
             names,
             headers: self.forwarded(&parts.headers),
+            realtime: None,
             created: self.created,
         };
         let mut reply = self.begin(job).await?;

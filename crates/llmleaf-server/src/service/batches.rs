@@ -333,6 +333,7 @@ impl Call {
             head: Head::addressed(b"{}", model, false)?,
             in_array: false,
             body: Bytes::new(),
+            realtime: None,
             id: self.worker.ids.fresh(self.created.saturating_mul(1000)),
             request_id: Arc::clone(&self.id),
             key: Arc::clone(asked.principal.display()),

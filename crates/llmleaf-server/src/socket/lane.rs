@@ -1,17 +1,16 @@
 //! The turns of one lane, one after the other.
 
-use super::Opened;
+use super::Caller;
+use super::turn::{Heard, Running};
 use crate::desk::Desk;
-use crate::reply::{Reply, ReplyBody};
-use crate::{kept, service};
+use crate::kept;
+use crate::service::{self, Purpose};
 use bytes::Bytes;
-use http_body::Body as _;
+use http::{HeaderMap, StatusCode};
 use llmleaf_dialects::responses::socket as wire;
-use llmleaf_framing::{SseFramer, SseLimits};
 use llmleaf_model::{Failure, FailureKind};
 use std::collections::VecDeque;
-use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 /// What came of polling.
 pub enum Passed {
@@ -30,17 +29,10 @@ pub struct Lane {
     turn: Option<Turn>,
 }
 
-/// A turn that runs.
+/// A turn that runs, and who listens for what a later one may go on from.
 struct Turn {
     listener: Option<wire::Listener>,
-    stage: Stage,
-}
-
-enum Stage {
-    /// Its head is waited for.
-    Asking(Pin<Box<dyn Future<Output = Reply>>>),
-    /// Its events come.
-    Answering(Box<ReplyBody>, SseFramer),
+    running: Running,
 }
 
 impl Lane {
@@ -82,7 +74,7 @@ impl Lane {
     pub fn poll(
         &mut self,
         desk: &Desk,
-        opened: &Opened,
+        opened: &Caller,
         memory: &mut wire::Memory,
         cx: &mut Context<'_>,
     ) -> Passed {
@@ -114,7 +106,7 @@ impl Lane {
         &mut self,
         create: &wire::Create,
         desk: &Desk,
-        opened: &Opened,
+        opened: &Caller,
         memory: &mut wire::Memory,
     ) -> Passed {
         let worker = desk.worker();
@@ -150,10 +142,10 @@ impl Lane {
                 }
             };
         }
-        let asking = service::turn(worker, opened.clone(), body);
+        let asking = service::turn(worker, opened.clone(), body, Purpose::Turn);
         self.turn = Some(Turn {
             listener: Some(wire::Listener::new(items, create.store)),
-            stage: Stage::Asking(Box::pin(asking)),
+            running: Running::new(asking),
         });
         Passed::Something
     }
@@ -162,85 +154,45 @@ impl Lane {
 impl Turn {
     /// The next messages; `None` when it has ended.
     fn poll(&mut self, lane: Option<&str>, cx: &mut Context<'_>) -> Poll<Option<Vec<String>>> {
-        let (body, framer) = match &mut self.stage {
-            Stage::Asking(asking) => {
-                let Poll::Ready(reply) = asking.as_mut().poll(cx) else {
-                    return Poll::Pending;
-                };
-                return Poll::Ready(self.answered(reply, lane));
-            }
-            Stage::Answering(body, framer) => (body, framer),
+        let Some(heard) = ready!(self.running.poll(cx)) else {
+            return Poll::Ready(None);
         };
-        match Pin::new(&mut **body).poll_frame(cx) {
-            Poll::Pending => Poll::Pending,
-            // One that breaks off has said so in its last events.
-            Poll::Ready(None | Some(Err(_))) => Poll::Ready(None),
-            Poll::Ready(Some(Ok(frame))) => {
-                framer.push(frame.into_data().unwrap_or_default());
-                let mut messages = Vec::new();
-                while let Some(frame) = framer.next() {
-                    let Ok(frame) = frame else {
-                        messages.push(too_long(lane));
-                        self.listener = None;
-                        self.stage = nothing_more();
-                        break;
-                    };
-                    // A comment keeps a body alive; here pings do.
-                    let text = std::str::from_utf8(&frame.data).unwrap_or_default();
-                    if !frame.has_data || !text.starts_with('{') {
-                        continue;
-                    }
-                    if let Some(listener) = &mut self.listener {
-                        listener.hear(text);
-                    }
-                    messages.push(wire::tagged(text, lane));
-                }
-                Poll::Ready(Some(messages))
+        let (events, last) = match heard {
+            Heard::Events(events) => (events, None),
+            Heard::TooLong(events) => (events, Some(too_long(lane))),
+            Heard::Refused(status, headers, body) => {
+                let event = refusal(status, &headers, &body, lane);
+                (Vec::new(), Some(event))
             }
+        };
+        let mut messages = Vec::with_capacity(events.len());
+        for text in events {
+            if let Some(listener) = &mut self.listener {
+                listener.hear(&text);
+            }
+            messages.push(wire::tagged(&text, lane));
         }
-    }
-
-    /// The head came: events follow it, or it is a refusal.
-    fn answered(&mut self, reply: Reply, lane: Option<&str>) -> Option<Vec<String>> {
-        let (parts, body) = reply.into_parts();
-        let whole = match body {
-            ReplyBody::Running(exchange) => {
-                let body = Box::new(ReplyBody::Running(exchange));
-                let limits = SseLimits {
-                    max_event_bytes: EVENT_BYTES,
-                };
-                self.stage = Stage::Answering(body, SseFramer::new(limits));
-                return Some(Vec::new());
-            }
-            ReplyBody::Whole(bytes) => bytes.unwrap_or_default(),
-            // No turn asks for these.
-            ReplyBody::Results(_) => Bytes::new(),
-        };
-        self.listener = None;
-        let names = [
-            "retry-after",
-            "retry-after-ms",
-            "x-should-retry",
-            "x-request-id",
-        ];
-        let headers = names.into_iter().filter_map(|name| {
-            let value = parts.headers.get(name)?.to_str().ok()?;
-            Some((name, value))
-        });
-        let headers: Vec<(&str, &str)> = headers.collect();
-        let event = wire::refusal(parts.status.as_u16(), &headers, &whole, lane);
-        self.stage = nothing_more();
-        Some(vec![event])
+        if let Some(last) = last {
+            self.listener = None;
+            messages.push(last);
+        }
+        Poll::Ready(Some(messages))
     }
 }
 
-/// Longest event that goes over a socket: there a message is whole. What one provider's event may be is less, but the last one of an
-/// answer holds all of it.
-const EVENT_BYTES: usize = 24 * 1024 * 1024;
-
-fn nothing_more() -> Stage {
-    let empty = Box::new(ReplyBody::Whole(None));
-    Stage::Answering(empty, SseFramer::new(SseLimits::default()))
+fn refusal(status: StatusCode, headers: &HeaderMap, body: &Bytes, lane: Option<&str>) -> String {
+    let names = [
+        "retry-after",
+        "retry-after-ms",
+        "x-should-retry",
+        "x-request-id",
+    ];
+    let headers = names.into_iter().filter_map(|name| {
+        let value = headers.get(name)?.to_str().ok()?;
+        Some((name, value))
+    });
+    let headers: Vec<(&str, &str)> = headers.collect();
+    wire::refusal(status.as_u16(), &headers, body, lane)
 }
 
 fn too_long(lane: Option<&str>) -> String {

@@ -1,0 +1,329 @@
+//! A session held here, over a model that only chats: its conversation is kept, and each answer is a request of the Responses wire.
+//!
+//! Pure state: the consumer's events and those of the answer go in, events for the consumer and requests come out. Texts and
+//! tools only; what speaks or listens is refused by name. Reasoning is not shown, and is given back with the next request.
+//!
+//! Reading order: [`Bridge`], `settings.rs` (what the session and an answer are told), `items.rs` (the conversation), `turn.rs` (an
+//! answer that is being made).
+
+mod items;
+mod settings;
+mod turn;
+
+#[cfg(test)]
+mod tests;
+
+use super::step::{Step, Voice, invalid, placed};
+use crate::object::{self, Object};
+use items::{Conversation, Item};
+use llmleaf_model::{Failure, FailureKind, Origin};
+use settings::Settings;
+use turn::Turn;
+
+/// Most bytes of a conversation.
+const CONVERSATION_BYTES: usize = 8 * 1024 * 1024;
+/// Longest name of an event that is repeated to its sender.
+const LONGEST_ID: usize = 512;
+
+/// A session.
+#[derive(Debug)]
+pub struct Bridge {
+    model: String,
+    /// The session's own name, of which all others are made.
+    name: String,
+    older: bool,
+    settings: Settings,
+    conversation: Conversation,
+    turn: Option<Turn>,
+    /// Names that were given.
+    named: u64,
+}
+
+/// Something that is no matter of a session of texts.
+fn unsupported(what: &str, param: Option<&str>) -> Failure {
+    let why = format!("{what} is not offered: the model of this session only chats, in texts");
+    let mut failure = Failure::new(Origin::Consumer, FailureKind::Unsupported, why);
+    failure.code = Some("unsupported_modality".to_owned());
+    failure.param = param.map(str::to_owned);
+    failure
+}
+
+impl Bridge {
+    /// A session with a model; `name` is unique, in letters and digits.
+    pub fn new(model: &str, name: &str, older: bool) -> Self {
+        Self {
+            model: model.to_owned(),
+            name: name.to_owned(),
+            older,
+            settings: Settings::default(),
+            conversation: Conversation::new(CONVERSATION_BYTES),
+            turn: None,
+            named: 0,
+        }
+    }
+
+    /// What a session begins with.
+    pub fn greet(&mut self) -> Vec<Step> {
+        let mut out = Vec::new();
+        self.tell_session("session.created", &mut out);
+        out
+    }
+
+    /// Whether an answer is being made.
+    pub fn is_answering(&self) -> bool {
+        self.turn.is_some()
+    }
+
+    /// Takes an event of the consumer.
+    pub fn take(&mut self, text: &str) -> Vec<Step> {
+        let mut out = Vec::new();
+        let top = match Object::parse(text) {
+            Ok(top) => top,
+            Err(error) => {
+                let why = format!("the event is not a JSON object: {error}");
+                self.voice(&mut out)
+                    .refuse(&invalid(why, None, "invalid_event"), None);
+                return out;
+            }
+        };
+        let about = top.get("event_id").and_then(object::string);
+        let about = about.filter(|id| id.len() <= LONGEST_ID);
+        if let Err(failure) = self.event(&top, &mut out) {
+            self.voice(&mut out).refuse(&failure, about.as_deref());
+        }
+        out
+    }
+
+    fn event(&mut self, top: &Object<'_>, out: &mut Vec<Step>) -> Result<(), Failure> {
+        let kind = top.get("type").and_then(object::string);
+        let kind = kind.ok_or_else(|| {
+            invalid(
+                "the event's `type` is missing",
+                Some("type"),
+                "invalid_event",
+            )
+        })?;
+        match &*kind {
+            "session.update" => {
+                let session = top.get("session").and_then(Object::from_raw);
+                let session = session.ok_or_else(|| {
+                    invalid(
+                        "`session` must be an object",
+                        Some("session"),
+                        "invalid_event",
+                    )
+                })?;
+                self.settings.update(session, &self.model)?;
+                self.tell_session("session.updated", out);
+                Ok(())
+            }
+            "conversation.item.create" => self.create(top, out),
+            "conversation.item.delete" => {
+                let id = self.item_id(top)?;
+                self.conversation.remove(&id)?;
+                self.voice(out).say("conversation.item.deleted", |event| {
+                    event.string("item_id", &id);
+                });
+                Ok(())
+            }
+            "conversation.item.retrieve" => {
+                let id = self.item_id(top)?;
+                let json = self.conversation.find(&id)?.told.clone();
+                self.voice(out).say("conversation.item.retrieved", |event| {
+                    event.raw("item", &json);
+                });
+                Ok(())
+            }
+            "conversation.item.truncate" => {
+                self.conversation.find(&self.item_id(top)?)?;
+                Err(unsupported("truncating what was spoken", Some("item_id")))
+            }
+            "response.create" => self.respond(top, out),
+            "response.cancel" => self.cancel(top, out),
+            "input_audio_buffer.append"
+            | "input_audio_buffer.commit"
+            | "input_audio_buffer.clear"
+            | "output_audio_buffer.clear"
+            | "transcription_session.update" => Err(unsupported(&format!("`{kind}`"), None)),
+            _ => {
+                let shown: String = kind.chars().filter(|c| !c.is_control()).take(64).collect();
+                let why = format!("no event of a consumer has the type `{shown}`");
+                Err(invalid(why, Some("type"), "invalid_event"))
+            }
+        }
+    }
+
+    fn item_id(&self, top: &Object<'_>) -> Result<String, Failure> {
+        let id = top.get("item_id").and_then(object::string);
+        let id = id.map(std::borrow::Cow::into_owned);
+        id.ok_or_else(|| invalid("`item_id` is missing", Some("item_id"), "invalid_event"))
+    }
+
+    fn create(&mut self, top: &Object<'_>, out: &mut Vec<Step>) -> Result<(), Failure> {
+        let raw = top.get("item").and_then(Object::from_raw);
+        let raw =
+            raw.ok_or_else(|| invalid("`item` must be an object", Some("item"), "invalid_event"))?;
+        let fallback = self.voice(out).fresh("item");
+        let item = Item::read(raw, fallback)?;
+        let previous = top.get("previous_item_id").and_then(object::string);
+        let (id, told) = (item.id.clone(), item.told.clone());
+        let before = self.conversation.insert(item, previous.as_deref())?;
+        debug_assert!(!id.is_empty());
+        self.tell_item(before.as_deref(), &told, true, out);
+        Ok(())
+    }
+
+    /// Tells of an item, and that it is whole where it is.
+    fn tell_item(&mut self, before: Option<&str>, item: &str, whole: bool, out: &mut Vec<Step>) {
+        let older = self.older;
+        let kinds: &[&str] = match (older, whole) {
+            (true, _) => &["conversation.item.created"],
+            (false, true) => &["conversation.item.added", "conversation.item.done"],
+            (false, false) => &["conversation.item.added"],
+        };
+        let mut voice = self.voice(out);
+        for kind in kinds {
+            voice.say(kind, |event| placed(event, before, item));
+        }
+    }
+
+    fn respond(&mut self, top: &Object<'_>, out: &mut Vec<Step>) -> Result<(), Failure> {
+        if self.turn.is_some() {
+            let why = "an answer is being made; wait for `response.done`, or cancel it";
+            let code = "conversation_already_has_active_response";
+            return Err(invalid(why, None, code));
+        }
+        let asked = top.get("response").filter(|raw| raw.get() != "null");
+        let asked = match asked {
+            Some(raw) => Some(Object::from_raw(raw).ok_or_else(|| {
+                invalid(
+                    "`response` must be an object",
+                    Some("response"),
+                    "invalid_event",
+                )
+            })?),
+            None => None,
+        };
+        let asked = settings::Asked::read(asked, &self.settings, &self.conversation)?;
+        let input = match &asked.input {
+            Some(input) => input.clone(),
+            None => self.conversation.input(),
+        };
+        let body = asked.body(&self.model, &input);
+        let id = self.voice(out).fresh("resp");
+        let conversation = asked.keeps.then(|| format!("conv_{}", self.name));
+        let turn = Turn::new(id, conversation, self.older, asked);
+        let mut voice = Voice {
+            name: &self.name,
+            named: &mut self.named,
+            out,
+        };
+        turn.begin(&mut voice);
+        self.turn = Some(turn);
+        out.push(Step::Ask(body));
+        Ok(())
+    }
+
+    fn cancel(&mut self, top: &Object<'_>, out: &mut Vec<Step>) -> Result<(), Failure> {
+        let named = top.get("response_id").and_then(object::string);
+        let fits = |turn: &Turn| named.as_deref().is_none_or(|id| id == turn.id);
+        if !self.turn.as_ref().is_some_and(fits) {
+            let why = "no such answer is being made";
+            return Err(invalid(
+                why,
+                Some("response_id"),
+                "response_cancel_not_active",
+            ));
+        }
+        out.push(Step::Cancel);
+        let why = turn::Ending::Cancelled;
+        self.finish(&why, out);
+        Ok(())
+    }
+
+    /// Takes an event of the answer.
+    pub fn hear(&mut self, event: &str) -> Vec<Step> {
+        let mut out = Vec::new();
+        let Ok(event) = Object::parse(event) else {
+            return out;
+        };
+        let Some(turn) = &mut self.turn else {
+            return out;
+        };
+        let mut voice = Voice {
+            name: &self.name,
+            named: &mut self.named,
+            out: &mut out,
+        };
+        if let Some(ending) = turn.hear(&event, &mut self.conversation, &mut voice) {
+            self.finish(&ending, &mut out);
+        }
+        out
+    }
+
+    /// The model was not asked, or said nothing: the body of the refusal.
+    pub fn refused(&mut self, body: &[u8]) -> Vec<Step> {
+        let mut out = Vec::new();
+        let body = String::from_utf8_lossy(body);
+        let said = Object::parse(&body).unwrap_or_default();
+        let said = said
+            .get("error")
+            .and_then(Object::from_raw)
+            .unwrap_or_default();
+        let ending = turn::Ending::failed(&said);
+        self.finish(&ending, &mut out);
+        out
+    }
+
+    /// The answer came to its end, whether that was told or not.
+    pub fn ended(&mut self) -> Vec<Step> {
+        let mut out = Vec::new();
+        if self.turn.is_some() {
+            let ending = turn::Ending::Failed {
+                kind: "server_error".to_owned(),
+                code: "truncated".to_owned(),
+                message: "the answer ended before its end was told".to_owned(),
+            };
+            self.finish(&ending, &mut out);
+        }
+        out
+    }
+
+    fn finish(&mut self, ending: &turn::Ending, out: &mut Vec<Step>) {
+        if let Some(turn) = self.turn.take() {
+            let mut voice = Voice {
+                name: &self.name,
+                named: &mut self.named,
+                out,
+            };
+            turn.finish(ending, &mut self.conversation, &mut voice);
+        }
+    }
+
+    fn voice<'a>(&'a mut self, out: &'a mut Vec<Step>) -> Voice<'a> {
+        Voice {
+            name: &self.name,
+            named: &mut self.named,
+            out,
+        }
+    }
+
+    fn tell_session(&mut self, kind: &str, out: &mut Vec<Step>) {
+        let (settings, model, older) = (&self.settings, &self.model, self.older);
+        let id = format!("sess_{}", self.name);
+        let mut voice = Voice {
+            name: &self.name,
+            named: &mut self.named,
+            out,
+        };
+        voice.say(kind, |event| {
+            event.object("session", |session| {
+                session
+                    .string("object", "realtime.session")
+                    .string("id", &id)
+                    .string("model", model);
+                settings.tell(older, session);
+            });
+        });
+    }
+}

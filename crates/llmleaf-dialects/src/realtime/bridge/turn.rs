@@ -1,0 +1,496 @@
+//! An answer that is being made: events of the Responses wire in, those of a session out.
+
+use super::items::{Conversation, Item};
+use super::settings::Asked;
+use crate::object::{self, Object};
+use crate::realtime::step::{Voice, placed};
+use crate::writer::{ObjectWriter, json_object, one_line};
+use serde_json::value::RawValue;
+use std::rc::Rc;
+
+/// How an answer ended.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// It is whole.
+    Completed { usage: Option<String> },
+    /// It was cut short: why.
+    Incomplete {
+        reason: String,
+        usage: Option<String>,
+    },
+    /// It failed.
+    Failed {
+        kind: String,
+        code: String,
+        message: String,
+    },
+    /// Nobody wanted it any more.
+    Cancelled,
+}
+
+impl Ending {
+    /// By what an error says.
+    pub fn failed(said: &Object<'_>) -> Self {
+        let word = |name: &str| {
+            let text = said.get(name).and_then(object::string);
+            text.map(std::borrow::Cow::into_owned)
+        };
+        Self::Failed {
+            kind: word("type").unwrap_or_else(|| "server_error".to_owned()),
+            code: word("code").unwrap_or_default(),
+            message: word("message").unwrap_or_else(|| "the answer failed".to_owned()),
+        }
+    }
+}
+
+/// What is being made.
+#[derive(Debug)]
+enum Made {
+    /// A text.
+    Text(String),
+    /// A call: its id, its name, its arguments.
+    Call(String, String, String),
+}
+
+/// An item that is being made.
+#[derive(Debug)]
+struct Open {
+    /// Its place among the items of the answer, as the provider counts.
+    there: String,
+    /// Its place as the consumer is told, where what was thought is not counted.
+    here: u64,
+    id: String,
+    made: Made,
+    has_part: bool,
+}
+
+/// An answer.
+#[derive(Debug)]
+pub struct Turn {
+    pub id: String,
+    conversation: Option<String>,
+    older: bool,
+    asked: Asked,
+    open: Vec<Open>,
+    done: Vec<Rc<str>>,
+    items: u64,
+}
+
+impl Turn {
+    pub fn new(id: String, conversation: Option<String>, older: bool, asked: Asked) -> Self {
+        Self {
+            id,
+            conversation,
+            older,
+            asked,
+            open: Vec::new(),
+            done: Vec::new(),
+            items: 0,
+        }
+    }
+
+    /// Tells that it begins.
+    pub fn begin(&self, voice: &mut Voice<'_>) {
+        voice.say("response.created", |event| {
+            event.object("response", |response| {
+                self.tell(response, "in_progress", None, None);
+            });
+        });
+    }
+
+    fn tell(
+        &self,
+        response: &mut ObjectWriter<'_>,
+        status: &str,
+        details: Option<&str>,
+        usage: Option<&str>,
+    ) {
+        response
+            .string("object", "realtime.response")
+            .string("id", &self.id)
+            .string("status", status)
+            .raw("status_details", details.unwrap_or("null"));
+        crate::writer::array(response.key("output"), &self.done, |out, item| {
+            one_line(out, item)
+        });
+        match &self.conversation {
+            Some(id) => response.string("conversation_id", id),
+            None => response.raw("conversation_id", "null"),
+        };
+        self.asked.tell(self.older, response);
+        response.raw("usage", usage.unwrap_or("null"));
+    }
+
+    /// Takes an event; the end, where it is one.
+    pub fn hear(
+        &mut self,
+        event: &Object<'_>,
+        conversation: &mut Conversation,
+        voice: &mut Voice<'_>,
+    ) -> Option<Ending> {
+        let word = |name: &str| event.get(name).and_then(object::string);
+        let at = event
+            .get("output_index")
+            .map(RawValue::get)
+            .unwrap_or_default();
+        match &*word("type")? {
+            "response.output_item.added" => self.added(event, at, conversation, voice),
+            "response.output_text.delta" | "response.refusal.delta" => {
+                self.text(at, &word("delta")?, voice);
+            }
+            "response.function_call_arguments.delta" => self.arguments(at, &word("delta")?, voice),
+            "response.output_item.done" => self.item_done(event, at, conversation, voice),
+            "response.completed" => {
+                let usage = self.usage(event);
+                return Some(Ending::Completed { usage });
+            }
+            "response.incomplete" => {
+                let response = event.get("response").and_then(Object::from_raw)?;
+                let details = response
+                    .get("incomplete_details")
+                    .and_then(Object::from_raw);
+                let reason = details.and_then(|d| d.get("reason").and_then(object::string));
+                let reason = reason.map_or_else(
+                    || "max_output_tokens".to_owned(),
+                    std::borrow::Cow::into_owned,
+                );
+                let usage = self.usage(event);
+                return Some(Ending::Incomplete { reason, usage });
+            }
+            "response.failed" => {
+                let response = event.get("response").and_then(Object::from_raw)?;
+                let said = response.get("error").and_then(Object::from_raw);
+                return Some(Ending::failed(&said.unwrap_or_default()));
+            }
+            "error" => {
+                let said = event.get("error").and_then(Object::from_raw);
+                return Some(match said {
+                    Some(said) => Ending::failed(&said),
+                    None => Ending::failed(event),
+                });
+            }
+            _ => {}
+        }
+        None
+    }
+
+    fn added(
+        &mut self,
+        event: &Object<'_>,
+        at: &str,
+        conversation: &Conversation,
+        voice: &mut Voice<'_>,
+    ) {
+        let item = event
+            .get("item")
+            .and_then(Object::from_raw)
+            .unwrap_or_default();
+        let word = |name: &str| {
+            let text = item.get(name).and_then(object::string);
+            text.unwrap_or_default().into_owned()
+        };
+        let made = match word("type").as_str() {
+            "message" => Made::Text(String::new()),
+            "function_call" => Made::Call(word("call_id"), word("name"), String::new()),
+            _ => return,
+        };
+        let open = Open {
+            there: at.to_owned(),
+            here: self.items,
+            id: voice.fresh("item"),
+            made,
+            has_part: false,
+        };
+        self.items += 1;
+        let begun = begun(&open);
+        voice.say("response.output_item.added", |event| {
+            event
+                .string("response_id", &self.id)
+                .number("output_index", open.here)
+                .raw("item", &begun);
+        });
+        if self.conversation.is_some() {
+            let before = conversation.last();
+            let kind = match self.older {
+                true => "conversation.item.created",
+                false => "conversation.item.added",
+            };
+            voice.say(kind, |event| placed(event, before.as_deref(), &begun));
+        }
+        self.open.push(open);
+    }
+
+    fn text(&mut self, at: &str, delta: &str, voice: &mut Voice<'_>) {
+        let Some(open) = self.open.iter_mut().find(|open| open.there == at) else {
+            return;
+        };
+        let Made::Text(text) = &mut open.made else {
+            return;
+        };
+        text.push_str(delta);
+        if !std::mem::replace(&mut open.has_part, true) {
+            voice.say("response.content_part.added", |event| {
+                address(event, &self.id, open);
+                event.number("content_index", 0);
+                part(event, "");
+            });
+        }
+        let kind = match self.older {
+            true => "response.text.delta",
+            false => "response.output_text.delta",
+        };
+        voice.say(kind, |event| {
+            address(event, &self.id, open);
+            event.number("content_index", 0).string("delta", delta);
+        });
+    }
+
+    fn arguments(&mut self, at: &str, delta: &str, voice: &mut Voice<'_>) {
+        let Some(open) = self.open.iter_mut().find(|open| open.there == at) else {
+            return;
+        };
+        let Made::Call(call, _, arguments) = &mut open.made else {
+            return;
+        };
+        arguments.push_str(delta);
+        let call = call.clone();
+        voice.say("response.function_call_arguments.delta", |event| {
+            address(event, &self.id, open);
+            event.string("call_id", &call).string("delta", delta);
+        });
+    }
+
+    /// An item is whole. What was thought is kept unseen, where its provider could know it again.
+    fn item_done(
+        &mut self,
+        event: &Object<'_>,
+        at: &str,
+        conversation: &mut Conversation,
+        voice: &mut Voice<'_>,
+    ) {
+        let Some(place) = self.open.iter().position(|open| open.there == at) else {
+            let thought = event
+                .get("item")
+                .and_then(Object::from_raw)
+                .and_then(replayed);
+            if let (Some(thought), true) = (thought, self.conversation.is_some()) {
+                let id = voice.fresh("thought");
+                conversation.add(Item::thought(id, &thought));
+            }
+            return;
+        };
+        let open = self.open.remove(place);
+        self.close(open, "completed", conversation, voice);
+    }
+
+    fn close(
+        &mut self,
+        open: Open,
+        status: &str,
+        conversation: &mut Conversation,
+        voice: &mut Voice<'_>,
+    ) {
+        self.close_parts(&open, voice);
+        let item = match &open.made {
+            Made::Text(text) => Item::said(open.id.clone(), text, status, self.older),
+            Made::Call(call, name, arguments) => {
+                let fields = [
+                    ("call_id", call.clone()),
+                    ("name", name.clone()),
+                    ("arguments", arguments.clone()),
+                ];
+                Item::of_fields(open.id.clone(), "function_call", &fields)
+            }
+        };
+        let told = Rc::clone(&item.told);
+        voice.say("response.output_item.done", |event| {
+            event
+                .string("response_id", &self.id)
+                .number("output_index", open.here)
+                .raw("item", &told);
+        });
+        // A call that was cut short cannot be answered.
+        let whole = status == "completed" || matches!(open.made, Made::Text(_));
+        if self.conversation.is_some() && whole {
+            if !self.older {
+                let before = conversation.last();
+                voice.say("conversation.item.done", |event| {
+                    placed(event, before.as_deref(), &told);
+                });
+            }
+            conversation.add(item);
+        }
+        self.done.push(told);
+    }
+
+    fn close_parts(&self, open: &Open, voice: &mut Voice<'_>) {
+        match &open.made {
+            Made::Text(text) if open.has_part => {
+                let kind = match self.older {
+                    true => "response.text.done",
+                    false => "response.output_text.done",
+                };
+                voice.say(kind, |event| {
+                    address(event, &self.id, open);
+                    event.number("content_index", 0).string("text", text);
+                });
+                voice.say("response.content_part.done", |event| {
+                    address(event, &self.id, open);
+                    event.number("content_index", 0);
+                    part(event, text);
+                });
+            }
+            Made::Text(_) => {}
+            Made::Call(call, name, arguments) => {
+                voice.say("response.function_call_arguments.done", |event| {
+                    address(event, &self.id, open);
+                    event
+                        .string("call_id", call)
+                        .string("name", name)
+                        .string("arguments", arguments);
+                });
+            }
+        }
+    }
+
+    /// What was used, in a session's words.
+    fn usage(&self, event: &Object<'_>) -> Option<String> {
+        let response = event.get("response").and_then(Object::from_raw)?;
+        let usage = response.get("usage").and_then(Object::from_raw)?;
+        let number = |object: &Object<'_>, name: &str| {
+            let count = object
+                .get(name)
+                .and_then(|raw| raw.get().parse::<u64>().ok());
+            count.unwrap_or_default()
+        };
+        let (input, output) = (
+            number(&usage, "input_tokens"),
+            number(&usage, "output_tokens"),
+        );
+        let details = usage.get("input_tokens_details").and_then(Object::from_raw);
+        let cached = details.map_or(0, |details| number(&details, "cached_tokens"));
+        let details = usage
+            .get("output_tokens_details")
+            .and_then(Object::from_raw);
+        let reasoning = details.map_or(0, |details| number(&details, "reasoning_tokens"));
+        let json = json_object(|object| {
+            object
+                .number("total_tokens", input.saturating_add(output))
+                .number("input_tokens", input)
+                .number("output_tokens", output)
+                .object("input_token_details", |details| {
+                    details
+                        .number("text_tokens", input)
+                        .number("audio_tokens", 0)
+                        .number("image_tokens", 0)
+                        .number("cached_tokens", cached);
+                })
+                .object("output_token_details", |details| {
+                    details
+                        .number("text_tokens", output)
+                        .number("audio_tokens", 0);
+                    if reasoning > 0 {
+                        details.number("reasoning_tokens", reasoning);
+                    }
+                });
+        });
+        Some(json.as_str().to_owned())
+    }
+
+    /// Tells how it ended. What was being made is told as it is.
+    pub fn finish(
+        mut self,
+        ending: &Ending,
+        conversation: &mut Conversation,
+        voice: &mut Voice<'_>,
+    ) {
+        for open in std::mem::take(&mut self.open) {
+            self.close(open, "incomplete", conversation, voice);
+        }
+        let detail = |kind: &str, reason: &str| {
+            json_object(|details| {
+                details.string("type", kind).string("reason", reason);
+            })
+        };
+        let (status, details, usage) = match ending {
+            Ending::Completed { usage } => ("completed", None, usage.as_deref()),
+            Ending::Incomplete { reason, usage } => {
+                let details = detail("incomplete", reason);
+                ("incomplete", Some(details), usage.as_deref())
+            }
+            Ending::Cancelled => {
+                let details = detail("cancelled", "client_cancelled");
+                ("cancelled", Some(details), None)
+            }
+            Ending::Failed {
+                kind,
+                code,
+                message,
+            } => {
+                let details = json_object(|details| {
+                    details.string("type", "failed").object("error", |error| {
+                        error
+                            .string("type", kind)
+                            .string("code", code)
+                            .string("message", message);
+                    });
+                });
+                ("failed", Some(details), None)
+            }
+        };
+        voice.say("response.done", |event| {
+            event.object("response", |response| {
+                let details = details.as_ref().map(llmleaf_model::Json::as_str);
+                self.tell(response, status, details, usage);
+            });
+        });
+    }
+}
+
+/// An item that has just begun.
+fn begun(open: &Open) -> String {
+    let json = json_object(|item| {
+        item.string("id", &open.id)
+            .string("object", "realtime.item");
+        match &open.made {
+            Made::Text(_) => item
+                .string("type", "message")
+                .string("status", "in_progress")
+                .string("role", "assistant")
+                .raw("content", "[]"),
+            Made::Call(call, name, _) => item
+                .string("type", "function_call")
+                .string("status", "in_progress")
+                .string("call_id", call)
+                .string("name", name)
+                .string("arguments", ""),
+        };
+    });
+    json.as_str().to_owned()
+}
+
+fn address(event: &mut ObjectWriter<'_>, response: &str, open: &Open) {
+    event
+        .string("response_id", response)
+        .string("item_id", &open.id)
+        .number("output_index", open.here);
+}
+
+fn part(event: &mut ObjectWriter<'_>, text: &str) {
+    event.object("part", |part| {
+        part.string("type", "text").string("text", text);
+    });
+}
+
+/// What was thought, as a request may repeat it: without a name that nobody keeps, and only with its own proof.
+fn replayed(mut item: Object<'_>) -> Option<String> {
+    let is_thought = item.get("type").and_then(object::string).as_deref() == Some("reasoning");
+    item.get("encrypted_content")
+        .filter(|raw| is_thought && raw.get() != "null")?;
+    item.take("id");
+    let rest = item.into_rest();
+    let json = json_object(|object| {
+        object.rest(&rest);
+    });
+    Some(json.as_str().to_owned())
+}

@@ -1,0 +1,65 @@
+//! What is to be done about an event, and how events of our own are named.
+
+use super::{Counted, told};
+use crate::writer::{ObjectWriter, json_object};
+use llmleaf_model::Failure;
+
+/// What is to be done.
+#[derive(Debug, PartialEq)]
+pub enum Step {
+    /// The consumer is told this.
+    Say(String),
+    /// The provider is told this.
+    Send(String),
+    /// A model that chats is asked this: the body of a request of the Responses wire, which streams.
+    Ask(Vec<u8>),
+    /// The answer that is being made is not wanted any more.
+    Cancel,
+    /// This was used.
+    Count(Counted),
+}
+
+/// Says events to a consumer, each with a name of its own.
+pub(super) struct Voice<'a> {
+    /// The session's own name, of which all others are made.
+    pub name: &'a str,
+    /// Names that were given.
+    pub named: &'a mut u64,
+    pub out: &'a mut Vec<Step>,
+}
+
+impl Voice<'_> {
+    pub fn fresh(&mut self, prefix: &str) -> String {
+        *self.named += 1;
+        format!("{prefix}_{}{:x}", self.name, self.named)
+    }
+
+    pub fn say(&mut self, kind: &str, fill: impl FnOnce(&mut ObjectWriter<'_>)) {
+        let id = self.fresh("event");
+        let event = json_object(|event| {
+            event.string("type", kind).string("event_id", &id);
+            fill(event);
+        });
+        self.out.push(Step::Say(event.as_str().to_owned()));
+    }
+
+    pub fn refuse(&mut self, failure: &Failure, about: Option<&str>) {
+        let id = self.fresh("event");
+        self.out.push(Step::Say(told::error(failure, &id, about)));
+    }
+}
+
+/// An item and the one that it stands behind.
+pub(super) fn placed(event: &mut ObjectWriter<'_>, before: Option<&str>, item: &str) {
+    match before {
+        Some(before) => event.string("previous_item_id", before),
+        None => event.raw("previous_item_id", "null"),
+    };
+    event.raw("item", item);
+}
+
+pub(super) fn invalid(why: impl Into<String>, param: Option<&str>, code: &str) -> Failure {
+    let mut failure = Failure::invalid(why, param);
+    failure.code = Some(code.to_owned());
+    failure
+}

@@ -1,0 +1,101 @@
+//! One turn that runs: the events of its answer, as they come.
+
+use crate::reply::{Reply, ReplyBody};
+use bytes::Bytes;
+use http::{HeaderMap, StatusCode};
+use http_body::Body as _;
+use llmleaf_framing::{SseFramer, SseLimits};
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+/// Longest event that goes over a socket: there a message is whole. What one provider's event may be is less, but the last one of an
+/// answer holds all of it.
+const EVENT_BYTES: usize = 24 * 1024 * 1024;
+
+/// What came of a turn.
+pub enum Heard {
+    /// Events, as JSON texts; perhaps none yet.
+    Events(Vec<String>),
+    /// It is refused.
+    Refused(StatusCode, HeaderMap, Bytes),
+    /// An event is too long for a socket; no more will come.
+    TooLong(Vec<String>),
+}
+
+/// A turn that runs. Dropping it ends it.
+pub struct Running(Stage);
+
+enum Stage {
+    /// Its head is waited for.
+    Asking(Pin<Box<dyn Future<Output = Reply>>>),
+    /// Its events come.
+    Answering(Box<ReplyBody>, SseFramer),
+    /// No more will come.
+    Over,
+}
+
+impl Running {
+    /// A turn that will be answered.
+    pub fn new(asking: impl Future<Output = Reply> + 'static) -> Self {
+        Self(Stage::Asking(Box::pin(asking)))
+    }
+
+    /// What comes next; `None` when it has ended.
+    pub fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Heard>> {
+        let (body, framer) = match &mut self.0 {
+            Stage::Over => return Poll::Ready(None),
+            Stage::Asking(asking) => {
+                let reply = ready!(asking.as_mut().poll(cx));
+                return Poll::Ready(Some(self.answered(reply)));
+            }
+            Stage::Answering(body, framer) => (body, framer),
+        };
+        match ready!(Pin::new(&mut **body).poll_frame(cx)) {
+            // One that breaks off has said so in its last events.
+            None | Some(Err(_)) => {
+                self.0 = Stage::Over;
+                Poll::Ready(None)
+            }
+            Some(Ok(frame)) => {
+                framer.push(frame.into_data().unwrap_or_default());
+                let mut events = Vec::new();
+                while let Some(frame) = framer.next() {
+                    let Ok(frame) = frame else {
+                        self.0 = Stage::Over;
+                        return Poll::Ready(Some(Heard::TooLong(events)));
+                    };
+                    // A comment keeps a body alive; here pings do.
+                    let text = std::str::from_utf8(&frame.data).unwrap_or_default();
+                    if frame.has_data && text.starts_with('{') {
+                        events.push(text.to_owned());
+                    }
+                }
+                Poll::Ready(Some(Heard::Events(events)))
+            }
+        }
+    }
+
+    /// The head came: events follow it, or it is a refusal.
+    fn answered(&mut self, reply: Reply) -> Heard {
+        let (parts, body) = reply.into_parts();
+        match body {
+            ReplyBody::Running(exchange) => {
+                let body = Box::new(ReplyBody::Running(exchange));
+                let limits = SseLimits {
+                    max_event_bytes: EVENT_BYTES,
+                };
+                self.0 = Stage::Answering(body, SseFramer::new(limits));
+                Heard::Events(Vec::new())
+            }
+            ReplyBody::Whole(bytes) => {
+                self.0 = Stage::Over;
+                Heard::Refused(parts.status, parts.headers, bytes.unwrap_or_default())
+            }
+            // No turn asks for these.
+            ReplyBody::Results(_) => {
+                self.0 = Stage::Over;
+                Heard::Refused(parts.status, parts.headers, Bytes::new())
+            }
+        }
+    }
+}
