@@ -81,14 +81,17 @@ impl Introspection {
     }
 }
 
-/// Reads an answer: the claims of a good token, and when it is over, if that is said.
+/// What an issuer says of a good token.
+pub(crate) struct Answer {
+    pub(crate) claims: Map<String, Value>,
+    /// When it is over, in unix seconds, if that is said.
+    pub(crate) ends: Option<u64>,
+}
+
+/// Reads an answer.
 ///
 /// `Err(None)` is no answer at all: nothing is known of the token then.
-pub(crate) fn read(
-    rules: &Rules,
-    answer: &[u8],
-    now: u64,
-) -> Result<(Map<String, Value>, Option<u64>), Option<TokenFault>> {
+pub(crate) fn read(rules: &Rules, answer: &[u8], now: u64) -> Result<Answer, Option<TokenFault>> {
     if answer.len() > MAX_ANSWER_BYTES {
         return Err(None);
     }
@@ -115,7 +118,7 @@ pub(crate) fn read(
         return Err(Some(TokenFault::Bound));
     }
     let ends = rules.check_times(&claims, now).map_err(Some)?;
-    Ok((claims, ends))
+    Ok(Answer { claims, ends })
 }
 
 /// As a field of a form (WHATWG URL, section 5.2).

@@ -12,7 +12,7 @@ use zeroize::Zeroizing;
 use super::fault::TokenFault;
 use super::form;
 use super::identity::{Identity, Warrant};
-use super::introspection::{self, Asked, Introspection, MAX_REFUSED_SECS};
+use super::introspection::{self, Answer, Asked, Introspection, MAX_REFUSED_SECS};
 use super::keys::{Found, KeySet, VerifyingKey};
 use super::mapping::Mapping;
 use super::proven::Table;
@@ -291,8 +291,8 @@ impl Issuers {
         let issuer = self.issuers.get(question.issuer).ok_or_else(unknown)?;
         let how = issuer.introspection.as_ref().ok_or_else(unknown)?;
         let ttl = how.ttl.as_secs();
-        let (claims, ends) = match introspection::read(&issuer.rules, answer, now) {
-            Ok(read) => read,
+        let Answer { claims, ends } = match introspection::read(&issuer.rules, answer, now) {
+            Ok(answer) => answer,
             Err(None) => return Err(unknown()),
             Err(Some(fault)) => {
                 let until = now.saturating_add(ttl.min(MAX_REFUSED_SECS));

@@ -11,9 +11,11 @@ const SHARDS: usize = 16;
 /// A table in which each digest has four places. Digests are keyed, so nobody can aim at one; who floods it makes others prove
 /// themselves again, and no more. A lock is held for a look.
 pub struct Table<V> {
-    shards: Box<[Mutex<Box<[Slot<V>]>>]>,
+    shards: Box<[Shard<V>]>,
     buckets: usize,
 }
+
+type Shard<V> = Mutex<Box<[Slot<V>]>>;
 
 struct Slot<V> {
     digest: [u8; 32],
@@ -74,7 +76,7 @@ impl<V: Clone> Table<V> {
         drop(older);
     }
 
-    fn place(&self, digest: &[u8; 32]) -> Option<(&Mutex<Box<[Slot<V>]>>, usize)> {
+    fn place(&self, digest: &[u8; 32]) -> Option<(&Shard<V>, usize)> {
         let [shard, a, b, c, ..] = *digest;
         let bucket = usize::try_from(u32::from_be_bytes([0, a, b, c])).ok()? % self.buckets;
         let shard = self.shards.get(usize::from(shard) % SHARDS)?;

@@ -117,7 +117,6 @@ fn algorithms(good: &Value) -> Vec<Attack> {
 }
 
 /// A key that the token names or brings along.
-#[expect(clippy::too_many_lines, reason = "a table")]
 fn key_names(good: &Value) -> Vec<Attack> {
     let claims = good.to_string();
     let evil = |header: String| raw(&header, &claims, by_evil_ed);
@@ -162,7 +161,6 @@ fn key_names(good: &Value) -> Vec<Attack> {
 }
 
 /// What is not understood, wrapped or of another kind.
-#[expect(clippy::too_many_lines, reason = "a table")]
 fn headers(good: &Value) -> Vec<Attack> {
     let text = good.to_string();
     let signed = |header: &str| raw(header, &text, by_ed);
@@ -422,7 +420,6 @@ fn claimed(good: &Value) -> Vec<Attack> {
 }
 
 #[test]
-#[expect(clippy::too_many_lines, reason = "one story")]
 fn f8_no_token_that_is_none_opens_a_door() {
     let idp = Replay::start();
     idp.on(|_| Script::json(200, key_set()));

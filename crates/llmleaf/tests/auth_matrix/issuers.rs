@@ -189,11 +189,8 @@ fn f11_other_keys_take_over_and_good_ones_outlive_a_fault() {
 /// A caller with an opaque token.
 const OPAQUE: &str = "opaque-canary-Zk2q8Xy0pLm4";
 
-#[test]
-fn f12_an_issuer_is_asked_once_and_not_believed_when_it_says_nothing() {
-    let idp = Replay::start();
-    let url = idp.url();
-    let gate = Gate::new();
+/// What becomes of a token is in its name; what has none is good, once the gate is open.
+fn answer_by_name(idp: &Replay, gate: &Gate) {
     let held = gate.clone();
     idp.on(move |request| {
         let text = request.text();
@@ -213,6 +210,14 @@ fn f12_an_issuer_is_asked_once_and_not_believed_when_it_says_nothing() {
             Script::json(200, active("carol").to_string()).hold_head(&held)
         }
     });
+}
+
+#[test]
+fn f12_an_issuer_is_asked_once_and_not_believed_when_it_says_nothing() {
+    let idp = Replay::start();
+    let url = idp.url();
+    let gate = Gate::new();
+    answer_by_name(&idp, &gate);
     let config = format!(
         "[oauth]\nissuer = \"{url}\"\naudience = [\"llmleaf\"]\njwks_uri = \"{url}/keys\"\n\
          required_scopes = [\"llm\"]\nrole_models = {{ dev = [\"demo\"] }}\n\n\

@@ -311,26 +311,32 @@ fn what_names_nobody_or_lacks_a_scope_is_not_let_in() {
     );
 }
 
-#[test]
-fn an_issuer_is_asked_and_its_answer_is_read_strictly() {
-    let how = |asked| Introspection {
-        asked,
+/// How an issuer is asked about all tokens.
+fn how() -> Introspection {
+    Introspection {
+        asked: Asked::All,
         auth: ClientAuth::Basic("me".to_owned(), crate::Secret::new("s:e c".to_owned())),
         ttl: Duration::from_secs(30),
-    };
-    let basic = how(Asked::All).authorization().unwrap();
-    assert_eq!(basic.expose(), "Basic bWU6cyUzQWUrYw==");
-    assert_eq!(
-        how(Asked::All).form("a+b/c").expose(),
-        "token=a%2Bb%2Fc&token_type_hint=access_token"
-    );
-    let key = Key::new("one", 1);
-    let source = source(&[&key]);
-    let issuers = Issuers::new(vec![issuer(&source, Some(how(Asked::All)))]).unwrap();
-    let ask = |token: &str, signed| match issuers.prove(token, signed, NOW) {
+    }
+}
+
+fn question(issuers: &Issuers, token: &str, signed: bool, now: u64) -> Question {
+    match issuers.prove(token, signed, now) {
         Proof::NeedsAnswer(question) => *question,
         other => panic!("{other:?}"),
-    };
+    }
+}
+
+#[test]
+fn an_issuer_is_asked_and_its_answer_is_read_strictly() {
+    let basic = how().authorization().unwrap();
+    assert_eq!(basic.expose(), "Basic bWU6cyUzQWUrYw==");
+    assert_eq!(
+        how().form("a+b/c").expose(),
+        "token=a%2Bb%2Fc&token_type_hint=access_token"
+    );
+    let issuers = Issuers::new(vec![issuer(&source(&[]), Some(how()))]).unwrap();
+    let ask = |token: &str| question(&issuers, token, false, NOW);
     let good = json!({"active": true, "sub": "eve", "scope": "llm", "exp": NOW + 5});
     let opaque = "opaque-token-0123456789";
     for (change, value, expected) in [
@@ -367,33 +373,32 @@ fn an_issuer_is_asked_and_its_answer_is_read_strictly() {
         let mut answer = good.clone();
         answer[change] = value;
         let token = format!("{opaque}{change}{expected}");
-        let told = issuers.answered(ask(&token, false), answer.to_string().as_bytes(), NOW);
+        let told = issuers.answered(ask(&token), answer.to_string().as_bytes(), NOW);
         assert_eq!(told.unwrap_err(), expected, "{answer}");
     }
-    let eve = issuers.answered(ask(opaque, false), good.to_string().as_bytes(), NOW);
+    let eve = issuers.answered(ask(opaque), good.to_string().as_bytes(), NOW);
     assert_eq!(&**eve.unwrap().key_id(), "corp:eve");
     proven(issuers.prove(opaque, false, NOW + 4));
     assert!(matches!(
         issuers.prove(opaque, false, NOW + 5),
         Proof::NeedsAnswer(_)
     ));
-    // A signed one is who its signature says, as long as its issuer says that it is active.
+}
+
+/// A signed token is who its signature says, as long as its issuer says that it is active.
+#[test]
+fn a_signed_token_may_be_asked_about_too() {
+    let key = Key::new("one", 1);
+    let issuers = Issuers::new(vec![issuer(&source(&[&key]), Some(how()))]).unwrap();
     let token = key.sign(&claims());
-    let alice = issuers.answered(ask(&token, true), br#"{"active":true}"#, NOW);
+    let first = question(&issuers, &token, true, NOW);
+    let alice = issuers.answered(first, br#"{"active":true}"#, NOW);
     assert_eq!(&**alice.unwrap().key_id(), "corp:alice");
     proven(issuers.prove(&token, true, NOW + 29));
-    let later = match issuers.prove(&token, true, NOW + 30) {
-        Proof::NeedsAnswer(question) => *question,
-        other => panic!("{other:?}"),
-    };
+    let later = question(&issuers, &token, true, NOW + 30);
     let told = issuers.answered(later, br#"{"active":false}"#, NOW + 30);
     assert_eq!(told.unwrap_err(), AuthError::Token(TokenFault::Inactive));
-    assert_eq!(
-        fault(issuers.prove(&token, true, NOW + 39)),
-        Some(TokenFault::Inactive)
-    );
-    assert!(matches!(
-        issuers.prove(&token, true, NOW + 40),
-        Proof::NeedsAnswer(_)
-    ));
+    let known = fault(issuers.prove(&token, true, NOW + 39));
+    assert_eq!(known, Some(TokenFault::Inactive));
+    question(&issuers, &token, true, NOW + 40);
 }
