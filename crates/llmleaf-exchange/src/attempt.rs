@@ -354,7 +354,7 @@ fn prepare(
     if run.job.head.routes() {
         heeded(run, same && wire.routes(), &mut rendered.losses);
     }
-    if run.asks_cost() {
+    if run.asks_cost() && run.teller().is_some() {
         // It is told here.
         rendered.losses.retain(|loss| loss.field != "usage");
     }

@@ -37,6 +37,10 @@ pub fn edit_request(
         edited: Vec::new(),
     };
     edits.drop_unsupported(quirks);
+    if head.asks_cost() && !quirks.request.extended && edits.remove("usage") {
+        let why = "only a router says what an answer costs";
+        edits.losses.push(Loss::dropped("usage", why));
+    }
     let listed = head.routes() && edits.routing(target.model, quirks);
     if head.model != target.model && !listed {
         edits.set("model", quote(target.model));
