@@ -110,29 +110,38 @@ pub enum EmbeddingWire {
 pub struct OpenAiQuirks {
     /// It writes vectors in base64 when asked to. Else it is asked for numbers.
     pub base64: bool,
-    /// It takes lists of token ids.
-    pub tokens: bool,
+    /// What it takes.
+    pub inputs: OpenAiInputs,
     /// What it calls `dimensions`.
     pub dimensions: std::borrow::Cow<'static, str>,
-    /// It takes inputs of several parts, and is told what vectors are for (`input_type`).
-    pub parts: bool,
     /// It speaks the routing language.
     pub routes: bool,
+}
+
+/// What a service of OpenAI's form takes; each takes what those before it do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OpenAiInputs {
+    /// Texts.
+    Texts,
+    /// Lists of token ids.
+    Tokens,
+    /// Inputs of several parts; and it is told what vectors are for (`input_type`).
+    Parts,
 }
 
 impl OpenAiQuirks {
     /// As OpenAI documents it.
     pub const REFERENCE: Self = Self {
         base64: true,
-        tokens: true,
+        inputs: OpenAiInputs::Tokens,
         dimensions: std::borrow::Cow::Borrowed("dimensions"),
-        parts: false,
         routes: false,
     };
     /// What every service that claims this form takes: numbers for texts.
     pub const PLAIN: Self = Self {
         base64: false,
-        tokens: false,
+        inputs: OpenAiInputs::Texts,
         ..Self::REFERENCE
     };
 }

@@ -1,6 +1,6 @@
 //! OpenAI's form, `POST /embeddings` (OpenAPI document 2.3.0), and what others that speak it change.
 
-use super::{OpenAiQuirks, broken, lost, parts, typed, unsupported, vector};
+use super::{OpenAiInputs, OpenAiQuirks, broken, lost, parts, typed, unsupported, vector};
 use crate::head::{self, Field};
 use crate::level::Level;
 use crate::object::Object;
@@ -86,7 +86,7 @@ fn one(raw: &RawValue) -> EmbeddingInput {
 /// Whether the service can read the inputs at all.
 fn readable(request: &EmbeddingRequest, quirks: &OpenAiQuirks) -> Result<(), Failure> {
     let tokens = |input: &EmbeddingInput| matches!(input, EmbeddingInput::Tokens(_));
-    if !quirks.tokens && request.inputs.iter().any(tokens) {
+    if quirks.inputs < OpenAiInputs::Tokens && request.inputs.iter().any(tokens) {
         return Err(unsupported("input", "the target takes no token ids"));
     }
     Ok(())
@@ -166,7 +166,7 @@ pub fn render_request(
         .inputs
         .iter()
         .all(|one| parts::as_text(one).is_some());
-    if quirks.parts && !only_texts {
+    if quirks.inputs == OpenAiInputs::Parts && !only_texts {
         parts::write_all(object.key("input"), &request.inputs)?;
     } else {
         texts(&mut object, request)?;
@@ -177,7 +177,7 @@ pub fn render_request(
     object.string("encoding_format", "float");
     object.string_if("user", request.user.as_deref());
     let word = request.task.as_deref().and_then(typed::input_type_of);
-    let word = word.filter(|_| quirks.parts);
+    let word = word.filter(|_| quirks.inputs == OpenAiInputs::Parts);
     if let Some((word, alike)) = word {
         object.string("input_type", word);
         if !alike {

@@ -4,7 +4,7 @@
 //! consumers of the messages dialect with every model.
 
 use crate::{Chat, Embeddings, Path, Provider, Rerank, Speaks};
-use llmleaf_dialects::embeddings::OpenAiQuirks;
+use llmleaf_dialects::embeddings::{OpenAiInputs, OpenAiQuirks};
 use llmleaf_dialects::rerank::PlainQuirks;
 use llmleaf_dialects::{
     ChatWire,
@@ -42,7 +42,7 @@ pub static PROVIDER: Provider = Provider {
         embeddings: &[Embeddings::Wire(
             // EmbeddingsRequest: `input` of contents, `input_type`.
             EmbeddingWire::OpenAi(OpenAiQuirks {
-                parts: true,
+                inputs: OpenAiInputs::Parts,
                 routes: true,
                 ..OpenAiQuirks::REFERENCE
             }),

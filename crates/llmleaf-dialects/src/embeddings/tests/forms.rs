@@ -7,7 +7,7 @@ const TYPED: EmbeddingWire = EmbeddingWire::Typed;
 const LINES: EmbeddingWire = EmbeddingWire::Lines;
 const PREDICT: EmbeddingWire = EmbeddingWire::Predict { most: 250 };
 const ROUTER: EmbeddingWire = EmbeddingWire::OpenAi(OpenAiQuirks {
-    parts: true,
+    inputs: OpenAiInputs::Parts,
     ..OpenAiQuirks::REFERENCE
 });
 
