@@ -242,7 +242,8 @@ fn inside(endpoint: &Endpoint) -> u16 {
         Operation::Batch(_) => 404,
         Operation::Exchange(_) | Operation::Show => 400,
         // It is let in, and asks for no upgrade.
-        Operation::Socket => 426,
+        Operation::Socket | Operation::Realtime => 426,
+        Operation::RealtimeSecret { .. } => 400,
         _ => 200,
     }
 }

@@ -56,10 +56,6 @@ pub fn issue(
             (session, given(&top, "expires_after"))
         }
     };
-    if principal.ends().is_some() {
-        let why = "a secret stands for a key; it cannot be made with a token";
-        return Err(Failure::new(Origin::Consumer, FailureKind::Permission, why));
-    }
     let models = models(&session)?;
     let model = models.first().ok_or_else(|| {
         invalid(
@@ -67,6 +63,10 @@ pub fn issue(
             "session.model",
         )
     })?;
+    if principal.ends().is_some() {
+        let why = "a secret stands for a key; it cannot be made with a token";
+        return Err(Failure::new(Origin::Consumer, FailureKind::Permission, why));
+    }
     let app = &call.worker.app;
     let head = Head::addressed(b"{}", model.clone(), false)?;
     routing::of(app, principal, Dialect::ChatCompletions, &head, b"{}")?;
