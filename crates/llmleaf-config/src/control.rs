@@ -21,6 +21,8 @@ pub struct Control {
     pub limits: Option<LimitsPull>,
     /// Pulls further providers and routes.
     pub topology: Option<Topology>,
+    /// Asks for slices of budgets.
+    pub leases: Option<Leases>,
     /// Pushes usage.
     pub usage: Option<UsagePush>,
     /// Asks before a request goes on.
@@ -122,6 +124,15 @@ pub struct Topology {
     pub secrets: Vec<String>,
 }
 
+/// `[control.leases]`
+#[derive(Debug, PartialEq, Eq)]
+pub struct Leases {
+    /// Where and how; timeout default 2 s.
+    pub call: ControlCall,
+    /// What requests of keys with a budget may do while nobody says what is left of it. Default deny.
+    pub on_error: OnError,
+}
+
 /// `[control.usage]`
 #[derive(Debug, PartialEq, Eq)]
 pub struct UsagePush {
@@ -187,6 +198,7 @@ pub(crate) fn read(cx: &Reading<'_>, root: &mut Table<'_>) -> Option<Control> {
         identity: identity(cx, &mut table, &auth),
         limits: limits(cx, &mut table, &auth),
         topology: topology(cx, &mut table, &auth),
+        leases: leases(cx, &mut table, &auth),
         usage: usage(cx, &mut table, &auth),
         intercept: intercept(cx, &mut table, &auth),
         auth: auth.good,
@@ -272,6 +284,17 @@ fn node_name(cx: &Reading<'_>, at: At<String>) -> Option<String> {
             .help("letters, digits, `-`, `_` and `.`, at most 64"),
     );
     None
+}
+
+fn leases(cx: &Reading<'_>, control: &mut Table<'_>, auth: &Auths) -> Option<Leases> {
+    let mut table = control.table(cx, "leases")?;
+    let call = call(cx, &mut table, auth, 2000);
+    let on_error = table.choice(cx, "on_error", ON_ERROR);
+    table.finish(cx);
+    Some(Leases {
+        call: call?,
+        on_error: on_error.unwrap_or(OnError::Deny),
+    })
 }
 
 fn usage(cx: &Reading<'_>, control: &mut Table<'_>, auth: &Auths) -> Option<UsagePush> {

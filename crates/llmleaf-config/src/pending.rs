@@ -14,7 +14,6 @@ pub(crate) struct Pending {
 
 /// Everything that is not in effect yet.
 pub(crate) const PENDING: &[Pending] = &[
-    row("control.usage", "usage is logged, and pushed nowhere"),
     row("control.intercept", "nobody is asked about requests"),
     row("server.event_buffer", "there are no events yet"),
     row("server.include_payloads", "there are no events yet"),

@@ -5,19 +5,24 @@
 
 mod follow;
 mod http;
+mod leases;
 mod sinks;
+mod usage;
 
 #[cfg(test)]
 mod tests;
 
 use crate::board::Board;
+use crate::budget::Budget;
 use crate::endpoint::Endpoint;
+use crate::outbox::Queue;
 use crate::pull::{Answer, Cadence, Pull, Trouble};
 use crate::store::Store;
 use bytes::Bytes;
 use follow::{Around, Digested, follow};
 use llmleaf_auth::{Authenticator, Verdicts};
 use llmleaf_route::Millis;
+use parking_lot::Mutex;
 use sinks::{IdentitySink, TopologySink, VerdictsSink};
 use std::future::{Future, pending};
 use std::path::PathBuf;
@@ -59,6 +64,32 @@ impl What {
     }
 }
 
+/// What is pushed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Push {
+    /// What was spent of leases, and what more is wanted.
+    Leases,
+    /// What requests used.
+    Usage,
+}
+
+/// How events are pushed.
+#[derive(Clone, Debug)]
+pub struct UsagePlan {
+    /// Where to.
+    pub endpoint: Endpoint,
+    /// How long events may wait for more of them.
+    pub batch_wait: Duration,
+    /// Most events in a batch.
+    pub batch_max: usize,
+}
+
+impl UsagePlan {
+    fn mark(&self) -> ([u8; 32], Duration, usize) {
+        (self.endpoint.mark(), self.batch_wait, self.batch_max)
+    }
+}
+
 /// One thing to pull.
 #[derive(Clone, Debug)]
 pub struct PullPlan {
@@ -81,6 +112,16 @@ pub struct Plan {
     pub verdicts_closed: bool,
     /// Further providers and routes.
     pub topology: Option<PullPlan>,
+    /// Slices of budgets.
+    pub leases: Option<Endpoint>,
+    /// While the controller does not answer, requests go on without a lease.
+    pub leases_open: bool,
+    /// What requests used.
+    pub usage: Option<UsagePlan>,
+    /// What the node is called.
+    pub node: String,
+    /// This run of it.
+    pub run: String,
     /// Where the last good snapshots are kept.
     pub state: Option<PathBuf>,
 }
@@ -106,12 +147,19 @@ impl Plan {
             .all(|&what| marks(self, what) == marks(other, what))
             && self.identity_alone == other.identity_alone
             && self.verdicts_closed == other.verdicts_closed
+            && self.leases.as_ref().map(Endpoint::mark) == other.leases.as_ref().map(Endpoint::mark)
+            && self.leases_open == other.leases_open
+            && self.usage.as_ref().map(UsagePlan::mark) == other.usage.as_ref().map(UsagePlan::mark)
             && self.state == other.state
     }
 
     /// Whether there is anything to do.
     pub fn is_empty(&self) -> bool {
-        self.identity.is_none() && self.verdicts.is_none() && self.topology.is_none()
+        self.identity.is_none()
+            && self.verdicts.is_none()
+            && self.topology.is_none()
+            && self.leases.is_none()
+            && self.usage.is_none()
     }
 }
 
@@ -122,6 +170,13 @@ pub trait Reach {
         &self,
         what: What,
         etag: Option<&str>,
+    ) -> impl Future<Output = Result<(Answer, Bytes), Trouble>>;
+
+    /// Tells something, and hears what is said to it.
+    fn post(
+        &self,
+        what: Push,
+        body: Bytes,
     ) -> impl Future<Output = Result<(Answer, Bytes), Trouble>>;
 }
 
@@ -141,6 +196,10 @@ pub struct Outlets {
     pub authenticator: Arc<Authenticator>,
     /// Who puts providers and routes in effect.
     pub topology: mpsc::Sender<Offer>,
+    /// Slices of budgets.
+    pub budget: Arc<Budget>,
+    /// Events that wait to be pushed.
+    pub events: Option<Arc<Mutex<dyn Queue>>>,
     /// Where it is told how things are.
     pub board: Arc<Board>,
     /// The time in unix seconds.
@@ -316,7 +375,11 @@ impl Agent {
             pending::<()>().await;
         };
         let clock = clock(outlets);
-        tokio::join!(identity, verdicts, topology, all_tried, clock);
+        let leases = leases::run(plan, reach, outlets);
+        let usage = usage::run(plan, reach, outlets);
+        tokio::join!(
+            identity, verdicts, topology, all_tried, clock, leases, usage
+        );
     }
 }
 

@@ -8,7 +8,7 @@
 //! What this crate does not know: the configuration's form, the surface, and what a provider is.
 //!
 //! Reading order: [`version`], [`pull`] (the state of one thing that is pulled; pure), `identity`, `verdicts` and `topology` (what
-//! bodies mean), [`endpoint`] (one call), `store` (the last good snapshots in files), [`lease`] (budgets that nodes share; pure), [`budget`] (between spenders and the loop), [`agent`] (the loops), [`board`].
+//! bodies mean), [`endpoint`] (one call), `store` (the last good snapshots in files), [`lease`] (budgets that nodes share; pure), [`budget`] (between spenders and the loop), [`outbox`] (events on their way), [`agent`] (the loops), [`board`].
 
 pub mod agent;
 pub mod board;
@@ -16,13 +16,16 @@ pub mod budget;
 pub mod endpoint;
 mod identity;
 pub mod lease;
+pub mod outbox;
+#[cfg(test)]
+mod papers;
 pub mod pull;
 mod store;
 mod topology;
 mod verdicts;
 mod version;
 
-pub use agent::{Agent, Http, Offer, Outlets, Plan, PullPlan, Reach, What};
+pub use agent::{Agent, Http, Offer, Outlets, Plan, PullPlan, Push, Reach, UsagePlan, What};
 pub use board::{Board, View};
 pub use budget::{Budget, Hold, Spendless};
 pub use endpoint::{Endpoint, EndpointError, EndpointSpec};

@@ -117,9 +117,16 @@ impl Job {
 #[derive(Clone, Debug)]
 pub struct Allowance(Rc<RefCell<Held>>);
 
+/// A budget beside a key's limits, which is told what was used, and settles when it is dropped.
+pub trait Spending: std::fmt::Debug {
+    /// So many tokens more, and so many billionths of a dollar.
+    fn spend(&mut self, tokens: u64, nano_usd: u64);
+}
+
 #[derive(Debug)]
 struct Held {
-    permit: Permit,
+    permit: Option<Permit>,
+    budget: Option<Box<dyn Spending>>,
     /// Tokens that it was thought to use.
     thought: u64,
     spent: u64,
@@ -131,19 +138,55 @@ impl Allowance {
     pub fn new(permit: Permit, shared: Arc<Shared>) -> Self {
         Self(Rc::new(RefCell::new(Held {
             thought: permit.charged(),
-            permit,
+            permit: Some(permit),
+            budget: None,
             spent: 0,
             shared,
         })))
+    }
+
+    /// The same with a budget; of a key without limits that alone. So many tokens are thought to be used.
+    #[must_use]
+    pub fn budgeted(
+        limits: Option<Self>,
+        budget: Box<dyn Spending>,
+        thought: u64,
+        shared: &Arc<Shared>,
+    ) -> Self {
+        match limits {
+            Some(limits) => {
+                limits.0.borrow_mut().budget = Some(budget);
+                limits
+            }
+            None => Self(Rc::new(RefCell::new(Held {
+                thought,
+                permit: None,
+                budget: Some(budget),
+                spent: 0,
+                shared: Arc::clone(shared),
+            }))),
+        }
+    }
+
+    /// An attempt cost so much, in billionths of a dollar.
+    pub(crate) fn pay(&self, nano_usd: u64) {
+        if let Some(budget) = &mut self.0.borrow_mut().budget {
+            budget.spend(0, nano_usd);
+        }
     }
 
     /// An attempt used so many tokens.
     pub(crate) fn spend(&self, tokens: u64) {
         let held = &mut *self.0.borrow_mut();
         held.spent = held.spent.saturating_add(tokens);
+        if let Some(budget) = &mut held.budget {
+            budget.spend(tokens, 0);
+        }
         // What is beyond the thought is owed at once; what is below it may be needed by a further attempt.
-        if held.spent > held.permit.charged() {
-            held.permit.settle(held.spent, held.shared.now());
+        if let Some(permit) = &mut held.permit
+            && held.spent > permit.charged()
+        {
+            permit.settle(held.spent, held.shared.now());
         }
     }
 
@@ -156,7 +199,9 @@ impl Allowance {
 
 impl Drop for Held {
     fn drop(&mut self) {
-        self.permit.settle(self.spent, self.shared.now());
+        if let Some(permit) = &mut self.permit {
+            permit.settle(self.spent, self.shared.now());
+        }
     }
 }
 

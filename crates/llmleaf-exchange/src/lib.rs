@@ -42,7 +42,7 @@ mod whole;
 
 pub use batch::{BatchAsk, BatchNames, BatchVerb, Destined, Part};
 pub use drains::Drains;
-pub use job::{Allowance, Job, Operation};
+pub use job::{Allowance, Job, Operation, Spending};
 pub use kept::{Names, Owner, Verb};
 pub use ledger::{Began, Cost, End, EndRecord, Grade, Ledger, Outcome, Sink, UsageRecord};
 pub use minting::Minter;

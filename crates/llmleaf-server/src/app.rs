@@ -16,7 +16,7 @@ use llmleaf_auth::{
     Authenticator, KeyEntry, ModelPatterns, Passes, PasswordHash, Roster, RosterError, Secret,
 };
 use llmleaf_config::{Config, Timeouts};
-use llmleaf_control::Board;
+use llmleaf_control::{Board, Budget};
 use llmleaf_dialects::embeddings::EmbeddingDefaults;
 use llmleaf_dialects::{Dialect, Lifetime};
 use llmleaf_exchange::{
@@ -66,6 +66,10 @@ pub struct App {
     pub keys: Vec<KeyView>,
     /// How things are with a controller.
     pub board: Arc<Board>,
+    /// Slices of budgets that a controller grants.
+    pub budget: Arc<Budget>,
+    /// Whether it is asked for any.
+    pub leases: bool,
     /// Where slow hashes run.
     pub hashing: Arc<Hashing>,
     /// Opens the admin surface.
@@ -198,6 +202,8 @@ impl App {
             passes: passes(config, &authenticator),
             authenticator,
             board: Arc::default(),
+            budget: Arc::default(),
+            leases: leases(config),
             hashing: Arc::new(Hashing::new(
                 std::thread::available_parallelism().map_or(1, usize::from),
             )),
@@ -252,6 +258,8 @@ impl App {
             usage: before.usage.clone(),
             authenticator: Arc::clone(&before.authenticator),
             board: Arc::clone(&before.board),
+            budget: Arc::clone(&before.budget),
+            leases: leases(config),
             hashing: Arc::clone(&before.hashing),
             max_body_bytes: config.server.max_body_bytes,
             passes: passes(config, &before.authenticator),
@@ -305,6 +313,11 @@ fn keys(config: &Config) -> Vec<KeyView> {
         allowed: key.allowed_models.clone(),
     });
     keys.collect()
+}
+
+fn leases(config: &Config) -> bool {
+    let control = config.control.as_ref();
+    control.is_some_and(|control| control.leases.is_some())
 }
 
 fn admin_token(config: &Config) -> Option<Secret> {

@@ -2,12 +2,15 @@
 
 use crate::app::{App, BuildError};
 use crate::service::unix_now;
+use crate::usage::Outgoing;
 use crate::ways;
 use llmleaf_config::{Config, Control, ControlCall, ControlCredential, FileKeys, OnError};
+use llmleaf_control::outbox::Queue;
 use llmleaf_control::{
-    Agent, Cadence, Endpoint, EndpointSpec, Http, Offer, Outlets, Plan, PullPlan,
+    Agent, Cadence, Endpoint, EndpointSpec, Http, Offer, Outlets, Plan, PullPlan, UsagePlan,
 };
 use llmleaf_transport::{Identity, TlsConfig};
+use parking_lot::Mutex;
 use sha2::{Digest, Sha256};
 use std::future::Future;
 use std::hash::{BuildHasher, RandomState};
@@ -23,7 +26,8 @@ pub struct Controller {
     pub offers: mpsc::Receiver<Offer>,
     /// Told when everything was asked for once.
     tried: Option<oneshot::Receiver<()>>,
-    node: String,
+    /// What this run of the node is called.
+    run: String,
     _thread: JoinHandle<()>,
 }
 
@@ -39,25 +43,27 @@ impl Controller {
     /// An endpoint cannot be called, or there is no thread to be had.
     pub fn start(config: &Config, app: &App) -> Result<Self, BuildError> {
         let chance = RandomState::new().hash_one(0u8);
-        let node = format!("node-{chance:016x}");
-        let plan = plan(config, &node)?;
+        let run = format!("node-{chance:016x}");
+        let plan = plan(config, &run)?;
         let (plans, heard) = watch::channel(Arc::new(plan));
         let (topology, offers) = mpsc::channel(1);
         let (told, tried) = oneshot::channel();
         let outlets = Outlets {
             authenticator: Arc::clone(&app.authenticator),
             topology,
+            budget: Arc::clone(&app.budget),
+            events: events(config, app, chance),
             board: Arc::clone(&app.board),
             unix_now: || unix_now().as_secs(),
             seed: chance,
         };
         let thread = std::thread::Builder::new().name("control".to_owned());
-        let thread = thread.spawn(move || run(outlets, heard, told));
+        let thread = thread.spawn(move || client(outlets, heard, told));
         Ok(Self {
             plans,
             offers,
             tried: Some(tried),
-            node,
+            run,
             _thread: thread.map_err(BuildError::Thread)?,
         })
     }
@@ -67,7 +73,7 @@ impl Controller {
     /// # Errors
     /// An endpoint cannot be called.
     pub fn plan(&self, config: &Config) -> Result<Plan, BuildError> {
-        plan(config, &self.node)
+        plan(config, &self.run)
     }
 
     /// Does that from now on.
@@ -95,7 +101,7 @@ impl Controller {
     }
 }
 
-fn run(outlets: Outlets, heard: watch::Receiver<Arc<Plan>>, tried: oneshot::Sender<()>) {
+fn client(outlets: Outlets, heard: watch::Receiver<Arc<Plan>>, tried: oneshot::Sender<()>) {
     let mut tried = Some(tried);
     loop {
         let (outlets, heard) = (outlets.clone(), heard.clone());
@@ -124,13 +130,24 @@ fn run(outlets: Outlets, heard: watch::Receiver<Arc<Plan>>, tried: oneshot::Send
     }
 }
 
+/// What waits to be pushed.
+fn events(config: &Config, app: &App, chance: u64) -> Option<Arc<Mutex<dyn Queue>>> {
+    let control = config.control.as_ref();
+    let most = control.and_then(|control| control.usage.as_ref());
+    let most = most.map_or(256, |usage| usage.batch_max);
+    let spool = app.usage.as_ref()?.spool().clone();
+    Some(Arc::new(Mutex::new(Outgoing::new(spool, most, chance))))
+}
+
 /// What is to be done under a configuration.
-fn plan(config: &Config, fallback: &str) -> Result<Plan, BuildError> {
+fn plan(config: &Config, run: &str) -> Result<Plan, BuildError> {
     let Some(control) = &config.control else {
         return Ok(Plan::default());
     };
-    let node = control.node.as_deref().unwrap_or(fallback);
+    let node = control.node.as_deref().unwrap_or(run);
     let mut plan = Plan {
+        node: node.to_owned(),
+        run: run.to_owned(),
         state: config
             .server
             .state_dir
@@ -161,6 +178,17 @@ fn plan(config: &Config, fallback: &str) -> Result<Plan, BuildError> {
         });
     }
     plan.topology = topology(control, node)?;
+    if let Some(leases) = &control.leases {
+        plan.leases = Some(endpoint("leases", &leases.call, node)?);
+        plan.leases_open = leases.on_error == OnError::Allow;
+    }
+    if let Some(usage) = &control.usage {
+        plan.usage = Some(UsagePlan {
+            endpoint: endpoint("usage", &usage.call, node)?,
+            batch_wait: usage.batch_wait,
+            batch_max: usage.batch_max,
+        });
+    }
     Ok(plan)
 }
 

@@ -177,6 +177,12 @@ impl Reloader {
         }
     }
 
+    /// Whether usage is pushed to a controller.
+    pub fn pushes_usage(&self) -> bool {
+        let control = self.config.control.as_ref();
+        control.is_some_and(|control| control.usage.is_some())
+    }
+
     /// The next thing that a controller adds to the file.
     pub async fn offered(&mut self) -> Offer {
         match self.controller.offers.recv().await {

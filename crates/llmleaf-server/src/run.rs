@@ -146,6 +146,9 @@ pub fn run(
     // Every exchange has ended, and none begins.
     if let Some(usage) = &app.usage {
         usage.flush();
+        if reloader.pushes_usage() {
+            usage.drain();
+        }
     }
     Ok(())
 }

@@ -10,7 +10,7 @@ use crate::reply::{self, Reply, ReplyBody};
 use crate::request_id::Ids;
 use crate::socket::{Caller, Opened, Upgrades};
 use crate::{
-    admin, allowance, authenticate, discovery, gate, inbound, path, realtime, routing, socket,
+    admin, allowance, authenticate, discovery, gate, inbound, lease, path, realtime, routing, socket,
 };
 use bytes::Bytes;
 use http::header::ALLOW;
@@ -466,6 +466,7 @@ impl Call {
             Ok(allowed) => allowed,
             Err(reply) => return Ok(*reply),
         };
+        let allowance = lease::hold(app, &principal, tokens, allowance).await?;
         let settings = app.shared.settings(routing.resolved.route);
         let follows = settings.affinity
             && app
@@ -538,7 +539,9 @@ impl Call {
     /// Tokens that the request is thought to use, where a limit counts them.
     fn tokens(&self, heard: Dialect, principal: &Principal, head: &Head, body: &[u8]) -> u64 {
         let app = &self.worker.app;
-        let counts = app.shared.counts_tokens || app.allowances.counts_tokens(principal);
+        let counts = app.shared.counts_tokens
+            || app.allowances.counts_tokens(principal)
+            || app.authenticator.is_leased(principal);
         if !counts {
             return 0;
         }

@@ -4,14 +4,17 @@
 //! Workers hand their records to a thread and go on; see [`llmleaf_spool`] for what happens when there is no room.
 
 mod event;
+mod push;
 
 use llmleaf_config::Config;
 use llmleaf_exchange::{Began, EndRecord, Sink};
 use llmleaf_spool::{Bounds, Flushed, Gauges, Open, Pen, Scribe, Spool, SpoolError};
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use thiserror::Error;
+
+pub use push::Outgoing;
 
 /// Records that may wait for the thread that writes.
 const ROOM: usize = 16 * 1024;
@@ -118,6 +121,17 @@ impl Usage {
     /// What waits to be pushed.
     pub fn spool(&self) -> &Spool {
         &self.spool
+    }
+
+    /// Waits until nothing waits to be pushed any more, not for ever: what is left then is for the next process, if it is on disk.
+    pub fn drain(&self) {
+        /// How long the controller has for the last records.
+        const LAST_PUSH: Duration = Duration::from_secs(3);
+        const LOOK: Duration = Duration::from_millis(20);
+        let until = Instant::now() + LAST_PUSH;
+        while self.spool.gauges(now_ms()).waiting > 0 && Instant::now() < until {
+            std::thread::sleep(LOOK);
+        }
     }
 
     /// A sink that fills the spool.

@@ -11,11 +11,14 @@
 //! # let _ = config;
 //! ```
 
+mod served;
+
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use crate::replay::{Gate, Replay, Request, Script};
+pub use served::Served;
 
 /// The token that nodes must send; a canary, so that it may be looked for wherever it must not be.
 pub const TOKEN: &str = "canary-control-token-Qk27";
@@ -122,6 +125,16 @@ struct State {
     pushed: Vec<(Part, String)>,
 }
 
+impl State {
+    fn set(&mut self, part: Part, body: &str) {
+        let known = self.snapshots.entry(part).or_default();
+        let before = known.clone();
+        known.number += 1;
+        body.clone_into(&mut known.body);
+        self.before.insert(part, before);
+    }
+}
+
 /// The controller. Dropping it closes everything.
 pub struct Controller {
     /// Its server, for what is asked of it on the level of connections.
@@ -158,12 +171,7 @@ impl Controller {
 
     /// Has another snapshot from now on, under the next number.
     pub fn set(&self, part: Part, body: &str) {
-        let mut state = self.state();
-        let known = state.snapshots.entry(part).or_default();
-        let before = known.clone();
-        known.number += 1;
-        body.clone_into(&mut known.body);
-        state.before.insert(part, before);
+        self.state().set(part, body);
     }
 
     /// Does that wrong from now on.
@@ -226,6 +234,9 @@ impl Controller {
             ));
             if matches!(part, Part::Keys | Part::Verdicts | Part::Topology) {
                 text.push_str("refresh_secs = 1\n");
+            }
+            if *part == Part::Usage {
+                text.push_str("batch_ms = 20\n");
             }
             text.push('\n');
         }

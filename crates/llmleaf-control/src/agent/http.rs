@@ -1,6 +1,6 @@
 //! A controller that is reached by HTTP.
 
-use super::{Plan, Reach, What};
+use super::{Plan, Push, Reach, What};
 use crate::endpoint::Endpoint;
 use crate::pull::{Answer, Trouble};
 use bytes::Bytes;
@@ -11,20 +11,24 @@ pub struct Http {
     identity: Option<(Endpoint, Pool)>,
     verdicts: Option<(Endpoint, Pool)>,
     topology: Option<(Endpoint, Pool)>,
+    leases: Option<(Endpoint, Pool)>,
+    usage: Option<(Endpoint, Pool)>,
 }
+
+/// Largest answer to what is pushed, in bytes.
+const ANSWER: usize = 4 * 1024 * 1024;
 
 impl Http {
     /// To the endpoints of that plan.
     pub fn new(plan: &Plan) -> Self {
-        let way = |what| {
-            let endpoint = plan.pull(what)?.endpoint.clone();
-            let pool = endpoint.pool();
-            Some((endpoint, pool))
-        };
+        let pooled = |endpoint: &Endpoint| (endpoint.clone(), endpoint.pool());
+        let way = |what| plan.pull(what).map(|pull| pooled(&pull.endpoint));
         Self {
             identity: way(What::Identity),
             verdicts: way(What::Verdicts),
             topology: way(What::Topology),
+            leases: plan.leases.as_ref().map(pooled),
+            usage: plan.usage.as_ref().map(|usage| pooled(&usage.endpoint)),
         }
     }
 }
@@ -40,5 +44,16 @@ impl Reach for Http {
             return Err(Trouble::Transport("there is no endpoint".to_owned()));
         };
         endpoint.get(pool, etag, what.limit()).await
+    }
+
+    async fn post(&self, what: Push, body: Bytes) -> Result<(Answer, Bytes), Trouble> {
+        let way = match what {
+            Push::Leases => &self.leases,
+            Push::Usage => &self.usage,
+        };
+        let Some((endpoint, pool)) = way else {
+            return Err(Trouble::Transport("there is no endpoint".to_owned()));
+        };
+        endpoint.post(pool, body, ANSWER).await
     }
 }

@@ -1,6 +1,7 @@
 //! A day and more with a controller that fails, in simulated time: the loops are the real ones, the controller is a script.
 
 use super::*;
+use crate::outbox::{Next, Pushed};
 use llmleaf_auth::{
     AuthError, Check, Credential, CredentialHeaders, CredentialSource, NewKey, Principal, Roster,
 };
@@ -18,6 +19,23 @@ impl Reach for Scripted {
         let mut script = self.0.borrow_mut();
         script(what, etag)
     }
+
+    async fn post(&self, what: Push, _: Bytes) -> Result<(Answer, Bytes), Trouble> {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        // Leases have tests of their own.
+        match what {
+            Push::Leases => away(),
+            Push::Usage => {
+                let mut script = self.0.borrow_mut();
+                script(What::Topology, Some("a push"))
+            }
+        }
+    }
+}
+
+thread_local! {
+    /// What the next node pushes.
+    static EVENTS: RefCell<Option<Arc<Mutex<dyn Queue>>>> = const { RefCell::new(None) };
 }
 
 fn away() -> Result<(Answer, Bytes), Trouble> {
@@ -75,6 +93,8 @@ async fn play<T>(plan: Plan, script: Script, story: impl AsyncFnOnce(Node) -> T)
     let agent = Agent::new(Outlets {
         authenticator: Arc::clone(&authenticator),
         topology,
+        budget: Arc::default(),
+        events: EVENTS.with(|events| events.borrow().clone()),
         board: Arc::clone(&board),
         unix_now: || 1_795_651_200,
         seed: 7,
@@ -325,4 +345,73 @@ async fn g1_a_node_that_kept_its_roster_is_warm_at_once() {
     })
     .await;
     std::fs::remove_dir_all(&folder).expect("cleans up");
+}
+
+/// Ten events a second for a day, and what was told of them.
+struct Counted {
+    made: u64,
+    taken: u64,
+    pushed: usize,
+    again: Option<Duration>,
+}
+
+impl Queue for Counted {
+    fn next(&mut self) -> Next {
+        if let Some(wait) = self.again.take() {
+            return Next::Wait(wait);
+        }
+        if self.taken == self.made {
+            return Next::Idle;
+        }
+        self.pushed = usize::try_from(self.made - self.taken)
+            .expect("few")
+            .min(100);
+        Next::Push(vec![Bytes::from_static(b"{}"); self.pushed])
+    }
+
+    fn told(&mut self, pushed: Pushed) {
+        match pushed {
+            Pushed::Answered(200, _) => self.taken += self.pushed as u64,
+            _ => self.again = Some(Duration::from_secs(10)),
+        }
+    }
+}
+
+/// The sink fails for an hour: nothing is told twice after it was taken, nothing is forgotten, and the backlog goes as fast as it can.
+#[tokio::test(start_paused = true)]
+async fn h2_what_the_controller_does_not_take_waits() {
+    let queue = Arc::new(Mutex::new(Counted {
+        made: 1000,
+        taken: 0,
+        pushed: 0,
+        again: None,
+    }));
+    let events: Arc<Mutex<dyn Queue>> = queue.clone();
+    EVENTS.with(|slot| *slot.borrow_mut() = Some(events));
+    let open = Rc::new(std::cell::Cell::new(false));
+    let opened = Rc::clone(&open);
+    let script = script(move |_, _| if opened.get() { says("{}") } else { away() });
+    let plan = Plan {
+        usage: Some(UsagePlan {
+            endpoint: endpoint(),
+            batch_wait: Duration::from_secs(1),
+            batch_max: 100,
+        }),
+        ..Plan::default()
+    };
+    play(plan, script, async |_node| {
+        tokio::time::sleep(Duration::from_secs(3600)).await;
+        assert_eq!(queue.lock().taken, 0);
+        open.set(true);
+        tokio::time::sleep(Duration::from_secs(12)).await;
+        assert_eq!(
+            queue.lock().taken,
+            1000,
+            "full batches do not wait for more"
+        );
+        queue.lock().made += 5;
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        assert_eq!(queue.lock().taken, 1005);
+    })
+    .await;
 }

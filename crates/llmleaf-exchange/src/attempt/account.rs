@@ -318,6 +318,7 @@ impl Attempt {
             } else {
                 allowance.spend(total);
             }
+            allowance.pay(record.cost.nano_usd().unwrap_or_default());
         }
         let spent = Spent {
             tokens: (!unknown).then_some(total.saturating_add(self.parts)),

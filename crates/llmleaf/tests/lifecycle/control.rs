@@ -274,3 +274,74 @@ fn what_is_pulled_stands_beside_the_file_and_takes_effect_as_a_whole() {
     assert!(!log.contains("sk-canary-pulled"));
     nothing_leaks(&stage);
 }
+
+/// A key with a budget spends what this node was granted, and no more; what it spent is told.
+#[test]
+fn a_key_with_a_budget_spends_its_slice_and_no_more() {
+    let controller = Controller::start();
+    let (credential, row) = pulled_key("pulled");
+    controller.set(Part::Keys, &keys(&[&row]));
+    controller.set(Part::Verdicts, r#"{"verdicts":{"pulled":{"leased":true}}}"#);
+    let granted = r#"{"leases":[{"key":"pulled","lease":"l-1","granted":{"requests":2},
+        "expires_in_secs":600,"exhausted_secs":60}]}"#;
+    controller.answer(Part::Leases, granted);
+    let stage = node(&controller, &[Part::Keys, Part::Verdicts, Part::Leases]);
+    for _ in 0..2 {
+        assert_eq!(ask(&stage, &credential).status, 200);
+    }
+    let over = ask(&stage, &credential);
+    assert_eq!(over.status, 429);
+    assert_eq!(over.json().text_at(&["error", "code"]), "budget_exhausted");
+    let wait = over
+        .header("retry-after")
+        .and_then(|text| text.parse::<u64>().ok());
+    assert!(
+        wait.is_some_and(|wait| (30..=60).contains(&wait)),
+        "{wait:?}"
+    );
+    assert_eq!(ask(&stage, &stage.key).status, 200, "a key without one");
+    let told = controller.pushed(Part::Leases);
+    let first = told.first().expect("it was asked for");
+    assert!(
+        first.contains("\"key\":\"pulled\"") && first.contains("\"want\":{"),
+        "{first}"
+    );
+    nothing_leaks(&stage);
+}
+
+/// What the controller does not take waits, and comes once it does, under the id that it had; the last of it before the program ends.
+#[test]
+fn h2_h3_usage_is_pushed_when_the_controller_takes_it() {
+    let controller = Controller::start();
+    controller.misbehave(Part::Usage, Misdeed::Status(503));
+    let mut stage = node(&controller, &[Part::Usage]);
+    assert_eq!(ask(&stage, &stage.key).status, 200);
+    asked_again(&controller, Part::Usage, 1);
+    assert_eq!(controller.pushed(Part::Usage), Vec::<String>::new());
+    controller.behave(Part::Usage);
+    asked_again(&controller, Part::Usage, 1);
+    let first = controller.pushed(Part::Usage);
+    assert!(
+        first.len() == 1 && first[0].starts_with("{\"events\":[{"),
+        "{first:?}"
+    );
+    for part in [
+        "\"event\":\"usage\"",
+        "\"key\":\"stage\"",
+        "\"model\":\"chat-first\"",
+        "\"prompt_tokens\":",
+    ] {
+        assert!(first[0].contains(part), "{part}: {first:?}");
+    }
+    assert_eq!(ask(&stage, &stage.key).status, 200);
+    stage.leaf.signal("TERM");
+    assert!(
+        stage
+            .leaf
+            .wait_exit(LONG)
+            .is_some_and(|status| status.success())
+    );
+    let all = controller.pushed(Part::Usage).concat();
+    assert_eq!(all.matches("\"event\":\"usage\"").count(), 2, "{all}");
+    nothing_leaks(&stage);
+}
