@@ -1,20 +1,28 @@
 //! The node, built from its configuration.
 
+mod error;
+
+pub use error::BuildError;
+
 use crate::allowance::Allowances;
 use crate::authenticate::Hashing;
 use crate::batches::ids::BatchIds;
 use crate::batches::store::Store;
 use crate::kept::ResponseIds;
-use crate::load::{Load, TooFewFiles};
+use crate::load::Load;
 use crate::reload::LastReload;
 use crate::tls;
 use crate::tokens::Tokens;
-use crate::usage::{Usage, UsageError};
+use crate::usage::Usage;
 use crate::ways::{self, Way};
 use http::HeaderName;
+<<<<<<< HEAD
 use llmleaf_auth::{
     Authenticator, KeyEntry, ModelPatterns, Passes, PasswordHash, Roster, RosterError, Secret,
 };
+=======
+use llmleaf_auth::{Authenticator, KeyEntry, ModelPatterns, PasswordHash, Roster, Secret};
+>>>>>>> 70b6d3b (server: keep what cannot be served in a file of its own)
 use llmleaf_config::{Config, Timeouts};
 use llmleaf_control::{Board, Budget};
 use llmleaf_dialects::embeddings::EmbeddingDefaults;
@@ -25,15 +33,12 @@ use llmleaf_exchange::{
 };
 use llmleaf_route::choice::Price;
 use llmleaf_route::random::hash;
-use llmleaf_route::{Clocks, Limits, Policy, ProviderSpec, Route, RouteTable, TableError};
-use llmleaf_transport::{OriginError, TlsError};
+use llmleaf_route::{Clocks, Limits, Policy, ProviderSpec, Route, RouteTable};
 use parking_lot::Mutex;
 use std::collections::HashSet;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
-use thiserror::Error;
 
 /// What all workers share: one configuration, as one immutable snapshot. What outlives a configuration stands behind an
 /// `Arc` that every snapshot has.
@@ -107,68 +112,6 @@ pub struct KeyView {
     pub display: String,
     /// Models it may use; `None` is all.
     pub allowed: Option<Vec<String>>,
-}
-
-/// A configuration that cannot be served.
-#[derive(Debug, Error)]
-pub enum BuildError {
-    /// The system allows too few open files.
-    #[error(transparent)]
-    Files(#[from] TooFewFiles),
-    /// A provider cannot be called.
-    #[error(transparent)]
-    Upstream(#[from] UpstreamError),
-    /// Routes do not stand.
-    #[error(transparent)]
-    Routes(#[from] TableError),
-    /// Keys do not stand.
-    #[error(transparent)]
-    Keys(#[from] RosterError),
-    /// A key's hash does not parse.
-    #[error("key `{id}`: {error}")]
-    Hash {
-        id: String,
-        error: llmleaf_auth::HashError,
-    },
-    /// The authenticator's own key could not be made.
-    #[error(transparent)]
-    Mint(#[from] llmleaf_auth::MintError),
-    /// Trust could not be set up.
-    #[error("provider `{provider}`: {error}")]
-    Trust { provider: String, error: TlsError },
-    /// An issuer's address is none.
-    #[error("issuer `{name}`: {error}")]
-    Issuer { name: String, error: OriginError },
-    /// The proxy's host is no host.
-    #[error("proxy of provider `{provider}`: {error}")]
-    Proxy {
-        provider: String,
-        error: OriginError,
-    },
-    /// The listener's certificate or key cannot be used.
-    #[error("cannot use {path}: {why}")]
-    Certificate { path: PathBuf, why: String },
-    /// The directory for what is to outlive the process cannot be used.
-    #[error("cannot use `state_dir` {path}: {error}")]
-    Directory {
-        path: PathBuf,
-        error: std::io::Error,
-    },
-    /// The controller cannot be called.
-    #[error("control.{what}: {why}")]
-    Control { what: &'static str, why: String },
-    /// There is no thread for the controller's client.
-    #[error("cannot start the controller's client: {0}")]
-    Thread(std::io::Error),
-    /// Usage records cannot be kept as configured.
-    #[error(transparent)]
-    Usage(#[from] UsageError),
-    /// A certificate file cannot be read.
-    #[error("cannot read {path}: {error}")]
-    File {
-        path: PathBuf,
-        error: std::io::Error,
-    },
 }
 
 impl App {
