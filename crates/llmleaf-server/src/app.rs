@@ -16,13 +16,7 @@ use crate::tokens::Tokens;
 use crate::usage::Usage;
 use crate::ways::{self, Way};
 use http::HeaderName;
-<<<<<<< HEAD
-use llmleaf_auth::{
-    Authenticator, KeyEntry, ModelPatterns, Passes, PasswordHash, Roster, RosterError, Secret,
-};
-=======
-use llmleaf_auth::{Authenticator, KeyEntry, ModelPatterns, PasswordHash, Roster, Secret};
->>>>>>> 70b6d3b (server: keep what cannot be served in a file of its own)
+use llmleaf_auth::{Authenticator, KeyEntry, ModelPatterns, Passes, PasswordHash, Roster, Secret};
 use llmleaf_config::{Config, Timeouts};
 use llmleaf_control::{Board, Budget};
 use llmleaf_dialects::embeddings::EmbeddingDefaults;

@@ -10,7 +10,8 @@ use crate::reply::{self, Reply, ReplyBody};
 use crate::request_id::Ids;
 use crate::socket::{Caller, Opened, Upgrades};
 use crate::{
-    admin, allowance, authenticate, discovery, gate, inbound, lease, path, realtime, routing, socket,
+    admin, allowance, authenticate, discovery, gate, inbound, lease, path, realtime, routing,
+    socket,
 };
 use bytes::Bytes;
 use http::header::ALLOW;
