@@ -4,11 +4,12 @@
 //! ([`crate::kept`]), and what the provider calls things is told under the names that [`BatchNames`] gives. The requests inside are mapped
 //! by the chat wires like any other; nothing of that is remembered between making a batch and reading its results.
 //!
-//! Reading order: this file (what is asked, and of whom), `make.rs`, `look.rs` (how far one is, lists), `results.rs`.
+//! Reading order: this file (what is asked, and of whom), `make.rs`, `upload.rs` (files of requests), `look.rs` (how far one is, lists), `results.rs`.
 
 mod look;
 mod make;
 mod results;
+mod upload;
 
 pub use look::unready;
 
@@ -28,6 +29,8 @@ use std::rc::Rc;
 pub enum BatchVerb {
     /// To make one.
     Make,
+    /// To keep a file of requests.
+    Upload,
     /// How far one is.
     Retrieve,
     /// To stop one.
@@ -96,6 +99,8 @@ pub struct BatchAsk {
     pub task: Task,
     /// The requests, where a batch is made of them.
     pub items: Vec<Item>,
+    /// What a file of requests is called.
+    pub filename: String,
     /// The provider's own name of the file that they are in, where they are in one.
     pub file: Option<String>,
     /// The provider's own name of the batch, where a file of its results is asked for.
@@ -232,6 +237,7 @@ pub(crate) async fn run(
     };
     match verb {
         BatchVerb::Make => make::run(run, attempt, at, ask).await,
+        BatchVerb::Upload => upload::run(run, attempt, at, ask).await,
         BatchVerb::Retrieve | BatchVerb::Cancel => look::one(run, attempt, at, ask, verb).await,
         BatchVerb::Delete => look::delete(run, attempt, at).await,
         BatchVerb::List => look::list(run, attempt, at, ask).await,

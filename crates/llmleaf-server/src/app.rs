@@ -129,7 +129,7 @@ impl App {
             keys: keys(config),
             response_ids: ResponseIds::new(config),
             batch_ids: BatchIds::new(config),
-            batch_store: store(config)?,
+            batch_store: Store::configured(config)?,
             tokens: Tokens::build(config, None)?,
             token_ways,
             allowances: Allowances::new(key_limits(config)),
@@ -229,18 +229,6 @@ impl App {
         .into_iter()
         .filter_map(|(new, words)| new.then_some(words))
     }
-}
-
-/// The directory of batches, where one is configured.
-fn store(config: &Config) -> Result<Option<Arc<Store>>, BuildError> {
-    let Some(path) = &config.server.state_dir else {
-        return Ok(None);
-    };
-    let store = Store::open(path).map_err(|error| BuildError::Directory {
-        path: path.clone(),
-        error,
-    })?;
-    Ok(Some(Arc::new(store)))
 }
 
 fn keys(config: &Config) -> Vec<KeyView> {

@@ -7,6 +7,7 @@
 //! OpenAPI has no path parameter that spans slashes. A model's name with slashes can be given percent-encoded, as
 //! generated clients do, or as it is.
 
+mod batches;
 mod schemas;
 #[cfg(test)]
 mod tests;
@@ -80,6 +81,9 @@ fn operation(endpoint: &Endpoint) -> Value {
             let page = json!({"url": vendor.reference});
             fields.insert("externalDocs".into(), page);
             fields.insert("requestBody".into(), request_body(&vendor));
+        }
+        if endpoint.operation == Operation::Batch(BatchCall::Upload) {
+            fields.insert("requestBody".into(), batches::file());
         }
         if endpoint.operation == Operation::Show {
             let model = json!({"type": "string", "minLength": 1});

@@ -306,6 +306,8 @@ pub static ENDPOINTS: &[Endpoint] = &[
     batches::RETRIEVE,
     batches::CANCEL,
     batches::RESULTS,
+    batches::UPLOAD,
+    batches::FILES,
     batches::FILE,
     batches::DELETE_FILE,
     batches::CONTENT,

@@ -236,8 +236,8 @@ fn inside(endpoint: &Endpoint) -> u16 {
     match endpoint.operation {
         // Nobody keeps a response of that id.
         Operation::Exchange(_) if endpoint.path.starts_with("/v1/responses/") => 404,
-        Operation::Batch(BatchCall::List) => 200,
-        Operation::Batch(BatchCall::Make) => 400,
+        Operation::Batch(BatchCall::List | BatchCall::Files) => 200,
+        Operation::Batch(BatchCall::Make | BatchCall::Upload) => 400,
         // Nor a batch or a file.
         Operation::Batch(_) => 404,
         Operation::Exchange(_) | Operation::Show => 400,

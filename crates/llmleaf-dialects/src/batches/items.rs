@@ -62,6 +62,11 @@ impl Problems {
         }
     }
 
+    /// There are none.
+    pub fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
     /// So many that no more need to be found.
     pub fn is_full(&self) -> bool {
         self.count >= TOLD

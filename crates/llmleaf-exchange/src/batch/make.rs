@@ -15,6 +15,8 @@ use std::time::Duration;
 
 /// Bytes of requests that are added to a batch at once, where they are added.
 const ADDED_BYTES: usize = 8 * 1024 * 1024;
+/// What a file is called that no consumer named.
+const FILE: &str = "batch.jsonl";
 /// How often a service is asked whether it has looked at a file, and how long it may take.
 const RIPENS: Duration = Duration::from_millis(500);
 const LOOKS: usize = 60;
@@ -35,8 +37,8 @@ pub(super) async fn run(
     let input = match (&ask.file, wire) {
         (Some(file), _) => file.clone().into_bytes(),
         (None, BatchWire::Files(quirks)) => {
-            let file = upload(run, attempt, at, quirks, &items.concat()).await?;
-            file.into_bytes()
+            let reply = upload(run, attempt, at, quirks, (FILE, &items.concat())).await?;
+            file_id(&reply)?.into_bytes()
         }
         (None, BatchWire::Added) => Vec::new(),
         (None, BatchWire::Messages | BatchWire::GenerateContent) => joined(&items),
@@ -121,7 +123,7 @@ fn lost(run: &mut Run, at: At<'_>, ask: &BatchAsk) -> Result<(), Failure> {
 }
 
 /// Every request, as it stands in the provider's list or file. Whatever is wrong is told by line.
-fn rendered(run: &mut Run, at: At<'_>, ask: &BatchAsk) -> Result<Vec<Vec<u8>>, Failure> {
+pub(super) fn rendered(run: &mut Run, at: At<'_>, ask: &BatchAsk) -> Result<Vec<Vec<u8>>, Failure> {
     let wire = at.offer.wire();
     let most = wire.most();
     if ask.items.len() > most {
@@ -231,21 +233,16 @@ fn pieces(items: &[Vec<u8>]) -> Vec<Vec<u8>> {
     pieces
 }
 
-/// Sends a file of requests; the provider's name of it.
-async fn upload(
+/// Sends a file of requests; what the provider says of it.
+pub(super) async fn upload(
     run: &mut Run,
     attempt: &mut Attempt,
     at: At<'_>,
     quirks: &FilesQuirks,
-    lines: &[u8],
-) -> Result<String, Failure> {
+    (name, lines): (&str, &[u8]),
+) -> Result<Bytes, Failure> {
     let form = Form::new(&run.job.id, quirks);
-    let body = [
-        form.head("batch.jsonl").as_bytes(),
-        lines,
-        form.tail().as_bytes(),
-    ]
-    .concat();
+    let body = [form.head(name).as_bytes(), lines, form.tail().as_bytes()].concat();
     let path = at.files(None, &quirks.upload)?;
     let going = Outgoing {
         method: Method::POST,
@@ -261,7 +258,7 @@ async fn upload(
     if quirks.files_ripen {
         ripen(run, attempt, at, &id).await?;
     }
-    Ok(id)
+    Ok(reply)
 }
 
 pub(super) fn file_id(reply: &[u8]) -> Result<String, Failure> {

@@ -21,14 +21,19 @@ pub struct Destination {
 ///
 /// # Errors
 /// One of them is not the caller's to use, or leads nowhere; by line.
-pub fn models(app: &App, principal: &Principal, items: &[Item]) -> Result<Vec<Destined>, Failure> {
+pub fn models(
+    app: &App,
+    principal: &Principal,
+    items: &[Item],
+    place: &str,
+) -> Result<Vec<Destined>, Failure> {
     let mut found: Vec<Destined> = Vec::new();
     for item in items {
         if found.iter().any(|known| known.name == item.head.model) {
             continue;
         }
         let destined = one(app, principal, &item.head.model).map_err(|mut failure| {
-            failure.message = format!("request {}: {}", item.line, failure.message);
+            failure.message = format!("{place} {}: {}", item.line, failure.message);
             failure
         })?;
         found.push(destined);

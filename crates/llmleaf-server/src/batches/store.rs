@@ -13,7 +13,10 @@
 //! and take over those of one that is gone, since a lock goes with its process.
 
 use super::journal::{End, private};
+use super::shelf::Shelf;
+use crate::app::BuildError;
 use llmleaf_auth::Principal;
+use llmleaf_config::Config;
 use llmleaf_dialects::batches::{Item, Task};
 use llmleaf_model::{Batch, BatchCounts, BatchStatus};
 use parking_lot::Mutex;
@@ -23,10 +26,11 @@ use std::collections::HashMap;
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use tokio::sync::Notify;
 
 /// How long what has ended is kept.
-const KEPT_SECS: u64 = 30 * 24 * 3600;
+pub const KEPT_SECS: u64 = 30 * 24 * 3600;
 /// How old a directory is that nobody finishes writing any more.
 const STALE: std::time::Duration = std::time::Duration::from_secs(3600);
 /// How long a batch may take.
@@ -38,6 +42,8 @@ pub const MOST_OPEN: usize = 100;
 #[derive(Debug)]
 pub struct Store {
     batches: PathBuf,
+    /// Files of requests.
+    pub shelf: Shelf,
     /// There is something to do.
     pub news: Notify,
     /// Who handed batches to this process.
@@ -95,6 +101,21 @@ pub struct Kept {
 }
 
 impl Store {
+    /// The configured one.
+    ///
+    /// # Errors
+    /// The directory cannot be used.
+    pub fn configured(config: &Config) -> Result<Option<Arc<Self>>, BuildError> {
+        let Some(path) = &config.server.state_dir else {
+            return Ok(None);
+        };
+        let store = Self::open(path).map_err(|error| BuildError::Directory {
+            path: path.clone(),
+            error,
+        })?;
+        Ok(Some(Arc::new(store)))
+    }
+
     /// In this directory, which is made.
     ///
     /// # Errors
@@ -104,6 +125,7 @@ impl Store {
         folder(&batches)?;
         Ok(Self {
             batches,
+            shelf: Shelf::open(root)?,
             news: Notify::new(),
             principals: Mutex::default(),
         })
@@ -278,16 +300,8 @@ impl Store {
                 let _ = self.forget(&id);
             }
         }
-        // Whoever wrote it is gone, or it was being forgotten.
-        let entries = fs::read_dir(&self.batches).into_iter().flatten().flatten();
-        for entry in entries {
-            let hidden = entry.file_name().as_encoded_bytes().starts_with(b".");
-            let age = entry.metadata().and_then(|data| data.modified());
-            let old = age.is_ok_and(|at| at.elapsed().is_ok_and(|age| age > STALE));
-            if hidden && old {
-                let _ = fs::remove_dir_all(entry.path());
-            }
-        }
+        self.shelf.sweep(now);
+        sweep_hidden(&self.batches);
     }
 
     /// The batch as it is told of.
@@ -351,7 +365,7 @@ fn whole(item: &Item) -> String {
 }
 
 /// A folder for its owner alone.
-fn folder(path: &Path) -> io::Result<()> {
+pub fn folder(path: &Path) -> io::Result<()> {
     let mut builder = DirBuilder::new();
     builder.recursive(true);
     #[cfg(unix)]
@@ -366,6 +380,19 @@ fn create(path: &Path) -> io::Result<File> {
     options.open(path)
 }
 
-fn read<T: for<'de> Deserialize<'de>>(path: &Path) -> Option<T> {
+pub fn read<T: for<'de> Deserialize<'de>>(path: &Path) -> Option<T> {
     serde_json::from_slice(&fs::read(path).ok()?).ok()
+}
+
+/// Removes what was never finished being written, or being forgotten: whoever did is gone.
+pub fn sweep_hidden(folder: &Path) {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    for entry in entries {
+        let hidden = entry.file_name().as_encoded_bytes().starts_with(b".");
+        let age = entry.metadata().and_then(|data| data.modified());
+        let old = age.is_ok_and(|at| at.elapsed().is_ok_and(|age| age > STALE));
+        if hidden && old {
+            let _ = fs::remove_dir_all(entry.path());
+        }
+    }
 }

@@ -19,6 +19,10 @@ pub enum BatchCall {
     Delete,
     /// Its results.
     Results,
+    /// To keep a file of requests.
+    Upload,
+    /// Which files there are.
+    Files,
     /// What is known of a file.
     File,
     /// To forget a file.
@@ -115,6 +119,22 @@ pub const RESULTS: Endpoint = batch(
     Dialect::ChatCompletions,
     "The results of a batch, answers and errors, one a line.",
 );
+/// Keeps a file of requests, for batches.
+pub const UPLOAD: Endpoint = batch(
+    Method::POST,
+    "/v1/files",
+    BatchCall::Upload,
+    Dialect::ChatCompletions,
+    "Keeps a file of requests, for batches.",
+);
+/// The key's files, of those that are kept here.
+pub const FILES: Endpoint = batch(
+    Method::GET,
+    "/v1/files",
+    BatchCall::Files,
+    Dialect::ChatCompletions,
+    "The key's files, of those that are kept here.",
+);
 /// What is known of a file of a batch.
 pub const FILE: Endpoint = batch(
     Method::GET,
@@ -155,7 +175,7 @@ const fn batch(
         operation: Operation::Batch(call),
         dialect,
         addressing: Addressing::Body,
-        takes_body: matches!(call, BatchCall::Make),
+        takes_body: matches!(call, BatchCall::Make | BatchCall::Upload),
         summary,
     }
 }

@@ -1,5 +1,6 @@
 //! The endpoints of batches and their files.
 
+mod files;
 mod here;
 mod page;
 
@@ -78,6 +79,8 @@ impl Call {
                 let query = parts.uri.query().unwrap_or_default();
                 return self.list(asked, query).await;
             }
+            BatchCall::Upload => return self.upload(asked, body).await,
+            BatchCall::Files => return self.files(&asked),
             BatchCall::Retrieve => BatchVerb::Retrieve,
             BatchCall::Cancel => BatchVerb::Cancel,
             BatchCall::Delete => BatchVerb::Delete,
@@ -93,18 +96,28 @@ impl Call {
 
     async fn make(self, asked: Asked, body: &Bytes) -> Result<Reply, Failure> {
         let mut order = items::order(body, asked.form)?;
-        let app = &self.worker.app;
         if let Some(told) = order.file.take() {
             return self.make_of_file(asked, order, &told).await;
         }
+        self.make_of_items(asked, order, None).await
+    }
+
+    /// A batch of requests that are here; `input` is the file that they came in.
+    async fn make_of_items(
+        self,
+        asked: Asked,
+        order: Order,
+        input: Option<String>,
+    ) -> Result<Reply, Failure> {
+        let app = &self.worker.app;
         let task = order.items.first().map_or(Task::Chat, |item| item.task);
-        let models = destined::models(app, &asked.principal, &order.items)?;
+        let models = destined::models(app, &asked.principal, &order.items, "request")?;
         let destination = match (destined::of(app, task, models), &app.batch_store) {
             (Ok(destination), _) => destination,
             (Err(models), None) => return Err(destined::nobody(&models)),
             (Err(models), Some(store)) => {
                 let id = self.worker.ids.fresh(self.created.saturating_mul(1000));
-                let named = (&*id, self.created);
+                let named = (&*id, self.created, input);
                 return here::take(&asked, store, order, task, &models, named).await;
             }
         };
@@ -118,6 +131,9 @@ impl Call {
             failure.param = Some("input_file_id".to_owned());
             failure
         })?;
+        if found.holder == Holder::Here {
+            return self.make_of_own_file(asked, order, &found, told).await;
+        }
         let said = order.endpoint.as_deref().and_then(Task::of);
         if let Some(said) = said.filter(|said| *said != found.task) {
             let message = format!(
@@ -128,7 +144,7 @@ impl Call {
             return Err(Failure::invalid(message, Some("endpoint")));
         }
         let models = self.known(&asked, &found)?;
-        let resolved = self.led(&models, &found)?;
+        let resolved = self.target_of(&models, &found)?;
         let destination = Destination { models, resolved };
         let task = found.task;
         self.place(asked, order, task, destination, Some(found))
@@ -180,9 +196,12 @@ impl Call {
         let Holder::Provider(provider, credential) = found.holder else {
             let store = self.worker.app.batch_store.as_ref();
             let store = store.ok_or_else(|| ids::unknown("batch", told))?;
+            if found.kind == Kind::Input {
+                return files::about(&asked, store, &found, told, verb).await;
+            }
             return here::about(&asked, store, &found, (told, self.created), verb).await;
         };
-        let resolved = self.led(&models, &found)?;
+        let resolved = self.target_of(&models, &found)?;
         let upstreams = &self.worker.app.shared.upstreams;
         let keeps = upstreams
             .get(provider)
@@ -231,7 +250,7 @@ impl Call {
     }
 
     /// The one target that what was found is at.
-    fn led(&self, models: &[Destined], found: &Found) -> Result<Resolved, Failure> {
+    fn target_of(&self, models: &[Destined], found: &Found) -> Result<Resolved, Failure> {
         let Holder::Provider(provider, _) = found.holder else {
             return Err(ids::unknown("batch", &found.id));
         };
@@ -379,6 +398,7 @@ fn ask(asked: &Asked, task: Task, models: Vec<Destined>) -> BatchAsk {
         form: asked.form,
         task,
         items: Vec::new(),
+        filename: String::new(),
         file: None,
         batch: None,
         models,

@@ -4,6 +4,8 @@
 mod here;
 #[path = "batches/services.rs"]
 mod services;
+#[path = "batches/uploads.rs"]
+mod uploads;
 
 use llmleaf_testkit::binary::Llmleaf;
 use llmleaf_testkit::http::{self, Connection, End, Response};
@@ -118,7 +120,7 @@ fn requests(model: &str, field: &str) -> String {
 }
 
 #[test]
-fn m2_a_batch_is_served_by_every_kind_of_service_at_any_node() {
+fn m3_every_kind_of_service_serves_a_batch_at_any_node_and_each_answer_has_one_record() {
     let site = site();
     for (kind, form, _) in KINDS {
         let made = site.ask(
@@ -295,7 +297,7 @@ fn a_batch_of_messages_goes_through_but_for_its_names() {
 }
 
 #[test]
-fn a_batch_of_messages_reaches_a_service_of_another_form() {
+fn m3_a_batch_of_messages_reaches_a_service_of_another_form() {
     let site = site();
     let body = requests("openai/m-1", "params");
     let made = site.ask(0, ME, "POST", "/v1/messages/batches", &body);

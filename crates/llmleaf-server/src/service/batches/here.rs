@@ -19,7 +19,7 @@ pub(super) async fn take(
     order: Order,
     task: Task,
     models: &[Destined],
-    (id, now): (&str, u64),
+    (id, now, input): (&str, u64, Option<String>),
 ) -> Result<Reply, Failure> {
     let window = order.window.as_deref().map_or(Some(WINDOW_SECS), seconds);
     let Some(window) = window else {
@@ -34,7 +34,7 @@ pub(super) async fn take(
         total: order.items.len() as u64,
         models: models.iter().map(|model| model.name.clone()).collect(),
         labels: order.labels,
-        input: None,
+        input,
     };
     let (kept, own) = (Arc::clone(store), id.to_owned());
     let (items, principal) = (order.items, asked.principal.clone());
@@ -69,7 +69,7 @@ fn seconds(window: &str) -> Option<u64> {
 }
 
 /// Work with files, beside the worker's own.
-async fn beside<T: Send + 'static>(
+pub(super) async fn beside<T: Send + 'static>(
     work: impl FnOnce() -> std::io::Result<T> + Send + 'static,
 ) -> Result<T, Failure> {
     let done = tokio::task::spawn_blocking(work).await;
@@ -83,7 +83,7 @@ async fn beside<T: Send + 'static>(
     }
 }
 
-fn unkept() -> Failure {
+pub(super) fn unkept() -> Failure {
     let message = "this gateway cannot keep batches now";
     Failure::gateway(FailureKind::Internal, message)
 }

@@ -11,13 +11,17 @@ use std::time::{Duration, Instant};
 const DEADLINE: Duration = Duration::from_secs(30);
 
 /// A directory that goes when this does.
-struct Directory(PathBuf);
+pub struct Directory(PathBuf);
 
 impl Directory {
-    fn new(name: &str) -> Self {
+    pub fn new(name: &str) -> Self {
         let path =
             std::env::temp_dir().join(format!("llmleaf-batches-{}-{name}", std::process::id()));
         Self(path)
+    }
+
+    pub fn path(&self) -> std::path::Display<'_> {
+        self.0.display()
     }
 }
 
@@ -34,7 +38,7 @@ fn start(replay: &Replay, directory: &Directory) -> Llmleaf {
          [[providers]]\nname = \"echo\"\nkind = \"echo\"\nprefix = \"echo\"\n\n\
          [[providers]]\nname = \"fake\"\nkind = \"cerebras\"\nendpoint = \"{}/v1\"\ncredential = \"CANARY-fake\"\nprefix = \"fake\"\n\n\
          [[keys]]\nid = \"me\"\npw_hash = \"{HASH}\"\n\n[[keys]]\nid = \"you\"\npw_hash = \"{HASH}\"\n",
-        directory.0.display(),
+        directory.path(),
         replay.url(),
     );
     Llmleaf::with_config(env!("CARGO_BIN_EXE_llmleaf"), &config).start()

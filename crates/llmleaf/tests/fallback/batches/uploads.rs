@@ -1,0 +1,212 @@
+//! Files of requests: sent to whoever will run them, in its wire; kept here where nobody else does.
+
+use super::here::Directory;
+use super::{HASH, ME, Site, YOU, judge, lines, site};
+use llmleaf_testkit::binary::Llmleaf;
+use llmleaf_testkit::http::{self, Connection, Response};
+use llmleaf_testkit::replay::Replay;
+
+const BOUNDARY: &str = "----a-form-7d1";
+
+fn line(id: &str, model: &str, text: &str) -> String {
+    format!(
+        "{{\"custom_id\":\"{id}\", \"method\":\"POST\",\"url\":\"/v1/chat/completions\",\"body\":{{\"model\":\"{model}\",\"max_tokens\":9,\"messages\":[{{\"role\":\"user\",\"content\":\"{text}\"}}]}}}}"
+    )
+}
+
+fn three(model: &str) -> String {
+    let each = [("one", "hi"), ("two-x", "refuse"), ("three_y", "late")];
+    let each = each.map(|(id, text)| line(id, model, text));
+    format!("{}\n\r\n{}\r\n{}", each[0], each[1], each[2])
+}
+
+/// A form; the purpose comes before the file, or behind it as some clients have it.
+fn form(content: &str, purpose: &str, first: bool) -> String {
+    let purpose = format!(
+        "--{BOUNDARY}\r\nContent-Disposition: form-data; name=\"purpose\"\r\n\r\n{purpose}\r\n"
+    );
+    let file = format!(
+        "--{BOUNDARY}\r\nContent-Disposition: form-data; name=\"file\"; filename=\"asks.jsonl\"\r\nContent-Type: application/octet-stream\r\n\r\n{content}\r\n"
+    );
+    match first {
+        true => format!("{purpose}{file}--{BOUNDARY}--\r\n"),
+        false => format!("{file}{purpose}--{BOUNDARY}--\r\n"),
+    }
+}
+
+fn upload(node: &Llmleaf, key: (&str, &str), body: &str) -> Response {
+    let kind = format!("multipart/form-data; boundary={BOUNDARY}");
+    let mut connection = Connection::open(node.addr);
+    let headers = [key, ("content-type", &*kind)];
+    connection.send(&http::request(
+        "POST",
+        "/v1/files",
+        &headers,
+        body.as_bytes(),
+    ));
+    connection.response()
+}
+
+fn make(site: &Site, file: &str) -> Response {
+    let body = format!(
+        "{{\"input_file_id\":\"{file}\",\"endpoint\":\"/v1/chat/completions\",\"completion_window\":\"24h\",\"metadata\":{{\"mine\":\"1\"}}}}"
+    );
+    site.ask(1, ME, "POST", "/v1/batches", &body)
+}
+
+#[test]
+fn a_file_goes_on_line_by_line_and_becomes_a_batch_at_another_node() {
+    let site = site();
+    for (kind, first) in [
+        ("openai", true),
+        ("azure-openai", false),
+        ("groq", false),
+        ("moonshot", true),
+        ("together", true),
+        ("mistral", false),
+    ] {
+        let content = three(&format!("{kind}/m-1"));
+        let sent = upload(&site.nodes[0], ME, &form(&content, "batch", first));
+        assert_eq!(sent.status, 200, "{kind}: {}", sent.text());
+        let file = sent.json().text_at(&["id"]).to_owned();
+        assert!(
+            file.starts_with("file-") && !file.contains("own"),
+            "{kind}: {file}"
+        );
+        let made = make(&site, &file);
+        assert_eq!(made.status, 200, "{kind}: {}", made.text());
+        let made = made.json();
+        assert_eq!(made.text_at(&["input_file_id"]), file, "{kind}");
+        let results = site.get(&format!("/v1/batches/{}/results", made.text_at(&["id"])));
+        judge(kind, &lines(&results), 3);
+        for path in [
+            format!("/v1/files/{file}"),
+            format!("/v1/files/{file}/content"),
+        ] {
+            assert_eq!(
+                site.ask(1, ME, "GET", &path, "").status,
+                200,
+                "{kind} {path}"
+            );
+            assert_eq!(
+                site.ask(1, YOU, "GET", &path, "").status,
+                404,
+                "{kind} {path}"
+            );
+        }
+        let foreign =
+            format!("{{\"input_file_id\":\"{file}\",\"endpoint\":\"/v1/chat/completions\"}}");
+        assert_eq!(
+            site.ask(0, YOU, "POST", "/v1/batches", &foreign).status,
+            404
+        );
+        let other = foreign.replace("chat/completions", "responses");
+        assert_eq!(site.ask(0, ME, "POST", "/v1/batches", &other).status, 400);
+        let gone = site.ask(0, ME, "DELETE", &format!("/v1/files/{file}"), "");
+        assert_eq!(gone.status, 200, "{kind}");
+    }
+}
+
+#[test]
+fn m1_what_is_wrong_with_a_file_is_told_by_line() {
+    let site = site();
+    let good = line("a", "openai/m-1", "hi");
+    for (key, content, purpose, status, says) in [
+        (
+            ME,
+            format!("{good}\n{good}"),
+            "batch",
+            400,
+            "line 2: `custom_id`",
+        ),
+        (
+            ME,
+            format!("{good}\n\n{{\"a\":1}}\nno"),
+            "batch",
+            400,
+            "line 3: `custom_id` must be a non-empty string; line 4: not a JSON object",
+        ),
+        (
+            ME,
+            format!("{good}\n{}", line("b", "openai/m-2", "hi")),
+            "batch",
+            400,
+            "no provider takes all",
+        ),
+        (
+            ME,
+            format!("\n{}", line("b", "nowhere", "hi")),
+            "batch",
+            404,
+            "line 2: the model",
+        ),
+        (YOU, line("b", "openai/m-2", "hi"), "batch", 403, "line 1:"),
+        (ME, good.clone(), "fine-tune", 400, "`purpose`"),
+        (ME, String::new(), "batch", 400, "`file`"),
+        (
+            ME,
+            line("b", "anthropic/m", "hi"),
+            "batch",
+            400,
+            "state_dir",
+        ),
+    ] {
+        for first in [true, false] {
+            let refused = upload(&site.nodes[0], key, &form(&content, purpose, first));
+            assert_eq!(refused.status, status, "{content}: {}", refused.text());
+            let message = refused.json().text_at(&["error", "message"]).to_owned();
+            assert!(message.contains(says), "{content}: {message}");
+        }
+    }
+    let plain = site.ask(0, ME, "POST", "/v1/files", "{}");
+    assert_eq!(plain.status, 400, "{}", plain.text());
+}
+
+#[test]
+fn a_file_that_nobody_keeps_is_kept_here() {
+    let directory = Directory::new("files");
+    let replay = Replay::start();
+    super::services::serve(&replay, super::services::Form::Messages);
+    let config = format!(
+        "[server]\nlisten = \"127.0.0.1:0\"\nworkers = 1\nbatch_id_secret = \"a secret of all nodes\"\nstate_dir = \"{}\"\n\n\
+         [[providers]]\nname = \"ant\"\nkind = \"anthropic\"\nendpoint = \"{}\"\ncredential = \"CANARY-ant\"\nprefix = \"ant\"\n\n\
+         [[providers]]\nname = \"echo\"\nkind = \"echo\"\nprefix = \"echo\"\n\n\
+         [[keys]]\nid = \"me\"\npw_hash = \"{HASH}\"\n\n[[keys]]\nid = \"you\"\npw_hash = \"{HASH}\"\n",
+        directory.path(),
+        replay.url(),
+    );
+    let start = || Llmleaf::with_config(env!("CARGO_BIN_EXE_llmleaf"), &config).start();
+    let site = Site {
+        nodes: [start(), start()],
+        services: std::collections::HashMap::new(),
+    };
+    for (model, by_provider) in [("ant/m-1", true), ("echo/x", false)] {
+        let content = three(model);
+        let sent = upload(&site.nodes[0], ME, &form(&content, "batch", false));
+        assert_eq!(sent.status, 200, "{model}: {}", sent.text());
+        let sent = sent.json();
+        assert_eq!(sent.text_at(&["filename"]), "asks.jsonl");
+        let file = sent.text_at(&["id"]).to_owned();
+        let path = format!("/v1/files/{file}");
+        assert_eq!(site.get(&path).json().text_at(&["id"]), file);
+        let back = site.get(&format!("{path}/content")).text();
+        assert_eq!(back, content, "as it came");
+        assert_eq!(site.ask(1, YOU, "GET", &path, "").status, 404);
+        let listed = site.get("/v1/files").json();
+        assert_eq!(listed.elements_at(&["data"]).len(), 1);
+        let made = make(&site, &file);
+        assert_eq!(made.status, 200, "{model}: {}", made.text());
+        let id = made.json().text_at(&["id"]).to_owned();
+        if by_provider {
+            judge(
+                "anthropic",
+                &lines(&site.get(&format!("/v1/batches/{id}/results"))),
+                3,
+            );
+        } else {
+            assert_eq!(made.json().text_at(&["input_file_id"]), file);
+        }
+        assert_eq!(site.ask(0, ME, "DELETE", &path, "").status, 200);
+        assert_eq!(site.ask(1, ME, "GET", &path, "").status, 404);
+    }
+}
