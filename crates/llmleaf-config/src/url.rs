@@ -12,6 +12,7 @@ const OPERATIONS: &[&str] = &[
     "/responses",
     "/embeddings",
     "/moderations",
+    "/images/generations",
     "/completions",
 ];
 

@@ -34,7 +34,7 @@ pub mod request;
 pub mod response;
 mod schema;
 mod signature;
-mod usage;
+pub(crate) mod usage;
 mod wire;
 
 pub use quirks::Quirks;

@@ -13,7 +13,7 @@ use crate::node::{LossPolicy, PromptCache};
 use crate::pump::Pump;
 use crate::upstream::{Upstream, UpstreamStreaming};
 use crate::{
-    batch, chain, count, embed, minting, moderate, realtime, rerank, stream, waits, whole,
+    batch, chain, count, draw, embed, minting, moderate, realtime, rerank, stream, waits, whole,
 };
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
@@ -42,19 +42,13 @@ struct Prepared {
 pub(crate) async fn run(run: &mut Run, held: Held) -> Result<(), Failure> {
     let shared = Arc::clone(&run.node.shared);
     let Some(stop) = run.chain.get(held.member).cloned() else {
-        return Err(Failure::gateway(
-            FailureKind::Internal,
-            "the walk names no target",
-        ));
+        return Err(internal("the walk names no target"));
     };
     run.route = stop.route;
     let candidate = &stop.candidate;
     run.current = Some(candidate.clone());
     let Some(upstream) = shared.upstreams.get(candidate.provider) else {
-        return Err(Failure::gateway(
-            FailureKind::Internal,
-            "the route names no provider",
-        ));
+        return Err(internal("the route names no provider"));
     };
     run.common.ending.through(stop.route);
     let mut attempt = Attempt::begin(run, candidate, upstream, held);
@@ -68,6 +62,9 @@ pub(crate) async fn run(run: &mut Run, held: Held) -> Result<(), Failure> {
         }
         _ if let Operation::Rerank(form) = run.job.operation => {
             Box::pin(rerank::run(run, &mut attempt, candidate, upstream, form)).await
+        }
+        _ if let Operation::Draw(form) = run.job.operation => {
+            Box::pin(draw::run(run, &mut attempt, candidate, upstream, form)).await
         }
         _ if let Operation::Moderate(form) = run.job.operation => {
             Box::pin(moderate::run(run, &mut attempt, candidate, upstream, form)).await
@@ -109,6 +106,10 @@ pub(crate) async fn run(run: &mut Run, held: Held) -> Result<(), Failure> {
         }
         failure
     })
+}
+
+fn internal(why: &str) -> Failure {
+    Failure::gateway(FailureKind::Internal, why)
 }
 
 async fn http(

@@ -331,10 +331,11 @@ impl Run {
     pub async fn refuse(&mut self, failure: &Failure) {
         let failure = public(failure);
         if self.out.head_sent() {
-            let bytes = self
-                .job
-                .dialect
-                .render_stream_error(&failure, &self.job.request_id);
+            let (dialect, id) = (self.job.dialect, &self.job.request_id);
+            let bytes = match self.job.operation {
+                Operation::Draw(form) => form.render_stream_error(&failure),
+                _ => dialect.render_stream_error(&failure, id),
+            };
             self.out.write(&bytes);
             self.abort().await;
             return;

@@ -6,7 +6,7 @@ use crate::node::{PromptCache, Shared};
 use crate::realtime::Talk;
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue};
-use llmleaf_dialects::{Dialect, EmbeddingForm, Head, ModerationForm, RerankForm};
+use llmleaf_dialects::{Dialect, EmbeddingForm, Head, ImageForm, ModerationForm, RerankForm};
 use llmleaf_model::Preferences;
 use llmleaf_route::{Permit, Resolved};
 use std::cell::RefCell;
@@ -28,6 +28,8 @@ pub enum Operation {
     Moderate(ModerationForm),
     /// A session over a WebSocket, of speech and text.
     Realtime,
+    /// Images.
+    Draw(ImageForm),
     /// Something about an answer that a provider keeps.
     Kept(Verb),
     /// Something about batches.
@@ -44,6 +46,7 @@ impl Operation {
             Self::Rerank(_) => "rerank",
             Self::Kept(_) => "kept",
             Self::Moderate(_) => "moderations",
+            Self::Draw(_) => "images",
             Self::Batch(_) => "batches",
             Self::Realtime => "realtime",
         }

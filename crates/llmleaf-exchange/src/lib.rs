@@ -16,6 +16,7 @@ pub mod batch;
 pub mod chain;
 mod count;
 mod drains;
+mod draw;
 mod drive;
 mod embed;
 mod ending;

@@ -250,6 +250,11 @@ impl Pump {
         };
     }
 
+    /// What comes are events of up to so many bytes.
+    pub fn read_events_of(&mut self, max_event_bytes: usize) {
+        self.framer = Framer::Events(SseFramer::new(SseLimits { max_event_bytes }));
+    }
+
     /// Takes bytes from the provider.
     pub fn bytes(&mut self, chunk: bytes::Bytes, out: &Outlet) -> Result<(), Broken> {
         self.framer.push(chunk);
@@ -277,7 +282,9 @@ impl Pump {
         let Some(frame) = frame.filter(|frame| frame.has_data) else {
             return;
         };
-        if matches!(self.mode, Mode::Relay { .. }) {
+        // One wire alone goes on from them when it breaks; elsewhere an event may be an image.
+        let asks = |wire: &ChatWire| wire.dialect() == Dialect::Responses;
+        if matches!(&self.mode, Mode::Relay { wire, .. } if asks(wire)) {
             let last = bytes::Bytes::copy_from_slice(&frame.data);
             let first = self
                 .trail

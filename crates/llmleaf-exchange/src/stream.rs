@@ -3,6 +3,7 @@
 use crate::attempt::{Answer, Attempt, Cut};
 use crate::drive::Run;
 use crate::failure;
+use crate::job::Operation;
 use crate::panics;
 use crate::pulse::Alarm;
 use crate::pump::{Broken, Mode, Pump};
@@ -51,9 +52,9 @@ enum Turn {
 pub(crate) async fn http(
     run: &mut Run,
     attempt: &mut Attempt,
-    mut watch: Watch,
+    watch: Watch,
     (answer, cut): (Answer, Cut),
-    mut body: Body,
+    body: Body,
 ) -> Result<(), Failure> {
     let mode = match (run.job.head.stream, answer.same) {
         (true, true) => Mode::Relay {
@@ -66,6 +67,17 @@ pub(crate) async fn http(
     pump.told = answer.told;
     pump.teller = run.teller();
     pump.read(cut);
+    pumped(run, attempt, watch, pump, body).await
+}
+
+/// Hands a streamed answer on by way of a pump. `Err` as for [`http`].
+pub(crate) async fn pumped(
+    run: &mut Run,
+    attempt: &mut Attempt,
+    mut watch: Watch,
+    mut pump: Pump,
+    mut body: Body,
+) -> Result<(), Failure> {
     let streams = run.job.head.stream;
     let result = loop {
         let turn =
@@ -185,13 +197,11 @@ async fn settle(
             run.scrub(&mut broken.failure);
             attempt.broke(&broken.failure, &losses);
             run.stream_head();
-            if !broken.told {
-                pump.tell(
-                    &crate::drive::public(&broken.failure),
-                    run.job.dialect,
-                    &run.job.request_id,
-                    &run.out,
-                );
+            let failure = crate::drive::public(&broken.failure);
+            match run.job.operation {
+                _ if broken.told => {}
+                Operation::Draw(form) => run.out.write(&form.render_stream_error(&failure)),
+                _ => pump.tell(&failure, run.job.dialect, &run.job.request_id, &run.out),
             }
             run.abort().await;
             Ok(())

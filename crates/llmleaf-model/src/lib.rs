@@ -13,6 +13,7 @@ pub mod embedding;
 pub mod event;
 pub mod failure;
 pub mod grammar;
+pub mod image;
 pub mod json;
 pub mod loss;
 pub mod media;
@@ -33,6 +34,7 @@ pub use embedding::{
 pub use event::{BlockKind, Delta, Event, Finish, FinishReason, ResponseStart};
 pub use failure::{Failure, FailureKind, Origin, Retry};
 pub use grammar::{Grammar, GrammarError};
+pub use image::{Image, ImageRequest, ImageSource, Images};
 pub use json::{Json, Rest};
 pub use loss::{Loss, LossKind};
 pub use media::{Media, MediaKind, MediaSource};

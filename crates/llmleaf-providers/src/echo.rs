@@ -7,6 +7,7 @@
 //! Reading order: this file, `directives.rs` (what the lines say), `plan.rs` (what is answered), `script.rs` (the events).
 
 mod directives;
+mod draw;
 mod embed;
 mod fault;
 mod moderate;
@@ -19,6 +20,7 @@ mod words;
 #[cfg(test)]
 mod tests;
 
+pub use draw::draw;
 pub use embed::embed;
 pub use moderate::moderate;
 pub use rerank::rerank;

@@ -22,7 +22,7 @@ pub use realtime::{Realtime, RealtimeWire};
 use llmleaf_dialects::batches::{BatchWire, FilesQuirks};
 use llmleaf_dialects::embeddings::OpenAiQuirks;
 use llmleaf_dialects::rerank::PlainQuirks;
-use llmleaf_dialects::{ChatWire, EmbeddingWire, ModerationWire, RerankWire};
+use llmleaf_dialects::{ChatWire, EmbeddingWire, ImageWire, ModerationWire, RerankWire, images};
 
 /// One provider: a service, as a row.
 #[derive(Clone, Debug)]
@@ -83,6 +83,8 @@ pub struct Speaks {
     pub moderations: Option<Moderations>,
     /// Sessions over a WebSocket, of speech and text.
     pub realtime: Option<Realtime>,
+    /// Images: the first that serves a model.
+    pub images: &'static [Images],
     /// What it calls the maker of its own models, where it keeps makers apart.
     pub own_maker: Option<&'static str>,
     /// Models of other makers, which it serves in other ways than its own.
@@ -160,6 +162,49 @@ pub enum Moderations {
     Echo,
 }
 
+/// Images of a provider.
+#[derive(Clone, Debug)]
+pub enum Images {
+    /// A service makes them.
+    Service(ImageService),
+    /// They are made here; no service is called.
+    Echo,
+}
+
+/// How images are asked for.
+#[derive(Clone, Debug)]
+pub struct ImageService {
+    /// The wire.
+    pub wire: ImageWire,
+    /// Beginnings of the names of models that are asked so. Empty fits every model.
+    pub models: &'static [&'static str],
+    /// Images of a text.
+    pub generations: Path,
+    /// Images of a text and images.
+    pub edits: Option<Path>,
+    /// Images like an image.
+    pub variations: Option<Path>,
+}
+
+impl Images {
+    /// OpenAI's form of what services that claim it take, on its path.
+    const PLAIN: Self = Self::Service(ImageService {
+        wire: ImageWire::OpenAi(images::Quirks::PLAIN),
+        ..ImageService::OPENAI
+    });
+}
+
+impl ImageService {
+    /// As OpenAI documents it.
+    const OPENAI: Self = Self {
+        wire: ImageWire::OpenAi(images::Quirks::REFERENCE),
+        models: &[],
+        generations: Path::Fixed("/images/generations"),
+        edits: Some(Path::Fixed("/images/edits")),
+        variations: Some(Path::Fixed("/images/variations")),
+    };
+}
+
 impl Embeddings {
     /// OpenAI's form on OpenAI's path, as that documents it.
     const OPENAI: Self = Self::Wire(
@@ -224,9 +269,21 @@ impl Speaks {
         rerank: &[],
         moderations: None,
         realtime: None,
+        images: &[],
         own_maker: None,
         makers: &[],
     };
+
+    /// How images are asked of a model.
+    pub fn images(&self, model: &str) -> Option<&'static Images> {
+        self.images.iter().find(|images| match images {
+            Images::Service(service) => {
+                let mut begins = service.models.iter();
+                service.models.is_empty() || begins.any(|begin| model.starts_with(begin))
+            }
+            Images::Echo => true,
+        })
+    }
 
     /// Whose model that is: the maker that its name begins with (`maker/…`, `publishers/maker/models/…`), else the one that the
     /// operator names for all, else the one whose models' names begin so. `None` is the service itself.

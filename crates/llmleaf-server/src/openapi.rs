@@ -117,6 +117,7 @@ fn tag(operation: Operation) -> &'static str {
         Operation::Exchange(llmleaf_exchange::Operation::Embed(_)) => "embeddings",
         Operation::Exchange(llmleaf_exchange::Operation::Rerank(_)) => "rerank",
         Operation::Exchange(llmleaf_exchange::Operation::Moderate(_)) => "moderations",
+        Operation::Exchange(llmleaf_exchange::Operation::Draw(_)) => "images",
         Operation::Exchange(_) | Operation::Socket => "chat",
         Operation::Batch(_) => "batches",
         Operation::Realtime | Operation::RealtimeSecret { .. } => "realtime",
@@ -338,10 +339,15 @@ fn with_request_id(mut response: Value) -> Value {
 }
 
 fn success(endpoint: &Endpoint) -> Value {
+    use llmleaf_exchange::Operation as Asked;
     let of = |name: &str| json!({"application/json": {"schema": schemas::reference(name)}});
     let open = || json!({"application/json": {"schema": {"type": "object"}}});
+    let count = match endpoint.dialect {
+        Dialect::GenerateContent => "GeminiTokenCount",
+        _ => "TokenCount",
+    };
     let (description, content) = match endpoint.operation {
-        Operation::Exchange(llmleaf_exchange::Operation::Embed(_)) => {
+        Operation::Exchange(Asked::Embed(_)) => {
             ("The vectors, as the vendor documents them.", open())
         }
         Operation::Exchange(_) if endpoint.dialect.streams_lines() => (
@@ -351,38 +357,24 @@ fn success(endpoint: &Endpoint) -> Value {
                 "application/x-ndjson": {"schema": {"type": "string"}},
             }),
         ),
-        Operation::Exchange(llmleaf_exchange::Operation::Chat) => (
+        Operation::Exchange(Asked::Chat) => (
             "The answer, as the vendor documents it; events where `stream` is true.",
-            json!({
-                "application/json": {"schema": {"type": "object"}},
-                "text/event-stream": {"schema": {"type": "string"}},
-            }),
+            events(),
         ),
-        Operation::Exchange(llmleaf_exchange::Operation::Rerank(_)) => {
-            ("The order, as the vendor documents it.", open())
-        }
-        Operation::Exchange(llmleaf_exchange::Operation::Moderate(_)) => {
+        Operation::Exchange(Asked::Rerank(_)) => ("The order, as the vendor documents it.", open()),
+        Operation::Exchange(Asked::Draw(_)) => (
+            "The images, as the vendor documents them; events where `stream` is true.",
+            events(),
+        ),
+        Operation::Exchange(Asked::Moderate(_)) => {
             ("The verdicts, as the vendor documents them.", open())
         }
-        Operation::Exchange(llmleaf_exchange::Operation::CountTokens)
-            if endpoint.dialect == Dialect::GenerateContent =>
-        {
-            ("The count.", of("GeminiTokenCount"))
+        Operation::Exchange(Asked::CountTokens) => ("The count.", of(count)),
+        Operation::Exchange(Kept(Verb::Retrieve)) => {
+            ("The response, or with `stream=true` its events.", events())
         }
-        Operation::Exchange(llmleaf_exchange::Operation::CountTokens) => {
-            ("The count.", of("TokenCount"))
-        }
-        Operation::Exchange(Kept(Verb::Retrieve)) => (
-            "The response, or with `stream=true` its events.",
-            json!({
-                "application/json": {"schema": {"type": "object"}},
-                "text/event-stream": {"schema": {"type": "string"}},
-            }),
-        ),
-        Operation::Exchange(Kept(_) | llmleaf_exchange::Operation::Realtime) => {
-            ("As the vendor documents it.", open())
-        }
-        Operation::Exchange(llmleaf_exchange::Operation::Batch(_)) => ("It is told.", open()),
+        Operation::Exchange(Kept(_) | Asked::Realtime) => ("As the vendor documents it.", open()),
+        Operation::Exchange(Asked::Batch(_)) => ("It is told.", open()),
         Operation::Batch(BatchCall::Results | BatchCall::Content) => (
             "Lines of JSON, as the vendor documents them.",
             json!({
@@ -416,6 +408,14 @@ fn success(endpoint: &Endpoint) -> Value {
         Operation::AdminKeys => ("The keys.", of("AdminKeys")),
     };
     json!({"description": description, "content": content})
+}
+
+/// What may be one object or a stream.
+fn events() -> Value {
+    json!({
+        "application/json": {"schema": {"type": "object"}},
+        "text/event-stream": {"schema": {"type": "string"}},
+    })
 }
 
 fn plain() -> Value {

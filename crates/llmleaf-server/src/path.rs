@@ -26,6 +26,7 @@ const VERSIONED: &[&str] = &[
     "/batches",
     "/files",
     "/rerank",
+    "/images",
     "/moderations",
     "/chat/moderations",
     "/models",
@@ -154,6 +155,7 @@ pub fn hint(path: &str) -> &'static str {
         p if p.contains("responses") => "did you mean /v1/responses, or /v1/responses/{id}?",
         p if p.contains("embeddings") => "did you mean /v1/embeddings?",
         p if p.contains("rerank") => "did you mean /v1/rerank?",
+        p if p.contains("image") => "did you mean /v1/images/generations, or /v1/images/edits?",
         p if p.contains("moderations") => "did you mean /v1/moderations?",
         p if p.contains("completions") => "did you mean /v1/chat/completions?",
         p if p.starts_with("/api/") => {

@@ -5,7 +5,8 @@ mod batches;
 pub use batches::BatchCall;
 
 use http::Method;
-use llmleaf_dialects::{Dialect, EmbeddingForm, ModerationForm, RerankForm};
+use llmleaf_dialects::{Dialect, EmbeddingForm, ImageForm, ModerationForm, RerankForm};
+use llmleaf_exchange::Operation::{Draw, Moderate};
 use llmleaf_exchange::Verb;
 
 /// Who may call an endpoint.
@@ -108,10 +109,6 @@ const fn rerank(form: RerankForm) -> Operation {
 
 const fn embed(form: EmbeddingForm) -> Operation {
     Operation::Exchange(llmleaf_exchange::Operation::Embed(form))
-}
-
-const fn moderate(form: ModerationForm) -> Operation {
-    Operation::Exchange(llmleaf_exchange::Operation::Moderate(form))
 }
 
 const fn post(
@@ -418,14 +415,26 @@ pub static ENDPOINTS: &[Endpoint] = &[
         "The same for texts, as the second version of that API has it.",
     ),
     post(
+        "/v1/images/generations",
+        Operation::Exchange(Draw(ImageForm::Generations)),
+        Dialect::ChatCompletions,
+        "Images of a text, whole or streamed.",
+    ),
+    post(
+        "/v1/images/edits",
+        Operation::Exchange(Draw(ImageForm::Edits)),
+        Dialect::ChatCompletions,
+        "Images of a text and images, whole or streamed.",
+    ),
+    post(
         "/v1/moderations",
-        moderate(ModerationForm::Inputs),
+        Operation::Exchange(Moderate(ModerationForm::Inputs)),
         Dialect::ChatCompletions,
         "Verdicts on texts and pictures.",
     ),
     post(
         "/v1/chat/moderations",
-        moderate(ModerationForm::Conversations),
+        Operation::Exchange(Moderate(ModerationForm::Conversations)),
         Dialect::ChatCompletions,
         "Verdicts on conversations.",
     ),

@@ -2,6 +2,7 @@
 
 mod about;
 mod batches;
+mod forms;
 
 use crate::app::App;
 use crate::kept::{self, Turn};
@@ -221,6 +222,9 @@ impl Asked<'_> {
                 head.stream = false;
                 return Ok((head, self.dialect));
             }
+            if let llmleaf_exchange::Operation::Draw(form) = self.operation {
+                return Ok((Head::read_or(body, form.unnamed())?, self.dialect));
+            }
             if let llmleaf_exchange::Operation::Moderate(_) = self.operation {
                 let mut head = Head::read_or(body, llmleaf_dialects::moderations::UNNAMED)?;
                 head.stream = false;
@@ -430,6 +434,7 @@ impl Call {
         let (parts, body) = request.into_parts();
         let most = self.worker.app.max_body_bytes;
         let body = inbound::read(&parts.headers, body, most).await?;
+        let body = forms::in_json(asked.operation, &parts.headers, body)?;
         self.asked(asked, principal, &parts.headers, parts.uri.query(), body)
             .await
     }

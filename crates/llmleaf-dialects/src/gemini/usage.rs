@@ -6,7 +6,7 @@ use llmleaf_model::{DialectName, Json, Usage};
 use serde_json::value::RawValue;
 
 /// Reads `usageMetadata`; `None` where it counts nothing (the first chunks of Vertex AI name a traffic type alone).
-pub(super) fn parse(raw: &RawValue, searches: u64) -> Option<Usage> {
+pub(crate) fn parse(raw: &RawValue, searches: u64) -> Option<Usage> {
     let report = Object::from_raw(raw)?;
     let count = |name: &str| tokens(&report, name);
     let counts = [

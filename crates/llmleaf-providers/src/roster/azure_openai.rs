@@ -2,7 +2,8 @@
 //! is the model in the body. An application of the directory shows a token in place of the key.
 
 use crate::{
-    Auth, Batches, Chat, ClientGrant, Embeddings, Mints, Path, Provider, Realtime, Speaks,
+    Auth, Batches, Chat, ClientGrant, Embeddings, ImageService, Images, Mints, Path, Provider,
+    Realtime, Speaks,
 };
 use llmleaf_dialects::EmbeddingWire;
 use llmleaf_dialects::batches::{BatchWire, FilesQuirks};
@@ -60,6 +61,12 @@ pub static PROVIDER: Provider = Provider {
             models: &[],
             ..Realtime::OPENAI
         }),
+        images: &[Images::Service(ImageService {
+            generations: Path::Deployment("/images/generations"),
+            edits: Some(Path::Deployment("/images/edits")),
+            variations: None,
+            ..ImageService::OPENAI
+        })],
         ..Speaks::NOTHING
     },
     source: "Microsoft Learn, Azure OpenAI REST reference and API lifecycle, OAuth 2.0 client credentials flow, 2026-11",

@@ -1,6 +1,6 @@
 //! Echo: answers with the last user message, for tests and first steps. See [`crate::echo`].
 
-use crate::{Auth, Chat, Embeddings, Moderations, Provider, Rerank, Speaks};
+use crate::{Auth, Chat, Embeddings, Images, Moderations, Provider, Rerank, Speaks};
 
 /// The row.
 pub static PROVIDER: Provider = Provider {
@@ -13,6 +13,7 @@ pub static PROVIDER: Provider = Provider {
         embeddings: &[Embeddings::Echo],
         rerank: &[Rerank::Echo],
         moderations: Some(Moderations::Echo),
+        images: &[Images::Echo],
         ..Speaks::NOTHING
     },
     source: "this project",

@@ -1,8 +1,11 @@
 //! Google's Gemini API: the reference of the generateContent wire.
 
-use crate::{Auth, Batches, Chat, Embeddings, Path, Provider, Realtime, RealtimeWire, Speaks};
+use crate::{
+    Auth, Batches, Chat, Embeddings, ImageService, Images, Path, Provider, Realtime, RealtimeWire,
+    Speaks,
+};
 use llmleaf_dialects::batches::BatchWire;
-use llmleaf_dialects::{ChatWire, EmbeddingWire, gemini::Quirks};
+use llmleaf_dialects::{ChatWire, EmbeddingWire, ImageWire, gemini::Quirks};
 
 /// The row.
 pub static PROVIDER: Provider = Provider {
@@ -60,6 +63,28 @@ pub static PROVIDER: Provider = Provider {
             ),
             models: &["live", "native-audio"],
         }),
+        images: &[
+            Images::Service(ImageService {
+                wire: ImageWire::Predict,
+                models: &["imagen"],
+                generations: Path::Method {
+                    version: VERSION,
+                    collection: "models",
+                    beside: BESIDE,
+                    whole: ":predict",
+                    stream: ":predict",
+                },
+                edits: None,
+                variations: None,
+            }),
+            Images::Service(ImageService {
+                wire: ImageWire::GenerateContent,
+                models: &[],
+                generations: GENERATE,
+                edits: Some(GENERATE),
+                variations: None,
+            }),
+        ],
         ..Speaks::NOTHING
     },
     source: "Discovery document of generativelanguage v1beta, 2026-08; recordings of 2025 and 2026",
@@ -70,3 +95,12 @@ const VERSION: &str = "v1beta";
 
 /// Models of the account's own.
 const BESIDE: &[&str] = &["tunedModels"];
+
+/// Asked for whole also where the consumer streams.
+const GENERATE: Path = Path::Method {
+    version: VERSION,
+    collection: "models",
+    beside: BESIDE,
+    whole: ":generateContent",
+    stream: ":generateContent",
+};

@@ -1,6 +1,8 @@
 //! OpenAI: the reference of two wires.
 
-use crate::{Batches, Chat, Embeddings, Moderations, Path, Provider, Realtime, Speaks};
+use crate::{
+    Batches, Chat, Embeddings, ImageService, Images, Moderations, Path, Provider, Realtime, Speaks,
+};
 use llmleaf_dialects::batches::FilesQuirks;
 use llmleaf_dialects::{
     ChatWire, ModerationWire, chat_completions::Quirks, responses, text_completions,
@@ -36,6 +38,7 @@ pub static PROVIDER: Provider = Provider {
             Path::Fixed("/moderations"),
         )),
         realtime: Some(Realtime::OPENAI),
+        images: &[Images::Service(ImageService::OPENAI)],
         ..Speaks::NOTHING
     },
     setting_headers: &[("organization", "openai-organization")],

@@ -3,11 +3,12 @@
 //! It answers usage in every stream, asked or not, and takes `stream_options` all the same. A second wire serves
 //! consumers of the messages dialect with every model.
 
-use crate::{Chat, Embeddings, Path, Provider, Rerank, Speaks};
+use crate::{Chat, Embeddings, ImageService, Images, Path, Provider, Rerank, Speaks};
 use llmleaf_dialects::embeddings::{OpenAiInputs, OpenAiQuirks};
+use llmleaf_dialects::images::{self, quirks::References};
 use llmleaf_dialects::rerank::PlainQuirks;
 use llmleaf_dialects::{
-    ChatWire,
+    ChatWire, ImageWire,
     chat_completions::{
         Quirks,
         quirks::{ReasoningEcho, ReasoningQuirks, ReasoningRequest, RequestQuirks},
@@ -57,6 +58,13 @@ pub static PROVIDER: Provider = Provider {
             }),
             Path::Fixed("/rerank"),
         )],
+        images: &[Images::Service(ImageService {
+            wire: ImageWire::OpenAi(IMAGES),
+            models: &[],
+            generations: Path::Fixed("/images"),
+            edits: Some(Path::Fixed("/images")),
+            variations: None,
+        })],
         ..Speaks::NOTHING
     },
     setting_headers: &[("http_referer", "http-referer"), ("x_title", "x-title")],
@@ -106,4 +114,19 @@ const RESPONSES: responses::Quirks = responses::Quirks {
     // `models`, `provider` and `route` of ResponsesRequest in the OpenAPI document.
     extended: true,
     ..responses::Quirks::REFERENCE
+};
+
+// ImageGenerationRequest of the OpenAPI document: one path, images to go on from beside the prompt, answers in base64 always.
+const IMAGES: images::Quirks = images::Quirks {
+    base64: Cow::Borrowed(""),
+    references: References::Parts,
+    unsupported: Cow::Borrowed(&[
+        Cow::Borrowed("style"),
+        Cow::Borrowed("moderation"),
+        Cow::Borrowed("partial_images"),
+        Cow::Borrowed("user"),
+        Cow::Borrowed("input_fidelity"),
+    ]),
+    routes: true,
+    ..images::Quirks::REFERENCE
 };

@@ -3,10 +3,11 @@
 //! Its messages endpoint (docs.together.ai/docs/inference/messages-api, 2026-11) supports some models only and answers
 //! malformed output for the others, so consumers of that dialect are served by translation.
 
-use crate::{Batches, Chat, Embeddings, Path, Provider, Rerank, Speaks};
+use crate::{Batches, Chat, Embeddings, ImageService, Images, Path, Provider, Rerank, Speaks};
 use llmleaf_dialects::batches::{FilesQuirks, files::Jobs};
+use llmleaf_dialects::images::{self, quirks::Size};
 use llmleaf_dialects::{
-    ChatWire,
+    ChatWire, ImageWire,
     chat_completions::{
         Quirks,
         quirks::{
@@ -45,6 +46,12 @@ pub static PROVIDER: Provider = Provider {
             ..FilesQuirks::CHAT
         })),
         rerank: &[Rerank::PLAIN],
+        images: &[Images::Service(ImageService {
+            wire: ImageWire::OpenAi(IMAGES),
+            edits: None,
+            variations: None,
+            ..ImageService::OPENAI
+        })],
         ..Speaks::NOTHING
     },
     source: "Together OpenAPI document 2.0.0, 2026-04",
@@ -73,4 +80,19 @@ const QUIRKS: Quirks = Quirks {
 const COMPLETIONS: text_completions::Quirks = text_completions::Quirks {
     chat: QUIRKS,
     ..text_completions::Quirks::REFERENCE
+};
+
+// The body of `/images/generations`: `width` and `height`, `response_format` of `base64` and `url`.
+const IMAGES: images::Quirks = images::Quirks {
+    size: Size::Sides,
+    base64: Cow::Borrowed("base64"),
+    unsupported: Cow::Borrowed(&[
+        Cow::Borrowed("quality"),
+        Cow::Borrowed("style"),
+        Cow::Borrowed("background"),
+        Cow::Borrowed("moderation"),
+        Cow::Borrowed("output_compression"),
+        Cow::Borrowed("user"),
+    ]),
+    ..images::Quirks::PLAIN
 };

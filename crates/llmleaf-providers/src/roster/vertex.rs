@@ -1,10 +1,11 @@
 //! Vertex AI: Gemini's wire below a project, and the models of other makers on their own.
 
 use crate::{
-    Ambient, Auth, Chat, Embeddings, KeyFiles, Maker, Mints, Path, Place, Provider, Speaks,
+    Ambient, Auth, Chat, Embeddings, ImageService, Images, KeyFiles, Maker, Mints, Path, Place,
+    Provider, Speaks,
 };
 use llmleaf_dialects::{
-    ChatWire, EmbeddingWire, gemini,
+    ChatWire, EmbeddingWire, ImageWire, gemini,
     messages::{Quirks, quirks::Addressing},
 };
 use std::borrow::Cow;
@@ -94,6 +95,28 @@ pub static PROVIDER: Provider = Provider {
                 "/publishers/anthropic/models/count-tokens:rawPredict",
             )),
         }],
+        images: &[
+            Images::Service(ImageService {
+                wire: ImageWire::Predict,
+                models: &["imagen"],
+                generations: Path::Method {
+                    version: VERSION,
+                    collection: "publishers/google/models",
+                    beside: BESIDE,
+                    whole: ":predict",
+                    stream: ":predict",
+                },
+                edits: None,
+                variations: None,
+            }),
+            Images::Service(ImageService {
+                wire: ImageWire::GenerateContent,
+                models: &[],
+                generations: GENERATE,
+                edits: Some(GENERATE),
+                variations: None,
+            }),
+        ],
         ..Speaks::NOTHING
     },
     // Betas are a header here as well (BerriAI/litellm pull request 22321 tried both by hand, 2026-02).
@@ -138,4 +161,13 @@ const MESSAGES: Quirks = Quirks {
         version: Cow::Borrowed("vertex-2023-10-16"),
     },
     ..Quirks::REFERENCE
+};
+
+/// Asked for whole also where the consumer streams.
+const GENERATE: Path = Path::Method {
+    version: VERSION,
+    collection: "publishers/google/models",
+    beside: BESIDE,
+    whole: ":generateContent",
+    stream: ":generateContent",
 };

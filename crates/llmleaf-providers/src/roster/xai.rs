@@ -1,8 +1,12 @@
 //! xAI. Its documentation calls chat completions deprecated in favour of responses (2026-11); they work.
 
-use crate::{Batches, Chat, Path, Provider, Realtime, Speaks};
+use crate::{Batches, Chat, ImageService, Images, Path, Provider, Realtime, Speaks};
 use llmleaf_dialects::batches::BatchWire;
-use llmleaf_dialects::{ChatWire, chat_completions::Quirks, responses};
+use llmleaf_dialects::images::{
+    self,
+    quirks::{References, Size},
+};
+use llmleaf_dialects::{ChatWire, ImageWire, chat_completions::Quirks, responses};
 use std::borrow::Cow;
 
 /// The row.
@@ -31,6 +35,11 @@ pub static PROVIDER: Provider = Provider {
             models: &["voice", "realtime"],
             ..Realtime::OPENAI
         }),
+        images: &[Images::Service(ImageService {
+            wire: ImageWire::OpenAi(IMAGES),
+            variations: None,
+            ..ImageService::OPENAI
+        })],
         ..Speaks::NOTHING
     },
     source: "docs.x.ai, 2026-11; recordings of api.x.ai",
@@ -42,4 +51,19 @@ const RESPONSES: responses::Quirks = responses::Quirks {
     // Agents' tools of free text are answered with 422 (reported by users of Codex with Grok, 2026-08 and 2026-09).
     refuses_tools: Cow::Borrowed(&[Cow::Borrowed("custom"), Cow::Borrowed("namespace")]),
     ..responses::Quirks::REFERENCE
+};
+
+// "quality, size or style are not supported": docs.x.ai, image generation, 2026-11. Edits as recorded, 2026.
+const IMAGES: images::Quirks = images::Quirks {
+    size: Size::Ratio,
+    references: References::Typed,
+    unsupported: Cow::Borrowed(&[
+        Cow::Borrowed("quality"),
+        Cow::Borrowed("style"),
+        Cow::Borrowed("background"),
+        Cow::Borrowed("moderation"),
+        Cow::Borrowed("output_format"),
+        Cow::Borrowed("output_compression"),
+    ]),
+    ..images::Quirks::PLAIN
 };

@@ -1,9 +1,8 @@
 //! Where the vendors of the wires document their operations, and the bodies that these take.
 
 use crate::registry::{BatchCall, Endpoint, Operation};
-use llmleaf_dialects::Dialect;
 use llmleaf_dialects::ollama::Form;
-use llmleaf_exchange::Operation::Kept;
+use llmleaf_dialects::{Dialect, EmbeddingForm, ImageForm, ModerationForm, RerankForm};
 use serde_json::{Map, Value, json};
 
 /// Where a vendor documents an operation: page, and the body's required fields.
@@ -13,102 +12,139 @@ pub(super) struct Vendor {
 }
 
 pub(super) fn vendor(endpoint: &Endpoint) -> Option<Vendor> {
-    use llmleaf_dialects::{EmbeddingForm, ModerationForm, RerankForm};
-    use llmleaf_exchange::Operation::{Chat, CountTokens, Embed, Moderate, Rerank};
+    use llmleaf_exchange::Operation as Asked;
     if endpoint.operation == Operation::Batch(BatchCall::Make) {
         return Some(batch_vendor(endpoint.dialect));
     }
     let Operation::Exchange(operation) = endpoint.operation else {
         return None;
     };
-    Some(match (endpoint.dialect, operation) {
-        (
-            _,
-            Kept(_) | llmleaf_exchange::Operation::Batch(_) | llmleaf_exchange::Operation::Realtime,
-        ) => return None,
-        (_, Rerank(form)) => Vendor {
-            reference: match form {
-                RerankForm::Plain => "https://docs.cohere.com/v1/reference/rerank",
-                RerankForm::Texts => "https://docs.cohere.com/reference/rerank",
-            },
-            required: &["model", "query", "documents"],
+    Some(match operation {
+        Asked::Kept(_) | Asked::Batch(_) | Asked::Realtime => return None,
+        Asked::Rerank(form) => rerank(form),
+        Asked::Embed(form) => embeddings(form),
+        Asked::Draw(form) => images(form),
+        Asked::Moderate(form) => moderations(form),
+        Asked::Chat | Asked::CountTokens => chat(endpoint.dialect, operation),
+    })
+}
+
+fn rerank(form: RerankForm) -> Vendor {
+    Vendor {
+        reference: match form {
+            RerankForm::Plain => "https://docs.cohere.com/v1/reference/rerank",
+            RerankForm::Texts => "https://docs.cohere.com/reference/rerank",
         },
-        (_, Embed(EmbeddingForm::Embeddings)) => Vendor {
+        required: &["model", "query", "documents"],
+    }
+}
+
+fn embeddings(form: EmbeddingForm) -> Vendor {
+    match form {
+        EmbeddingForm::Embeddings => Vendor {
             reference: "https://platform.openai.com/docs/api-reference/embeddings/create",
             required: &["model", "input"],
         },
-        (_, Embed(form @ (EmbeddingForm::Typed | EmbeddingForm::TypedFirst))) => Vendor {
+        form @ (EmbeddingForm::Typed | EmbeddingForm::TypedFirst) => Vendor {
             reference: match form {
                 EmbeddingForm::Typed => "https://docs.cohere.com/reference/embed",
                 _ => "https://docs.cohere.com/v1/reference/embed",
             },
             required: &["model"],
         },
-        (_, Embed(EmbeddingForm::Lines)) => Vendor {
+        EmbeddingForm::Lines => Vendor {
             reference: "https://docs.ollama.com/api/embed",
             required: &["model", "input"],
         },
-        (_, Embed(EmbeddingForm::LinesPrompt)) => Vendor {
+        EmbeddingForm::LinesPrompt => Vendor {
             reference: "https://docs.ollama.com/api/embed",
             required: &["model", "prompt"],
         },
-        (_, Embed(EmbeddingForm::EmbedContent)) => Vendor {
+        EmbeddingForm::EmbedContent => Vendor {
             reference: "https://ai.google.dev/api/embeddings",
             required: &["content"],
         },
-        (_, Embed(EmbeddingForm::BatchEmbedContents)) => Vendor {
+        EmbeddingForm::BatchEmbedContents => Vendor {
             reference: "https://ai.google.dev/api/embeddings",
             required: &["requests"],
         },
-        (_, Moderate(ModerationForm::Inputs)) => Vendor {
+    }
+}
+
+fn images(form: ImageForm) -> Vendor {
+    match form {
+        ImageForm::Generations => Vendor {
+            reference: "https://platform.openai.com/docs/api-reference/images/create",
+            required: &["prompt"],
+        },
+        ImageForm::Edits => Vendor {
+            reference: "https://platform.openai.com/docs/api-reference/images/createEdit",
+            required: &["prompt", "images"],
+        },
+        ImageForm::Variations => Vendor {
+            reference: "https://platform.openai.com/docs/api-reference/images/createVariation",
+            required: &["prompt", "image"],
+        },
+    }
+}
+
+fn moderations(form: ModerationForm) -> Vendor {
+    match form {
+        ModerationForm::Inputs => Vendor {
             reference: "https://platform.openai.com/docs/api-reference/moderations/create",
             required: &["input"],
         },
-        (_, Moderate(ModerationForm::Conversations)) => Vendor {
+        ModerationForm::Conversations => Vendor {
             reference: "https://docs.mistral.ai/api/endpoint/classifiers",
             required: &["input"],
         },
-        (Dialect::ChatCompletions, Chat | CountTokens) => Vendor {
+    }
+}
+
+fn chat(dialect: Dialect, operation: llmleaf_exchange::Operation) -> Vendor {
+    let counts = operation == llmleaf_exchange::Operation::CountTokens;
+    match (dialect, counts) {
+        (Dialect::ChatCompletions, _) => Vendor {
             reference: "https://platform.openai.com/docs/api-reference/chat/create",
             required: &["model", "messages"],
         },
-        (Dialect::TextCompletions, Chat | CountTokens) => Vendor {
+        (Dialect::TextCompletions, _) => Vendor {
             reference: "https://platform.openai.com/docs/api-reference/completions/create",
             required: &["model", "prompt"],
         },
-        (Dialect::Responses, Chat | CountTokens) => Vendor {
+        (Dialect::Responses, _) => Vendor {
             reference: "https://platform.openai.com/docs/api-reference/responses/create",
             required: &["model"],
         },
-        (Dialect::Messages, Chat) => Vendor {
+        (Dialect::Messages, false) => Vendor {
             reference: "https://docs.claude.com/en/api/messages",
             required: &["model", "messages", "max_tokens"],
         },
-        (Dialect::Messages, CountTokens) => Vendor {
+        (Dialect::Messages, true) => Vendor {
             reference: "https://docs.claude.com/en/api/messages-count-tokens",
             required: &["model", "messages"],
         },
-        (Dialect::GenerateContent, Chat) => Vendor {
+        (Dialect::GenerateContent, false) => Vendor {
             reference: "https://ai.google.dev/api/generate-content",
             required: &["contents"],
         },
-        (Dialect::GenerateContent, CountTokens) => Vendor {
+        (Dialect::GenerateContent, true) => Vendor {
             reference: "https://ai.google.dev/api/tokens",
             required: &[],
         },
-        (Dialect::Ollama(Form::Chat), Chat | CountTokens) => Vendor {
+        (Dialect::Ollama(Form::Chat), _) => Vendor {
             reference: "https://docs.ollama.com/api/chat",
             required: &["model"],
         },
-        (Dialect::Ollama(Form::Generate), Chat | CountTokens) => Vendor {
+        (Dialect::Ollama(Form::Generate), _) => Vendor {
             reference: "https://docs.ollama.com/api/generate",
             required: &["model"],
         },
-        (Dialect::CohereChat, Chat | CountTokens) => Vendor {
+        (Dialect::CohereChat, _) => Vendor {
             reference: "https://docs.cohere.com/reference/chat",
             required: &["model", "messages"],
         },
-    })
+    }
 }
 
 fn batch_vendor(dialect: Dialect) -> Vendor {
@@ -126,7 +162,8 @@ fn batch_vendor(dialect: Dialect) -> Vendor {
 }
 
 pub(super) fn request_body(vendor: &Vendor) -> Value {
-    if !vendor.required.contains(&"model") && !vendor.required.contains(&"input") {
+    let prompted = vendor.required.contains(&"prompt") || vendor.required.contains(&"input");
+    if !vendor.required.contains(&"model") && !prompted {
         // The model stands in the path.
         let schema = json!({
             "type": "object",
