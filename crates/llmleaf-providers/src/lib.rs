@@ -164,6 +164,10 @@ pub enum Moderations {
 
 /// Images of a provider.
 #[derive(Clone, Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "they stand in rows, of which there are a few"
+)]
 pub enum Images {
     /// A service makes them.
     Service(ImageService),

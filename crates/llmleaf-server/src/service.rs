@@ -3,7 +3,9 @@
 mod about;
 mod batches;
 mod forms;
+mod refusals;
 
+use self::refusals::{overloaded, unknown};
 use crate::app::App;
 use crate::kept::{self, Turn};
 use crate::registry::{self, Addressing, AuthClass, Endpoint, Matched, Operation};
@@ -15,8 +17,7 @@ use crate::{
     socket,
 };
 use bytes::Bytes;
-use http::header::ALLOW;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use llmleaf_auth::Principal;
 use llmleaf_dialects::batches::Task;
@@ -275,7 +276,9 @@ impl Call {
         panics::inject("service", &self.id);
         let (endpoint, rest) = match registry::find(request.method(), path) {
             Matched::Found(endpoint, rest) => (endpoint, rest),
-            Matched::OtherMethods(methods) => return Ok(self.other_methods(dialect, &methods)),
+            Matched::OtherMethods(methods) => {
+                return Ok(refusals::other_methods(dialect, &methods, &self.id));
+            }
             Matched::Unknown => return Err(unknown(path)),
         };
         match endpoint.auth {
@@ -576,28 +579,4 @@ impl Call {
             }
         }
     }
-
-    fn other_methods(&self, dialect: Dialect, methods: &[&'static Method]) -> Reply {
-        let list: Vec<&str> = methods.iter().map(|m| m.as_str()).collect();
-        let list = list.join(", ");
-        let message = format!("this path takes {list}");
-        let failure = Failure::new(Origin::Consumer, FailureKind::MethodNotAllowed, message);
-        let mut reply = reply::failed(dialect, &failure, &self.id);
-        if let Ok(value) = HeaderValue::from_str(&list) {
-            reply.headers_mut().insert(ALLOW, value);
-        }
-        reply
-    }
-}
-
-fn overloaded() -> Failure {
-    let message = "this gateway has no room for more work now; try again shortly";
-    let mut failure = Failure::gateway(FailureKind::Overloaded, message);
-    failure.code = Some("server_overloaded".to_owned());
-    failure
-}
-
-fn unknown(path: &str) -> Failure {
-    let message = format!("no such endpoint; {}", path::hint(path));
-    Failure::new(Origin::Consumer, FailureKind::NotFound, message)
 }

@@ -53,13 +53,9 @@ pub fn draw(request: &ImageRequest) -> Result<Images, Failure> {
 
 /// A square of one colour (PNG specification, third edition: RGB of 8 bits, rows without filter, stored uncompressed).
 fn png(colour: [u8; 3]) -> Vec<u8> {
-    let mut rows = Vec::new();
-    for _ in 0..SIDE {
-        rows.push(0);
-        for _ in 0..SIDE {
-            rows.extend_from_slice(&colour);
-        }
-    }
+    let side = usize::try_from(SIDE).unwrap_or_default();
+    let row = [vec![0], colour.repeat(side)].concat();
+    let rows = row.repeat(side);
     let mut header = Vec::new();
     header.extend_from_slice(&SIDE.to_be_bytes());
     header.extend_from_slice(&SIDE.to_be_bytes());

@@ -117,5 +117,4 @@ const COMPLETIONS: text_completions::Quirks = text_completions::Quirks {
     models: Cow::Borrowed(&[Cow::Borrowed("codestral")]),
     lists: false,
     answers: Answers::Chat,
-    ..text_completions::Quirks::REFERENCE
 };

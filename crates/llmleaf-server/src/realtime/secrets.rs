@@ -32,30 +32,7 @@ pub fn issue(
     body: &Bytes,
     nested: bool,
 ) -> Result<Reply, Failure> {
-    let text = llmleaf_dialects::head::text(body)?;
-    let invalid = |why: &str, param| Failure::invalid(why.to_owned(), Some(param));
-    let top = Object::parse(text).map_err(|error| {
-        Failure::invalid(format!("the body is not a JSON object: {error}"), None)
-    })?;
-    let given = |object: &Object<'_>, name: &str| {
-        let raw = object.get(name).filter(|raw| raw.get() != "null");
-        raw.map(|raw| raw.get().to_owned())
-    };
-    let (session, expiry) = match nested {
-        true => {
-            let secret = given(&top, "client_secret");
-            let secret = secret.as_deref().and_then(|text| Object::parse(text).ok());
-            (
-                text.to_owned(),
-                secret.and_then(|secret| given(&secret, "expires_after")),
-            )
-        }
-        false => {
-            let session = given(&top, "session");
-            let session = session.ok_or_else(|| invalid("`session` is missing", "session"))?;
-            (session, given(&top, "expires_after"))
-        }
-    };
+    let (session, expiry) = asked(body, nested)?;
     let models = models(&session)?;
     let model = models.first().ok_or_else(|| {
         invalid(
@@ -105,6 +82,31 @@ pub fn issue(
             reply::json(StatusCode::OK, &reply)
         }
     })
+}
+
+fn invalid(why: &str, param: &str) -> Failure {
+    Failure::invalid(why.to_owned(), Some(param))
+}
+
+/// The session that is asked for, and what is said of the secret's end.
+fn asked(body: &Bytes, nested: bool) -> Result<(String, Option<String>), Failure> {
+    let text = llmleaf_dialects::head::text(body)?;
+    let top = Object::parse(text).map_err(|error| {
+        Failure::invalid(format!("the body is not a JSON object: {error}"), None)
+    })?;
+    let given = |object: &Object<'_>, name: &str| {
+        let raw = object.get(name).filter(|raw| raw.get() != "null");
+        raw.map(|raw| raw.get().to_owned())
+    };
+    if nested {
+        let secret = given(&top, "client_secret");
+        let secret = secret.as_deref().and_then(|text| Object::parse(text).ok());
+        let expiry = secret.and_then(|secret| given(&secret, "expires_after"));
+        return Ok((text.to_owned(), expiry));
+    }
+    let session = given(&top, "session");
+    let session = session.ok_or_else(|| invalid("`session` is missing", "session"))?;
+    Ok((session, given(&top, "expires_after")))
 }
 
 /// The models that a session names, its own first.

@@ -54,6 +54,7 @@ fn closing(code: u16, why: &[u8]) -> Vec<u8> {
 }
 
 /// Cases for one end, by the names that a failure is told with.
+#[expect(clippy::too_many_lines, reason = "a table of cases")]
 fn cases(role: Role) -> Vec<(String, Vec<u8>, Comes)> {
     let mut all = Vec::new();
     let mut add = |name: String, bytes: Vec<u8>, comes| all.push((name, bytes, comes));

@@ -168,6 +168,27 @@ fn what_is_not_offered_is_refused_by_name_and_changes_nothing() {
     assert_eq!(said(&refused)[0].1["error"]["event_id"], "mine");
 }
 
+/// What a text and a call become.
+const TOLD: [&str; 17] = [
+    "response.output_item.added",
+    "conversation.item.added",
+    "response.content_part.added",
+    "response.output_text.delta",
+    "response.output_text.delta",
+    "response.output_text.done",
+    "response.content_part.done",
+    "response.output_item.done",
+    "conversation.item.done",
+    "response.output_item.added",
+    "conversation.item.added",
+    "response.function_call_arguments.delta",
+    "response.function_call_arguments.delta",
+    "response.function_call_arguments.done",
+    "response.output_item.done",
+    "conversation.item.done",
+    "response.done",
+];
+
 #[test]
 fn an_answer_is_told_and_kept_with_what_was_thought() {
     let mut bridge = bridge();
@@ -193,28 +214,7 @@ fn an_answer_is_told_and_kept_with_what_was_thought() {
         "conversation_already_has_active_response"
     );
     let steps = play(&mut bridge);
-    assert_eq!(
-        kinds(&steps),
-        [
-            "response.output_item.added",
-            "conversation.item.added",
-            "response.content_part.added",
-            "response.output_text.delta",
-            "response.output_text.delta",
-            "response.output_text.done",
-            "response.content_part.done",
-            "response.output_item.done",
-            "conversation.item.done",
-            "response.output_item.added",
-            "conversation.item.added",
-            "response.function_call_arguments.delta",
-            "response.function_call_arguments.delta",
-            "response.function_call_arguments.done",
-            "response.output_item.done",
-            "conversation.item.done",
-            "response.done",
-        ]
-    );
+    assert_eq!(kinds(&steps), TOLD);
     let said = said(&steps);
     assert_eq!(said[5].1["text"], "Hello");
     assert_eq!(
@@ -276,7 +276,8 @@ fn whatever_ends_an_answer_is_told() {
     };
     let incomplete = json!({"type": "response.incomplete", "response": {"incomplete_details": {"reason": "content_filter"}}});
     let failed = json!({"type": "response.failed", "response": {"error": {"code": "server_error", "message": "x"}}});
-    let cases: [(&str, Box<dyn Fn(&mut Bridge) -> Vec<Step>>); 5] = [
+    type End = Box<dyn Fn(&mut Bridge) -> Vec<Step>>;
+    let cases: [(&str, End); 5] = [
         (
             "cancelled",
             Box::new(|b| b.take(r#"{"type":"response.cancel"}"#)),

@@ -61,6 +61,10 @@ fn a_request_says_its_model_and_form() {
         let told = (asked.older, asked.transcribes, asked.names_protocol);
         assert_eq!(told, (older, transcribes, names), "{uri}");
     }
+}
+
+#[test]
+fn what_names_no_model_or_a_key_in_its_address_is_refused() {
     for (uri, status) in [
         ("/v1/realtime", None),
         ("/v1/realtime?model=", None),
