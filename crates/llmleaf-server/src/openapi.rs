@@ -85,6 +85,12 @@ fn operation(endpoint: &Endpoint) -> Value {
         if endpoint.operation == Operation::Batch(BatchCall::Upload) {
             fields.insert("requestBody".into(), batches::file());
         }
+        if let Operation::RealtimeSecret { .. } = endpoint.operation {
+            let schema = json!({"type": "object"});
+            let body =
+                json!({"required": true, "content": {"application/json": {"schema": schema}}});
+            fields.insert("requestBody".into(), body);
+        }
         if endpoint.operation == Operation::Show {
             let model = json!({"type": "string", "minLength": 1});
             let schema =

@@ -218,7 +218,7 @@ fn start(admin: bool) -> Llmleaf {
 fn ask(leaf: &Llmleaf, method: &str, path: &str, headers: &[(&str, &str)]) -> Response {
     let mut connection = Connection::open(leaf.addr);
     let body: &[u8] = if matches!(method, "POST" | "PUT" | "PATCH") {
-        b"{}"
+        b"[]"
     } else {
         b""
     };
@@ -231,7 +231,8 @@ fn ask(leaf: &Llmleaf, method: &str, path: &str, headers: &[(&str, &str)]) -> Re
     }
 }
 
-/// The status of a call that was let in: each body of the matrix is `{}`, which no exchange takes.
+/// The status of a call that was let in: each body of the matrix is `[]`, which no exchange takes, not even one whose model
+/// need not be named.
 fn inside(endpoint: &Endpoint) -> u16 {
     match endpoint.operation {
         // Nobody keeps a response of that id.
