@@ -24,6 +24,7 @@ CLEAN = {"PATH": os.environ.get("PATH", "/usr/bin:/bin"), "LC_ALL": "C.UTF-8", "
 SUITES = {
     "openai-python": ("openai", ["python/openai_sdk.py"]),
     "openai-batches-python": ("openai", ["python/openai_batches.py"]),
+    "openai-audio-python": ("openai", ["python/openai_audio.py"]),
     "openai-responses-python": ("openai", ["python/openai_responses.py"]),
     "genai-python": ("genai", ["python/genai_sdk.py"]),
     "openai-realtime-python": ("openai", ["python/openai_realtime.py"]),

@@ -15,7 +15,7 @@ import threading
 import time
 import urllib.parse
 
-from fake import batches, cohere, completions, messages, realtime
+from fake import audio, batches, cohere, completions, messages, realtime
 from fake.rules import Rejected
 from fake.scripts import Refusal, play
 
@@ -39,6 +39,10 @@ class Log:
         with self.changed:
             self.entries.setdefault(model, []).append(entry)
             return len(self.entries[model])
+
+    def add_entry(self, model, entry):
+        self.add(model, entry)
+        return entry
 
     def end(self, entry, how):
         with self.changed:
@@ -132,6 +136,8 @@ class Provider(http.server.BaseHTTPRequestHandler):
         raw = self.read_body()
         if self.batched(raw):
             return
+        if self.path.startswith("/v1/audio/"):
+            return self.audio(raw)
         wire = {"/v1/messages": messages, "/v2/chat": cohere}.get(self.path.removesuffix("/count_tokens"), completions)
         try:
             body = json.loads(raw)
@@ -151,6 +157,27 @@ class Provider(http.server.BaseHTTPRequestHandler):
             self.close_connection = True
             how = "hung up"
         LOG.end(entry, how)
+
+    def audio(self, raw):
+        try:
+            if self.headers.get("authorization") != f"Bearer {OPENAI_KEY}":
+                return self.reply(401, completions.error(401, "the credential is wrong"))
+            if self.path == "/v1/audio/speech":
+                body = json.loads(raw)
+                kind, data = audio.speech(body)
+            else:
+                fields = audio.form(self.headers.get("content-type", ""), raw)
+                body = {name: values for name, values in fields.items() if name != "file"}
+                kind, data = audio.transcription(fields, self.path.endswith("translations"))
+        except Rejected as problem:
+            return self.reply(400, completions.error(400, problem.message))
+        model = body["model"] if isinstance(body["model"], str) else body["model"][0]
+        LOG.end(LOG.add_entry(model, {"path": self.path, "body": body}), "answered")
+        self.send_response(200)
+        self.send_header("content-type", kind)
+        self.send_header("content-length", str(len(data)))
+        self.end_headers()
+        self.wfile.write(data)
 
     def answer(self, wire, body, model, number, headers):
         if not authorised(wire, headers):

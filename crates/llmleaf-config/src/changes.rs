@@ -202,6 +202,10 @@ impl Server {
                 self.realtime_origins == before.realtime_origins,
             ),
             (
+                "max_upload_bytes",
+                self.max_upload_bytes == before.max_upload_bytes,
+            ),
+            (
                 "max_connections",
                 self.max_connections == before.max_connections,
             ),
@@ -331,6 +335,7 @@ mod tests {
             ("include_payloads", "true"),
             ("max_body_bytes", "1048576"),
             ("realtime_origins", "[\"https://a.example\"]"),
+            ("max_upload_bytes", "1048576"),
             ("max_connections", "100"),
             ("memory_limit_mib", "512"),
             ("rate_limit_max_wait_ms", "7"),

@@ -23,7 +23,6 @@ pub(crate) const PENDING: &[Pending] = &[
     ),
     row("providers.settings.audio_input", "audio goes to any target"),
     row("providers.settings.rerank_api", "the kind decides"),
-    row("providers.settings.voices", "voices are not listed yet"),
     row(
         "providers.settings.safety_identifier",
         "there are no realtime sessions yet",

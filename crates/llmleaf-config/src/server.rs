@@ -35,6 +35,8 @@ pub struct Server {
     pub max_body_bytes: usize,
     /// Sites whose pages may open realtime sessions with a key, as browsers say them; `*` is all. Default none but this one.
     pub realtime_origins: Vec<String>,
+    /// Largest body that is sent on while it comes. Default 512 MiB.
+    pub max_upload_bytes: u64,
     /// Most consumer connections at a time. Default: as many as the limit of open files allows.
     pub max_connections: Option<usize>,
     /// Ceiling of memory in bytes, near which new requests are turned away. Default: the limit of the control group, if any.
@@ -81,6 +83,7 @@ impl Default for Server {
             rate_limit_max_wait: Duration::from_millis(5000),
             max_body_bytes: 32 * 1024 * 1024,
             realtime_origins: Vec::new(),
+            max_upload_bytes: 512 * 1024 * 1024,
             max_connections: None,
             memory_limit: None,
             keepalive: Duration::from_secs(15),
@@ -129,6 +132,7 @@ const ENV_PREFIX: &str = "LLMLEAF_SERVER__";
 const MAX_SECS: u64 = 24 * 3600;
 /// Largest body limit: bodies are held in memory.
 const MAX_BODY: u64 = 1024 * 1024 * 1024;
+const MAX_UPLOAD: u64 = 1 << 40;
 
 /// The words of `loss_policy`.
 pub(crate) const LOSS_POLICIES: &[(&str, LossPolicy)] = &[
@@ -179,6 +183,8 @@ pub(crate) fn read(cx: &Reading<'_>, root: &mut Table<'_>) -> ServerRead {
         realtime_origins: (t.strings(cx, "realtime_origins"))
             .map(|list| list.value.into_iter().map(|at| at.value).collect())
             .unwrap_or(defaults.realtime_origins),
+        max_upload_bytes: (t.whole(cx, "max_upload_bytes", 1024..=MAX_UPLOAD))
+            .unwrap_or(defaults.max_upload_bytes),
         max_connections: (t.whole(cx, "max_connections", 1..=1_000_000)).and_then(size),
         memory_limit: (t.whole(cx, "memory_limit_mib", 1..=1 << 24)).map(|mib| mib << 20),
         keepalive: (t.seconds(cx, "keepalive_secs", 1..=MAX_SECS)).unwrap_or(defaults.keepalive),

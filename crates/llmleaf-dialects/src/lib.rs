@@ -41,10 +41,12 @@ mod sane;
 pub mod schema;
 mod sealed;
 mod skim;
+pub mod speech;
 pub mod splice;
 mod surrogates;
 pub mod text_completions;
 mod toolbox;
+pub mod transcription;
 mod wire;
 mod writer;
 
@@ -55,6 +57,8 @@ pub use images::{ImageForm, ImageWire};
 pub use llmleaf_framing::Frame;
 pub use moderations::{ModerationForm, ModerationWire};
 pub use rerank::{RerankForm, RerankWire};
+pub use speech::SpeechWire;
+pub use transcription::TranscriptionWire;
 pub use wire::{ChatWire, Dialect, needs_no_keeper, unrestored};
 
 use bytes::Bytes;

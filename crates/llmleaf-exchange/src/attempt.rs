@@ -11,9 +11,11 @@ use crate::job::Operation;
 use crate::kept::{self, Told};
 use crate::node::{LossPolicy, PromptCache};
 use crate::pump::Pump;
+use crate::upload::{self, Upload};
 use crate::upstream::{Upstream, UpstreamStreaming};
 use crate::{
-    batch, chain, count, draw, embed, minting, moderate, realtime, rerank, stream, waits, whole,
+    audio, batch, chain, count, draw, embed, minting, moderate, realtime, rerank, stream, waits,
+    whole,
 };
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
@@ -23,7 +25,7 @@ use llmleaf_model::{Event, Failure, FailureKind, Loss, LossKind, Origin, Retry};
 use llmleaf_providers::echo::Step;
 use llmleaf_providers::{Chat, Path};
 use llmleaf_route::{Attempt as Held, Candidate, Clock, Clocks, Watch};
-use llmleaf_transport::{Body, Response};
+use llmleaf_transport::{Body, Feed, Response};
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -72,6 +74,9 @@ pub(crate) async fn run(run: &mut Run, held: Held) -> Result<(), Failure> {
         _ if run.job.operation == Operation::Realtime => {
             Box::pin(realtime::run(run, &mut attempt, candidate, upstream)).await
         }
+        _ if let Operation::Audio(audio) = run.job.operation => {
+            Box::pin(audio::run(run, &mut attempt, candidate, upstream, audio)).await
+        }
         Some(_) if let Operation::Kept(verb) = run.job.operation => {
             Box::pin(kept::run(run, &mut attempt, candidate, upstream, verb)).await
         }
@@ -96,6 +101,12 @@ pub(crate) async fn run(run: &mut Run, held: Held) -> Result<(), Failure> {
         upstream.scrub(&mut failure);
         if let Some(owner) = &run.job.owner {
             owner.hide(&mut failure);
+        }
+        if let Some(upload) = &run.job.upload
+            && !upload.can_begin_again()
+        {
+            // What it took is not held: nobody else can be given it.
+            failure.retry = Retry::Never;
         }
         attempt.failed(&failure, &run.losses);
         let mut walk = run.common.walk.borrow_mut();
@@ -185,6 +196,18 @@ pub(crate) struct Outgoing<'a> {
     pub kind: Option<HeaderValue>,
 }
 
+/// How a request differs from those of chats.
+#[derive(Default)]
+pub(crate) struct Manner<'a> {
+    /// What is asked for in `accept`.
+    pub accept: Option<&'static str>,
+    /// Where the body comes from while it is sent, in place of [`Outgoing::body`].
+    pub fed: Option<(&'a Upload, &'a Feeds)>,
+}
+
+/// Begins a body from its beginning; `None` where that is gone.
+pub(crate) type Feeds = dyn Fn() -> Option<Box<dyn Feed>>;
+
 /// What is asked for in `accept`.
 fn accept(wire: &ChatWire, stream: bool) -> &'static str {
     match stream {
@@ -209,6 +232,18 @@ pub(crate) async fn send(
     upstream: &Upstream,
     going: Outgoing<'_>,
 ) -> Result<Incoming, Failure> {
+    send_as(run, attempt, candidate, upstream, going, Manner::default()).await
+}
+
+/// The same for a request that is no chat's.
+pub(crate) async fn send_as(
+    run: &mut Run,
+    attempt: &mut Attempt,
+    candidate: &Candidate,
+    upstream: &Upstream,
+    going: Outgoing<'_>,
+    manner: Manner<'_>,
+) -> Result<Incoming, Failure> {
     let clocks = clocks(run, candidate);
     let mut watch = watch(run, clocks);
     let minter = upstream.minter(attempt.credential());
@@ -220,7 +255,8 @@ pub(crate) async fn send(
     let mut again = false;
     let response = loop {
         let shown = token.as_ref().map(|token| token.value.clone());
-        let response = once(run, attempt, upstream, &going, shown, &watch).await?;
+        let going = (&going, &manner);
+        let response = once(run, attempt, upstream, going, shown, &mut watch).await?;
         // A token may have been revoked, or run out by another clock than ours: once, another one is asked for.
         if let (401, false, Some(minter), Some(old)) =
             (response.status.as_u16(), again, minter, &token)
@@ -250,9 +286,9 @@ async fn once(
     run: &mut Run,
     attempt: &mut Attempt,
     upstream: &Upstream,
-    going: &Outgoing<'_>,
+    (going, manner): (&Outgoing<'_>, &Manner<'_>),
     token: Option<HeaderValue>,
-    watch: &Watch,
+    watch: &mut Watch,
 ) -> Result<Response, Failure> {
     let (Some(origin), Some(pool)) = (upstream.origin(), run.node.pools.get(upstream.pool)) else {
         return Err(Failure::gateway(
@@ -267,17 +303,25 @@ async fn once(
             credential,
             going.method.clone(),
             going.path,
-            accept(going.wire, going.stream),
+            manner
+                .accept
+                .unwrap_or_else(|| accept(going.wire, going.stream)),
             going.same,
             headers,
         )
-        .map_err(|_| Failure::invalid("the model's name cannot be part of a URL", Some("model")))?
-        .map(|()| going.body.clone());
+        .map_err(|_| Failure::invalid("the model's name cannot be part of a URL", Some("model")))?;
     let mut request = request;
     if let Some(kind) = &going.kind {
         request.headers_mut().insert(CONTENT_TYPE, kind.clone());
     }
     let connect = watch.limit(Clock::Connect);
+    if let Some((upload, feeds)) = manner.fed {
+        let feed = feeds().ok_or_else(upload::gone)?;
+        let call = pin!(pool.upload(origin, request, feed, connect));
+        attempt.sending();
+        return upload::sent(run, watch, upload, call).await;
+    }
+    let request = request.map(|()| going.body.clone());
     let mut call = pin!(pool.call(origin, request, connect));
     attempt.sending();
     match run.wait(watch, call.as_mut()).await {
@@ -452,7 +496,7 @@ pub(crate) fn is_event_stream(headers: &HeaderMap) -> bool {
 }
 
 /// Whether one JSON value comes: a service that streams lines answers so where there is nothing to stream.
-fn is_json(headers: &HeaderMap) -> bool {
+pub(crate) fn is_json(headers: &HeaderMap) -> bool {
     is_of(headers, "application/json")
 }
 

@@ -282,8 +282,24 @@ impl Run {
 
     /// Sends a whole reply.
     pub fn whole(&self, status: StatusCode, body: Bytes) {
+        self.whole_as(status, HeaderValue::from_static("application/json"), body);
+    }
+
+    /// Sends the head of an answer that comes as bytes of some type, if it is not gone yet.
+    pub fn bytes_head(&mut self, kind: HeaderValue) {
         let mut headers = self.headers();
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        headers.insert(CONTENT_TYPE, kind);
+        self.out.head(ReplyHead {
+            status: StatusCode::OK,
+            headers,
+            whole: None,
+        });
+    }
+
+    /// Sends a whole reply of some type.
+    pub fn whole_as(&self, status: StatusCode, kind: HeaderValue, body: Bytes) {
+        let mut headers = self.headers();
+        headers.insert(CONTENT_TYPE, kind);
         self.out.head(ReplyHead {
             status,
             headers,

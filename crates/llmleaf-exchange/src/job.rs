@@ -1,9 +1,11 @@
 //! What an exchange is to do.
 
+use crate::audio::Audio;
 use crate::batch::{BatchAsk, BatchVerb};
 use crate::kept::{Names, Owner, Verb};
 use crate::node::{PromptCache, Shared};
 use crate::realtime::Talk;
+use crate::upload::Upload;
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue};
 use llmleaf_dialects::{Dialect, EmbeddingForm, Head, ImageForm, ModerationForm, RerankForm};
@@ -30,6 +32,8 @@ pub enum Operation {
     Realtime,
     /// Images.
     Draw(ImageForm),
+    /// Speech, or what was said.
+    Audio(Audio),
     /// Something about an answer that a provider keeps.
     Kept(Verb),
     /// Something about batches.
@@ -44,6 +48,7 @@ impl Operation {
             Self::CountTokens => "count_tokens",
             Self::Embed(_) => "embeddings",
             Self::Rerank(_) => "rerank",
+            Self::Audio(audio) => audio.as_str(),
             Self::Kept(_) => "kept",
             Self::Moderate(_) => "moderations",
             Self::Draw(_) => "images",
@@ -68,6 +73,8 @@ pub struct Job {
     pub in_array: bool,
     /// The body as the consumer sent it, inflated.
     pub body: Bytes,
+    /// The body where it is sent on while it comes, in place of `body`, which is empty then.
+    pub upload: Option<Upload>,
     /// Id of the exchange, made here and unique whatever the consumer calls its request. Records are known by it.
     pub id: Arc<str>,
     /// Id of the request, in replies, logs and records.

@@ -9,9 +9,10 @@
 //!
 //! Reading order: [`node`] (what all exchanges of a worker share), [`job`], [`chain`] (whom it may try), `drive` (the walk along the chain), `attempt`
 //! (one target), [`minting`] (credentials that do not last), `race` (two of them), [`realtime`] (a session in place of an answer), `stream` and `whole` (its answer), `pump` (events and frames on their way), `outlet`, `drains`,
-//! `ending` and [`ledger`] (its record), [`panics`].
+//! [`upload`] (bodies that are sent on while they come), `flow` (answers that are no chats), `ending` and [`ledger`] (its record), [`panics`].
 
 mod attempt;
+mod audio;
 pub mod batch;
 pub mod chain;
 mod count;
@@ -21,6 +22,7 @@ mod drive;
 mod embed;
 mod ending;
 mod failure;
+mod flow;
 mod health;
 pub mod job;
 pub mod kept;
@@ -37,10 +39,12 @@ pub mod realtime;
 mod rerank;
 mod settlement;
 mod stream;
+pub mod upload;
 pub mod upstream;
 mod waits;
 mod whole;
 
+pub use audio::Audio;
 pub use batch::{BatchAsk, BatchNames, BatchVerb, Destined, Part};
 pub use drains::Drains;
 pub use job::{Allowance, Job, Operation, Spending};
@@ -49,4 +53,5 @@ pub use ledger::{Began, Cost, End, EndRecord, Grade, Ledger, Outcome, Sink, Usag
 pub use minting::Minter;
 pub use node::{LossPolicy, Node, Parts, PromptCache, RouteSettings, Seeds, Shared, Tuning};
 pub use outlet::{Aborted, Exchange, ReplyHead};
+pub use upload::{Room, Source, Upload};
 pub use upstream::{ChatApi, Credential, Upstream, UpstreamError, UpstreamSpec, UpstreamStreaming};

@@ -2,6 +2,7 @@
 
 use crate::drains::Drains;
 use crate::ledger::Ledger;
+use crate::upload::Room;
 use crate::upstream::Upstream;
 use llmleaf_dialects::Lifetime;
 use llmleaf_prices::{Sheet, Tariff};
@@ -219,6 +220,8 @@ pub struct Node {
     pub pools: Vec<Pool>,
     /// Upstreams that are read to their end for nobody.
     pub drains: Rc<Drains>,
+    /// What is held of uploads.
+    pub room: Room,
     /// The node's time to finish is over: exchanges end with an error when they are polled next.
     pub closing: Arc<AtomicBool>,
 }

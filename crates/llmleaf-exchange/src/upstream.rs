@@ -5,6 +5,7 @@ use crate::node::PromptCache;
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, USER_AGENT};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request};
 use llmleaf_dialects::embeddings::EmbeddingDefaults;
+use llmleaf_dialects::speech::Voice;
 use llmleaf_dialects::{ChatWire, Dialect};
 use llmleaf_model::Failure;
 use llmleaf_providers::{Auth, Chat, Path, Provider, Realtime};
@@ -72,6 +73,8 @@ pub struct UpstreamSpec<'a> {
     pub maker: Option<&'a str>,
     /// What is said of embeddings where requests say nothing.
     pub embedding: EmbeddingDefaults,
+    /// Voices of its models, as the operator lists them.
+    pub voices: Vec<(String, Vec<Voice>)>,
     /// Index of the pool its connections come from.
     pub pool: usize,
     /// The same for those to where its tokens come from.
@@ -122,6 +125,7 @@ pub struct Upstream {
     maker: Option<String>,
     /// What is said of embeddings where requests say nothing.
     pub embedding: EmbeddingDefaults,
+    voices: Vec<(String, Vec<Voice>)>,
     /// Requests are spread over several credentials.
     pub spreads: bool,
     /// It is read to its end when the consumer goes, so that its bill is known.
@@ -168,6 +172,7 @@ impl Upstream {
             prompt_cache: spec.prompt_cache,
             maker: spec.maker.map(str::to_owned),
             embedding: spec.embedding.clone(),
+            voices: spec.voices.clone(),
             minters: (spec.credentials.iter())
                 .map(|credential| match credential {
                     Credential::Minted(minter) => Some(Arc::clone(minter)),
@@ -250,6 +255,13 @@ impl Upstream {
     /// The wires of chat with a model.
     pub(crate) fn chats(&self, model: &str) -> &'static [Chat] {
         self.spoken(model).0
+    }
+
+    /// Voices of a model, where the operator lists them.
+    pub fn voices(&self, model: &str) -> Option<&[Voice]> {
+        let mut listed = self.voices.iter();
+        let (_, voices) = listed.find(|(named, _)| named == model)?;
+        Some(voices)
     }
 
     /// A model's name as the service's wire says it.

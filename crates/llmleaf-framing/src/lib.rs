@@ -1,4 +1,4 @@
-//! Bytes to frames: server-sent events, newline-delimited JSON and JSON arrays, without I/O.
+//! Bytes to frames: server-sent events, newline-delimited JSON, JSON arrays and multipart forms, without I/O.
 //!
 //! A framer takes the chunks of a response body as they come from the network
 //! ([`SseFramer::push`], [`NdjsonFramer::push`]) and cuts them into [`Frame`]s. It knows where a
@@ -16,10 +16,11 @@
 //! - **Zero-copy.** A frame that lies within one pushed chunk shares that chunk's memory.
 //!
 //! Reading order: this file, `sse.rs`, `sse/block.rs` (the event-stream grammar), `ndjson.rs`, `array.rs`,
-//! `feed.rs` (how chunks become one run of bytes), `write.rs` (the way back).
+//! `feed.rs` (how chunks become one run of bytes), `write.rs` (the way back), [`multipart`] (forms, which come from consumers).
 
 mod array;
 mod feed;
+pub mod multipart;
 mod ndjson;
 mod sse;
 mod write;
@@ -27,6 +28,7 @@ mod write;
 use bytes::Bytes;
 
 pub use array::{ArrayFramer, ArrayLimits, ArrayWriter};
+pub use multipart::{MultipartError, MultipartLimits, MultipartReader, PartHead, Piece};
 pub use ndjson::{NdjsonFramer, NdjsonLimits};
 pub use sse::{SseFramer, SseLimits};
 pub use write::{write_comment, write_event, write_line};

@@ -7,6 +7,7 @@
 //! Reading order: [`request`], [`message`], [`event`], [`usage`], [`failure`], [`loss`], then the two
 //! machines over events: [`grammar`] (the laws) and [`collect`] (a whole response is a collected stream).
 
+pub mod audio;
 pub mod batch;
 pub mod collect;
 pub mod embedding;
@@ -26,6 +27,7 @@ pub mod rerank;
 pub mod tool;
 pub mod usage;
 
+pub use audio::{Segment, SpeechRequest, Transcript, Voice, Word};
 pub use batch::{Batch, BatchCounts, BatchOutcome, BatchProblem, BatchResult, BatchStatus};
 pub use collect::{Block, Choice, Collector, Response};
 pub use embedding::{

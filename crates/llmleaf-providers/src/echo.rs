@@ -4,7 +4,7 @@
 //! begin with `/echo` are directives (a tool call, a failure, a pause…); `docs/echo.md` shows each. Without any, the
 //! text comes back byte for byte. Tokens are words.
 //!
-//! Reading order: this file, `directives.rs` (what the lines say), `plan.rs` (what is answered), `script.rs` (the events).
+//! Reading order: this file, `directives.rs` (what the lines say), `plan.rs` (what is answered), `script.rs` (the events), `sound.rs`.
 
 mod directives;
 mod draw;
@@ -15,6 +15,7 @@ mod plan;
 mod rerank;
 mod schema;
 mod script;
+mod sound;
 mod words;
 
 #[cfg(test)]
@@ -24,6 +25,7 @@ pub use draw::draw;
 pub use embed::embed;
 pub use moderate::moderate;
 pub use rerank::rerank;
+pub use sound::{Sound, tone, transcript};
 
 use llmleaf_model::{ChatRequest, Event};
 use std::time::Duration;

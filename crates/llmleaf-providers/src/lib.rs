@@ -7,6 +7,7 @@
 //! Reading order: this file, `path.rs` and `place.rs` (where a service is called), `mint.rs` (what opens it where no key does),
 //! `roster.rs`, any row; then [`echo`], the provider that needs no service.
 
+mod audio;
 pub mod echo;
 mod mint;
 mod path;
@@ -14,6 +15,7 @@ mod place;
 mod realtime;
 mod roster;
 
+pub use audio::{Speech, Transcription, Voices};
 pub use mint::{Ambient, ClientGrant, KeyFiles, Mints};
 pub use path::Path;
 pub use place::Place;
@@ -85,6 +87,10 @@ pub struct Speaks {
     pub realtime: Option<Realtime>,
     /// Images: the first that serves a model.
     pub images: &'static [Images],
+    /// Texts said.
+    pub speech: Option<Speech>,
+    /// What was said as text.
+    pub transcription: Option<Transcription>,
     /// What it calls the maker of its own models, where it keeps makers apart.
     pub own_maker: Option<&'static str>,
     /// Models of other makers, which it serves in other ways than its own.
@@ -274,6 +280,8 @@ impl Speaks {
         moderations: None,
         realtime: None,
         images: &[],
+        speech: None,
+        transcription: None,
         own_maker: None,
         makers: &[],
     };

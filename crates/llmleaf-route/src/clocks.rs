@@ -81,6 +81,11 @@ impl Watch {
         }
     }
 
+    /// A piece of a request that takes its time went out: what its answer may take counts from the last one.
+    pub fn sending(&mut self, now: Millis) {
+        self.began = now;
+    }
+
     /// The response head came.
     pub fn headers(&mut self, now: Millis) {
         self.phase = Phase::FirstContent;
@@ -207,6 +212,17 @@ mod tests {
         assert_eq!(watch.expired(Millis(40)), Some(Clock::Deadline));
         watch.content();
         assert_eq!(watch.deadline(), (Millis(110), Clock::Idle));
+    }
+
+    #[test]
+    fn the_time_for_an_answer_counts_from_the_end_of_its_request() {
+        let mut watch = Watch::new(CLOCKS, Millis(0));
+        for now in [90, 180, 270] {
+            watch.sending(Millis(now));
+        }
+        assert_eq!(watch.deadline(), (Millis(370), Clock::Headers));
+        watch.sending(Millis(960));
+        assert_eq!(watch.deadline(), (Millis(1000), Clock::Total));
     }
 
     #[test]

@@ -20,6 +20,7 @@ use llmleaf_auth::{Authenticator, KeyEntry, ModelPatterns, Passes, PasswordHash,
 use llmleaf_config::{Config, Timeouts};
 use llmleaf_control::{Board, Budget};
 use llmleaf_dialects::embeddings::EmbeddingDefaults;
+use llmleaf_dialects::speech::Voice;
 use llmleaf_dialects::{Dialect, Lifetime};
 use llmleaf_exchange::{
     ChatApi, Credential, Ledger, LossPolicy, Minter, Parts, PromptCache, RouteSettings, Shared,
@@ -79,6 +80,8 @@ pub struct App {
     pub passes: Passes,
     /// Sites whose pages may open realtime sessions with a key.
     pub realtime_origins: Vec<String>,
+    /// Largest body that is sent on while it comes, in bytes.
+    pub max_upload_bytes: u64,
     /// How much is taken on.
     pub load: Arc<Load>,
     /// The node takes no more work.
@@ -146,6 +149,7 @@ impl App {
             )),
             max_body_bytes: config.server.max_body_bytes,
             realtime_origins: config.server.realtime_origins.clone(),
+            max_upload_bytes: config.server.max_upload_bytes,
             load: Arc::new(Load::new(
                 config.server.max_connections,
                 config.server.workers,
@@ -201,6 +205,7 @@ impl App {
             max_body_bytes: config.server.max_body_bytes,
             passes: passes(config, &before.authenticator),
             realtime_origins: config.server.realtime_origins.clone(),
+            max_upload_bytes: config.server.max_upload_bytes,
             load: Arc::clone(&before.load),
             draining: Arc::clone(&before.draining),
             closing: Arc::clone(&before.closing),
@@ -290,6 +295,21 @@ fn credentials<'c>(
     each.collect()
 }
 
+fn voices(settings: &llmleaf_config::Settings) -> Vec<(String, Vec<Voice>)> {
+    let of = |list: &[llmleaf_config::Voice]| {
+        let each = list.iter().map(|voice| Voice {
+            id: voice.id.clone(),
+            name: voice.name.clone(),
+            languages: voice.languages.clone(),
+        });
+        each.collect()
+    };
+    let by_model = settings.voices.iter();
+    by_model
+        .map(|(model, list)| (model.clone(), of(list)))
+        .collect()
+}
+
 fn upstreams(
     config: &Config,
     before: Option<&App>,
@@ -336,6 +356,7 @@ fn upstreams(
                     .or_else(|| provider.settings.input_type.clone()),
                 truncate: provider.settings.auto_truncate,
             },
+            voices: voices(&provider.settings),
             pool,
             mint_pool,
         })?);

@@ -6,7 +6,7 @@
 use crate::app::App;
 use crate::request_id::Ids;
 use crate::service::Worker;
-use llmleaf_exchange::{Drains, Node};
+use llmleaf_exchange::{Drains, Node, Room};
 use llmleaf_transport::Pool;
 use parking_lot::Mutex;
 use std::cell::{Cell, RefCell};
@@ -50,6 +50,7 @@ pub struct Desk {
     seen: Cell<u64>,
     worker: RefCell<Rc<Worker>>,
     drains: Rc<Drains>,
+    room: Room,
 }
 
 impl Desk {
@@ -59,12 +60,15 @@ impl Desk {
         let pools = app.ways.iter().map(|way| way.pool()).collect();
         let seen = Cell::new(app.generation);
         let drains = Rc::<Drains>::default();
-        let worker = worker(app, pools, Rc::new(Ids::new()), Rc::clone(&drains));
+        let room = Room::default();
+        let kept = (Rc::clone(&drains), room.clone());
+        let worker = worker(app, pools, Rc::new(Ids::new()), kept);
         Self {
             published,
             seen,
             worker: RefCell::new(worker),
             drains,
+            room,
         }
     }
 
@@ -96,7 +100,8 @@ impl Desk {
             })
             .collect();
         let ids = Rc::clone(&before.ids);
-        self.worker.replace(worker(app, pools, ids, self.drains()));
+        let kept = (self.drains(), self.room.clone());
+        self.worker.replace(worker(app, pools, ids, kept));
     }
 
     /// Looks after idle upstream connections, the age of issuers' keys, and after a snapshot that no request has asked for yet.
@@ -109,9 +114,15 @@ impl Desk {
     }
 }
 
-fn worker(app: Arc<App>, pools: Vec<Pool>, ids: Rc<Ids>, drains: Rc<Drains>) -> Rc<Worker> {
+fn worker(
+    app: Arc<App>,
+    pools: Vec<Pool>,
+    ids: Rc<Ids>,
+    (drains, room): (Rc<Drains>, Room),
+) -> Rc<Worker> {
     let node = Rc::new(Node {
         drains,
+        room,
         shared: Arc::clone(&app.shared),
         pools,
         closing: Arc::clone(&app.closing),

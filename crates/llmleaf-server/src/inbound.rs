@@ -1,4 +1,4 @@
-//! A request's body: bounded, inflated, whole.
+//! A request's body: bounded, inflated, whole; or bounded and read while it comes ([`Streamed`]).
 
 use crate::alarm::Alarm;
 use bytes::{Bytes, BytesMut};
@@ -6,11 +6,12 @@ use flate2::write::{GzDecoder, ZlibDecoder};
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use http_body::{Body, Frame};
+use llmleaf_exchange::Source;
 use llmleaf_model::{Failure, FailureKind, Origin};
 use std::future::poll_fn;
 use std::io::{Read, Write};
 use std::pin::Pin;
-use std::task::Poll;
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -78,16 +79,17 @@ fn coding(headers: &HeaderMap) -> Result<Coding, Failure> {
     Err(failure)
 }
 
+fn declared(headers: &HeaderMap) -> Option<u64> {
+    let length = headers.get(CONTENT_LENGTH)?;
+    length.to_str().ok()?.parse().ok()
+}
+
 async fn gather<B>(headers: &HeaderMap, body: B, limit: usize) -> Result<Bytes, Failure>
 where
     B: Body<Data = Bytes> + Unpin,
 {
-    let declared = headers
-        .get(CONTENT_LENGTH)
-        .and_then(|v| v.to_str().ok())
-        .and_then(|v| v.parse::<u64>().ok());
-    if declared.is_some_and(|length| length > limit as u64) {
-        return Err(too_large(limit));
+    if declared(headers).is_some_and(|length| length > limit as u64) {
+        return Err(too_large(limit as u64));
     }
     let mut body = Paced::new(body);
     let Some(first) = body.next(0, limit).await? else {
@@ -115,10 +117,65 @@ where
     Ok(all.freeze())
 }
 
+/// A body that is read while it comes, by whoever sends it on.
+pub struct Streamed<B> {
+    body: Paced<B>,
+    read: u64,
+    limit: u64,
+}
+
+impl<B: Body<Data = Bytes> + Unpin> Streamed<B> {
+    /// A body of at most `limit` bytes, and the length that its consumer says.
+    ///
+    /// # Errors
+    /// It says that it is longer, or it is compressed: what is inflated is not what was sent.
+    pub fn new(headers: &HeaderMap, body: B, limit: u64) -> Result<(Self, Option<u64>), Failure> {
+        if coding(headers)? != Coding::Identity {
+            let message = "a body that is sent on while it comes is served plain; send it without content-encoding";
+            let mut failure = Failure::invalid(message, None);
+            failure.status = Some(415);
+            return Err(failure);
+        }
+        let declared = declared(headers);
+        if declared.is_some_and(|length| length > limit) {
+            return Err(too_large(limit));
+        }
+        let streamed = Self {
+            body: Paced::new(body),
+            read: 0,
+            limit,
+        };
+        Ok((streamed, declared))
+    }
+}
+
+impl<B: Body<Data = Bytes> + Unpin> Source for Streamed<B> {
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Failure>>> {
+        loop {
+            let frame = match ready!(self.body.poll_frame(cx)) {
+                Ok(Some(frame)) => frame,
+                Ok(None) => return Poll::Ready(None),
+                Err(failure) => return Poll::Ready(Some(Err(failure))),
+            };
+            // Trailers are passed over.
+            let Ok(data) = frame.into_data() else {
+                continue;
+            };
+            self.read = self.read.saturating_add(data.len() as u64);
+            let fits = self.read <= self.limit;
+            return Poll::Ready(Some(
+                fits.then_some(data).ok_or_else(|| too_large(self.limit)),
+            ));
+        }
+    }
+}
+
 /// A body that is given up when it comes too slowly.
 struct Paced<B> {
     body: B,
-    /// When it is too slow; runs from the first time that it was waited for.
+    /// How long it may still be waited for. It counts down only while somebody waits: whoever takes the body may be slow as well.
+    left: Duration,
+    /// When that is over, while somebody waits.
     due: Option<Instant>,
     alarm: Alarm,
 }
@@ -127,6 +184,7 @@ impl<B: Body<Data = Bytes> + Unpin> Paced<B> {
     fn new(body: B) -> Self {
         Self {
             body,
+            left: GRACE,
             due: None,
             alarm: Alarm::default(),
         }
@@ -136,7 +194,7 @@ impl<B: Body<Data = Bytes> + Unpin> Paced<B> {
     async fn next(&mut self, so_far: usize, limit: usize) -> Result<Option<Bytes>, Failure> {
         while let Some(frame) = self.frame().await? {
             match frame.into_data() {
-                Ok(data) if so_far + data.len() > limit => return Err(too_large(limit)),
+                Ok(data) if so_far + data.len() > limit => return Err(too_large(limit as u64)),
                 Ok(data) => return Ok(Some(data)),
                 Err(_) => {}
             }
@@ -145,34 +203,37 @@ impl<B: Body<Data = Bytes> + Unpin> Paced<B> {
     }
 
     async fn frame(&mut self) -> Result<Option<Frame<Bytes>>, Failure> {
-        poll_fn(|cx| {
-            match Pin::new(&mut self.body).poll_frame(cx) {
-                Poll::Ready(Some(Ok(frame))) => {
-                    self.earn(frame.data_ref().map_or(0, Bytes::len));
-                    return Poll::Ready(Ok(Some(frame)));
-                }
-                Poll::Ready(Some(Err(_))) => {
-                    let failure = Failure::invalid("the request's body was cut off", None);
-                    return Poll::Ready(Err(failure));
-                }
-                Poll::Ready(None) => return Poll::Ready(Ok(None)),
-                Poll::Pending => {}
+        poll_fn(|cx| self.poll_frame(cx)).await
+    }
+
+    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Frame<Bytes>>, Failure>> {
+        match Pin::new(&mut self.body).poll_frame(cx) {
+            Poll::Ready(Some(Ok(frame))) => {
+                self.earn(frame.data_ref().map_or(0, Bytes::len));
+                return Poll::Ready(Ok(Some(frame)));
             }
-            let due = *self.due.get_or_insert_with(|| Instant::now() + GRACE);
-            if self.alarm.is_past(due, cx) {
-                return Poll::Ready(Err(too_slow()));
+            Poll::Ready(Some(Err(_))) => {
+                let failure = Failure::invalid("the request's body was cut off", None);
+                return Poll::Ready(Err(failure));
             }
-            Poll::Pending
-        })
-        .await
+            Poll::Ready(None) => return Poll::Ready(Ok(None)),
+            Poll::Pending => {}
+        }
+        let left = self.left;
+        let due = *self.due.get_or_insert_with(|| Instant::now() + left);
+        if self.alarm.is_past(due, cx) {
+            return Poll::Ready(Err(too_slow()));
+        }
+        Poll::Pending
     }
 
     /// Bytes buy time, but none that can be saved up.
     fn earn(&mut self, bytes: usize) {
-        if let Some(due) = &mut self.due {
-            let time = SLOWEST.saturating_mul(u32::try_from(bytes).unwrap_or(u32::MAX));
-            *due = (*due + time).min(Instant::now() + GRACE);
+        if let Some(due) = self.due.take() {
+            self.left = due.saturating_duration_since(Instant::now());
         }
+        let time = SLOWEST.saturating_mul(u32::try_from(bytes).unwrap_or(u32::MAX));
+        self.left = self.left.saturating_add(time).min(GRACE);
     }
 }
 
@@ -182,7 +243,7 @@ fn too_slow() -> Failure {
     failure
 }
 
-fn too_large(limit: usize) -> Failure {
+fn too_large(limit: u64) -> Failure {
     Failure::new(
         Origin::Consumer,
         FailureKind::TooLarge,
@@ -235,7 +296,7 @@ fn inflate<D: Write>(
     let done = decoder.write_all(raw).and_then(|()| finish(&mut decoder));
     let sink = sink(&mut decoder);
     match done {
-        _ if sink.full => Err(too_large(sink.limit)),
+        _ if sink.full => Err(too_large(sink.limit as u64)),
         Ok(()) => Ok(std::mem::take(&mut sink.bytes).into()),
         Err(_) => Err(malformed("gzip or deflate")),
     }
@@ -247,7 +308,7 @@ fn zstd(raw: &[u8], limit: usize) -> Result<Bytes, Failure> {
         ruzstd::decoding::StreamingDecoder::new_with_max_window_size(&mut source, ZSTD_WINDOW)
             .map_err(|_| malformed("zstd, or needs a window of more than 8 MiB"))?;
     if decoder.decoder.content_size() > limit as u64 {
-        return Err(too_large(limit));
+        return Err(too_large(limit as u64));
     }
     let mut out = Vec::new();
     let read = decoder
@@ -255,7 +316,7 @@ fn zstd(raw: &[u8], limit: usize) -> Result<Bytes, Failure> {
         .take(limit as u64 + 1)
         .read_to_end(&mut out);
     match read {
-        Ok(_) if out.len() > limit => Err(too_large(limit)),
+        Ok(_) if out.len() > limit => Err(too_large(limit as u64)),
         Ok(_) => Ok(out.into()),
         Err(_) => Err(malformed("zstd")),
     }

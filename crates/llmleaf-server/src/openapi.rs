@@ -7,6 +7,7 @@
 //! OpenAPI has no path parameter that spans slashes. A model's name with slashes can be given percent-encoded, as
 //! generated clients do, or as it is.
 
+mod audio;
 mod batches;
 mod schemas;
 #[cfg(test)]
@@ -124,6 +125,7 @@ fn tag(operation: Operation) -> &'static str {
         Operation::Exchange(llmleaf_exchange::Operation::Rerank(_)) => "rerank",
         Operation::Exchange(llmleaf_exchange::Operation::Moderate(_)) => "moderations",
         Operation::Exchange(llmleaf_exchange::Operation::Draw(_)) => "images",
+        Operation::Exchange(llmleaf_exchange::Operation::Audio(_)) => "audio",
         Operation::Exchange(_) | Operation::Socket => "chat",
         Operation::Batch(_) => "batches",
         Operation::Realtime | Operation::RealtimeSecret { .. } => "realtime",
@@ -200,6 +202,13 @@ fn parameters(endpoint: &Endpoint) -> Vec<Value> {
             let fields = fields.map(|(name, what)| query(name, what, text()));
             std::iter::once(id).chain(fields).collect()
         }
+        Operation::Exchange(llmleaf_exchange::Operation::Audio(
+            llmleaf_exchange::Audio::Voices,
+        )) => vec![query(
+            "model",
+            "The model whose voices are asked for.",
+            text(),
+        )],
         Operation::Exchange(_) if endpoint.addressing != Addressing::Body => vec![named],
         _ => Vec::new(),
     }
@@ -353,6 +362,7 @@ fn success(endpoint: &Endpoint) -> Value {
         _ => "TokenCount",
     };
     let (description, content) = match endpoint.operation {
+        Operation::Exchange(Asked::Audio(audio)) => audio::answer(audio),
         Operation::Exchange(Asked::Embed(_)) => {
             ("The vectors, as the vendor documents them.", open())
         }

@@ -29,6 +29,7 @@ const VERSIONED: &[&str] = &[
     "/images",
     "/moderations",
     "/chat/moderations",
+    "/audio",
     "/models",
     "/realtime",
     "/openapi.json",
@@ -157,6 +158,9 @@ pub fn hint(path: &str) -> &'static str {
         p if p.contains("rerank") => "did you mean /v1/rerank?",
         p if p.contains("image") => "did you mean /v1/images/generations, or /v1/images/edits?",
         p if p.contains("moderations") => "did you mean /v1/moderations?",
+        p if p.contains("audio") || p.contains("speech") || p.contains("transcri") => {
+            "did you mean /v1/audio/speech, /v1/audio/transcriptions or /v1/audio/translations?"
+        }
         p if p.contains("completions") => "did you mean /v1/chat/completions?",
         p if p.starts_with("/api/") => {
             "models are neither loaded nor kept here; see POST /api/chat and GET /api/tags"
@@ -186,6 +190,8 @@ mod tests {
                     ("/api/v1/chat/completions", "/v1/chat/completions"),
                     ("/embeddings", "/v1/embeddings"),
                     ("/api/v1/rerank", "/v1/rerank"),
+                    ("/audio/speech", "/v1/audio/speech"),
+                    ("/api/v1/audio/voices", "/v1/audio/voices"),
                     ("/models/a/b", "/v1/models/a/b"),
                     ("/api/hello", "/api/hello"),
                     ("/api/chat/completions", "/v1/chat/completions"),

@@ -144,6 +144,7 @@ fn job(
         names: None,
         headers: call.forwarded(headers),
         batch: None,
+        upload: None,
         realtime: Some(Rc::clone(talk)),
         created: call.created,
     }

@@ -5,9 +5,10 @@ mod batches;
 pub use batches::BatchCall;
 
 use http::Method;
+use llmleaf_dialects::transcription::Task;
 use llmleaf_dialects::{Dialect, EmbeddingForm, ImageForm, ModerationForm, RerankForm};
 use llmleaf_exchange::Operation::{Draw, Moderate};
-use llmleaf_exchange::Verb;
+use llmleaf_exchange::{Audio, Verb};
 
 /// Who may call an endpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -109,6 +110,10 @@ const fn rerank(form: RerankForm) -> Operation {
 
 const fn embed(form: EmbeddingForm) -> Operation {
     Operation::Exchange(llmleaf_exchange::Operation::Embed(form))
+}
+
+const fn audio(what: Audio) -> Operation {
+    Operation::Exchange(llmleaf_exchange::Operation::Audio(what))
 }
 
 const fn post(
@@ -437,6 +442,30 @@ pub static ENDPOINTS: &[Endpoint] = &[
         Operation::Exchange(Moderate(ModerationForm::Conversations)),
         Dialect::ChatCompletions,
         "Verdicts on conversations.",
+    ),
+    post(
+        "/v1/audio/speech",
+        audio(Audio::Speech),
+        Dialect::ChatCompletions,
+        "Says a text; the sound comes as it is made.",
+    ),
+    get(
+        "/v1/audio/voices",
+        AuthClass::Consumer,
+        audio(Audio::Voices),
+        "The voices of the model that `model` names.",
+    ),
+    post(
+        "/v1/audio/transcriptions",
+        audio(Audio::Transcription(Task::Transcribe)),
+        Dialect::ChatCompletions,
+        "Writes down what is said in a file, which is sent on while it comes.",
+    ),
+    post(
+        "/v1/audio/translations",
+        audio(Audio::Transcription(Task::Translate)),
+        Dialect::ChatCompletions,
+        "The same in English.",
     ),
     post(
         "/api/chat",

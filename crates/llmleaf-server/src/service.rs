@@ -1,6 +1,7 @@
 //! One request: find its endpoint, prove the caller, read the body, run the exchange.
 
 mod about;
+mod audio;
 mod batches;
 mod forms;
 mod refusals;
@@ -216,9 +217,9 @@ impl Asked<'_> {
     /// The first reading of the body, and the dialect that it is in.
     fn head(&self, body: &[u8]) -> Result<(Head, Dialect), Failure> {
         let Addressing::Path { stream } = self.addressing else {
-            use llmleaf_exchange::Operation::{Embed, Rerank};
-            if let Embed(_) | Rerank(_) = self.operation {
-                // They come whole, whatever is said of streams.
+            use llmleaf_exchange::Operation::{Audio, Embed, Rerank};
+            if let Audio(_) | Embed(_) | Rerank(_) = self.operation {
+                // They come whole, whatever is said of streams, and sound as its own fields say.
                 let mut head = Head::read(body)?;
                 head.stream = false;
                 return Ok((head, self.dialect));
@@ -369,6 +370,9 @@ impl Call {
             Operation::Batch(call) => {
                 Box::pin(self.batches(endpoint, call, rest, principal, request)).await
             }
+            Operation::Exchange(llmleaf_exchange::Operation::Audio(audio)) => {
+                Box::pin(self.audio(audio, principal, request)).await
+            }
             Operation::Socket => {
                 let (parts, _) = request.into_parts();
                 let purpose =
@@ -492,6 +496,7 @@ impl Call {
             head,
             in_array,
             body,
+            upload: None,
             id: self.worker.ids.fresh(self.created.saturating_mul(1000)),
             request_id: Arc::clone(&self.id),
             key: Arc::clone(routing.grant.principal().display()),

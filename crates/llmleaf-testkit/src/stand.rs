@@ -206,23 +206,30 @@ impl Stand {
 
     /// One exchange: the service answers every attempt by the same script.
     pub fn exchange(&mut self, ask: &Ask<'_>, script: Script) -> Exchange {
+        let json = ("application/json", ask.body.as_bytes());
+        self.exchange_of(ask.path, &ask.headers, json, script)
+    }
+
+    /// The same with a body of any type.
+    pub fn exchange_of(
+        &mut self,
+        path: &str,
+        more: &[(&str, &str)],
+        (kind, body): (&str, &[u8]),
+        script: Script,
+    ) -> Exchange {
         *self.script.lock().unwrap_or_else(PoisonError::into_inner) = script;
         let credential = format!("Bearer {CREDENTIAL}");
         let mut headers = vec![
-            ("content-type", "application/json"),
+            ("content-type", kind),
             ("authorization", credential.as_str()),
         ];
-        headers.extend_from_slice(&ask.headers);
+        headers.extend_from_slice(more);
         let mut line = match self.line.take() {
             Some(line) => line,
             None => Connection::open(self.leaf.addr),
         };
-        line.send(&http::request(
-            "POST",
-            ask.path,
-            &headers,
-            ask.body.as_bytes(),
-        ));
+        line.send(&http::request("POST", path, &headers, body));
         let response = line.response();
         if response.end == End::Clean {
             self.line = Some(line);

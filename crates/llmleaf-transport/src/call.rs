@@ -14,6 +14,7 @@ use tokio::time::Instant;
 use crate::body::{Body, Response};
 use crate::conn::Conn;
 use crate::error::TransportError;
+use crate::feed::{Fed, Feed};
 use crate::origin::Origin;
 use crate::pool::Pool;
 use crate::stream::Stream;
@@ -34,7 +35,19 @@ impl Call {
         request: Request<Bytes>,
         connect_timeout: Duration,
     ) -> Call {
-        Call(Box::pin(run(pool, origin, request, connect_timeout)))
+        Call(Box::pin(run(pool, origin, request, None, connect_timeout)))
+    }
+
+    pub(crate) fn fed(
+        pool: Pool,
+        origin: Arc<Origin>,
+        request: Request<()>,
+        feed: Box<dyn Feed>,
+        connect_timeout: Duration,
+    ) -> Call {
+        let request = request.map(|()| Bytes::new());
+        let fed = Some(Fed::new(feed));
+        Call(Box::pin(run(pool, origin, request, fed, connect_timeout)))
     }
 }
 
@@ -50,18 +63,26 @@ async fn run(
     pool: Pool,
     origin: Arc<Origin>,
     mut request: Request<Bytes>,
+    mut fed: Option<Fed>,
     connect_timeout: Duration,
 ) -> Result<Response, TransportError> {
-    prepare(&mut request, &origin)?;
+    prepare(&mut request, fed.as_ref(), &origin)?;
     let mut exchanged = None;
     if let Some(mut conn) = pool.take(&origin) {
         // The upstream may be closing the connection just now. It cannot have answered then, and
         // the request goes once more, on a fresh connection; never a third time.
         let began = Instant::now();
-        match conn.exchange(&request, pool.limits()).await {
+        let streams = fed.is_some();
+        match conn.exchange(&request, fed.take(), pool.limits()).await {
             Err(error)
                 if error.is_stale()
-                    && (!error.possibly_billed() || began.elapsed() < STALE_WITHIN) => {}
+                    && (!error.possibly_billed() || began.elapsed() < STALE_WITHIN) =>
+            {
+                fed = conn.take_fed().and_then(Fed::rewound);
+                if streams && fed.is_none() {
+                    return Err(error);
+                }
+            }
             result => {
                 exchanged = Some((conn, result?));
             }
@@ -75,7 +96,7 @@ async fn run(
             let stream = Box::pin(pool.connect(&origin, connect_timeout)).await?;
             let connected = began.elapsed();
             let mut conn = Conn::new(stream);
-            let head = conn.exchange(&request, pool.limits()).await?;
+            let head = conn.exchange(&request, fed.take(), pool.limits()).await?;
             (conn, head, Some(connected))
         }
     };
@@ -102,7 +123,7 @@ pub(crate) async fn upgrade(
     mut request: Request<Bytes>,
     connect_timeout: Duration,
 ) -> Result<Upgraded, TransportError> {
-    prepare(&mut request, &origin)?;
+    prepare(&mut request, None, &origin)?;
     let stream = Box::pin(pool.connect(&origin, connect_timeout)).await?;
     let mut conn = Conn::new(stream);
     let (status, headers) = conn.exchange_switching(&request, pool.limits()).await?;
@@ -119,7 +140,11 @@ pub(crate) async fn upgrade(
 }
 
 /// Makes the request the origin's: path only in the request line, its `Host`, a known length.
-fn prepare(request: &mut Request<Bytes>, origin: &Origin) -> Result<(), TransportError> {
+fn prepare(
+    request: &mut Request<Bytes>,
+    fed: Option<&Fed>,
+    origin: &Origin,
+) -> Result<(), TransportError> {
     if *request.method() == Method::CONNECT {
         return Err(TransportError::Request("CONNECT is not forwarded".into()));
     }
@@ -130,16 +155,25 @@ fn prepare(request: &mut Request<Bytes>, origin: &Origin) -> Result<(), Transpor
     }
     *request.version_mut() = http::Version::HTTP_11;
     let empty = request.body().is_empty();
-    let length = HeaderValue::from(request.body().len());
+    let length = match fed {
+        Some(fed) => fed.length(),
+        None => Some(request.body().len() as u64),
+    };
     let takes_body = !matches!(*request.method(), Method::GET | Method::HEAD);
     let headers = request.headers_mut();
     headers.insert(HOST, origin.host_header().clone());
     // The length is what the body has, whatever a header says.
     headers.remove(TRANSFER_ENCODING);
     headers.remove(CONTENT_LENGTH);
-    if !empty || takes_body {
+    match length {
         // Also where it is 0: servers answer 411 to a POST without a length.
-        headers.insert(CONTENT_LENGTH, length);
+        Some(length) if !empty || takes_body => {
+            headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
+        }
+        Some(_) => {}
+        None => {
+            headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
+        }
     }
     Ok(())
 }

@@ -13,6 +13,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWrite as _};
 
 use crate::coding::{Decoded, Decoder};
 use crate::error::{Progress, TransportError, from_io};
+use crate::feed::{Fed, Next};
 use crate::head::{Finder, Head};
 use crate::pool::Limits;
 use crate::stream::Stream;
@@ -41,12 +42,71 @@ pub(crate) struct Conn {
 struct Outgoing {
     head: Vec<u8>,
     body: Bytes,
+    /// Where the rest of the body comes from.
+    fed: Option<Fed>,
+    /// All of it came.
+    fed_whole: bool,
+    /// The body could not be completed.
+    unfed: bool,
     written: usize,
     /// All of it is in the kernel's hands.
     sent: bool,
     /// Nothing more is written: an error response came first.
     muted: bool,
     failed: bool,
+}
+
+impl Outgoing {
+    /// Writes what is there; false where it cannot be written.
+    fn poll_written(&mut self, stream: &mut Stream, cx: &mut Context<'_>) -> Poll<bool> {
+        let all = self.head.len() + self.body.len();
+        while self.written < all {
+            let head = self.head.get(self.written..).unwrap_or_default();
+            let in_body = self.written.saturating_sub(self.head.len());
+            let body = self.body.get(in_body..).unwrap_or_default();
+            let polled = if head.is_empty() {
+                Pin::new(&mut *stream).poll_write(cx, body)
+            } else if stream.is_write_vectored() {
+                let both = [IoSlice::new(head), IoSlice::new(body)];
+                Pin::new(&mut *stream).poll_write_vectored(cx, &both)
+            } else {
+                Pin::new(&mut *stream).poll_write(cx, head)
+            };
+            match polled {
+                Poll::Ready(Ok(length)) if length > 0 => self.written += length,
+                Poll::Ready(_) => return Poll::Ready(false),
+                Poll::Pending => return Poll::Pending,
+            }
+        }
+        Poll::Ready(true)
+    }
+
+    /// Takes the next piece of a body that comes in pieces; false where there is nothing to write now.
+    fn refill(&mut self, cx: &mut Context<'_>) -> bool {
+        let whole = self.fed_whole || self.unfed;
+        let Some(fed) = self.fed.as_mut().filter(|_| !whole) else {
+            return false;
+        };
+        self.written = 0;
+        (self.head, self.body) = (Vec::new(), Bytes::new());
+        let Poll::Ready(next) = fed.poll_next(cx) else {
+            return false;
+        };
+        match next {
+            Ok(Next::Piece(head, body)) => (self.head, self.body) = (head, body),
+            Ok(Next::End(last)) => {
+                self.fed_whole = true;
+                self.body = Bytes::from_static(last);
+            }
+            Err(_) => self.unfed = true,
+        }
+        !self.unfed
+    }
+
+    /// Whether there is no more to come from elsewhere.
+    fn is_whole(&self) -> bool {
+        !self.unfed && (self.fed.is_none() || self.fed_whole)
+    }
 }
 
 impl Conn {
@@ -67,9 +127,10 @@ impl Conn {
     pub async fn exchange(
         &mut self,
         request: &Request<Bytes>,
+        fed: Option<Fed>,
         limits: &Limits,
     ) -> Result<(StatusCode, HeaderMap), TransportError> {
-        self.answered(request, limits, Finder::default()).await
+        self.answered(request, fed, limits, Finder::default()).await
     }
 
     /// The same for a request to speak another protocol from here on: 101 is an answer.
@@ -78,7 +139,8 @@ impl Conn {
         request: &Request<Bytes>,
         limits: &Limits,
     ) -> Result<(StatusCode, HeaderMap), TransportError> {
-        self.answered(request, limits, Finder::switching()).await
+        self.answered(request, None, limits, Finder::switching())
+            .await
     }
 
     /// The stream of a connection that speaks no HTTP any more, and what was read of it beyond the head.
@@ -89,12 +151,14 @@ impl Conn {
     async fn answered(
         &mut self,
         request: &Request<Bytes>,
+        fed: Option<Fed>,
         limits: &Limits,
         mut finder: Finder,
     ) -> Result<(StatusCode, HeaderMap), TransportError> {
         self.outgoing = Outgoing {
             head: encode(request),
             body: request.body().clone(),
+            fed,
             ..Outgoing::default()
         };
         self.response_started = false;
@@ -106,7 +170,16 @@ impl Conn {
         if head.status.as_u16() >= 400 && !self.outgoing.sent {
             self.outgoing.muted = true;
         }
+        if self.outgoing.muted || self.outgoing.sent {
+            // It is not asked to begin again.
+            self.outgoing.fed = None;
+        }
         Ok((head.status, head.headers))
+    }
+
+    /// What the body came from, for as long as no response did.
+    pub fn take_fed(&mut self) -> Option<Fed> {
+        self.outgoing.fed.take()
     }
 
     /// How much is still to come of the body, where that is known.
@@ -127,6 +200,9 @@ impl Conn {
     ) -> Poll<Result<Head, TransportError>> {
         loop {
             self.write(cx);
+            if self.outgoing.unfed {
+                return Poll::Ready(Err(TransportError::Fed));
+            }
             if let Some(head) = finder.next(&mut self.buf, limits, method)? {
                 return Poll::Ready(Ok(head));
             }
@@ -148,6 +224,9 @@ impl Conn {
             if self.buf.is_empty() {
                 // A response may begin before its request has ended.
                 self.write(cx);
+                if self.outgoing.unfed {
+                    return Poll::Ready(Err(TransportError::Fed));
+                }
                 if ready!(self.poll_fill(cx))? == 0 {
                     return Poll::Ready(match self.decoder {
                         Decoder::ToTheEnd => Ok(None),
@@ -203,38 +282,29 @@ impl Conn {
         if outgoing.sent || outgoing.muted || outgoing.failed {
             return;
         }
-        let all = outgoing.head.len() + outgoing.body.len();
-        while outgoing.written < all {
-            let head = outgoing.head.get(outgoing.written..).unwrap_or_default();
-            let in_body = outgoing.written.saturating_sub(outgoing.head.len());
-            let body = outgoing.body.get(in_body..).unwrap_or_default();
-            let polled = if head.is_empty() {
-                Pin::new(&mut *stream).poll_write(cx, body)
-            } else if stream.is_write_vectored() {
-                let both = [IoSlice::new(head), IoSlice::new(body)];
-                Pin::new(&mut *stream).poll_write_vectored(cx, &both)
-            } else {
-                Pin::new(&mut *stream).poll_write(cx, head)
-            };
-            match polled {
-                Poll::Ready(Ok(length)) if length > 0 => outgoing.written += length,
-                Poll::Ready(_) => {
+        loop {
+            match outgoing.poll_written(stream, cx) {
+                Poll::Ready(true) => {}
+                Poll::Ready(false) => {
                     outgoing.failed = true;
                     return;
                 }
                 Poll::Pending => return,
             }
+            if !outgoing.refill(cx) {
+                break;
+            }
         }
         // An encrypted stream may still hold some of it.
         match Pin::new(stream).poll_flush(cx) {
-            Poll::Ready(Ok(())) => {
+            Poll::Ready(Ok(())) if outgoing.is_whole() => {
                 outgoing.sent = true;
                 // They may be large, and the answer long.
                 outgoing.head = Vec::new();
                 outgoing.body = Bytes::new();
             }
             Poll::Ready(Err(_)) => outgoing.failed = true,
-            Poll::Pending => {}
+            _ => {}
         }
     }
 
@@ -245,6 +315,7 @@ impl Conn {
             && self.decoder.is_done()
             && !self.outgoing.muted
             && !self.outgoing.failed
+            && self.outgoing.is_whole()
             && (self.outgoing.sent || self.outgoing.head.is_empty());
         if !done || !self.buf.is_empty() {
             return false;

@@ -44,6 +44,9 @@ pub enum TransportError {
     /// What the upstream sent is not HTTP/1.1 as we may trust it.
     #[error("invalid response: {0}")]
     Protocol(String),
+    /// The request's body could not be completed by whoever sends it.
+    #[error("the request's body was not completed")]
+    Fed,
     /// The request cannot be written; nothing was sent.
     #[error("invalid request: {0}")]
     Request(String),
@@ -58,6 +61,7 @@ impl TransportError {
             | Self::Exhausted { .. }
             | Self::ConnectTimeout { .. }
             | Self::Tls(_)
+            | Self::Fed
             | Self::Request(_) => false,
             Self::Closed { sent, .. } | Self::Reset { sent, .. } => *sent,
             Self::HeadTooLarge | Self::BodyTooLarge { .. } | Self::Protocol(_) => true,
@@ -98,6 +102,7 @@ impl TransportError {
             Self::HeadTooLarge => "head_too_large",
             Self::BodyTooLarge { .. } => "body_too_large",
             Self::Protocol(_) => "protocol",
+            Self::Fed => "fed",
             Self::Request(_) => "request",
         }
     }

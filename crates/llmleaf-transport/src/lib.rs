@@ -9,7 +9,8 @@
 //!
 //! Nothing here is `Send`: each worker thread has its own [`Pool`].
 //!
-//! Reading order: [`origin`](Origin), [`pool`](Pool), `call`, `body`, then `conn` (how one
+//! Reading order: [`origin`](Origin), [`pool`](Pool), `call`, `feed` (a request's body that comes
+//! piece by piece), `body`, then `conn` (how one
 //! connection is driven), `head` and `coding` (what a response is), `dial`, `resolve`, `tls` and `proxy` (how one comes
 //! to be); then `websocket` (messages on a connection that has left HTTP, at either end).
 
@@ -19,6 +20,7 @@ mod coding;
 mod conn;
 mod dial;
 mod error;
+mod feed;
 mod head;
 mod origin;
 mod pool;
@@ -31,6 +33,7 @@ mod websocket;
 pub use body::{Body, Response};
 pub use call::{Call, Upgraded};
 pub use error::TransportError;
+pub use feed::{Feed, Unfed};
 pub use origin::{Origin, OriginError};
 pub use pool::{Limits, Pool};
 pub use proxy::{Proxy, ProxyKind};

@@ -14,6 +14,7 @@ use crate::call::{Call, Upgraded, upgrade};
 use crate::conn::Conn;
 use crate::dial::dial;
 use crate::error::TransportError;
+use crate::feed::Feed;
 use crate::origin::Origin;
 use crate::proxy::Proxy;
 use crate::resolve::Resolver;
@@ -106,6 +107,24 @@ impl Pool {
         connect_timeout: Duration,
     ) -> impl Future<Output = Result<Upgraded, TransportError>> + 'static {
         upgrade(self.clone(), Arc::clone(origin), request, connect_timeout)
+    }
+
+    /// The same for a request whose body comes piece by piece. An idle connection that turns out to be closed is replaced only
+    /// where the feed can begin again.
+    pub fn upload(
+        &self,
+        origin: &Arc<Origin>,
+        request: Request<()>,
+        feed: Box<dyn Feed>,
+        connect_timeout: Duration,
+    ) -> Call {
+        Call::fed(
+            self.clone(),
+            Arc::clone(origin),
+            request,
+            feed,
+            connect_timeout,
+        )
     }
 
     /// Connects without speaking HTTP, for protocols that begin otherwise (WebSocket). The

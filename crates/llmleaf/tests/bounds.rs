@@ -1,7 +1,12 @@
 //! What comes in is bounded, refused in the consumer's dialect, and costs no provider anything; what is secret comes
 //! out nowhere.
 
-#![expect(clippy::expect_used, reason = "a test that cannot go on has failed")]
+#![expect(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test that cannot go on has failed"
+)]
 
 #[path = "bounds/bodies.rs"]
 mod bodies;
@@ -11,6 +16,10 @@ mod canaries;
 mod memory;
 #[path = "bounds/requests.rs"]
 mod requests;
+#[path = "bounds/sound.rs"]
+mod sound;
+#[path = "bounds/uploads.rs"]
+mod uploads;
 
 use llmleaf_testkit::http::{Connection, End, Response, request};
 use llmleaf_testkit::replay::Script;

@@ -16,6 +16,8 @@
 
 #[path = "recordings/across.rs"]
 mod across;
+#[path = "recordings/audio.rs"]
+mod audio;
 #[path = "recordings/cloud.rs"]
 mod cloud;
 #[path = "recordings/edits.rs"]

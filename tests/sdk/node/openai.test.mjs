@@ -161,6 +161,21 @@ describe('openai.Surface', () => {
     assert.equal(answer.usage.prompt_tokens, 3);
   });
 
+  it('speech and transcription', async () => {
+    const { toFile } = load('openai');
+    const spoken = await client().audio.speech.create({ model: 'demo', input: 'Hello you', voice: 'echo', response_format: 'wav' });
+    const sound = Buffer.from(await spoken.arrayBuffer());
+    assert.equal(sound.subarray(0, 4).toString(), 'RIFF');
+    const { transcriptions } = client().audio;
+    const file = () => toFile(sound, 'tone.wav');
+    assert.equal((await transcriptions.create({ model: 'demo', file: await file() })).text, 'a sound of 450 milliseconds');
+    let said = '';
+    for await (const event of await transcriptions.create({ file: await file(), model: 'demo', stream: true })) said += event.delta ?? '';
+    assert.equal(said, 'a sound of 450 milliseconds');
+    const own = await transcriptions.create({ file: await file(), model: 'oai/stt', response_format: 'verbose_json' });
+    assert.equal(own.segments[0].text, 'The sun was setting.');
+  });
+
   it('echo', async () => {
     assert.equal(await texts(await chat.create({ model: 'demo', messages: HI, stream: true })), 'Say hello.');
   });

@@ -157,6 +157,7 @@ fn the_example_states_the_defaults() {
     assert_eq!(stated.listen, default.listen);
     assert_eq!(stated.timeouts, default.timeouts);
     assert_eq!(stated.max_body_bytes, default.max_body_bytes);
+    assert_eq!(stated.max_upload_bytes, default.max_upload_bytes);
     assert_eq!(stated.keepalive, default.keepalive);
     assert_eq!(stated.hold_headers, default.hold_headers);
     assert_eq!(stated.drain, default.drain);

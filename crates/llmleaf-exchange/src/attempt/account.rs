@@ -1,6 +1,7 @@
 //! An attempt's account: its usage record, and what it holds of its target and its key. Both are settled when it ends, also when the
 //! consumer goes away and all of it is dropped.
 
+use crate::audio::Audio;
 use crate::drive::{Common, Run};
 use crate::job::{Job, Operation};
 use crate::ledger::{Cost, Grade, Outcome, UsageRecord};
@@ -10,7 +11,7 @@ use crate::pump::Meter;
 use crate::upstream::Upstream;
 use crate::{count, failure, health, settlement};
 use llmleaf_dialects::realtime::{Counted, Part};
-use llmleaf_model::{Failure, FailureKind, Loss, Usage};
+use llmleaf_model::{Failure, FailureKind, Loss, Units, Usage};
 use llmleaf_route::{Attempt as Held, Candidate, Millis, Spent};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -33,6 +34,8 @@ pub(crate) struct Attempt {
     provider: usize,
     /// What was seen of the answer; kept here so that a dropped attempt still counts.
     pub meter: Meter,
+    /// What is measured otherwise than in tokens, and known here.
+    pub units: Units,
     /// A request went out.
     sent: bool,
     /// The upstream is read to its end, whoever goes.
@@ -82,6 +85,7 @@ impl Attempt {
             began,
             provider: candidate.provider,
             meter: Meter::default(),
+            units: Units::default(),
             sent: false,
             drains: upstream.drains,
             open: None,
@@ -294,10 +298,19 @@ impl Attempt {
         // Nobody is billed for counting, or for asking after what was made before.
         let free = matches!(
             self.job.operation,
-            Operation::CountTokens | Operation::Kept(_) | Operation::Batch(_) | Operation::Realtime
+            Operation::CountTokens
+                | Operation::Kept(_)
+                | Operation::Batch(_)
+                | Operation::Realtime
+                | Operation::Audio(Audio::Voices)
         );
         if !free {
             (record.usage, record.grade) = settlement::settle(&self.meter, record.outcome, input);
+            if self.meter.committed || record.outcome == Outcome::Completed {
+                let units = &mut record.usage.units;
+                units.characters = units.characters.max(self.units.characters);
+                units.audio_ms = units.audio_ms.max(self.units.audio_ms);
+            }
             let open = record.outcome.is_open() || self.meter.is_open();
             record.possibly_billed = possibly_billed || (self.sent && open);
         }

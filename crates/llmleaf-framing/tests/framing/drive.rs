@@ -2,8 +2,8 @@
 
 use bytes::Bytes;
 use llmleaf_framing::{
-    ArrayFramer, ArrayLimits, ArrayWriter, Frame, FramingError, NdjsonFramer, NdjsonLimits,
-    SseFramer, SseLimits, Tail,
+    ArrayFramer, ArrayLimits, ArrayWriter, Frame, FramingError, MultipartError, MultipartLimits,
+    MultipartReader, NdjsonFramer, NdjsonLimits, Piece, SseFramer, SseLimits, Tail,
 };
 
 use crate::reference::{self, Event, Reading};
@@ -97,6 +97,59 @@ pub fn arrays_hold(stream: &[u8], lengths: &[usize], limit: usize) {
 
 /// Checks the array that an event stream becomes against the reference's reading of it. Blank lines may stand where comments
 /// stood.
+/// What a form with the boundary `b` says: name, file name and data of each part, all bytes, and what ended it early.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Form {
+    pub parts: Vec<(String, Option<String>, Vec<u8>)>,
+    pub raw: Vec<u8>,
+    pub error: Option<MultipartError>,
+}
+
+/// Reads a form.
+pub fn form<'a>(limits: MultipartLimits, pieces: impl IntoIterator<Item = &'a [u8]>) -> Form {
+    let mut reader = MultipartReader::new("b", limits);
+    let mut found = Form::default();
+    for piece in pieces {
+        reader.push(piece);
+        while let Some(next) = reader.next() {
+            let piece = match next {
+                Ok(piece) => piece,
+                Err(error) => {
+                    found.error = Some(error);
+                    assert_eq!(reader.next(), Some(Err(error)), "an error is final");
+                    return found;
+                }
+            };
+            found.raw.extend_from_slice(piece.raw());
+            match piece {
+                Piece::Head(head) => found.parts.push((head.name, head.filename, Vec::new())),
+                Piece::Data(data) => {
+                    assert!(!data.is_empty());
+                    let open = found.parts.last_mut().expect("data comes after a head");
+                    open.2.extend_from_slice(&data);
+                }
+                Piece::End(_) => {}
+            }
+        }
+    }
+    found.error = reader.finish().err();
+    found
+}
+
+/// Checks that a form says the same under any cut, and that its pieces are its bytes.
+pub fn forms_hold(body: &[u8], lengths: &[usize]) {
+    let whole = form(MultipartLimits::default(), [body]);
+    for cut in [pieces(body, lengths), body.chunks(1).collect()] {
+        let cut = form(MultipartLimits::default(), cut);
+        assert_eq!(cut.error, whole.error);
+        assert!(body.starts_with(&cut.raw));
+        if whole.error.is_none() {
+            assert_eq!(cut.raw, body);
+            assert_eq!(cut, whole);
+        }
+    }
+}
+
 fn assert_writes<'a>(reading: &Reading, stream: &[u8], pieces: impl IntoIterator<Item = &'a [u8]>) {
     let (mut writer, mut out) = (ArrayWriter::default(), Vec::new());
     for piece in pieces {

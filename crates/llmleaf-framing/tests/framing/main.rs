@@ -10,6 +10,8 @@ mod bounds;
 #[cfg(test)]
 mod drive;
 #[cfg(test)]
+mod multipart;
+#[cfg(test)]
 mod ndjson;
 #[cfg(test)]
 mod recordings;

@@ -3,11 +3,13 @@
 
 use crate::{
     Auth, Batches, Chat, ClientGrant, Embeddings, ImageService, Images, Mints, Path, Provider,
-    Realtime, Speaks,
+    Realtime, Speaks, Speech, Transcription, Voices,
 };
 use llmleaf_dialects::EmbeddingWire;
 use llmleaf_dialects::batches::{BatchWire, FilesQuirks};
 use llmleaf_dialects::embeddings::OpenAiQuirks;
+use llmleaf_dialects::speech::{SpeechQuirks, SpeechWire};
+use llmleaf_dialects::transcription::{FormQuirks, TranscriptionWire};
 use llmleaf_dialects::{ChatWire, chat_completions::Quirks, responses, text_completions};
 use std::borrow::Cow;
 
@@ -67,6 +69,16 @@ pub static PROVIDER: Provider = Provider {
             variations: None,
             ..ImageService::OPENAI
         })],
+        speech: Some(Speech::Wire(
+            SpeechWire::Reference(SpeechQuirks::REFERENCE),
+            Path::Deployment("/audio/speech"),
+            Voices::Known(super::openai::VOICES),
+        )),
+        transcription: Some(Transcription::Wire {
+            wire: TranscriptionWire::Form(FormQuirks::REFERENCE),
+            path: Path::Deployment("/audio/transcriptions"),
+            translations: Some(Path::Deployment("/audio/translations")),
+        }),
         ..Speaks::NOTHING
     },
     source: "Microsoft Learn, Azure OpenAI REST reference and API lifecycle, OAuth 2.0 client credentials flow, 2026-11",

@@ -1,6 +1,8 @@
 //! Echo: answers with the last user message, for tests and first steps. See [`crate::echo`].
 
-use crate::{Auth, Chat, Embeddings, Images, Moderations, Provider, Rerank, Speaks};
+use crate::{
+    Auth, Chat, Embeddings, Images, Moderations, Provider, Rerank, Speaks, Speech, Transcription,
+};
 
 /// The row.
 pub static PROVIDER: Provider = Provider {
@@ -14,6 +16,8 @@ pub static PROVIDER: Provider = Provider {
         rerank: &[Rerank::Echo],
         moderations: Some(Moderations::Echo),
         images: &[Images::Echo],
+        speech: Some(Speech::Echo),
+        transcription: Some(Transcription::Echo),
         ..Speaks::NOTHING
     },
     source: "this project",

@@ -2,10 +2,12 @@
 
 use crate::{
     Auth, Batches, Chat, Embeddings, ImageService, Images, Path, Provider, Realtime, RealtimeWire,
-    Speaks,
+    Speaks, Speech, Transcription, Voices,
 };
 use llmleaf_dialects::batches::BatchWire;
-use llmleaf_dialects::{ChatWire, EmbeddingWire, ImageWire, gemini::Quirks};
+use llmleaf_dialects::{
+    ChatWire, EmbeddingWire, ImageWire, SpeechWire, TranscriptionWire, gemini::Quirks,
+};
 
 /// The row.
 pub static PROVIDER: Provider = Provider {
@@ -18,13 +20,7 @@ pub static PROVIDER: Provider = Provider {
     speaks: Speaks {
         chat: &[Chat::Wire(
             ChatWire::GenerateContent(Quirks::REFERENCE),
-            Path::Method {
-                version: VERSION,
-                collection: "models",
-                beside: BESIDE,
-                whole: ":generateContent",
-                stream: ":streamGenerateContent?alt=sse",
-            },
+            GENERATE,
         )],
         count_tokens: Some(Path::Method {
             version: VERSION,
@@ -85,6 +81,16 @@ pub static PROVIDER: Provider = Provider {
                 variations: None,
             }),
         ],
+        speech: Some(Speech::Wire(
+            SpeechWire::GenerateContent,
+            SPOKEN,
+            Voices::Known(VOICES),
+        )),
+        transcription: Some(Transcription::Wire {
+            wire: TranscriptionWire::GenerateContent,
+            path: SPOKEN,
+            translations: Some(SPOKEN),
+        }),
         ..Speaks::NOTHING
     },
     source: "Discovery document of generativelanguage v1beta, 2026-08; recordings of 2025 and 2026",
@@ -104,3 +110,45 @@ const GENERATE: Path = Path::Method {
     whole: ":generateContent",
     stream: ":generateContent",
 };
+
+const SPOKEN: Path = Path::Method {
+    version: VERSION,
+    collection: "models",
+    beside: BESIDE,
+    whole: ":generateContent",
+    stream: ":streamGenerateContent?alt=sse",
+};
+
+/// ai.google.dev, "Speech generation", 2026-11.
+const VOICES: &[&str] = &[
+    "Achernar",
+    "Achird",
+    "Algenib",
+    "Algieba",
+    "Alnilam",
+    "Aoede",
+    "Autonoe",
+    "Callirrhoe",
+    "Charon",
+    "Despina",
+    "Enceladus",
+    "Erinome",
+    "Fenrir",
+    "Gacrux",
+    "Iapetus",
+    "Kore",
+    "Laomedeia",
+    "Leda",
+    "Orus",
+    "Puck",
+    "Pulcherrima",
+    "Rasalgethi",
+    "Sadachbia",
+    "Sadaltager",
+    "Schedar",
+    "Sulafat",
+    "Umbriel",
+    "Vindemiatrix",
+    "Zephyr",
+    "Zubenelgenubi",
+];

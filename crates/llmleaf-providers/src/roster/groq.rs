@@ -2,8 +2,10 @@
 //!
 //! A stream that fails within sends `event: error` and then ends without `[DONE]`, which is the reference's way to be cut.
 
-use crate::{Batches, Chat, Path, Provider, Speaks};
+use crate::{Batches, Chat, Path, Provider, Speaks, Speech, Transcription, Voices};
 use llmleaf_dialects::batches::FilesQuirks;
+use llmleaf_dialects::speech::{SpeechQuirks, SpeechWire};
+use llmleaf_dialects::transcription::{FormQuirks, Streams, TranscriptionWire};
 use llmleaf_dialects::{
     ChatWire,
     chat_completions::{
@@ -29,6 +31,16 @@ pub static PROVIDER: Provider = Provider {
             Chat::Wire(ChatWire::Responses(RESPONSES), Path::Fixed("/responses")),
         ],
         batches: Some(Batches::files(FilesQuirks::CHAT)),
+        speech: Some(Speech::Wire(
+            SpeechWire::Reference(SPEECH),
+            Path::Fixed("/audio/speech"),
+            Voices::Unknown,
+        )),
+        transcription: Some(Transcription::Wire {
+            wire: TranscriptionWire::Form(FORM),
+            path: Path::Fixed("/audio/transcriptions"),
+            translations: Some(Path::Fixed("/audio/translations")),
+        }),
         ..Speaks::NOTHING
     },
     source: "console.groq.com/docs/openai, 2026-11; Groq OpenAPI document 2.1, 2026-08",
@@ -61,4 +73,38 @@ const RESPONSES: responses::Quirks = responses::Quirks {
     // "doesn't support stateful conversations yet": console.groq.com/docs/responses-api, 2026-11.
     storage: Storage::None,
     ..responses::Quirks::REFERENCE
+};
+
+/// CreateSpeechRequest of the OpenAPI document.
+const SPEECH: SpeechQuirks = SpeechQuirks {
+    takes: Some(Cow::Borrowed(&[
+        Cow::Borrowed("speed"),
+        Cow::Borrowed("sample_rate"),
+    ])),
+    formats: Cow::Borrowed(&[
+        Cow::Borrowed("mp3"),
+        Cow::Borrowed("flac"),
+        Cow::Borrowed("wav"),
+    ]),
+    events: false,
+    ..SpeechQuirks::REFERENCE
+};
+
+/// CreateTranscriptionRequest of the OpenAPI document.
+const FORM: FormQuirks = FormQuirks {
+    takes: Some(Cow::Borrowed(&[
+        Cow::Borrowed("url"),
+        Cow::Borrowed("language"),
+        Cow::Borrowed("prompt"),
+        Cow::Borrowed("response_format"),
+        Cow::Borrowed("temperature"),
+        Cow::Borrowed("timestamp_granularities[]"),
+    ])),
+    formats: Cow::Borrowed(&[
+        Cow::Borrowed("json"),
+        Cow::Borrowed("text"),
+        Cow::Borrowed("verbose_json"),
+    ]),
+    streams: Streams::No,
+    ..FormQuirks::REFERENCE
 };

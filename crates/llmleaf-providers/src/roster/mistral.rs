@@ -1,8 +1,12 @@
 //! Mistral: refuses every field that its document does not name.
 
-use crate::{Batches, Chat, Embeddings, Moderations, Path, Provider, Speaks};
+use crate::{
+    Batches, Chat, Embeddings, Moderations, Path, Provider, Speaks, Speech, Transcription, Voices,
+};
 use llmleaf_dialects::batches::{BatchWire, FilesQuirks, files::Jobs};
 use llmleaf_dialects::embeddings::OpenAiQuirks;
+use llmleaf_dialects::speech::{SpeechQuirks, SpeechWire};
+use llmleaf_dialects::transcription::{FormQuirks, Streams, TranscriptionWire};
 use llmleaf_dialects::{
     ChatWire,
     chat_completions::{
@@ -64,6 +68,16 @@ pub static PROVIDER: Provider = Provider {
             Path::Fixed("/moderations"),
             Path::Fixed("/chat/moderations"),
         )),
+        speech: Some(Speech::Wire(
+            SpeechWire::AudioData(SPEECH),
+            Path::Fixed("/audio/speech"),
+            Voices::Listed("/audio/voices"),
+        )),
+        transcription: Some(Transcription::Wire {
+            wire: TranscriptionWire::Form(FORM),
+            path: Path::Fixed("/audio/transcriptions"),
+            translations: None,
+        }),
         ..Speaks::NOTHING
     },
     source: "Mistral OpenAPI document 1.0.0, 2026-08",
@@ -117,4 +131,34 @@ const COMPLETIONS: text_completions::Quirks = text_completions::Quirks {
     models: Cow::Borrowed(&[Cow::Borrowed("codestral")]),
     lists: false,
     answers: Answers::Chat,
+};
+
+/// SpeechRequest of the OpenAPI document.
+const SPEECH: SpeechQuirks = SpeechQuirks {
+    formats: Cow::Borrowed(&[
+        Cow::Borrowed("mp3"),
+        Cow::Borrowed("opus"),
+        Cow::Borrowed("flac"),
+        Cow::Borrowed("wav"),
+        Cow::Borrowed("pcm"),
+    ]),
+    ..SpeechQuirks::REFERENCE
+};
+
+/// AudioTranscriptionRequest of the OpenAPI document. It has no `response_format`, and one answer for all.
+const FORM: FormQuirks = FormQuirks {
+    takes: Some(Cow::Borrowed(&[
+        Cow::Borrowed("file_url"),
+        Cow::Borrowed("file_id"),
+        Cow::Borrowed("language"),
+        Cow::Borrowed("temperature"),
+        Cow::Borrowed("diarize"),
+        Cow::Borrowed("context_bias"),
+        Cow::Borrowed("timestamp_granularities[]"),
+    ])),
+    formats: Cow::Borrowed(&[]),
+    streams: Streams::Typed,
+    segments: Some(Cow::Borrowed("timestamp_granularities[]")),
+    diarize: Some(Cow::Borrowed("diarize")),
+    ..FormQuirks::REFERENCE
 };

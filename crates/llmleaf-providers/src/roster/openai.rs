@@ -2,8 +2,10 @@
 
 use crate::{
     Batches, Chat, Embeddings, ImageService, Images, Moderations, Path, Provider, Realtime, Speaks,
+    Speech, Transcription, Voices,
 };
 use llmleaf_dialects::batches::FilesQuirks;
+use llmleaf_dialects::speech::{SpeechQuirks, SpeechWire};
 use llmleaf_dialects::{
     ChatWire, ModerationWire, chat_completions::Quirks, responses, text_completions,
 };
@@ -39,6 +41,12 @@ pub static PROVIDER: Provider = Provider {
         )),
         realtime: Some(Realtime::OPENAI),
         images: &[Images::Service(ImageService::OPENAI)],
+        speech: Some(Speech::Wire(
+            SpeechWire::Reference(SpeechQuirks::REFERENCE),
+            Path::Fixed("/audio/speech"),
+            Voices::Known(VOICES),
+        )),
+        transcription: Some(Transcription::REFERENCE),
         ..Speaks::NOTHING
     },
     setting_headers: &[("organization", "openai-organization")],
@@ -55,3 +63,9 @@ const COMPLETIONS: text_completions::Quirks = text_completions::Quirks {
     ]),
     ..text_completions::Quirks::REFERENCE
 };
+
+/// VoiceIdsShared of the OpenAPI document; `fable`, `nova` and `onyx` are of the older models (recorded).
+pub(super) const VOICES: &[&str] = &[
+    "alloy", "ash", "ballad", "cedar", "coral", "echo", "fable", "marin", "nova", "onyx", "sage",
+    "shimmer", "verse",
+];

@@ -1,6 +1,6 @@
 //! Any service that speaks chat completions at an `endpoint` of the operator's choice.
 
-use crate::{Chat, Embeddings, Images, Path, Provider, Rerank, Speaks};
+use crate::{Chat, Embeddings, Images, Path, Provider, Rerank, Speaks, Speech, Transcription};
 use llmleaf_dialects::{
     ChatWire,
     chat_completions::{
@@ -28,6 +28,8 @@ pub static PROVIDER: Provider = Provider {
         embeddings: &[Embeddings::PLAIN],
         rerank: &[Rerank::PLAIN],
         images: &[Images::PLAIN],
+        speech: Some(Speech::REFERENCE),
+        transcription: Some(Transcription::REFERENCE),
         ..Speaks::NOTHING
     },
     source: "common ground of vLLM, llama.cpp, SGLang and hosted services, 2026-11",

@@ -3,10 +3,15 @@
 //! It answers usage in every stream, asked or not, and takes `stream_options` all the same. A second wire serves
 //! consumers of the messages dialect with every model.
 
-use crate::{Chat, Embeddings, ImageService, Images, Path, Provider, Rerank, Speaks};
+use crate::{
+    Chat, Embeddings, ImageService, Images, Path, Provider, Rerank, Speaks, Speech, Transcription,
+    Voices,
+};
 use llmleaf_dialects::embeddings::{OpenAiInputs, OpenAiQuirks};
 use llmleaf_dialects::images::{self, quirks::References};
 use llmleaf_dialects::rerank::PlainQuirks;
+use llmleaf_dialects::speech::{SpeechQuirks, SpeechWire};
+use llmleaf_dialects::transcription::{FormQuirks, Streams, TranscriptionWire};
 use llmleaf_dialects::{
     ChatWire, ImageWire,
     chat_completions::{
@@ -65,6 +70,16 @@ pub static PROVIDER: Provider = Provider {
             edits: Some(Path::Fixed("/images")),
             variations: None,
         })],
+        speech: Some(Speech::Wire(
+            SpeechWire::Reference(SPEECH),
+            Path::Fixed("/audio/speech"),
+            Voices::Unknown,
+        )),
+        transcription: Some(Transcription::Wire {
+            wire: TranscriptionWire::Form(FORM),
+            path: Path::Fixed("/audio/transcriptions"),
+            translations: None,
+        }),
         ..Speaks::NOTHING
     },
     setting_headers: &[("http_referer", "http-referer"), ("x_title", "x-title")],
@@ -129,4 +144,31 @@ const IMAGES: images::Quirks = images::Quirks {
     ]),
     routes: true,
     ..images::Quirks::REFERENCE
+};
+
+/// SpeechRequest of the OpenAPI document.
+const SPEECH: SpeechQuirks = SpeechQuirks {
+    takes: Some(Cow::Borrowed(&[
+        Cow::Borrowed("speed"),
+        Cow::Borrowed("provider"),
+        Cow::Borrowed("input_references"),
+    ])),
+    formats: Cow::Borrowed(&[Cow::Borrowed("mp3"), Cow::Borrowed("pcm")]),
+    unasked: Cow::Borrowed("pcm"),
+    events: false,
+};
+
+/// STTRequest of the OpenAPI document, which has it as JSON and as a form; both are recorded.
+const FORM: FormQuirks = FormQuirks {
+    takes: Some(Cow::Borrowed(&[
+        Cow::Borrowed("language"),
+        Cow::Borrowed("response_format"),
+        Cow::Borrowed("temperature"),
+        Cow::Borrowed("timestamp_granularities[]"),
+        Cow::Borrowed("provider"),
+    ])),
+    formats: Cow::Borrowed(&[Cow::Borrowed("json"), Cow::Borrowed("verbose_json")]),
+    streams: Streams::No,
+    json: true,
+    ..FormQuirks::REFERENCE
 };

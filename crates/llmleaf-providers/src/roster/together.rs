@@ -3,9 +3,12 @@
 //! Its messages endpoint (docs.together.ai/docs/inference/messages-api, 2026-11) supports some models only and answers
 //! malformed output for the others, so consumers of that dialect are served by translation.
 
-use crate::{Batches, Chat, Embeddings, ImageService, Images, Path, Provider, Rerank, Speaks};
+use crate::{
+    Batches, Chat, Embeddings, ImageService, Images, Path, Provider, Rerank, Speaks, Transcription,
+};
 use llmleaf_dialects::batches::{FilesQuirks, files::Jobs};
 use llmleaf_dialects::images::{self, quirks::Size};
+use llmleaf_dialects::transcription::{FormQuirks, Streams, TranscriptionWire};
 use llmleaf_dialects::{
     ChatWire, ImageWire,
     chat_completions::{
@@ -52,6 +55,11 @@ pub static PROVIDER: Provider = Provider {
             variations: None,
             ..ImageService::OPENAI
         })],
+        transcription: Some(Transcription::Wire {
+            wire: TranscriptionWire::Form(FORM),
+            path: Path::Fixed("/audio/transcriptions"),
+            translations: Some(Path::Fixed("/audio/translations")),
+        }),
         ..Speaks::NOTHING
     },
     source: "Together OpenAPI document 2.0.0, 2026-04",
@@ -95,4 +103,21 @@ const IMAGES: images::Quirks = images::Quirks {
         Cow::Borrowed("user"),
     ]),
     ..images::Quirks::PLAIN
+};
+
+/// AudioTranscriptionRequest of its OpenAPI document 2.0.0, 2026-04.
+const FORM: FormQuirks = FormQuirks {
+    takes: Some(Cow::Borrowed(&[
+        Cow::Borrowed("language"),
+        Cow::Borrowed("prompt"),
+        Cow::Borrowed("response_format"),
+        Cow::Borrowed("temperature"),
+        Cow::Borrowed("timestamp_granularities"),
+        Cow::Borrowed("diarize"),
+        Cow::Borrowed("min_speakers"),
+        Cow::Borrowed("max_speakers"),
+    ])),
+    formats: Cow::Borrowed(&[Cow::Borrowed("json"), Cow::Borrowed("verbose_json")]),
+    streams: Streams::No,
+    ..FormQuirks::REFERENCE
 };

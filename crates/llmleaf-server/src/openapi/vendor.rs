@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 /// Where a vendor documents an operation: page, and the body's required fields.
 pub(super) struct Vendor {
     pub(super) reference: &'static str,
-    required: &'static [&'static str],
+    pub(super) required: &'static [&'static str],
 }
 
 pub(super) fn vendor(endpoint: &Endpoint) -> Option<Vendor> {
@@ -21,6 +21,7 @@ pub(super) fn vendor(endpoint: &Endpoint) -> Option<Vendor> {
     };
     Some(match operation {
         Asked::Kept(_) | Asked::Batch(_) | Asked::Realtime => return None,
+        Asked::Audio(audio) => return super::audio::vendor(audio),
         Asked::Rerank(form) => rerank(form),
         Asked::Embed(form) => embeddings(form),
         Asked::Draw(form) => images(form),
@@ -162,6 +163,9 @@ fn batch_vendor(dialect: Dialect) -> Vendor {
 }
 
 pub(super) fn request_body(vendor: &Vendor) -> Value {
+    if let Some(body) = super::audio::request_body(vendor.required, vendor.reference) {
+        return body;
+    }
     let prompted = vendor.required.contains(&"prompt") || vendor.required.contains(&"input");
     if !vendor.required.contains(&"model") && !prompted {
         // The model stands in the path.

@@ -57,6 +57,7 @@ impl Call {
             head: Head::addressed(b"{}", model, stream)?,
             in_array: false,
             body: Bytes::new(),
+            upload: None,
             id: self.worker.ids.fresh(self.created.saturating_mul(1000)),
             request_id: Arc::clone(&self.id),
             key: Arc::clone(principal.display()),

@@ -353,6 +353,7 @@ impl Call {
             in_array: false,
             body: Bytes::new(),
             realtime: None,
+            upload: None,
             id: self.worker.ids.fresh(self.created.saturating_mul(1000)),
             request_id: Arc::clone(&self.id),
             key: Arc::clone(asked.principal.display()),

@@ -8,6 +8,7 @@
 
 mod connect;
 mod faults;
+mod feeds;
 mod ownership;
 mod proxy;
 mod races;

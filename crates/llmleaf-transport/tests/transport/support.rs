@@ -116,6 +116,11 @@ impl Peer {
         assert_ne!(self.0.read(&mut bytes).await.expect("read"), 0);
     }
 
+    /// Reads one byte.
+    pub async fn byte(&mut self) -> u8 {
+        self.0.read_u8().await.expect("a byte")
+    }
+
     pub async fn write(&mut self, bytes: &str) {
         self.0.write_all(bytes.as_bytes()).await.expect("write");
     }

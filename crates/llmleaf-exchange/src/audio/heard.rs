@@ -1,0 +1,281 @@
+//! The answer about a sound: handed on as it came where its form is the consumer's, else read and written anew.
+
+use super::{header, local};
+use crate::attempt::{self, Attempt, Incoming};
+use crate::drive::Run;
+use crate::flow::{self, Kind, Tap};
+use crate::pump::Meter;
+use crate::whole;
+use bytes::Bytes;
+use http::StatusCode;
+use http::header::CONTENT_TYPE;
+use llmleaf_dialects::transcription::{
+    FormQuirks, Format, Reader, Request, Step, Streams, Task, TranscriptionWire, parse_answer,
+    render_event,
+};
+use llmleaf_dialects::{ChatWire, Decoder};
+use llmleaf_framing::{Frame, SseFramer, SseLimits};
+use llmleaf_model::{Delta, Event, Failure, FailureKind, Transcript, Usage};
+
+/// What was asked, and of whom.
+pub(super) struct Asked<'a> {
+    pub wire: &'static TranscriptionWire,
+    pub chat: &'static ChatWire,
+    /// The answer is in the form that the consumer wants.
+    pub same: bool,
+    pub request: &'a Request,
+    pub task: Task,
+}
+
+/// Hands an answer on.
+pub(super) async fn run(
+    run: &mut Run,
+    attempt: &mut Attempt,
+    asked: Asked<'_>,
+    incoming: Incoming,
+) -> Result<(), Failure> {
+    let Incoming {
+        mut watch,
+        headers,
+        body,
+    } = incoming;
+    if attempt::is_event_stream(&headers) {
+        let relayed = asked.same && asked.wire.streams_as_asked();
+        let mut tap = Listening {
+            way: match asked.wire {
+                TranscriptionWire::GenerateContent => {
+                    Way::Decoded(asked.chat.decoder(), Vec::new())
+                }
+                TranscriptionWire::Form(_) if relayed => Way::Relayed,
+                TranscriptionWire::Form(FormQuirks { streams, .. }) => Way::Read(*streams),
+            },
+            framer: SseFramer::new(SseLimits::default()),
+            transcript: Transcript::default(),
+            segments: 0,
+            diarized: asked.request.format == Format::Diarized,
+            silent: !asked.request.wants_events(),
+        };
+        if asked.request.wants_events() {
+            return flow::run(run, attempt, watch, body, &mut tap, &Kind::Events).await;
+        }
+        // Events where one answer is wanted are gathered.
+        let body = whole::gather(run, &mut watch, body).await?;
+        let mut nobody = Vec::new();
+        tap.bytes(body, &mut nobody, &mut attempt.meter)?;
+        tap.end(&mut nobody, &mut attempt.meter)?;
+        return local::told(run, attempt, &tap.transcript, asked.request, asked.task).await;
+    }
+    let body = whole::gather(run, &mut watch, body).await?;
+    // A service that has no events answers in one piece, which becomes some.
+    let in_events = asked.request.wants_events() && !asked.wire.streams_as_asked();
+    if asked.same && !in_events {
+        let told = headers.get(CONTENT_TYPE).cloned();
+        return forward(run, attempt, &asked, body, told);
+    }
+    let transcript = match asked.wire {
+        TranscriptionWire::GenerateContent => generated(asked.chat, &body)?,
+        TranscriptionWire::Form(_) if asked.same && asked.request.format == Format::Text => {
+            Transcript {
+                text: String::from_utf8_lossy(&body).trim_end().to_owned(),
+                ..Transcript::default()
+            }
+        }
+        TranscriptionWire::Form(_) => parse_answer(&body)?,
+    };
+    note(attempt, transcript.usage.as_ref());
+    local::told(run, attempt, &transcript, asked.request, asked.task).await
+}
+
+fn note(attempt: &mut Attempt, usage: Option<&Usage>) {
+    attempt.meter.usage = usage.cloned();
+    if let Some(usage) = usage {
+        attempt.units.audio_ms = usage.units.audio_ms;
+    }
+}
+
+/// The bytes go through; what was used is read beside them.
+fn forward(
+    run: &mut Run,
+    attempt: &mut Attempt,
+    asked: &Asked<'_>,
+    body: Bytes,
+    told: Option<http::HeaderValue>,
+) -> Result<(), Failure> {
+    let format = asked.request.format;
+    let is_json = told.as_ref().is_some_and(|kind| {
+        kind.to_str()
+            .is_ok_and(|kind| kind.starts_with("application/json"))
+    });
+    if is_json || matches!(format, Format::Json | Format::Verbose | Format::Diarized) {
+        let transcript = parse_answer(&body)?;
+        note(attempt, transcript.usage.as_ref());
+    }
+    attempt.first_content(run.node.shared.now());
+    attempt.meter.ended = true;
+    attempt.complete(&run.losses);
+    let kind = told.unwrap_or_else(|| header(format.content_type()));
+    run.whole_as(StatusCode::OK, kind, body);
+    Ok(())
+}
+
+/// The answer of a chat wire as a transcript.
+fn generated(chat: &ChatWire, body: &[u8]) -> Result<Transcript, Failure> {
+    let mut transcript = Transcript::default();
+    for event in chat.parse_response(body) {
+        said(event, &mut transcript)?;
+    }
+    Ok(transcript)
+}
+
+/// What an event of a chat wire adds; the text, where it is some.
+fn said(event: Event, transcript: &mut Transcript) -> Result<Option<String>, Failure> {
+    match event {
+        Event::BlockDelta {
+            delta: Delta::Text(text),
+            ..
+        } => {
+            transcript.text.push_str(&text);
+            return Ok(Some(text));
+        }
+        Event::UsageReport(usage) => transcript.usage = Some(usage),
+        Event::Error(failure) => return Err(*failure),
+        _ => {}
+    }
+    Ok(None)
+}
+
+/// How a provider's events are read.
+enum Way {
+    /// They go on as they came.
+    Relayed,
+    /// They are written anew.
+    Read(Streams),
+    /// They are those of a chat.
+    Decoded(Box<dyn Decoder>, Vec<Event>),
+}
+
+struct Listening {
+    way: Way,
+    framer: SseFramer,
+    transcript: Transcript,
+    segments: usize,
+    diarized: bool,
+    /// Nothing is written: the answer is gathered.
+    silent: bool,
+}
+
+impl Listening {
+    fn frame(
+        &mut self,
+        frame: &Frame,
+        out: &mut Vec<u8>,
+        meter: &mut Meter,
+    ) -> Result<(), Failure> {
+        let streams = match &mut self.way {
+            Way::Relayed => Streams::Reference,
+            Way::Read(streams) => *streams,
+            Way::Decoded(decoder, events) => {
+                decoder.push(frame, events);
+                return self.events(out, meter);
+            }
+        };
+        let step = Reader(streams).read(frame);
+        let relayed = matches!(self.way, Way::Relayed);
+        if relayed && !matches!(step, Step::Failed(_)) {
+            out.extend_from_slice(&frame.raw);
+        }
+        self.step(step, out, meter, !relayed && !self.silent)
+    }
+
+    fn events(&mut self, out: &mut Vec<u8>, meter: &mut Meter) -> Result<(), Failure> {
+        let Way::Decoded(_, events) = &mut self.way else {
+            return Ok(());
+        };
+        for event in std::mem::take(events) {
+            let ends = matches!(event, Event::ResponseEnd);
+            let text = said(event, &mut self.transcript)?;
+            // What was said is counted already.
+            if let Some(text) = text.filter(|text| !text.is_empty()) {
+                meter.committed = true;
+                let step = Step::Text(text);
+                if !self.silent {
+                    render_event(&step, "", 0, out);
+                }
+            }
+            if ends {
+                let usage = self.transcript.usage.clone();
+                self.step(Step::Done(None, usage), out, meter, !self.silent)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn step(
+        &mut self,
+        step: Step,
+        out: &mut Vec<u8>,
+        meter: &mut Meter,
+        writes: bool,
+    ) -> Result<(), Failure> {
+        match &step {
+            Step::Text(text) => {
+                self.transcript.text.push_str(text);
+                meter.committed |= !text.is_empty();
+            }
+            Step::Segment(segment) => {
+                let segments = self.transcript.segments.get_or_insert_default();
+                segments.push((**segment).clone());
+                meter.committed = true;
+            }
+            Step::Done(text, usage) => {
+                if let Some(text) = text {
+                    self.transcript.text.clone_from(text);
+                }
+                self.transcript.usage.clone_from(usage);
+                meter.usage.clone_from(usage);
+                meter.committed = true;
+                meter.ended = true;
+            }
+            Step::Failed(failure) => return Err((**failure).clone()),
+            Step::Other => return Ok(()),
+        }
+        // Who speaks is told only where that was asked for.
+        if writes && (self.diarized || !matches!(step, Step::Segment(_))) {
+            render_event(&step, &self.transcript.text, self.segments, out);
+        }
+        self.segments += usize::from(matches!(step, Step::Segment(_)));
+        Ok(())
+    }
+}
+
+impl Tap for Listening {
+    fn bytes(&mut self, bytes: Bytes, out: &mut Vec<u8>, meter: &mut Meter) -> Result<(), Failure> {
+        self.framer.push(bytes);
+        while let Some(frame) = self.framer.next() {
+            let frame = frame.map_err(|error| crate::failure::framing(&error))?;
+            if meter.ended && !matches!(self.way, Way::Relayed) {
+                return Ok(());
+            }
+            self.frame(&frame, out, meter)?;
+        }
+        Ok(())
+    }
+
+    fn end(&mut self, out: &mut Vec<u8>, meter: &mut Meter) -> Result<(), Failure> {
+        if let Some(Ok(tail)) = self.framer.finish()
+            && let Some(frame) = tail.frame
+            && !meter.ended
+        {
+            self.frame(&frame, out, meter)?;
+        }
+        if let Way::Decoded(decoder, events) = &mut self.way {
+            decoder.finish(events);
+            self.events(out, meter)?;
+        }
+        if meter.ended {
+            return Ok(());
+        }
+        let why = "the provider's stream ended before its end was told";
+        Err(Failure::upstream(FailureKind::Truncated, why))
+    }
+}

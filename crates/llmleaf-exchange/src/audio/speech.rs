@@ -1,0 +1,303 @@
+//! A text is said: the sound goes on as it comes.
+
+use super::{header, local, unsupported};
+use crate::attempt::{self, Attempt, Incoming, Manner, Outgoing};
+use crate::drive::Run;
+use crate::flow::{self, Kind, Tap};
+use crate::pump::Meter;
+use crate::upstream::Upstream;
+use crate::whole;
+use bytes::Bytes;
+use http::header::CONTENT_TYPE;
+use http::{HeaderMap, Method};
+use llmleaf_dialects::Decoder;
+use llmleaf_dialects::speech::{self, Heard, Pcm, Reader, SpeechWire, Writer};
+use llmleaf_framing::{Frame, SseFramer, SseLimits};
+use llmleaf_model::{BlockKind, Delta, Event, Failure, FailureKind, SpeechRequest, Usage};
+use llmleaf_providers::Speech;
+use llmleaf_route::Candidate;
+
+/// Asks one target.
+pub(super) async fn run(
+    run: &mut Run,
+    attempt: &mut Attempt,
+    candidate: &Candidate,
+    upstream: &Upstream,
+) -> Result<(), Failure> {
+    let text = llmleaf_dialects::head::text(&run.job.body)?;
+    let request = speech::parse_request(text, &run.job.head.model)?;
+    attempt.units.characters = request.input.chars().count() as u64;
+    let (wire, path) = match &upstream.row.speaks.speech {
+        Some(Speech::Wire(wire, path, _)) => (wire, *path),
+        Some(Speech::Echo) => return local::speak(run, attempt, &request).await,
+        None => return Err(unsupported("the target does not say texts")),
+    };
+    let Some((chat, _)) = upstream.wire(run.job.dialect, &candidate.model) else {
+        return Err(unsupported("the target does not say texts"));
+    };
+    let model = upstream.named(&candidate.model);
+    let mut rendered = match wire {
+        SpeechWire::Reference(quirks) => {
+            speech::edit(&run.job.head, &run.job.body, &request, model, quirks)?
+        }
+        _ => speech::render_request(&request, model, wire, true)?,
+    };
+    attempt::heeded(run, wire.routes(), &mut rendered.losses);
+    let rendered = attempt::accepted(run, rendered)?;
+    let path = upstream.path(path, &candidate.model, true);
+    let going = Outgoing {
+        method: Method::POST,
+        wire: chat,
+        path: &path,
+        body: rendered.body,
+        stream: false,
+        same: wire.is_same(),
+        kind: None,
+    };
+    let manner = Manner {
+        accept: Some("*/*"),
+        ..Manner::default()
+    };
+    let incoming = attempt::send_as(run, attempt, candidate, upstream, going, manner).await?;
+    let kind = match request.events {
+        true => Kind::Events,
+        false => Kind::Bytes(answer_type(&incoming.headers, &request, wire)),
+    };
+    let Incoming {
+        mut watch,
+        headers,
+        body,
+    } = incoming;
+    let floats = matches!(wire, SpeechWire::AudioData(_)) && speech::format(&request) == "pcm";
+    let in_events = attempt::is_event_stream(&headers);
+    let samples = matches!(wire, SpeechWire::GenerateContent);
+    let mut tap = Speaking {
+        way: match (in_events, wire) {
+            (false, SpeechWire::Reference(_)) => Way::AsItIs,
+            (true, SpeechWire::Reference(_)) if request.events => Way::Relayed(framer()),
+            (_, SpeechWire::GenerateContent) => Way::Decoded(framer(), chat.decoder(), Vec::new()),
+            _ => Way::Events(framer()),
+        },
+        reader: Reader::new(floats),
+        writer: Writer::new(
+            request.events,
+            (samples && speech::format(&request) == "wav").then_some(Pcm::USUAL),
+        ),
+        samples: samples.then_some(Pcm::USUAL),
+        sound: 0,
+    };
+    if attempt::is_json(&headers) {
+        let body = whole::gather(run, &mut watch, body).await?;
+        if !matches!(wire, SpeechWire::AudioData(_)) {
+            let why = "the provider answered JSON in place of sound";
+            return Err(Failure::upstream(FailureKind::InvalidResponse, why));
+        }
+        return answered(run, attempt, tap, &body, &kind).await;
+    }
+    let result = flow::run(run, attempt, watch, body, &mut tap, &kind).await;
+    if let Some(pcm) = tap.samples {
+        attempt.units.audio_ms = pcm.millis(tap.sound);
+    }
+    result
+}
+
+/// The type of the sound: as the provider says it, where it is one of sound, else by what was asked for.
+fn answer_type(
+    headers: &HeaderMap,
+    request: &SpeechRequest,
+    wire: &SpeechWire,
+) -> http::HeaderValue {
+    let told = headers.get(CONTENT_TYPE).filter(|value| {
+        let text = value.to_str().unwrap_or_default();
+        wire.is_same() && text.starts_with("audio/")
+    });
+    match told {
+        Some(value) => value.clone(),
+        None => header(speech::content_type(speech::format(request))),
+    }
+}
+
+/// Sound that came whole.
+async fn answered(
+    run: &mut Run,
+    attempt: &mut Attempt,
+    mut tap: Speaking,
+    body: &[u8],
+    kind: &Kind,
+) -> Result<(), Failure> {
+    let (sound, usage) = tap.reader.whole(body)?;
+    attempt.meter.usage = usage;
+    super::local::hand_on(run, attempt, &mut tap.writer, &sound, kind).await
+}
+
+fn framer() -> SseFramer {
+    SseFramer::new(SseLimits::default())
+}
+
+/// How a provider's bytes are read.
+enum Way {
+    /// They are the sound.
+    AsItIs,
+    /// They are the events that the consumer wants.
+    Relayed(SseFramer),
+    /// They are events with the sound in them.
+    Events(SseFramer),
+    /// They are events of a chat wire, with the sound as media.
+    Decoded(SseFramer, Box<dyn Decoder>, Vec<Event>),
+}
+
+struct Speaking {
+    way: Way,
+    reader: Reader,
+    writer: Writer,
+    /// How the samples are written, where they are known to be samples.
+    samples: Option<Pcm>,
+    /// Bytes of sound so far.
+    sound: u64,
+}
+
+impl Speaking {
+    fn heard(&mut self, heard: Heard, out: &mut Vec<u8>, meter: &mut Meter) -> Result<(), Failure> {
+        match heard {
+            Heard::Sound(sound) => {
+                self.sound = self.sound.saturating_add(sound.len() as u64);
+                meter.committed |= !sound.is_empty();
+                self.writer.sound(&sound, out);
+            }
+            Heard::Done(usage) => self.done(usage, out, meter),
+            Heard::Failed(failure) => return Err(*failure),
+            Heard::Other => {}
+        }
+        Ok(())
+    }
+
+    fn done(&mut self, usage: Option<Usage>, out: &mut Vec<u8>, meter: &mut Meter) {
+        if meter.ended {
+            return;
+        }
+        meter.usage = usage.or(meter.usage.take());
+        meter.ended = true;
+        self.writer.done(meter.usage.as_ref(), out);
+    }
+
+    /// An event that goes on as it came.
+    fn relayed(
+        &mut self,
+        frame: &Frame,
+        out: &mut Vec<u8>,
+        meter: &mut Meter,
+    ) -> Result<(), Failure> {
+        match self.reader.event(frame) {
+            Heard::Sound(_) => meter.committed = true,
+            Heard::Done(usage) => {
+                meter.usage = usage;
+                meter.ended = true;
+            }
+            Heard::Failed(failure) => return Err(*failure),
+            Heard::Other => {}
+        }
+        out.extend_from_slice(&frame.raw);
+        Ok(())
+    }
+
+    fn event(&mut self, event: Event, out: &mut Vec<u8>, meter: &mut Meter) -> Result<(), Failure> {
+        match event {
+            Event::BlockStart {
+                kind: BlockKind::Media {
+                    mime: Some(mime), ..
+                },
+                ..
+            } => {
+                let pcm = Pcm::of_type(&mime);
+                self.samples = Some(pcm);
+                self.writer.samples(pcm);
+            }
+            Event::BlockDelta {
+                delta: Delta::MediaData(data),
+                ..
+            } => {
+                let heard = self.reader.decode(&data);
+                self.heard(heard, out, meter)?;
+            }
+            Event::UsageReport(usage) => meter.usage = Some(usage),
+            Event::ResponseEnd => self.done(None, out, meter),
+            Event::Error(failure) => return Err(*failure),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn frame(
+        &mut self,
+        frame: &Frame,
+        out: &mut Vec<u8>,
+        meter: &mut Meter,
+    ) -> Result<(), Failure> {
+        match &mut self.way {
+            Way::AsItIs => Ok(()),
+            Way::Relayed(_) => self.relayed(frame, out, meter),
+            Way::Events(_) => {
+                let heard = self.reader.event(frame);
+                self.heard(heard, out, meter)
+            }
+            Way::Decoded(_, decoder, events) => {
+                decoder.push(frame, events);
+                let events = std::mem::take(events);
+                events
+                    .into_iter()
+                    .try_for_each(|event| self.event(event, out, meter))
+            }
+        }
+    }
+
+    fn framer(&mut self) -> Option<&mut SseFramer> {
+        match &mut self.way {
+            Way::AsItIs => None,
+            Way::Relayed(framer) | Way::Events(framer) | Way::Decoded(framer, ..) => Some(framer),
+        }
+    }
+}
+
+impl Tap for Speaking {
+    fn bytes(&mut self, bytes: Bytes, out: &mut Vec<u8>, meter: &mut Meter) -> Result<(), Failure> {
+        let Some(framer) = self.framer() else {
+            self.sound = self.sound.saturating_add(bytes.len() as u64);
+            meter.committed = true;
+            self.writer.sound(&bytes, out);
+            return Ok(());
+        };
+        framer.push(bytes);
+        while let Some(frame) = self.framer().and_then(SseFramer::next) {
+            let frame = frame.map_err(|error| crate::failure::framing(&error))?;
+            // The mark after the end is for the consumer too, where it gets all as it came.
+            if meter.ended && !matches!(self.way, Way::Relayed(_)) {
+                return Ok(());
+            }
+            self.frame(&frame, out, meter)?;
+        }
+        Ok(())
+    }
+
+    fn end(&mut self, out: &mut Vec<u8>, meter: &mut Meter) -> Result<(), Failure> {
+        match &mut self.way {
+            // The transport says where the sound ends.
+            Way::AsItIs => self.done(None, out, meter),
+            Way::Decoded(_, decoder, events) => {
+                decoder.finish(events);
+                for event in std::mem::take(events) {
+                    self.event(event, out, meter)?;
+                }
+            }
+            Way::Relayed(_) | Way::Events(_) => {}
+        }
+        if self.sound == 0 && !meter.committed {
+            let why = "the provider's answer holds no sound";
+            return Err(Failure::upstream(FailureKind::InvalidResponse, why));
+        }
+        if meter.ended {
+            return Ok(());
+        }
+        let why = "the provider's stream ended before its end was told";
+        Err(Failure::upstream(FailureKind::Truncated, why))
+    }
+}

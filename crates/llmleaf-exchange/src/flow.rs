@@ -1,0 +1,133 @@
+//! An answer that is handed on while it comes, and is no chat: sound, and events about sound.
+
+use crate::attempt::Attempt;
+use crate::drive::{self, Run};
+use crate::failure;
+use crate::pump::Meter;
+use bytes::Bytes;
+use http::HeaderValue;
+use llmleaf_model::Failure;
+use llmleaf_route::Watch;
+use llmleaf_transport::Body;
+use std::pin::pin;
+use std::time::Duration;
+
+/// How long the end of the upstream's body is waited for once all of the answer is there: a connection whose body was read to its end
+/// can be used again.
+const LINGER: Duration = Duration::from_millis(100);
+
+/// What reads a provider's bytes and writes the consumer's.
+pub(crate) trait Tap {
+    /// Takes bytes, and appends what the consumer gets. It notes in the meter that content came, that all of it did, and the counts.
+    ///
+    /// # Errors
+    /// What came is no answer, or tells an error. What was appended before still counts.
+    fn bytes(&mut self, bytes: Bytes, out: &mut Vec<u8>, meter: &mut Meter) -> Result<(), Failure>;
+
+    /// The provider's bytes ended cleanly.
+    ///
+    /// # Errors
+    /// The answer was not complete.
+    fn end(&mut self, out: &mut Vec<u8>, meter: &mut Meter) -> Result<(), Failure>;
+}
+
+/// How the consumer gets it.
+#[derive(Clone, Debug)]
+pub(crate) enum Kind {
+    /// As events; an error can be told among them.
+    Events,
+    /// As bytes of that type; all that can be told of an error is that the end is missing.
+    Bytes(HeaderValue),
+}
+
+/// Hands an answer on. `Err` only while nothing of it reached the consumer.
+pub(crate) async fn run(
+    run: &mut Run,
+    attempt: &mut Attempt,
+    mut watch: Watch,
+    mut body: Body,
+    tap: &mut dyn Tap,
+    kind: &Kind,
+) -> Result<(), Failure> {
+    let mut out = Vec::new();
+    let result = loop {
+        let next = run.wait(&watch, pin!(body.chunk())).await;
+        let result = match next {
+            // The answer is complete; what its transport does now is no matter of the consumer's.
+            Err(_) | Ok(Some(Err(_)) | None) if attempt.meter.ended => break Ok(()),
+            Err(alarm) => break Err(failure::timeout(alarm, &watch)),
+            Ok(Some(Err(error))) => break Err(failure::transport(&error, true)),
+            Ok(None) => {
+                let ended = tap.end(&mut out, &mut attempt.meter);
+                deliver(run, attempt, &mut watch, &mut out, kind);
+                break ended;
+            }
+            Ok(Some(Ok(bytes))) => {
+                watch.bytes(run.node.shared.now());
+                run.out.read(bytes.len());
+                tap.bytes(bytes, &mut out, &mut attempt.meter)
+            }
+        };
+        deliver(run, attempt, &mut watch, &mut out, kind);
+        if attempt.meter.ended {
+            watch.linger(run.node.shared.now(), LINGER);
+        }
+        if let Err(failure) = result {
+            break Err(failure);
+        }
+        run.out.taken().await;
+    };
+    match result {
+        Ok(()) => {
+            head(run, kind);
+            attempt.complete(&run.losses);
+            run.out.taken().await;
+            Ok(())
+        }
+        Err(failure) if !attempt.meter.committed => Err(failure),
+        Err(mut failure) => {
+            run.scrub(&mut failure);
+            attempt.broke(&failure, &run.losses);
+            if let Kind::Events = kind {
+                let public = drive::public(&failure);
+                let told = run
+                    .job
+                    .dialect
+                    .render_stream_error(&public, &run.job.request_id);
+                run.out.write(&told);
+            }
+            run.abort().await;
+            Ok(())
+        }
+    }
+}
+
+fn head(run: &mut Run, kind: &Kind) {
+    match kind {
+        Kind::Events => run.stream_head(),
+        Kind::Bytes(kind) => run.bytes_head(kind.clone()),
+    }
+}
+
+/// Writes what there is, once there is content.
+fn deliver(
+    run: &mut Run,
+    attempt: &mut Attempt,
+    watch: &mut Watch,
+    out: &mut Vec<u8>,
+    kind: &Kind,
+) {
+    if !attempt.meter.committed || out.is_empty() {
+        return;
+    }
+    run.content(attempt, run.node.shared.now());
+    watch.content();
+    if let Some(upload) = &run.job.upload {
+        // Nobody else is asked from here on.
+        upload.let_go();
+    }
+    head(run, kind);
+    run.out.write(out);
+    out.clear();
+    run.sent();
+}

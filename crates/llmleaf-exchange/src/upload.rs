@@ -1,0 +1,340 @@
+//! A consumer's body that is sent on while it comes, and never held whole.
+//!
+//! Whoever reads pulls: what the upstream's socket does not take is not asked of the consumer's. So its size costs nothing, and one of
+//! the two that is slow slows the other.
+//!
+//! What makes another attempt possible is held beside it, for as long as it is little: the *tape*. A target that cannot be reached, or
+//! that refuses at once, has taken nothing or little, so the next one is tried. When more was taken than the tape may hold it is let go,
+//! and the attempt under way is the last one.
+//!
+//! Reading order: this file (source, tape, reader), `form.rs` (what a form says before its file), `sending.rs`.
+
+mod form;
+mod sending;
+
+pub use form::{Field, Form, Wanted};
+pub(crate) use sending::{gone, sent};
+
+use bytes::{Bytes, BytesMut};
+use llmleaf_model::{Failure, FailureKind, Origin};
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::task::{Context, Poll, ready};
+
+/// Most bytes of one upload that are held for another attempt.
+const TAPE_BYTES: usize = 4 * 1024 * 1024;
+/// Most bytes of all uploads of a worker that are held.
+const ROOM_BYTES: usize = 128 * 1024 * 1024;
+/// Bytes of a piece of tape.
+const SEGMENT: usize = 64 * 1024;
+
+/// Where a body comes from.
+pub trait Source {
+    /// The next bytes; `None` at the end.
+    ///
+    /// # Errors
+    /// The consumer's body is too large, too slow, or cut off.
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Failure>>>;
+}
+
+/// What a worker holds of uploads, all together. Clones share it.
+#[derive(Clone, Debug, Default)]
+pub struct Room(Rc<Cell<usize>>);
+
+impl Room {
+    fn take(&self, bytes: usize) -> bool {
+        let held = self.0.get().saturating_add(bytes);
+        let fits = held <= ROOM_BYTES;
+        if fits {
+            self.0.set(held);
+        }
+        fits
+    }
+
+    fn give_back(&self, bytes: usize) {
+        self.0.set(self.0.get().saturating_sub(bytes));
+    }
+}
+
+/// A consumer's body under way. Clones are the same one.
+#[derive(Clone)]
+pub struct Upload(Rc<RefCell<Inflow>>);
+
+impl std::fmt::Debug for Upload {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let inflow = self.0.borrow();
+        let held = inflow.tape.as_ref().map(|tape| tape.length);
+        f.debug_struct("Upload").field("held", &held).finish()
+    }
+}
+
+impl Upload {
+    /// A body that has not been touched. `length` is what the consumer says that it has.
+    pub fn new(source: Box<dyn Source>, length: Option<u64>, room: Room) -> Self {
+        Self(Rc::new(RefCell::new(Inflow {
+            source: Some(source),
+            length,
+            read: 0,
+            tape: Some(Tape {
+                segments: Vec::new(),
+                length: 0,
+                most: TAPE_BYTES,
+                room,
+            }),
+            crowded: false,
+            failure: None,
+            waiting: false,
+            moves: 0,
+            form: None,
+        })))
+    }
+
+    /// A reader at the beginning; `None` where the beginning is gone.
+    pub fn reader(&self) -> Option<Reader> {
+        let inflow = self.0.borrow();
+        (inflow.tape.is_some() || inflow.read == 0).then(|| Reader {
+            upload: self.clone(),
+            at: 0,
+        })
+    }
+
+    /// Whether it can be read from the beginning once more.
+    pub fn can_begin_again(&self) -> bool {
+        self.0.borrow().tape.is_some()
+    }
+
+    /// Nobody will begin again: what is held is needed once at most, and what is still to come not at all.
+    pub fn let_go(&self) {
+        self.0.borrow_mut().tape = None;
+    }
+
+    /// How long it is: as counted where all of it came, else as the consumer says.
+    pub fn length(&self) -> Option<u64> {
+        let inflow = self.0.borrow();
+        match inflow.source {
+            None => Some(inflow.read),
+            Some(_) => inflow.length,
+        }
+    }
+
+    /// Why it could not be read to its end.
+    pub fn failure(&self) -> Option<Failure> {
+        self.0.borrow().failure.clone()
+    }
+
+    /// The consumer ends it: what it sent is not what it may send.
+    pub fn fail(&self, failure: Failure) {
+        self.0.borrow_mut().failure.get_or_insert(failure);
+    }
+
+    /// All of it came.
+    pub fn is_whole(&self) -> bool {
+        self.0.borrow().source.is_none()
+    }
+
+    /// The boundary of a form, and what was read of it ahead; see [`Self::form`].
+    pub fn ahead(&self) -> Option<Rc<(String, Form)>> {
+        self.0.borrow().form.clone()
+    }
+
+    /// Whether whoever reads waits for the consumer.
+    pub fn is_waiting(&self) -> bool {
+        self.0.borrow().waiting
+    }
+
+    /// A number that changes with every piece that is read.
+    pub fn moves(&self) -> u64 {
+        self.0.borrow().moves
+    }
+
+    /// How much may be held.
+    fn hold_up_to(&self, most: usize) {
+        if let Some(tape) = &mut self.0.borrow_mut().tape {
+            tape.most = most;
+        }
+    }
+}
+
+struct Inflow {
+    /// `None` when all of it came.
+    source: Option<Box<dyn Source>>,
+    length: Option<u64>,
+    /// Bytes that came.
+    read: u64,
+    /// All that came, while that is held.
+    tape: Option<Tape>,
+    /// The tape was let go because others hold much.
+    crowded: bool,
+    failure: Option<Failure>,
+    waiting: bool,
+    moves: u64,
+    /// What was read of it ahead, if it is a form, and its boundary.
+    form: Option<Rc<(String, Form)>>,
+}
+
+impl Inflow {
+    fn poll_source(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Failure>>> {
+        if let Some(failure) = &self.failure {
+            return Poll::Ready(Some(Err(failure.clone())));
+        }
+        let Some(source) = &mut self.source else {
+            return Poll::Ready(None);
+        };
+        let polled = source.poll_next(cx);
+        self.waiting = polled.is_pending();
+        self.moves = self.moves.wrapping_add(u64::from(polled.is_ready()));
+        Poll::Ready(match ready!(polled) {
+            Some(Ok(bytes)) => {
+                self.record(&bytes);
+                Some(Ok(bytes))
+            }
+            Some(Err(failure)) => {
+                self.failure = Some(failure.clone());
+                Some(Err(failure))
+            }
+            None => {
+                self.source = None;
+                None
+            }
+        })
+    }
+
+    fn record(&mut self, bytes: &[u8]) {
+        self.read = self.read.saturating_add(bytes.len() as u64);
+        if let Some(tape) = &mut self.tape
+            && !tape.record(bytes)
+        {
+            self.crowded = tape.length.saturating_add(bytes.len()) <= tape.most;
+            self.tape = None;
+        }
+    }
+}
+
+/// What came so far. In pieces of its own: what comes is often a small part of a large buffer.
+struct Tape {
+    /// All but the last are full.
+    segments: Vec<BytesMut>,
+    length: usize,
+    most: usize,
+    room: Room,
+}
+
+impl Tape {
+    /// Adds bytes; false where there is no room for them.
+    fn record(&mut self, mut bytes: &[u8]) -> bool {
+        let length = self.length.saturating_add(bytes.len());
+        if length > self.most || !self.room.take(bytes.len()) {
+            return false;
+        }
+        self.length = length;
+        while !bytes.is_empty() {
+            let free = self.segments.last().map_or(0, |last| SEGMENT - last.len());
+            if free == 0 {
+                self.segments.push(BytesMut::new());
+                continue;
+            }
+            let (now, later) = bytes.split_at(bytes.len().min(free));
+            if let Some(last) = self.segments.last_mut() {
+                last.extend_from_slice(now);
+            }
+            bytes = later;
+        }
+        true
+    }
+
+    /// What is held from there on, up to the end of a piece.
+    fn from(&self, at: usize) -> Option<&[u8]> {
+        let segment = self.segments.get(at / SEGMENT)?;
+        segment.get(at % SEGMENT..).filter(|rest| !rest.is_empty())
+    }
+}
+
+impl Drop for Tape {
+    fn drop(&mut self) {
+        self.room.give_back(self.length);
+    }
+}
+
+/// Reads an upload from its beginning: what is held, then what comes.
+#[derive(Debug)]
+pub struct Reader {
+    upload: Upload,
+    at: usize,
+}
+
+impl Reader {
+    /// The next bytes; `None` at the end.
+    ///
+    /// # Errors
+    /// Those of the source, and that what comes next is gone.
+    pub fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Failure>>> {
+        let inflow = &mut *self.upload.0.borrow_mut();
+        if let Some(held) = inflow.tape.as_ref().and_then(|tape| tape.from(self.at)) {
+            self.at += held.len();
+            inflow.moves = inflow.moves.wrapping_add(1);
+            return Poll::Ready(Some(Ok(Bytes::copy_from_slice(held))));
+        }
+        if self.at as u64 != inflow.read {
+            return Poll::Ready(Some(Err(Failure::gateway(
+                FailureKind::Internal,
+                "what is to be read of an upload is not held any more",
+            ))));
+        }
+        let polled = inflow.poll_source(cx);
+        if let Poll::Ready(Some(Ok(bytes))) = &polled {
+            self.at += bytes.len();
+        }
+        polled
+    }
+
+    /// The next bytes; see [`Self::poll_next`].
+    ///
+    /// # Errors
+    /// Those of the same.
+    pub async fn next(&mut self) -> Result<Option<Bytes>, Failure> {
+        let next = std::future::poll_fn(|cx| self.poll_next(cx)).await;
+        next.transpose()
+    }
+
+    /// Whether the next bytes are held, so that they are there at once.
+    pub fn is_held(&self) -> bool {
+        let inflow = self.upload.0.borrow();
+        inflow
+            .tape
+            .as_ref()
+            .is_some_and(|tape| tape.from(self.at).is_some())
+    }
+
+    /// Goes back to the beginning; false where that is gone.
+    pub fn rewind(&mut self) -> bool {
+        let again = self.upload.can_begin_again();
+        if again {
+            self.at = 0;
+        }
+        again
+    }
+
+    /// The upload that it reads.
+    pub fn upload(&self) -> &Upload {
+        &self.upload
+    }
+}
+
+/// More must be held than may be, before anything can be done with it.
+fn unheld(crowded: bool, field: &str, most: usize) -> Failure {
+    if crowded {
+        let why = "this gateway holds too much of other uploads now; try again shortly, or send the fields before the file";
+        let mut failure = Failure::gateway(FailureKind::Overloaded, why);
+        failure.status = Some(503);
+        return failure;
+    }
+    let why = format!(
+        "`{field}` must stand before a file that brings the body beyond {most} bytes: where the file goes depends on it"
+    );
+    let mut failure = Failure::new(Origin::Consumer, FailureKind::TooLarge, why);
+    failure.param = Some(field.to_owned());
+    failure
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,164 @@
+//! Requests about sound: forms that are sent on while they come, and what a query asks.
+
+use super::{Asked, Call};
+use crate::inbound::{self, Streamed};
+use crate::reply::Reply;
+use crate::{allowance, discovery, routing, service};
+use bytes::Bytes;
+use http::header::CONTENT_TYPE;
+use http::{HeaderMap, Request};
+use hyper::body::Incoming;
+use llmleaf_auth::Principal;
+use llmleaf_dialects::transcription;
+use llmleaf_dialects::{Dialect, Head};
+use llmleaf_exchange::upload::Wanted;
+use llmleaf_exchange::{Audio, Job, Operation, Upload};
+use llmleaf_framing::multipart::boundary;
+use llmleaf_model::Failure;
+use std::sync::Arc;
+
+/// The dialect of these endpoints.
+const DIALECT: Dialect = Dialect::ChatCompletions;
+
+impl Call {
+    /// Leads a request about sound on.
+    pub(super) async fn audio(
+        self,
+        audio: Audio,
+        principal: Principal,
+        request: Request<Incoming>,
+    ) -> Result<Reply, Failure> {
+        let (parts, body) = request.into_parts();
+        let query = parts.uri.query();
+        match audio {
+            Audio::Transcription(_) if is_form(&parts.headers) => {
+                self.uploaded(audio, &principal, &parts.headers, body).await
+            }
+            Audio::Voices => {
+                let model = (query.unwrap_or_default().split('&'))
+                    .find_map(|field| field.strip_prefix("model="))
+                    .and_then(discovery::query::decode);
+                let missing = || Failure::invalid("the query names no `model`", Some("model"));
+                let model = model.filter(|model| !model.is_empty());
+                let head = Head::addressed(b"{}", model.ok_or_else(missing)?, false)?;
+                let job = self.job(audio, head, None, &principal, &parts.headers);
+                self.begun(job).await
+            }
+            _ => {
+                let most = self.worker.app.max_body_bytes;
+                let body = inbound::read(&parts.headers, body, most).await?;
+                let asked = Asked {
+                    operation: Operation::Audio(audio),
+                    dialect: DIALECT,
+                    addressing: crate::registry::Addressing::Body,
+                    model: None,
+                    bridged: false,
+                };
+                self.asked(asked, principal, &parts.headers, query, body)
+                    .await
+            }
+        }
+    }
+
+    /// A form with a file: read until it is known where it may go, then sent on while it comes.
+    async fn uploaded(
+        self,
+        audio: Audio,
+        principal: &Principal,
+        headers: &HeaderMap,
+        body: Incoming,
+    ) -> Result<Reply, Failure> {
+        let app = &self.worker.app;
+        let kind = headers.get(CONTENT_TYPE).and_then(|v| v.to_str().ok());
+        let boundary = kind.and_then(boundary).ok_or_else(|| {
+            let why = "the content-type of a form names its boundary";
+            Failure::invalid(why, None)
+        })?;
+        let (source, length) = Streamed::new(headers, body, app.max_upload_bytes)?;
+        let upload = Upload::new(Box::new(source), length, self.worker.node.room.clone());
+        let wanted = Wanted {
+            needed: "model",
+            keeps: transcription::Request::reads,
+            most: app.max_body_bytes,
+        };
+        let form = upload.form(&boundary, wanted).await?;
+        let model = form.1.get("model").unwrap_or_default().to_owned();
+        let head = Head::addressed(b"{}", model, false)?;
+        let job = self.job(audio, head, Some(upload), principal, headers);
+        self.begun(job).await
+    }
+
+    /// A request without a body that is held.
+    fn job(
+        &self,
+        audio: Audio,
+        head: Head,
+        upload: Option<Upload>,
+        principal: &Principal,
+        headers: &HeaderMap,
+    ) -> Result<Result<(Job, Told), Box<Reply>>, Failure> {
+        let app = &self.worker.app;
+        let routing = routing::of(app, principal, DIALECT, &head, b"{}")?;
+        let tokens = match audio {
+            Audio::Voices => 0,
+            _ => self.tokens(DIALECT, principal, &head, b"{}"),
+        };
+        let (allowance, told) = match self.allowance(DIALECT, principal, tokens) {
+            Ok(allowed) => allowed,
+            Err(reply) => return Ok(Err(reply)),
+        };
+        let job = Job {
+            operation: Operation::Audio(audio),
+            dialect: DIALECT,
+            heard: DIALECT,
+            head,
+            in_array: false,
+            body: Bytes::from_static(b"{}"),
+            upload,
+            id: self.worker.ids.fresh(self.created.saturating_mul(1000)),
+            request_id: Arc::clone(&self.id),
+            key: Arc::clone(routing.grant.principal().display()),
+            resolved: routing.resolved,
+            more: routing.more,
+            preferences: routing.preferences,
+            prompt_cache: None,
+            session: None,
+            tokens,
+            allowance,
+            owner: None,
+            batch: None,
+            realtime: None,
+            names: None,
+            headers: self.forwarded(headers),
+            created: self.created,
+        };
+        Ok(Ok((job, told)))
+    }
+
+    /// Begins the exchange, unless the key's limits forbid it.
+    async fn begun(
+        self,
+        job: Result<Result<(Job, Told), Box<Reply>>, Failure>,
+    ) -> Result<Reply, Failure> {
+        let (job, told) = match job? {
+            Ok(allowed) => allowed,
+            Err(reply) => return Ok(*reply),
+        };
+        let mut reply = self.begin(job).await?;
+        if let Some(figures) = told {
+            allowance::tell(reply.headers_mut(), DIALECT, &figures, service::unix_now());
+        }
+        Ok(reply)
+    }
+}
+
+/// Figures of the key's limits, where it has some.
+type Told = Option<llmleaf_route::limits::Figures>;
+
+fn is_form(headers: &HeaderMap) -> bool {
+    let kind = headers.get(CONTENT_TYPE).map(http::HeaderValue::as_bytes);
+    let kind = kind.unwrap_or_default().trim_ascii_start();
+    let form = b"multipart/";
+    kind.get(..form.len())
+        .is_some_and(|kind| kind.eq_ignore_ascii_case(form))
+}
