@@ -20,7 +20,7 @@ pub static PROVIDER: Provider = Provider {
     speaks: Speaks {
         chat: &[Chat::Wire(
             ChatWire::GenerateContent(Quirks::REFERENCE),
-            GENERATE,
+            STREAMED,
         )],
         count_tokens: Some(Path::Method {
             version: VERSION,
@@ -83,13 +83,13 @@ pub static PROVIDER: Provider = Provider {
         ],
         speech: Some(Speech::Wire(
             SpeechWire::GenerateContent,
-            SPOKEN,
+            STREAMED,
             Voices::Known(VOICES),
         )),
         transcription: Some(Transcription::Wire {
             wire: TranscriptionWire::GenerateContent,
-            path: SPOKEN,
-            translations: Some(SPOKEN),
+            path: STREAMED,
+            translations: Some(STREAMED),
         }),
         ..Speaks::NOTHING
     },
@@ -111,7 +111,7 @@ const GENERATE: Path = Path::Method {
     stream: ":generateContent",
 };
 
-const SPOKEN: Path = Path::Method {
+const STREAMED: Path = Path::Method {
     version: VERSION,
     collection: "models",
     beside: BESIDE,
