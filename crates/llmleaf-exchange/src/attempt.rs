@@ -55,47 +55,7 @@ pub(crate) async fn run(run: &mut Run, held: Held) -> Result<(), Failure> {
     run.common.ending.through(stop.route);
     let mut attempt = Attempt::begin(run, candidate, upstream, held);
     run.losses.clear();
-    let result = match upstream.chat(run.job.heard, &candidate.model) {
-        _ if let Operation::Batch(verb) = run.job.operation => {
-            Box::pin(batch::run(run, &mut attempt, candidate, upstream, verb)).await
-        }
-        _ if let Operation::Embed(form) = run.job.operation => {
-            Box::pin(embed::run(run, &mut attempt, candidate, upstream, form)).await
-        }
-        _ if let Operation::Rerank(form) = run.job.operation => {
-            Box::pin(rerank::run(run, &mut attempt, candidate, upstream, form)).await
-        }
-        _ if let Operation::Draw(form) = run.job.operation => {
-            Box::pin(draw::run(run, &mut attempt, candidate, upstream, form)).await
-        }
-        _ if let Operation::Moderate(form) = run.job.operation => {
-            Box::pin(moderate::run(run, &mut attempt, candidate, upstream, form)).await
-        }
-        _ if run.job.operation == Operation::Realtime => {
-            Box::pin(realtime::run(run, &mut attempt, candidate, upstream)).await
-        }
-        _ if let Operation::Audio(audio) = run.job.operation => {
-            Box::pin(audio::run(run, &mut attempt, candidate, upstream, audio)).await
-        }
-        Some(_) if let Operation::Kept(verb) = run.job.operation => {
-            Box::pin(kept::run(run, &mut attempt, candidate, upstream, verb)).await
-        }
-        Some(_) if run.job.operation == Operation::CountTokens => {
-            Box::pin(count::run(run, &mut attempt, candidate, upstream)).await
-        }
-        Some(Chat::Wire(wire, path)) => match idle(run, wire) {
-            Some(events) => Box::pin(played(run, &mut attempt, at_once(events))).await,
-            None => http(run, &mut attempt, candidate, upstream, (wire, *path)).await,
-        },
-        Some(Chat::Echo) => Box::pin(echo(run, &mut attempt)).await,
-        None => {
-            let mut failure =
-                Failure::upstream(FailureKind::Unsupported, "the target does not offer chat");
-            failure.origin = Origin::Gateway;
-            failure.retry = Retry::NextTarget;
-            Err(failure)
-        }
-    };
+    let result = made(run, &mut attempt, candidate, upstream).await;
     // After content it ends where that happens, whichever way.
     result.map_err(|mut failure| {
         upstream.scrub(&mut failure);
@@ -117,6 +77,56 @@ pub(crate) async fn run(run: &mut Run, held: Held) -> Result<(), Failure> {
         }
         failure
     })
+}
+
+/// Does what is asked at the target.
+async fn made(
+    run: &mut Run,
+    attempt: &mut Attempt,
+    candidate: &Candidate,
+    upstream: &Upstream,
+) -> Result<(), Failure> {
+    match upstream.chat(run.job.heard, &candidate.model) {
+        _ if let Operation::Batch(verb) = run.job.operation => {
+            Box::pin(batch::run(run, attempt, candidate, upstream, verb)).await
+        }
+        _ if let Operation::Embed(form) = run.job.operation => {
+            Box::pin(embed::run(run, attempt, candidate, upstream, form)).await
+        }
+        _ if let Operation::Rerank(form) = run.job.operation => {
+            Box::pin(rerank::run(run, attempt, candidate, upstream, form)).await
+        }
+        _ if let Operation::Draw(form) = run.job.operation => {
+            Box::pin(draw::run(run, attempt, candidate, upstream, form)).await
+        }
+        _ if let Operation::Moderate(form) = run.job.operation => {
+            Box::pin(moderate::run(run, attempt, candidate, upstream, form)).await
+        }
+        _ if run.job.operation == Operation::Realtime => {
+            Box::pin(realtime::run(run, attempt, candidate, upstream)).await
+        }
+        _ if let Operation::Audio(audio) = run.job.operation => {
+            Box::pin(audio::run(run, attempt, candidate, upstream, audio)).await
+        }
+        Some(_) if let Operation::Kept(verb) = run.job.operation => {
+            Box::pin(kept::run(run, attempt, candidate, upstream, verb)).await
+        }
+        Some(_) if run.job.operation == Operation::CountTokens => {
+            Box::pin(count::run(run, attempt, candidate, upstream)).await
+        }
+        Some(Chat::Wire(wire, path)) => match idle(run, wire) {
+            Some(events) => Box::pin(played(run, attempt, at_once(events))).await,
+            None => http(run, attempt, candidate, upstream, (wire, *path)).await,
+        },
+        Some(Chat::Echo) => Box::pin(echo(run, attempt)).await,
+        None => {
+            let mut failure =
+                Failure::upstream(FailureKind::Unsupported, "the target does not offer chat");
+            failure.origin = Origin::Gateway;
+            failure.retry = Retry::NextTarget;
+            Err(failure)
+        }
+    }
 }
 
 fn internal(why: &str) -> Failure {

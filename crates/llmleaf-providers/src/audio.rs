@@ -26,6 +26,10 @@ pub enum Voices {
 
 /// What was said, written down by a provider.
 #[derive(Clone, Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "one per provider, and it stands in a static, where nothing is boxed"
+)]
 pub enum Transcription {
     /// A wire, and the path it is spoken on.
     Wire {

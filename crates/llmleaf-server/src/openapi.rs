@@ -190,18 +190,7 @@ fn parameters(endpoint: &Endpoint) -> Vec<Value> {
         Operation::Model => vec![named, admin],
         Operation::Batch(call) => batch_parameters(endpoint, call),
         Operation::Realtime => session_parameters(),
-        Operation::Exchange(Kept(verb)) => {
-            let id = json!({
-                "name": "id",
-                "in": "path",
-                "required": true,
-                "description": "The response's id, as this gateway told it.",
-                "schema": {"type": "string", "minLength": 1},
-            });
-            let fields = kept_fields(verb).iter();
-            let fields = fields.map(|(name, what)| query(name, what, text()));
-            std::iter::once(id).chain(fields).collect()
-        }
+        Operation::Exchange(Kept(verb)) => kept_parameters(verb),
         Operation::Exchange(llmleaf_exchange::Operation::Audio(
             llmleaf_exchange::Audio::Voices,
         )) => vec![query(
@@ -212,6 +201,20 @@ fn parameters(endpoint: &Endpoint) -> Vec<Value> {
         Operation::Exchange(_) if endpoint.addressing != Addressing::Body => vec![named],
         _ => Vec::new(),
     }
+}
+
+fn kept_parameters(verb: Verb) -> Vec<Value> {
+    let id = json!({
+        "name": "id",
+        "in": "path",
+        "required": true,
+        "description": "The response's id, as this gateway told it.",
+        "schema": {"type": "string", "minLength": 1},
+    });
+    let query = |(name, description): &(&str, &str)| json!({"name": name, "in": "query", "description": description, "schema": {"type": "string"}});
+    std::iter::once(id)
+        .chain(kept_fields(verb).iter().map(query))
+        .collect()
 }
 
 fn batch_parameters(endpoint: &Endpoint, call: BatchCall) -> Vec<Value> {

@@ -44,16 +44,23 @@ struct Outgoing {
     body: Bytes,
     /// Where the rest of the body comes from.
     fed: Option<Fed>,
-    /// All of it came.
-    fed_whole: bool,
-    /// The body could not be completed.
-    unfed: bool,
+    came: Came,
     written: usize,
     /// All of it is in the kernel's hands.
     sent: bool,
     /// Nothing more is written: an error response came first.
     muted: bool,
     failed: bool,
+}
+
+/// How much came of a body that comes in pieces.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+enum Came {
+    #[default]
+    Some,
+    All,
+    /// It could not be completed.
+    Broken,
 }
 
 impl Outgoing {
@@ -83,8 +90,7 @@ impl Outgoing {
 
     /// Takes the next piece of a body that comes in pieces; false where there is nothing to write now.
     fn refill(&mut self, cx: &mut Context<'_>) -> bool {
-        let whole = self.fed_whole || self.unfed;
-        let Some(fed) = self.fed.as_mut().filter(|_| !whole) else {
+        let Some(fed) = self.fed.as_mut().filter(|_| self.came == Came::Some) else {
             return false;
         };
         self.written = 0;
@@ -95,17 +101,21 @@ impl Outgoing {
         match next {
             Ok(Next::Piece(head, body)) => (self.head, self.body) = (head, body),
             Ok(Next::End(last)) => {
-                self.fed_whole = true;
+                self.came = Came::All;
                 self.body = Bytes::from_static(last);
             }
-            Err(_) => self.unfed = true,
+            Err(_) => self.came = Came::Broken,
         }
-        !self.unfed
+        self.came != Came::Broken
     }
 
     /// Whether there is no more to come from elsewhere.
     fn is_whole(&self) -> bool {
-        !self.unfed && (self.fed.is_none() || self.fed_whole)
+        match self.came {
+            Came::Some => self.fed.is_none(),
+            Came::All => true,
+            Came::Broken => false,
+        }
     }
 }
 
@@ -200,7 +210,7 @@ impl Conn {
     ) -> Poll<Result<Head, TransportError>> {
         loop {
             self.write(cx);
-            if self.outgoing.unfed {
+            if self.outgoing.came == Came::Broken {
                 return Poll::Ready(Err(TransportError::Fed));
             }
             if let Some(head) = finder.next(&mut self.buf, limits, method)? {
@@ -224,7 +234,7 @@ impl Conn {
             if self.buf.is_empty() {
                 // A response may begin before its request has ended.
                 self.write(cx);
-                if self.outgoing.unfed {
+                if self.outgoing.came == Came::Broken {
                     return Poll::Ready(Err(TransportError::Fed));
                 }
                 if ready!(self.poll_fill(cx))? == 0 {

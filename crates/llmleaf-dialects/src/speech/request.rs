@@ -72,13 +72,13 @@ pub fn edit(
         splices.replace(field.value.clone(), quote(model));
     }
     // The events of a service that has none are written here, and what is asked of routing is done here.
-    let gone = |field: &Field| match &*field.name(text) {
+    let gone = |field: &Field| match field.name(text) {
         "stream_format" => !quirks.events,
         name => !quirks.takes(name) || field.is_wish(text) && !quirks.routes(),
     };
     for field in head.fields().iter().filter(|field| gone(field)) {
         let name = field.name(text);
-        if name != "stream_format" && !field.is_wish(text) && !is_unsaid(&name, request) {
+        if name != "stream_format" && !field.is_wish(text) && !is_unsaid(name, request) {
             losses.push(Loss::dropped(name, "the target has no such field"));
         }
     }

@@ -156,6 +156,10 @@ fn a_service_of_fewer_fields_gets_those_and_what_stands_for_the_format() {
         (failure.kind, failure.retry),
         (FailureKind::Unsupported, Retry::NextTarget)
     );
+}
+
+#[test]
+fn a_service_with_one_answer_is_asked_for_what_a_format_needs() {
     let own = FormQuirks {
         takes: Some(list(&["language", "diarize", "timestamp_granularities"])),
         formats: list(&[]),

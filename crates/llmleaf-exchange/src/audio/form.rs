@@ -12,6 +12,10 @@ use std::rc::Rc;
 use std::task::{Context, Poll, Waker, ready};
 
 /// Changes a form while it passes.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "one per upload, and it is not moved"
+)]
 pub(super) enum Passing {
     /// It stays a form.
     Form(Editor),
