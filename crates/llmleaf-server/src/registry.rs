@@ -1,14 +1,20 @@
 //! Every endpoint, one row each. The router, the OpenAPI document, body limits and auth classes come from here.
 
 mod batches;
+mod row;
 
 pub use batches::BatchCall;
 
 use http::Method;
 use llmleaf_dialects::transcription::Task;
-use llmleaf_dialects::{Dialect, EmbeddingForm, ImageForm, ModerationForm, RerankForm};
+use llmleaf_dialects::{Dialect, ImageForm, ModerationForm};
 use llmleaf_exchange::Operation::{Draw, Moderate};
 use llmleaf_exchange::{Audio, Verb};
+use row::{
+    CHAT, COUNT, COUNT_CONTENT, EMBED, EMBED_BATCH, EMBED_CONTENT, EMBED_CONTENTS, EMBED_LINES,
+    EMBED_ONE, EMBED_PROMPT, EMBED_TYPED, EMBED_TYPED_FIRST, GENERATE, RERANK, RERANK_TEXTS,
+    STREAM, audio, get, head, kept, lines, method, post,
+};
 
 /// Who may call an endpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -88,147 +94,6 @@ pub struct Endpoint {
     pub takes_body: bool,
     /// One line for the API description.
     pub summary: &'static str,
-}
-
-const CHAT: Operation = Operation::Exchange(llmleaf_exchange::Operation::Chat);
-const COUNT: Operation = Operation::Exchange(llmleaf_exchange::Operation::CountTokens);
-
-const EMBED: Operation = embed(EmbeddingForm::Embeddings);
-const EMBED_ONE: Operation = embed(EmbeddingForm::EmbedContent);
-const EMBED_BATCH: Operation = embed(EmbeddingForm::BatchEmbedContents);
-const EMBED_TYPED: Operation = embed(EmbeddingForm::Typed);
-const EMBED_TYPED_FIRST: Operation = embed(EmbeddingForm::TypedFirst);
-const EMBED_LINES: Operation = embed(EmbeddingForm::Lines);
-const EMBED_PROMPT: Operation = embed(EmbeddingForm::LinesPrompt);
-
-const RERANK: Operation = rerank(RerankForm::Plain);
-const RERANK_TEXTS: Operation = rerank(RerankForm::Texts);
-
-const fn rerank(form: RerankForm) -> Operation {
-    Operation::Exchange(llmleaf_exchange::Operation::Rerank(form))
-}
-
-const fn embed(form: EmbeddingForm) -> Operation {
-    Operation::Exchange(llmleaf_exchange::Operation::Embed(form))
-}
-
-const fn audio(what: Audio) -> Operation {
-    Operation::Exchange(llmleaf_exchange::Operation::Audio(what))
-}
-
-const fn post(
-    path: &'static str,
-    operation: Operation,
-    dialect: Dialect,
-    summary: &'static str,
-) -> Endpoint {
-    Endpoint {
-        method: Method::POST,
-        path,
-        auth: AuthClass::Consumer,
-        operation,
-        dialect,
-        addressing: Addressing::Body,
-        takes_body: true,
-        summary,
-    }
-}
-
-/// A method of a model, as Google's APIs name it behind a colon.
-const fn method(
-    path: &'static str,
-    operation: Operation,
-    stream: bool,
-    summary: &'static str,
-) -> Endpoint {
-    Endpoint {
-        method: Method::POST,
-        path,
-        auth: AuthClass::Consumer,
-        operation,
-        dialect: Dialect::GenerateContent,
-        addressing: Addressing::Path { stream },
-        takes_body: true,
-        summary,
-    }
-}
-
-/// Something about an answer that a provider keeps.
-const fn kept(method: Method, path: &'static str, verb: Verb, summary: &'static str) -> Endpoint {
-    Endpoint {
-        method,
-        path,
-        auth: AuthClass::Consumer,
-        operation: Operation::Exchange(llmleaf_exchange::Operation::Kept(verb)),
-        dialect: Dialect::Responses,
-        addressing: Addressing::Body,
-        takes_body: false,
-        summary,
-    }
-}
-
-const GENERATE: &str = "Generates content, by the `generateContent` wire.";
-const STREAM: &str = "Generates content as a stream: events with `alt=sse`, else one JSON array.";
-const EMBED_CONTENT: &str = "A vector for a content.";
-const EMBED_CONTENTS: &str = "Vectors for contents.";
-const COUNT_CONTENT: &str = "Counts the input tokens of a request to generate content.";
-
-const fn get(
-    path: &'static str,
-    auth: AuthClass,
-    operation: Operation,
-    summary: &'static str,
-) -> Endpoint {
-    let dialect = Dialect::ChatCompletions;
-    Endpoint {
-        method: Method::GET,
-        path,
-        auth,
-        operation,
-        dialect,
-        addressing: Addressing::Body,
-        takes_body: false,
-        summary,
-    }
-}
-
-/// An endpoint of the wire whose streams are lines, beside its chat.
-const fn lines(
-    method: Method,
-    path: &'static str,
-    auth: AuthClass,
-    operation: Operation,
-    summary: &'static str,
-) -> Endpoint {
-    Endpoint {
-        takes_body: matches!(operation, Operation::Show),
-        method,
-        path,
-        auth,
-        operation,
-        dialect: Dialect::LINES,
-        addressing: Addressing::Body,
-        summary,
-    }
-}
-
-const fn head(path: &'static str) -> Endpoint {
-    let summary = "Answers 200: clients probe their base URL.";
-    let (auth, operation, dialect) = (
-        AuthClass::Public,
-        Operation::Probe,
-        Dialect::ChatCompletions,
-    );
-    Endpoint {
-        method: Method::HEAD,
-        path,
-        auth,
-        operation,
-        dialect,
-        addressing: Addressing::Body,
-        takes_body: false,
-        summary,
-    }
 }
 
 /// Every endpoint.
