@@ -10,6 +10,7 @@
 //! for), [`delivery`] (when to push what), [`scribe`] (the thread that writes), [`open`] (what had begun when a process died).
 
 pub mod delivery;
+mod faults;
 pub mod line;
 pub mod open;
 pub mod scribe;

@@ -1,5 +1,6 @@
 //! One segment: a file, or bytes in memory where there is no folder or the disk takes none.
 
+use crate::faults::{self, Act};
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::PathBuf;
@@ -7,7 +8,11 @@ use std::sync::Arc;
 
 /// What a segment is kept in.
 pub(crate) enum Body {
-    File { path: PathBuf, file: Arc<File> },
+    /// A file, which is open while it is written to: one descriptor, however many segments wait.
+    File {
+        path: PathBuf,
+        file: Option<Arc<File>>,
+    },
     Memory(Vec<u8>),
 }
 
@@ -43,22 +48,18 @@ impl Segment {
             waiting: 0,
             body: Body::File {
                 path,
-                file: Arc::new(file),
+                file: Some(Arc::new(file)),
             },
         })
     }
 
     /// A file of an earlier process.
     pub fn open(number: u64, path: PathBuf) -> io::Result<Self> {
-        let file = OpenOptions::new().read(true).append(true).open(&path)?;
         Ok(Self {
             number,
-            len: file.metadata()?.len(),
+            len: std::fs::metadata(&path)?.len(),
             waiting: 0,
-            body: Body::File {
-                path,
-                file: Arc::new(file),
-            },
+            body: Body::File { path, file: None },
         })
     }
 
@@ -66,12 +67,39 @@ impl Segment {
         matches!(self.body, Body::Memory(_))
     }
 
+    /// Whether more can be appended.
+    pub fn is_open(&self) -> bool {
+        !matches!(self.body, Body::File { file: None, .. })
+    }
+
+    /// What an earlier process began is written on. Where that cannot be, another is begun.
+    pub fn resume(&mut self) {
+        if let Body::File { path, file } = &mut self.body {
+            let mut options = OpenOptions::new();
+            *file = options
+                .read(true)
+                .append(true)
+                .open(path)
+                .ok()
+                .map(Arc::new);
+        }
+    }
+
+    /// Nothing more is written to it.
+    pub fn close(&mut self) {
+        if let Body::File { file, .. } = &mut self.body {
+            *file = None;
+        }
+    }
+
     /// Appends whole lines; all of them or, as far as whoever reads is concerned, none.
     pub fn append(&mut self, lines: &[u8]) -> io::Result<()> {
         match &mut self.body {
             Body::Memory(bytes) => bytes.extend_from_slice(lines),
             Body::File { file, .. } => {
-                if let Err(error) = (&**file).write_all(lines) {
+                let file = file.as_ref().ok_or(io::ErrorKind::BrokenPipe)?;
+                let written = faults::pass(Act::Write).and_then(|()| (&**file).write_all(lines));
+                if let Err(error) = written {
                     // What was written of them would make a damaged line.
                     let _ = file.set_len(self.len);
                     return Err(error);
@@ -82,13 +110,13 @@ impl Segment {
         Ok(())
     }
 
-    /// Cuts what follows that many bytes.
-    pub fn cut(&mut self, len: u64) {
-        if let Body::File { file, .. } = &self.body {
-            // What cannot be cut is passed over when it is read.
-            let _ = file.set_len(len);
-        }
+    /// Cuts what follows that many bytes. What cannot be cut is never read, and nothing may be written behind it.
+    pub fn cut(&mut self, len: u64) -> io::Result<()> {
         self.len = len;
+        match &self.body {
+            Body::File { path, .. } => OpenOptions::new().write(true).open(path)?.set_len(len),
+            Body::Memory(_) => Ok(()),
+        }
     }
 
     /// At most so many bytes from an offset on.
@@ -101,13 +129,10 @@ impl Segment {
                 let bytes = bytes.get(from..).unwrap_or_default();
                 Ok(bytes.get(..most).unwrap_or(bytes).to_vec())
             }
-            Body::File { file, .. } => {
-                let mut file = &**file;
-                let mut bytes = Vec::with_capacity(most);
-                file.seek(SeekFrom::Start(offset))?;
-                file.take(most as u64).read_to_end(&mut bytes)?;
-                Ok(bytes)
-            }
+            Body::File {
+                file: Some(file), ..
+            } => section(file, offset, most),
+            Body::File { path, file: None } => section(&File::open(path)?, offset, most),
         }
     }
 
@@ -117,4 +142,12 @@ impl Segment {
             let _ = std::fs::remove_file(path);
         }
     }
+}
+
+fn section(mut file: &File, offset: u64, most: usize) -> io::Result<Vec<u8>> {
+    faults::pass(Act::Read)?;
+    let mut bytes = Vec::with_capacity(most);
+    file.seek(SeekFrom::Start(offset))?;
+    file.take(most as u64).read_to_end(&mut bytes)?;
+    Ok(bytes)
 }

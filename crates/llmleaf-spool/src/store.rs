@@ -105,6 +105,7 @@ impl Store {
             ..Self::in_memory(bounds)
         };
         store.bounds = bounds;
+        let mut clean = false;
         for (number, path) in folder.segments()? {
             store.next = number.saturating_add(1);
             let segment = Segment::open(number, path.clone());
@@ -113,8 +114,11 @@ impl Store {
                 segment.discard();
                 continue;
             }
-            store.look_over(&mut segment)?;
+            clean = store.look_over(&mut segment)?;
             store.segments.push_back(segment);
+        }
+        if let Some(last) = store.segments.back_mut().filter(|_| clean) {
+            last.resume();
         }
         // A number that was acknowledged is never given to another segment.
         store.next = store.next.max(store.acknowledged.0.saturating_add(1));
@@ -123,13 +127,14 @@ impl Store {
         Ok(store)
     }
 
-    /// Counts what an earlier process left in a segment, and cuts the line that it could not finish.
-    fn look_over(&mut self, segment: &mut Segment) -> Result<(), SpoolError> {
-        let from = if segment.number == self.acknowledged.0 {
-            self.acknowledged.1.min(segment.len)
+    /// Counts what an earlier process left in a segment, and cuts the line that it could not finish. Whether it may be written on.
+    fn look_over(&mut self, segment: &mut Segment) -> Result<bool, SpoolError> {
+        let acknowledged = if segment.number == self.acknowledged.0 {
+            self.acknowledged.1
         } else {
             0
         };
+        let from = acknowledged.min(segment.len);
         let text = segment
             .read(from, usize::MAX)
             .map_err(|error| folder::refused(Path::new("a segment"), error))?;
@@ -141,10 +146,9 @@ impl Store {
                 None => self.counts.damaged += 1,
             }
         }
-        if end < text.len() {
-            segment.cut(from + end as u64);
-        }
-        Ok(())
+        let cut = end == text.len() || segment.cut(from + end as u64).is_ok();
+        // Where the machine stopped, a file may have less than was acknowledged of it: what is new there would count as taken.
+        Ok(cut && segment.len >= acknowledged)
     }
 
     pub fn append<'a>(&mut self, records: impl Iterator<Item = &'a [u8]>, now_ms: u64) {
@@ -171,7 +175,7 @@ impl Store {
         let most = self.bounds.segment_bytes;
         let ready = self.segments.back().is_some_and(|last| {
             let again = last.is_memory() && self.folder.is_some() && now_ms >= self.retry_at;
-            last.len < most && !again
+            last.len < most && last.is_open() && !again
         });
         if !ready {
             self.roll(now_ms);
@@ -182,17 +186,26 @@ impl Store {
         match last.append(text) {
             Ok(()) => {
                 last.waiting += count;
-                let file = match &last.body {
-                    Body::File { file, .. } => Some(Arc::clone(file)),
-                    Body::Memory(_) => None,
-                };
-                if let Some(file) = file
-                    && !self.unsynced.iter().any(|known| Arc::ptr_eq(known, &file))
+                if let Body::File {
+                    file: Some(file), ..
+                } = &last.body
+                    && !self.unsynced.iter().any(|known| Arc::ptr_eq(known, file))
                 {
-                    self.unsynced.push(file);
+                    self.unsynced.push(Arc::clone(file));
+                }
+                if self.counts.failing && !last.is_memory() {
+                    tracing::info!("the disk takes usage records again");
+                    self.counts.failing = false;
                 }
             }
             Err(error) => {
+                last.close();
+                // A full disk makes files all the same, once for each try.
+                if last.len == 0
+                    && let Some(empty) = self.segments.pop_back()
+                {
+                    empty.discard();
+                }
                 self.fails(&error, now_ms);
                 let mut stand_in = Segment::in_memory(self.next);
                 self.next += 1;
@@ -224,9 +237,8 @@ impl Store {
             self.fails(&error, now_ms);
             Segment::in_memory(number)
         });
-        if self.counts.failing && !segment.is_memory() {
-            tracing::info!("the disk takes usage records again");
-            self.counts.failing = false;
+        if let Some(last) = self.segments.back_mut() {
+            last.close();
         }
         self.segments.push_back(segment);
         self.sweep();

@@ -1,4 +1,5 @@
 use crate::delivery::{Delivery, Next, Verdict};
+use crate::faults::{Act, refusing};
 use crate::{Batch, Bounds, Open, Pen, Scribe, Spool, SpoolError, line};
 use proptest::prelude::*;
 use std::path::{Path, PathBuf};
@@ -183,6 +184,38 @@ fn h6_what_the_disk_does_not_take_waits_in_memory() {
     assert!(!spool.gauges(0).failing);
     let after = all(&spool);
     assert_eq!(after, before.into_iter().chain([60]).collect::<Vec<_>>());
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn h6_a_full_disk_costs_no_descriptors_and_no_files() {
+    let folder = Folder::new();
+    let spool = open(&folder.0);
+    append(&spool, 0..3);
+    let open_files = || {
+        let entries = std::fs::read_dir("/proc/self/fd").expect("descriptors");
+        let links = entries.filter_map(|entry| std::fs::read_link(entry.ok()?.path()).ok());
+        links.filter(|link| link.starts_with(&folder.0)).count()
+    };
+    // A second for each, so that each is a new try.
+    let at = |number: u32| u64::from(number) * 2000;
+    refusing(Act::Write, || {
+        for number in 3..30 {
+            spool.append([number.to_string().as_bytes()], at(number));
+        }
+    });
+    assert!(spool.gauges(0).failing);
+    spool.sync();
+    assert!(open_files() <= 2, "the lock, and at most one file");
+    assert_eq!(folder.segments().len(), 1, "{:?}", folder.segments());
+    spool.append([&b"30"[..]], at(30));
+    assert!(!spool.gauges(0).failing);
+    assert_eq!(all(&spool), (0..31).collect::<Vec<_>>());
+    // A full segment is closed too.
+    append(&spool, 31..60);
+    spool.sync();
+    assert!(folder.segments().len() > 2);
+    assert_eq!(open_files(), 2);
 }
 
 /// Pushes everything by a rule until nothing waits; what was pushed with success, in order.
