@@ -1,7 +1,7 @@
 //! When to push what: batches in their order, one at a time, again after a pause where that may help, and laid aside where it never will. A state
 //! machine: whoever pushes asks what is [`Next`], and says how it went.
 
-use crate::{Batch, Spool};
+use crate::{Batch, Spool, Unread};
 
 /// The first pause after a failure, in milliseconds; it doubles up to the longest.
 const FIRST_MS: u64 = 1000;
@@ -12,6 +12,8 @@ const ASKED_MS: u64 = 3_600_000;
 const WRONG_TRIES: u32 = 3;
 /// How often a single record is pushed on which the other side fails: about an hour at the longest pause.
 const FAILED_TRIES: u32 = 60;
+/// How often records are read that the disk does not give: about an hour at the longest pause.
+const UNREAD_TRIES: u32 = 60;
 /// Most bytes of records in a batch.
 const BATCH_BYTES: usize = 1024 * 1024;
 
@@ -90,7 +92,10 @@ impl Delivery {
         if now_ms < self.due_ms {
             return Next::Wait(self.due_ms);
         }
-        let batch = self.spool.batch(self.size, BATCH_BYTES);
+        let batch = match self.spool.batch(self.size, BATCH_BYTES) {
+            Ok(batch) => batch,
+            Err(unread) => return self.unread(&unread, now_ms),
+        };
         if batch.is_empty() {
             // There may be damaged lines, which nobody needs to take.
             self.spool.acknowledge(&batch);
@@ -140,6 +145,21 @@ impl Delivery {
             _ => None,
         };
         self.due_ms = now_ms.saturating_add(asked.unwrap_or_default().max(self.pause()));
+    }
+
+    /// A disk that does not give records may do so later. What never comes must not keep the others.
+    fn unread(&mut self, unread: &Unread, now_ms: u64) -> Next {
+        if self.tries == 0 {
+            tracing::error!(error = %unread, "usage records cannot be pushed");
+        }
+        self.tries = self.tries.saturating_add(1);
+        if unread.is_gone() || self.tries >= UNREAD_TRIES {
+            self.spool.give_up(unread);
+            self.moved_on();
+            return Next::Wait(now_ms.saturating_add(1));
+        }
+        self.due_ms = now_ms.saturating_add(self.pause());
+        Next::Wait(self.due_ms)
     }
 
     fn bury(&mut self, batch: &Batch) {

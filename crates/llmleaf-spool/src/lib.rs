@@ -20,7 +20,7 @@ mod store;
 pub use delivery::{Delivery, Next, Verdict};
 pub use open::Open;
 pub use scribe::{Flushed, Pen, Scribe};
-pub use store::{Batch, Gauges};
+pub use store::{Batch, Gauges, Unread};
 
 use parking_lot::Mutex;
 use std::path::Path;
@@ -65,6 +65,9 @@ pub enum SpoolError {
         #[source]
         error: std::io::Error,
     },
+    /// Its records cannot be read.
+    #[error(transparent)]
+    Unread(#[from] Unread),
 }
 
 /// Most records, and bytes of them, that are taken over at a time.
@@ -105,8 +108,16 @@ impl Spool {
     }
 
     /// The oldest records that are not acknowledged, in their order: at most so many, and at most so many bytes unless one alone has more.
-    pub fn batch(&self, most: usize, bytes: usize) -> Batch {
-        self.0.lock().batch(most, bytes)
+    ///
+    /// # Errors
+    /// They cannot be read.
+    pub fn batch(&self, most: usize, bytes: usize) -> Result<Batch, Unread> {
+        self.0.lock().batch(0, most, bytes)
+    }
+
+    /// Goes on without the records that could not be read. They are counted as lost; their file is kept beside the others, as `.unread`.
+    pub fn give_up(&self, unread: &Unread) {
+        self.0.lock().give_up(unread);
     }
 
     /// A batch has arrived: its records are not told again. Of what was dropped meanwhile, nothing is left to acknowledge.
@@ -131,7 +142,7 @@ impl Spool {
         };
         let mut taken = 0;
         loop {
-            let batch = other.batch(ADOPTED, ADOPTED_BYTES);
+            let batch = other.batch(ADOPTED, ADOPTED_BYTES)?;
             if batch.is_empty() {
                 break;
             }

@@ -136,6 +136,13 @@ impl Segment {
         }
     }
 
+    /// It goes, and its file stays under another name, for people.
+    pub fn set_aside(self) {
+        if let Body::File { path, .. } = self.body {
+            let _ = std::fs::rename(&path, path.with_extension("unread"));
+        }
+    }
+
     /// It goes, and its file with it.
     pub fn discard(self) {
         if let Body::File { path, .. } = self.body {

@@ -6,10 +6,13 @@ use crate::line;
 use crate::segment::{Body, Segment};
 use crate::{Bounds, SpoolError};
 use folder::Folder;
+use std::cmp::Ordering;
 use std::collections::VecDeque;
 use std::fs::File;
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
+use thiserror::Error;
 
 /// Text that is written at a time.
 const WRITE_BYTES: usize = 64 * 1024;
@@ -41,6 +44,22 @@ impl Batch {
         text.extend_from_slice(&self.records.join(&b','));
         text.extend_from_slice(tail.as_bytes());
         text
+    }
+}
+
+/// The oldest records that wait cannot be read.
+#[derive(Debug, Error)]
+#[error("records cannot be read: {error}")]
+pub struct Unread {
+    number: u64,
+    #[source]
+    error: io::Error,
+}
+
+impl Unread {
+    /// Somebody took the file away: there is nothing to try again.
+    pub fn is_gone(&self) -> bool {
+        self.error.kind() == io::ErrorKind::NotFound
     }
 }
 
@@ -129,11 +148,7 @@ impl Store {
 
     /// Counts what an earlier process left in a segment, and cuts the line that it could not finish. Whether it may be written on.
     fn look_over(&mut self, segment: &mut Segment) -> Result<bool, SpoolError> {
-        let acknowledged = if segment.number == self.acknowledged.0 {
-            self.acknowledged.1
-        } else {
-            0
-        };
+        let acknowledged = self.begin_of(segment);
         let from = acknowledged.min(segment.len);
         let text = segment
             .read(from, usize::MAX)
@@ -217,7 +232,7 @@ impl Store {
         }
     }
 
-    fn fails(&mut self, error: &std::io::Error, now_ms: u64) {
+    fn fails(&mut self, error: &io::Error, now_ms: u64) {
         if !self.counts.failing {
             tracing::error!(%error, "the disk takes no usage records; they are kept in memory meanwhile");
         }
@@ -284,7 +299,9 @@ impl Store {
         }
     }
 
-    pub fn batch(&self, most: usize, bytes: usize) -> Batch {
+    /// The oldest records that are not acknowledged, but for the first so many of them.
+    pub fn batch(&self, skip: usize, most: usize, bytes: usize) -> Result<Batch, Unread> {
+        let mut skip = skip;
         let mut batch = Batch {
             end: self.acknowledged,
             ..Batch::default()
@@ -294,16 +311,17 @@ impl Store {
             if segment.number < self.acknowledged.0 {
                 continue;
             }
-            let mut offset = if segment.number == self.acknowledged.0 {
-                self.acknowledged.1
-            } else {
-                0
-            };
+            let mut offset = self.begin_of(segment);
             let mut count = 0;
+            let mut unread = None;
             let mut want = left.clamp(1, WRITE_BYTES);
             while offset < segment.len && batch.records.len() < most && left > 0 {
-                let Ok(text) = segment.read(offset, want) else {
-                    break;
+                let text = match segment.read(offset, want) {
+                    Ok(text) => text,
+                    Err(error) => {
+                        unread = Some(error);
+                        break;
+                    }
                 };
                 let mut read = 0;
                 for (at, text) in line::lines(&text) {
@@ -314,6 +332,10 @@ impl Store {
                     }
                     read = at + text.len() + 1;
                     if let Some((_, record)) = line::read(text) {
+                        if skip > 0 {
+                            skip -= 1;
+                            continue;
+                        }
                         left = left.saturating_sub(text.len());
                         batch.records.push(record.to_vec());
                         count += 1;
@@ -329,11 +351,43 @@ impl Store {
             }
             batch.end = (segment.number, offset);
             batch.parts.push((segment.number, count));
+            // What comes after it would take it along when it is acknowledged.
+            match unread {
+                Some(error) if batch.records.is_empty() => {
+                    return Err(Unread {
+                        number: segment.number,
+                        error,
+                    });
+                }
+                Some(_) => break,
+                None => {}
+            }
             if batch.records.len() >= most || left == 0 {
                 break;
             }
         }
-        batch
+        Ok(batch)
+    }
+
+    /// Where what is not acknowledged begins in a segment.
+    fn begin_of(&self, segment: &Segment) -> u64 {
+        match segment.number.cmp(&self.acknowledged.0) {
+            Ordering::Less => segment.len,
+            Ordering::Equal => self.acknowledged.1,
+            Ordering::Greater => 0,
+        }
+    }
+
+    /// Goes on without a segment that cannot be read: its records are counted as lost, and its file is kept for who can.
+    pub fn give_up(&mut self, unread: &Unread) {
+        let mut numbers = self.segments.iter().map(|segment| segment.number);
+        let at = numbers.position(|number| number == unread.number);
+        if let Some(segment) = at.and_then(|at| self.segments.remove(at)) {
+            tracing::error!(error = %unread.error, records = segment.waiting, "usage records cannot be read, and are given up");
+            self.counts.lost += segment.waiting;
+            self.oldest = None;
+            segment.set_aside();
+        }
     }
 
     pub fn acknowledge(&mut self, batch: &Batch) {
@@ -344,6 +398,10 @@ impl Store {
             let mut segments = self.segments.iter_mut();
             if let Some(segment) = segments.find(|segment| segment.number == *number) {
                 segment.waiting = segment.waiting.saturating_sub(*count);
+                if batch.end.0 > *number || batch.end.1 >= segment.len {
+                    // All of it was read, and these were no records any more.
+                    self.counts.damaged += std::mem::take(&mut segment.waiting);
+                }
             }
         }
         self.acknowledged = batch.end;
@@ -403,12 +461,7 @@ impl Store {
     fn oldest(&self) -> Option<u64> {
         let mut waiting = self.segments.iter().filter(|segment| segment.waiting > 0);
         let segment = waiting.next()?;
-        let from = if segment.number == self.acknowledged.0 {
-            self.acknowledged.1
-        } else {
-            0
-        };
-        let text = segment.read(from, WRITE_BYTES).ok()?;
+        let text = segment.read(self.begin_of(segment), WRITE_BYTES).ok()?;
         line::lines(&text).find_map(|(_, text)| Some(line::read(text)?.0))
     }
 }

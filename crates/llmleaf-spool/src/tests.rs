@@ -58,8 +58,12 @@ fn numbers(batch: &Batch) -> Vec<u32> {
         .collect()
 }
 
+fn first(spool: &Spool, most: usize) -> Batch {
+    spool.batch(most, usize::MAX).expect("it can be read")
+}
+
 fn all(spool: &Spool) -> Vec<u32> {
-    numbers(&spool.batch(usize::MAX, usize::MAX))
+    numbers(&first(spool, usize::MAX))
 }
 
 #[test]
@@ -68,9 +72,9 @@ fn what_is_not_acknowledged_is_told_by_the_next_process() {
     let spool = open(&folder.0);
     append(&spool, 0..40);
     assert!(folder.segments().len() > 2, "it rolls");
-    let batch = spool.batch(25, usize::MAX);
+    let batch = first(&spool, 25);
     assert_eq!(numbers(&batch), (0..25).collect::<Vec<_>>());
-    assert_eq!(numbers(&spool.batch(3, usize::MAX)), [0, 1, 2], "again");
+    assert_eq!(numbers(&first(&spool, 3)), [0, 1, 2], "again");
     spool.acknowledge(&batch);
     assert_eq!(
         (spool.gauges(2000).waiting, spool.gauges(2025).age_ms),
@@ -84,11 +88,11 @@ fn what_is_not_acknowledged_is_told_by_the_next_process() {
     let spool = open(&folder.0);
     append(&spool, 40..42);
     assert_eq!(all(&spool), (25..42).collect::<Vec<_>>());
-    let rest = spool.batch(usize::MAX, usize::MAX);
+    let rest = first(&spool, usize::MAX);
     spool.acknowledge(&rest);
     assert_eq!(spool.gauges(0).waiting, 0);
     assert_eq!(folder.segments().len(), 1, "what is done goes");
-    assert!(spool.batch(9, 9).is_empty());
+    assert!(first(&spool, 9).is_empty());
 }
 
 #[test]
@@ -99,7 +103,7 @@ fn what_a_dead_process_left_is_taken_over_once() {
     let spool = open(&mine.0);
     let adopt = || spool.adopt(&dead.0, small(), 5).expect("it can be read");
     assert_eq!(adopt(), 0, "it lives");
-    other.acknowledge(&other.batch(10, usize::MAX));
+    other.acknowledge(&first(&other, 10));
     drop(other);
     assert_eq!((adopt(), adopt()), (20, 0));
     assert_eq!(all(&spool), (10..30).collect::<Vec<_>>());
@@ -159,7 +163,7 @@ fn h2_at_its_bound_the_oldest_go_and_are_counted() {
             "{gauges:?}"
         );
         // What was dropped while it was on its way leaves nothing to acknowledge.
-        let batch = spool.batch(5, usize::MAX);
+        let batch = first(&spool, 5);
         append(&spool, 1000..2000);
         spool.acknowledge(&batch);
         let gauges = spool.gauges(0);
@@ -174,12 +178,13 @@ fn h6_what_the_disk_does_not_take_waits_in_memory() {
     let spool = open(&folder.0);
     append(&spool, 0..3);
     // A folder that is gone takes no new files.
-    std::fs::remove_dir_all(&folder.0).expect("removed");
+    let elsewhere = folder.0.with_extension("elsewhere");
+    std::fs::rename(&folder.0, &elsewhere).expect("moved");
     append(&spool, 3..60);
     assert!(spool.gauges(0).failing);
+    std::fs::rename(&elsewhere, &folder.0).expect("moved back");
     let before = all(&spool);
-    assert_eq!(before.last(), Some(&59));
-    std::fs::create_dir_all(&folder.0).expect("made");
+    assert_eq!((before[0], before.last()), (0, Some(&59)));
     spool.append([&b"60"[..]], 1_000_000);
     assert!(!spool.gauges(0).failing);
     let after = all(&spool);
@@ -216,6 +221,91 @@ fn h6_a_full_disk_costs_no_descriptors_and_no_files() {
     spool.sync();
     assert!(folder.segments().len() > 2);
     assert_eq!(open_files(), 2);
+}
+
+#[test]
+fn h5_what_cannot_be_read_is_neither_skipped_nor_acknowledged() {
+    let folder = Folder::new();
+    let spool = open(&folder.0);
+    append(&spool, 0..40);
+    let mut delivery = Delivery::new(spool.clone(), 100, 7);
+    let mut now = 0;
+    for _ in 0..20 {
+        let next = refusing(Act::Read, || delivery.next(now));
+        let Next::Wait(until) = next else {
+            panic!("{next:?}");
+        };
+        now = until;
+    }
+    assert_eq!((spool.gauges(0).waiting, spool.gauges(0).lost), (40, 0));
+    let Next::Push(batch) = delivery.next(now) else {
+        panic!("nothing to push");
+    };
+    assert_eq!(numbers(&batch), (0..40).collect::<Vec<_>>());
+    // A segment that is gone in the middle: what is before it comes first, then it is counted, then the rest comes.
+    let victim = folder.segments().remove(1);
+    std::fs::remove_file(&victim).expect("removed");
+    let (taken, _) = delivered(&spool, |_| Verdict::Taken);
+    let gauges = spool.gauges(0);
+    assert!(gauges.lost > 0 && gauges.waiting == 0, "{gauges:?}");
+    assert_eq!(taken.len() as u64 + gauges.lost, 40);
+    assert_eq!((taken.first(), taken.last()), (Some(&0), Some(&39)));
+}
+
+#[test]
+fn h5_what_can_never_be_read_is_laid_aside_after_long() {
+    let folder = Folder::new();
+    let spool = open(&folder.0);
+    append(&spool, 0..3);
+    let mut delivery = Delivery::new(spool.clone(), 100, 7);
+    let mut now = 0;
+    while spool.gauges(0).lost == 0 {
+        let Next::Wait(until) = refusing(Act::Read, || delivery.next(now)) else {
+            panic!("it cannot be read");
+        };
+        now = until;
+    }
+    assert!((1_500_000..3_600_000).contains(&now), "{now}");
+    assert!(folder.segments().is_empty());
+    let kept = std::fs::read_dir(&folder.0).expect("the folder");
+    let names = kept.map(|entry| entry.expect("an entry").path());
+    assert_eq!(
+        names
+            .filter(|n| n.extension().is_some_and(|e| e == "unread"))
+            .count(),
+        1
+    );
+    append(&spool, 3..5);
+    assert_eq!(all(&spool), [3, 4]);
+}
+
+#[test]
+fn a_place_that_cannot_be_read_keeps_its_records() {
+    let (mine, dead) = (Folder::new(), Folder::new());
+    let other = open(&dead.0);
+    append(&other, 0..30);
+    drop(other);
+    let spool = open(&mine.0);
+    let refused = refusing(Act::Read, || spool.adopt(&dead.0, small(), 5));
+    assert!(refused.is_err(), "{refused:?}");
+    assert_eq!(spool.adopt(&dead.0, small(), 5).ok(), Some(30));
+}
+
+#[test]
+fn h5_what_is_damaged_after_it_was_written_does_not_wait_for_ever() {
+    let folder = Folder::new();
+    let spool = open(&folder.0);
+    append(&spool, 0..6);
+    let path = folder.segments().remove(0);
+    let mut text = std::fs::read(&path).expect("the segment");
+    text[12] ^= 1;
+    std::fs::write(&path, &text).expect("written");
+    let (taken, _) = delivered(&spool, |_| Verdict::Taken);
+    let gauges = spool.gauges(0);
+    assert_eq!(
+        (taken, gauges.waiting, gauges.damaged),
+        ((1..6).collect(), 0, 1)
+    );
 }
 
 /// Pushes everything by a rule until nothing waits; what was pushed with success, in order.
@@ -395,7 +485,7 @@ proptest! {
         append(&spool, 0..count);
         let mut told = Vec::new();
         loop {
-            let batch = spool.batch(most, bytes);
+            let batch = spool.batch(most, bytes).expect("it can be read");
             if batch.is_empty() {
                 break;
             }

@@ -64,7 +64,7 @@ fn record(id: &str) -> Arc<EndRecord> {
 }
 
 fn events(spool: &Spool) -> Vec<Value> {
-    let batch = spool.batch(100, usize::MAX);
+    let batch = spool.batch(100, usize::MAX).expect("it can be read");
     let body = batch.joined("{\"events\":[", "]}");
     let body: Value = serde_json::from_slice(&body).expect("JSON");
     body["events"].as_array().expect("a list").clone()
