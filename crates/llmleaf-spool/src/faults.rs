@@ -5,6 +5,7 @@
 pub(crate) enum Act {
     Write,
     Read,
+    Sync,
 }
 
 /// Whether the disk does that.

@@ -22,10 +22,11 @@ pub use open::Open;
 pub use scribe::{Flushed, Pen, Scribe};
 pub use store::{Batch, Gauges, Unread};
 
+use faults::Act;
 use parking_lot::Mutex;
 use std::path::Path;
 use std::sync::Arc;
-use store::Store;
+use store::{Shown, Store};
 use thiserror::Error;
 
 /// How much is kept.
@@ -70,13 +71,30 @@ pub enum SpoolError {
     Unread(#[from] Unread),
 }
 
+/// Whether the disk has what was appended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum Kept {
+    /// It has, or there is none.
+    Yes,
+    /// Some of it is in memory alone, or may be.
+    No,
+}
+
 /// Most records, and bytes of them, that are taken over at a time.
 const ADOPTED: usize = 1024;
 const ADOPTED_BYTES: usize = 4 * 1024 * 1024;
 
 /// A spool. Clones are the same one; one thread writes, another reads.
 #[derive(Clone)]
-pub struct Spool(Arc<Mutex<Store>>);
+pub struct Spool(Arc<Shared>);
+
+struct Shared {
+    /// Held while a disk is waited for.
+    store: Mutex<Store>,
+    /// How it does, for those who must not wait for a disk.
+    shown: Mutex<Shown>,
+}
 
 impl Spool {
     /// In a folder, which is made where it is not there, with what an earlier process left in it.
@@ -84,26 +102,48 @@ impl Spool {
     /// # Errors
     /// The folder cannot be used, or another process has it.
     pub fn open(folder: &Path, bounds: Bounds) -> Result<Self, SpoolError> {
-        Ok(Self(Arc::new(Mutex::new(Store::open(folder, bounds)?))))
+        Ok(Self::of(Store::open(folder, bounds)?))
     }
 
     /// In memory alone: what is not delivered is lost with the process.
     pub fn in_memory(bounds: Bounds) -> Self {
-        Self(Arc::new(Mutex::new(Store::in_memory(bounds))))
+        Self::of(Store::in_memory(bounds))
+    }
+
+    fn of(mut store: Store) -> Self {
+        let shown = Mutex::new(store.shown());
+        let store = Mutex::new(store);
+        Self(Arc::new(Shared { store, shown }))
+    }
+
+    fn change<T>(&self, work: impl FnOnce(&mut Store) -> T) -> T {
+        let mut store = self.0.store.lock();
+        let done = work(&mut store);
+        let shown = store.shown();
+        *self.0.shown.lock() = shown;
+        done
     }
 
     /// Appends records. They are the system's when this returns, and outlive the process. Nothing fails: what cannot be kept is counted in
     /// [`Gauges::lost`].
     pub fn append<'a>(&self, records: impl IntoIterator<Item = &'a [u8]>, now_ms: u64) {
-        self.0.lock().append(records.into_iter(), now_ms);
+        self.change(|store| store.append(records.into_iter(), now_ms));
     }
 
-    /// Has the disk take what was appended, for the case that the machine stops.
-    pub fn sync(&self) {
-        let file = self.0.lock().due_sync();
+    /// Has the disk take what was appended, for the case that the machine stops. Whether all that waits is there, or was never to be.
+    pub fn sync(&self) -> Kept {
+        let files = self.change(Store::due_sync);
         // A slow disk keeps nobody from appending.
-        if let Some(file) = file {
-            let _ = file.sync_data();
+        let synced = files.iter().all(|file| {
+            let synced = faults::pass(Act::Sync).and_then(|()| file.sync_data());
+            if let Err(error) = &synced {
+                tracing::error!(%error, "the disk may not have the last usage records");
+            }
+            synced.is_ok()
+        });
+        match synced && !self.0.shown.lock().gauges.failing {
+            true => Kept::Yes,
+            false => Kept::No,
         }
     }
 
@@ -112,22 +152,22 @@ impl Spool {
     /// # Errors
     /// They cannot be read.
     pub fn batch(&self, most: usize, bytes: usize) -> Result<Batch, Unread> {
-        self.0.lock().batch(0, most, bytes)
+        self.0.store.lock().batch(0, most, bytes)
     }
 
     /// Goes on without the records that could not be read. They are counted as lost; their file is kept beside the others, as `.unread`.
     pub fn give_up(&self, unread: &Unread) {
-        self.0.lock().give_up(unread);
+        self.change(|store| store.give_up(unread));
     }
 
     /// A batch has arrived: its records are not told again. Of what was dropped meanwhile, nothing is left to acknowledge.
     pub fn acknowledge(&self, batch: &Batch) {
-        self.0.lock().acknowledge(batch);
+        self.change(|store| store.acknowledge(batch));
     }
 
     /// A batch that nobody will ever take: laid aside in a file of its own, `dead.log`, and not told again.
     pub fn bury(&self, batch: &Batch) {
-        self.0.lock().bury(batch);
+        self.change(|store| store.bury(batch));
     }
 
     /// Takes over what another spool has, if nobody has that one open. Returns how many records.
@@ -150,13 +190,13 @@ impl Spool {
             self.append(batch.records.iter().map(Vec::as_slice), now_ms);
             other.acknowledge(&batch);
         }
-        other.0.lock().clear();
+        other.change(Store::clear);
         Ok(taken)
     }
 
-    /// How it does.
+    /// How it does. Waits for no disk.
     pub fn gauges(&self, now_ms: u64) -> Gauges {
-        self.0.lock().gauges(now_ms)
+        self.0.shown.lock().at(now_ms)
     }
 }
 

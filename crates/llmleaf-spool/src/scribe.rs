@@ -1,6 +1,6 @@
 //! The thread that writes, so that no worker waits for a disk.
 
-use crate::Spool;
+use crate::{Kept, Spool};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -14,7 +14,7 @@ const TOGETHER: usize = 256;
 
 enum Message<T> {
     Of(T),
-    Flush(SyncSender<()>),
+    Flush(SyncSender<Kept>),
 }
 
 /// Makes records of messages, in the thread.
@@ -31,7 +31,7 @@ pub trait Pen<T>: Send + 'static {
 pub enum Flushed {
     /// It is, and the disk has it.
     Yes,
-    /// Not within the time.
+    /// Not within the time, or the disk does not take it.
     No,
 }
 
@@ -95,8 +95,8 @@ impl<T: Send + 'static> Scribe<T> {
             }
         }
         match wait.recv_timeout(end.saturating_duration_since(Instant::now())) {
-            Ok(()) => Flushed::Yes,
-            Err(_) => Flushed::No,
+            Ok(Kept::Yes) => Flushed::Yes,
+            Ok(Kept::No) | Err(_) => Flushed::No,
         }
     }
 }
@@ -126,11 +126,11 @@ fn write<T>(spool: &Spool, hear: &Receiver<Message<T>>, mut pen: impl Pen<T>, lo
         spool.append(records.iter().map(Vec::as_slice), now_ms());
         pen.kept();
         if over || !flushes.is_empty() || synced.elapsed() >= SYNC {
-            spool.sync();
+            let kept = spool.sync();
             synced = Instant::now();
-        }
-        for done in flushes {
-            let _ = done.try_send(());
+            for done in flushes {
+                let _ = done.try_send(kept);
+            }
         }
         if over {
             return;

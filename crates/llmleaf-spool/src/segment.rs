@@ -23,6 +23,8 @@ pub(crate) struct Segment {
     pub len: u64,
     /// Records in it that are not acknowledged.
     pub waiting: u64,
+    /// When its first record was written.
+    pub first_ms: u64,
     pub body: Body,
 }
 
@@ -33,6 +35,7 @@ impl Segment {
             number,
             len: 0,
             waiting: 0,
+            first_ms: 0,
             body: Body::Memory(Vec::new()),
         }
     }
@@ -46,6 +49,7 @@ impl Segment {
             number,
             len: 0,
             waiting: 0,
+            first_ms: 0,
             body: Body::File {
                 path,
                 file: Some(Arc::new(file)),
@@ -59,6 +63,7 @@ impl Segment {
             number,
             len: std::fs::metadata(&path)?.len(),
             waiting: 0,
+            first_ms: 0,
             body: Body::File { path, file: None },
         })
     }
@@ -108,6 +113,24 @@ impl Segment {
         }
         self.len += lines.len() as u64;
         Ok(())
+    }
+
+    /// What is in memory is written to a file, all of it or none, and nothing more to that. The file, to be synced.
+    pub fn written(&mut self, path: PathBuf) -> io::Result<Arc<File>> {
+        let Body::Memory(bytes) = &self.body else {
+            return Err(io::ErrorKind::InvalidInput.into());
+        };
+        let file = OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .open(&path)?;
+        let written = faults::pass(Act::Write).and_then(|()| (&file).write_all(bytes));
+        if let Err(error) = written {
+            let _ = std::fs::remove_file(&path);
+            return Err(error);
+        }
+        self.body = Body::File { path, file: None };
+        Ok(Arc::new(file))
     }
 
     /// Cuts what follows that many bytes. What cannot be cut is never read, and nothing may be written behind it.

@@ -82,6 +82,25 @@ pub struct Gauges {
     pub failing: bool,
 }
 
+/// What gauges are made of.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Shown {
+    pub gauges: Gauges,
+    /// When the oldest record that waits was written.
+    oldest: Option<u64>,
+}
+
+impl Shown {
+    pub fn at(&self, now_ms: u64) -> Gauges {
+        Gauges {
+            age_ms: self
+                .oldest
+                .map_or(0, |oldest| now_ms.saturating_sub(oldest)),
+            ..self.gauges
+        }
+    }
+}
+
 pub(crate) struct Store {
     folder: Option<Folder>,
     bounds: Bounds,
@@ -157,7 +176,12 @@ impl Store {
         for (at, text) in line::lines(&text) {
             end = at + text.len() + 1;
             match line::read(text) {
-                Some(_) => segment.waiting += 1,
+                Some((at_ms, _)) => {
+                    segment.waiting += 1;
+                    if segment.waiting == 1 {
+                        segment.first_ms = at_ms;
+                    }
+                }
                 None => self.counts.damaged += 1,
             }
         }
@@ -198,6 +222,9 @@ impl Store {
         let Some(last) = self.segments.back_mut() else {
             return;
         };
+        if last.len == 0 {
+            last.first_ms = now_ms;
+        }
         match last.append(text) {
             Ok(()) => {
                 last.waiting += count;
@@ -208,9 +235,8 @@ impl Store {
                 {
                     self.unsynced.push(Arc::clone(file));
                 }
-                if self.counts.failing && !last.is_memory() {
-                    tracing::info!("the disk takes usage records again");
-                    self.counts.failing = false;
+                if !last.is_memory() {
+                    self.recovers();
                 }
             }
             Err(error) => {
@@ -222,13 +248,25 @@ impl Store {
                     empty.discard();
                 }
                 self.fails(&error, now_ms);
-                let mut stand_in = Segment::in_memory(self.next);
-                self.next += 1;
-                // Memory takes everything.
-                let _ = stand_in.append(text);
-                stand_in.waiting = count;
-                self.segments.push_back(stand_in);
+                self.stand_in(text, count, now_ms);
             }
+        }
+    }
+
+    /// Memory takes everything.
+    fn stand_in(&mut self, text: &[u8], count: u64, now_ms: u64) {
+        let most = self.bounds.segment_bytes;
+        let last = self.segments.back();
+        if !last.is_some_and(|last| last.is_memory() && last.len < most) {
+            let mut empty = Segment::in_memory(self.next);
+            empty.first_ms = now_ms;
+            self.next += 1;
+            self.segments.push_back(empty);
+        }
+        if let Some(last) = self.segments.back_mut()
+            && last.append(text).is_ok()
+        {
+            last.waiting += count;
         }
     }
 
@@ -237,7 +275,30 @@ impl Store {
             tracing::error!(%error, "the disk takes no usage records; they are kept in memory meanwhile");
         }
         self.counts.failing = true;
-        self.retry_at = now_ms.saturating_add(PAUSE_MS);
+        self.retry_at = self.retry_at.max(now_ms.saturating_add(PAUSE_MS));
+    }
+
+    fn recovers(&mut self) {
+        if std::mem::take(&mut self.counts.failing) {
+            tracing::info!("the disk takes usage records again");
+        }
+    }
+
+    /// What stayed in memory while the disk took nothing goes there when it does.
+    fn catch_up(&mut self) {
+        let Some(folder) = &self.folder else {
+            return;
+        };
+        let mut waits = self.segments.iter_mut().filter(|s| s.is_memory());
+        let caught = waits.try_for_each(|segment| {
+            let file = segment.written(folder.path_of(segment.number))?;
+            self.unsynced.push(file);
+            Ok(())
+        });
+        match caught {
+            Ok(()) => self.recovers(),
+            Err(error) => self.fails(&error, 0),
+        }
     }
 
     /// Begins a segment.
@@ -246,7 +307,7 @@ impl Store {
         self.next += 1;
         let made = match &self.folder {
             None => Ok(Segment::in_memory(number)),
-            Some(folder) => folder.create(number),
+            Some(folder) => Segment::create(number, folder.path_of(number)),
         };
         let segment = made.unwrap_or_else(|error| {
             self.fails(&error, now_ms);
@@ -434,26 +495,29 @@ impl Store {
         self.acknowledge(batch);
     }
 
-    /// Files to sync, as one that stands for them: the others were full, and are synced here.
-    pub fn due_sync(&mut self) -> Option<Arc<File>> {
-        let last = self.unsynced.pop();
-        for file in self.unsynced.drain(..) {
-            let _ = file.sync_data();
+    /// Files to sync.
+    pub fn due_sync(&mut self) -> Vec<Arc<File>> {
+        if self.segments.iter().any(Segment::is_memory) {
+            self.catch_up();
         }
-        last
+        std::mem::take(&mut self.unsynced)
     }
 
-    pub fn gauges(&mut self, now_ms: u64) -> Gauges {
+    /// How it does, whatever the time.
+    pub fn shown(&mut self) -> Shown {
         let waiting = self.segments.iter().map(|segment| segment.waiting).sum();
-        if waiting > 0 && self.oldest.is_none() {
+        if waiting == 0 {
+            self.oldest = None;
+        } else if self.oldest.is_none() {
             self.oldest = self.oldest();
         }
-        let oldest = self.oldest.filter(|_| waiting > 0);
-        Gauges {
-            waiting,
-            bytes: self.total(|_| true),
-            age_ms: oldest.map_or(0, |oldest| now_ms.saturating_sub(oldest)),
-            ..self.counts
+        Shown {
+            gauges: Gauges {
+                waiting,
+                bytes: self.total(|_| true),
+                ..self.counts
+            },
+            oldest: self.oldest,
         }
     }
 
@@ -461,7 +525,12 @@ impl Store {
     fn oldest(&self) -> Option<u64> {
         let mut waiting = self.segments.iter().filter(|segment| segment.waiting > 0);
         let segment = waiting.next()?;
-        let text = segment.read(self.begin_of(segment), WRITE_BYTES).ok()?;
-        line::lines(&text).find_map(|(_, text)| Some(line::read(text)?.0))
+        let found = match self.begin_of(segment) {
+            0 => None,
+            from => segment.read(from, WRITE_BYTES).ok().and_then(|text| {
+                line::lines(&text).find_map(|(_, text)| Some(line::read(text)?.0))
+            }),
+        };
+        Some(found.unwrap_or(segment.first_ms))
     }
 }

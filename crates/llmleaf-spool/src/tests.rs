@@ -1,6 +1,6 @@
 use crate::delivery::{Delivery, Next, Verdict};
 use crate::faults::{Act, refusing};
-use crate::{Batch, Bounds, Open, Pen, Scribe, Spool, SpoolError, line};
+use crate::{Batch, Bounds, Kept, Open, Pen, Scribe, Spool, SpoolError, line};
 use proptest::prelude::*;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -191,6 +191,32 @@ fn h6_what_the_disk_does_not_take_waits_in_memory() {
     assert_eq!(after, before.into_iter().chain([60]).collect::<Vec<_>>());
 }
 
+#[test]
+fn h6_what_waited_in_memory_goes_to_the_disk_when_it_takes_again() {
+    let folder = Folder::new();
+    let spool = open(&folder.0);
+    append(&spool, 0..3);
+    refusing(Act::Write, || {
+        append(&spool, 3..20);
+        assert_eq!(spool.sync(), Kept::No);
+    });
+    refusing(Act::Sync, || assert_eq!(spool.sync(), Kept::No));
+    assert!(!spool.gauges(0).failing, "the disk takes again");
+    assert_eq!(spool.sync(), Kept::Yes);
+    drop(spool);
+    assert_eq!(all(&open(&folder.0)), (0..20).collect::<Vec<_>>());
+}
+
+#[test]
+fn how_it_does_is_told_while_a_disk_is_waited_for() {
+    let folder = Folder::new();
+    let spool = open(&folder.0);
+    append(&spool, 0..30);
+    let _disk = spool.0.store.lock();
+    let gauges = spool.gauges(1500);
+    assert_eq!((gauges.waiting, gauges.age_ms), (30, 500));
+}
+
 #[cfg(target_os = "linux")]
 #[test]
 fn h6_a_full_disk_costs_no_descriptors_and_no_files() {
@@ -208,9 +234,9 @@ fn h6_a_full_disk_costs_no_descriptors_and_no_files() {
         for number in 3..30 {
             spool.append([number.to_string().as_bytes()], at(number));
         }
+        assert_eq!(spool.sync(), Kept::No);
     });
     assert!(spool.gauges(0).failing);
-    spool.sync();
     assert!(open_files() <= 2, "the lock, and at most one file");
     assert_eq!(folder.segments().len(), 1, "{:?}", folder.segments());
     spool.append([&b"30"[..]], at(30));
@@ -218,7 +244,7 @@ fn h6_a_full_disk_costs_no_descriptors_and_no_files() {
     assert_eq!(all(&spool), (0..31).collect::<Vec<_>>());
     // A full segment is closed too.
     append(&spool, 31..60);
-    spool.sync();
+    let _ = spool.sync();
     assert!(folder.segments().len() > 2);
     assert_eq!(open_files(), 2);
 }

@@ -2,7 +2,6 @@
 
 use super::Position;
 use crate::SpoolError;
-use crate::segment::Segment;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -55,9 +54,8 @@ impl Folder {
         Ok(segments)
     }
 
-    pub fn create(&self, number: u64) -> io::Result<Segment> {
-        let name = format!("{number:0DIGITS$}.{SEGMENT}");
-        Segment::create(number, self.path.join(name))
+    pub fn path_of(&self, number: u64) -> PathBuf {
+        self.path.join(format!("{number:0DIGITS$}.{SEGMENT}"))
     }
 
     /// How far records are acknowledged. What cannot be read says that none are: they are told again.
