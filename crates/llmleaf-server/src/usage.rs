@@ -4,11 +4,13 @@
 //! Workers hand their records to a thread and go on; see [`llmleaf_spool`] for what happens when there is no room.
 
 mod event;
+mod missed;
 mod push;
 
 use llmleaf_config::Config;
 use llmleaf_exchange::{Began, EndRecord, Sink};
-use llmleaf_spool::{Bounds, Flushed, Gauges, Open, Pen, Scribe, Spool, SpoolError};
+use llmleaf_spool::{Bounds, Flushed, Gauges, Kept, Open, Pen, Scribe, Spool, SpoolError};
+use missed::{Early, Missed};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -45,6 +47,7 @@ enum Note {
 pub struct Usage {
     spool: Spool,
     scribe: Scribe<Note>,
+    missed: Missed,
     /// Begins are noted, so that the next process knows what died with this one.
     lasting: bool,
 }
@@ -73,23 +76,35 @@ impl Usage {
     fn in_a_place(folder: &Path, bounds: Bounds) -> Result<Self, UsageError> {
         let places = || (0..PLACES).map(|place| folder.join(place.to_string()));
         let mut opened = None;
+        let mut refused = None;
         for place in places() {
             match Self::lasting(&place, bounds) {
                 Err(UsageError::Spool(SpoolError::InUse(_))) => {}
-                other => {
-                    opened = Some((other?, place));
+                // Somebody else's, perhaps: what is in it stays there, and another may do.
+                Err(error) => refused = refused.or(Some((error, place))),
+                Ok(usage) => {
+                    opened = Some((usage, place));
                     break;
                 }
             }
         }
         let Some((usage, own)) = opened else {
             let all = folder.display().to_string();
-            return Err(SpoolError::InUse(all).into());
+            let refused = refused.map(|(error, _)| error);
+            return Err(refused.unwrap_or_else(|| SpoolError::InUse(all).into()));
         };
+        if let Some((error, place)) = refused {
+            tracing::error!(%error, place = %place.display(), "a place of usage records cannot be used");
+        }
         for place in places().filter(|place| *place != own && place.is_dir()) {
-            let taken = usage.spool.adopt(&place, bounds, now_ms())?;
-            if taken > 0 {
-                tracing::warn!(taken, "usage records of a node that is gone are taken over");
+            match usage.spool.adopt(&place, bounds, now_ms()) {
+                Ok(0) => {}
+                Ok(taken) => {
+                    tracing::warn!(taken, "usage records of a node that is gone are taken over");
+                }
+                Err(error) => {
+                    tracing::error!(%error, "usage records of a node that is gone cannot be taken over, and stay where they are");
+                }
             }
         }
         Ok(usage)
@@ -97,7 +112,7 @@ impl Usage {
 
     fn lasting(folder: &Path, bounds: Bounds) -> Result<Self, UsageError> {
         let spool = Spool::open(folder, bounds)?;
-        let (open, left) = Open::recover(&folder.join("open"))?;
+        let (mut open, left) = Open::recover(folder)?;
         if !left.is_empty() {
             tracing::warn!(
                 count = left.len(),
@@ -105,15 +120,21 @@ impl Usage {
             );
         }
         spool.append(left.iter().map(Vec::as_slice), now_ms());
+        if spool.sync() == Kept::Yes {
+            open.settled();
+        }
         Self::start(spool, Some(open))
     }
 
     fn start(spool: Spool, open: Option<Open>) -> Result<Self, UsageError> {
         let lasting = open.is_some();
-        let scribe = Scribe::start(spool.clone(), ROOM, Events { open, written: 0 })?;
+        let missed = Missed::default();
+        let events = Events::new(open, missed.clone());
+        let scribe = Scribe::start(spool.clone(), ROOM, events)?;
         Ok(Self {
             spool,
             scribe,
+            missed,
             lasting,
         })
     }
@@ -155,25 +176,44 @@ impl Usage {
 impl Sink for Usage {
     fn began(&self, began: &Began) {
         if self.lasting {
-            self.scribe.tell(Note::Began(began.clone()));
+            // A begin without a note costs nothing unless the process dies.
+            let _ = self.scribe.tell(Note::Began(began.clone()));
         }
     }
 
     fn ended(&self, record: &Arc<EndRecord>) {
-        self.scribe.tell(Note::Ended(Arc::clone(record)));
+        if self.scribe.tell(Note::Ended(Arc::clone(record))).is_err() {
+            self.scribe.lose();
+            self.missed.add(&record.began.id);
+        }
     }
 }
 
 /// Makes events of notes.
 struct Events {
     open: Option<Open>,
+    missed: Missed,
+    early: Early,
     /// Events since the start; each has its number, so that a gap shows.
     written: u64,
 }
 
+impl Events {
+    fn new(open: Option<Open>, missed: Missed) -> Self {
+        Self {
+            open,
+            missed,
+            early: Early::default(),
+            written: 0,
+        }
+    }
+}
+
 impl Pen<Note> for Events {
     fn write(&mut self, note: Note, records: &mut Vec<Vec<u8>>) {
+        self.early.pass(ROOM);
         match (note, &mut self.open) {
+            (Note::Began(began), Some(_)) if self.early.take(&began.id) => {}
             (Note::Began(began), Some(open)) => {
                 open.begin(&began.id, &event::crashed(&began), began.at_ms);
             }
@@ -189,8 +229,15 @@ impl Pen<Note> for Events {
     }
 
     fn kept(&mut self) {
+        let missed = self.missed.take();
+        self.written += missed.len() as u64;
         if let Some(open) = &mut self.open {
-            open.kept();
+            for id in missed {
+                if !open.end(&id, now_ms()) {
+                    self.early.add(id);
+                }
+            }
+            open.kept(now_ms());
         }
     }
 }

@@ -19,7 +19,7 @@ mod store;
 
 pub use delivery::{Delivery, Next, Verdict};
 pub use open::Open;
-pub use scribe::{Flushed, Pen, Scribe};
+pub use scribe::{Flushed, NoRoom, Pen, Scribe};
 pub use store::{Batch, Gauges, Unread};
 
 use faults::Act;
@@ -170,10 +170,11 @@ impl Spool {
         self.change(|store| store.bury(batch));
     }
 
-    /// Takes over what another spool has, if nobody has that one open. Returns how many records.
+    /// Takes over what another spool has, if nobody has that one open: its records, and what had begun there and not ended. Nothing of it
+    /// goes before it is on this one's disk; where that takes it not, or has no room, it stays where it is. Returns how many records.
     ///
     /// # Errors
-    /// Its folder cannot be read.
+    /// Its folder cannot be read. What was not taken over stays there.
     pub fn adopt(&self, folder: &Path, bounds: Bounds, now_ms: u64) -> Result<u64, SpoolError> {
         let other = match Self::open(folder, bounds) {
             Ok(other) => other,
@@ -186,12 +187,31 @@ impl Spool {
             if batch.is_empty() {
                 break;
             }
+            if self.take_over(&batch.records, now_ms) == Kept::No {
+                return Ok(taken);
+            }
             taken += batch.records.len() as u64;
-            self.append(batch.records.iter().map(Vec::as_slice), now_ms);
             other.acknowledge(&batch);
         }
-        other.change(Store::clear);
+        let (mut open, left) = Open::recover(folder).map_err(|error| SpoolError::Io {
+            path: folder.display().to_string(),
+            error,
+        })?;
+        if self.take_over(&left, now_ms) == Kept::Yes {
+            taken += left.len() as u64;
+            open.settled();
+            other.change(Store::clear);
+        }
         Ok(taken)
+    }
+
+    fn take_over(&self, records: &[Vec<u8>], now_ms: u64) -> Kept {
+        let records = || records.iter().map(Vec::as_slice);
+        if !self.0.store.lock().has_room(records()) {
+            return Kept::No;
+        }
+        self.append(records(), now_ms);
+        self.sync()
     }
 
     /// How it does. Waits for no disk.

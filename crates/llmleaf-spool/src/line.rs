@@ -3,6 +3,9 @@
 /// Digits of the checksum, and the space after them.
 const HEAD: usize = 9;
 
+/// Most bytes of a line that are not its record's: checksum, time, two spaces and the end.
+pub const OVERHEAD: usize = HEAD + 20 + 2;
+
 /// Adds a line. Line ends in a record would end it, so they become spaces: JSON has them only between its parts.
 pub fn write(record: &[u8], now_ms: u64, out: &mut Vec<u8>) {
     let start = out.len();

@@ -26,6 +26,10 @@ pub trait Pen<T>: Send + 'static {
     fn kept(&mut self) {}
 }
 
+/// Too much waits for the thread.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NoRoom;
+
 /// Whether all that was told before is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Flushed {
@@ -64,17 +68,22 @@ impl<T: Send + 'static> Scribe<T> {
         Ok(Self { tell, lost })
     }
 
-    /// Has something written. Never waits: where there is no room, it is lost and counted.
-    pub fn tell(&self, message: T) {
-        match self.tell.try_send(Message::Of(message)) {
-            Ok(()) => {}
-            Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => {
-                self.lost.fetch_add(1, Ordering::Relaxed);
-            }
-        }
+    /// Has something written. Never waits.
+    ///
+    /// # Errors
+    /// There is no room, and it is not written.
+    pub fn tell(&self, message: T) -> Result<(), NoRoom> {
+        self.tell
+            .try_send(Message::Of(message))
+            .map_err(|_full| NoRoom)
     }
 
-    /// How much was lost, because there was no room.
+    /// A message that had no room was one to be counted.
+    pub fn lose(&self) {
+        self.lost.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How much was lost.
     pub fn lost(&self) -> u64 {
         self.lost.load(Ordering::Relaxed)
     }

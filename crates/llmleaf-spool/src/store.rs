@@ -320,6 +320,12 @@ impl Store {
         self.sweep();
     }
 
+    /// Whether these can be appended, and nothing dropped for them.
+    pub fn has_room<'a>(&self, records: impl Iterator<Item = &'a [u8]>) -> bool {
+        let more: usize = records.map(|record| record.len() + line::OVERHEAD).sum();
+        self.total(|_| true).saturating_add(more as u64) <= self.bounds.bytes
+    }
+
     /// Drops the oldest until so many bytes more may be kept.
     fn make_room(&mut self, more: u64) {
         while self.total(|_| true).saturating_add(more) > self.bounds.bytes

@@ -434,7 +434,7 @@ fn h3_what_was_told_is_written_when_it_is_flushed() {
     }
     let scribe = Scribe::start(spool.clone(), 1000, Numbers);
     let scribe = scribe.expect("a thread");
-    (0..500).for_each(|number| scribe.tell(number));
+    (0..500).for_each(|number| scribe.tell(number).expect("room"));
     let flushed = scribe.flush(Duration::from_secs(30));
     assert_eq!(flushed, crate::Flushed::Yes);
     let expected: Vec<u32> = (0..500).filter(|number| *number != 13).collect();
@@ -446,7 +446,7 @@ fn h4_what_had_begun_when_the_process_died_is_known() {
     let folder = Folder::new();
     let path = folder.0.join("open");
     std::fs::create_dir_all(&folder.0).expect("made");
-    let (mut open, left) = Open::recover(&path).expect("it opens");
+    let (mut open, left) = Open::recover(&folder.0).expect("it opens");
     assert!(left.is_empty());
     for number in 0..2000u32 {
         open.begin(&number.to_string(), format!("began {number}").as_bytes(), 5);
@@ -454,24 +454,22 @@ fn h4_what_had_begun_when_the_process_died_is_known() {
             open.end(&number.to_string(), 6);
         }
         if number % 10 == 0 {
-            open.kept();
+            open.kept(6);
         }
     }
     open.end("unknown", 7);
     for number in (1..1990u32).step_by(2) {
         open.end(&number.to_string(), 8);
     }
-    open.kept();
+    open.kept(6);
     // What was not kept yet dies with the process.
     open.begin("late", b"late", 9);
-    let left = |path: &Path| {
-        let (_, left) = Open::recover(path).expect("it opens");
-        let mut left: Vec<String> = left
-            .into_iter()
-            .map(|l| String::from_utf8(l).unwrap())
-            .collect();
-        left.sort();
-        left
+    let left = |settled: bool| {
+        let (mut open, left) = Open::recover(&folder.0).expect("it opens");
+        if settled {
+            open.settled();
+        }
+        words(left)
     };
     let text = std::fs::read(&path).expect("the file");
     let expected = [
@@ -481,11 +479,73 @@ fn h4_what_had_begun_when_the_process_died_is_known() {
         "began 1997",
         "began 1999",
     ];
-    assert_eq!(left(&path), expected);
-    assert!(left(&path).is_empty(), "told once");
+    assert_eq!(left(false), expected);
+    assert_eq!(left(true), expected, "again, until it is kept elsewhere");
+    assert!(left(true).is_empty(), "told once");
     // A torn end takes nothing else with it.
     std::fs::write(&path, &text[..text.len() - 1]).expect("written");
-    assert_eq!(left(&path).len(), 4);
+    assert_eq!(left(false).len(), 4);
+    // Nor does what is written behind it.
+    let (mut open, _) = Open::recover(&folder.0).expect("it opens");
+    open.begin("next", b"began next", 10);
+    open.kept(10);
+    assert_eq!(left(false).len(), 5);
+}
+
+fn words(records: Vec<Vec<u8>>) -> Vec<String> {
+    let words = records.into_iter().map(String::from_utf8);
+    let mut words: Vec<String> = words.map(Result::unwrap).collect();
+    words.sort();
+    words
+}
+
+#[test]
+fn h4_a_note_that_the_disk_did_not_take_is_made_good() {
+    let folder = Folder::new();
+    std::fs::create_dir_all(&folder.0).expect("made");
+    let (mut open, _) = Open::recover(&folder.0).expect("it opens");
+    open.begin("a", b"a", 1);
+    open.begin("b", b"b", 1);
+    open.kept(1);
+    assert!(open.end("a", 2));
+    open.begin("c", b"c", 2);
+    refusing(Act::Write, || open.kept(2));
+    // Its end is not told again, and neither is the begin of another.
+    open.kept(3);
+    open.kept(2000);
+    let (_, left) = Open::recover(&folder.0).expect("it opens");
+    assert_eq!(words(left), ["b", "c"]);
+}
+
+#[test]
+fn h5_what_had_begun_at_a_dead_process_is_taken_over_too() {
+    let (mine, dead) = (Folder::new(), Folder::new());
+    let other = open(&dead.0);
+    append(&other, 0..3);
+    let (mut notes, _) = Open::recover(&dead.0).expect("it opens");
+    notes.begin("x", b"7", 1);
+    notes.kept(1);
+    drop((other, notes));
+    let spool = open(&mine.0);
+    let adopt = || spool.adopt(&dead.0, small(), 5).expect("it can be read");
+    // Nothing goes from there before it is on the disk here.
+    assert_eq!(refusing(Act::Write, adopt), 0);
+    assert_eq!(refusing(Act::Sync, adopt), 0);
+    assert_eq!((adopt(), adopt()), (4, 0));
+    assert_eq!(all(&spool).split_off(all(&spool).len() - 4), [0, 1, 2, 7]);
+}
+
+#[test]
+fn h5_what_has_no_room_stays_with_the_dead_process() {
+    let (mine, dead) = (Folder::new(), Folder::new());
+    append(&open(&dead.0), 0..100);
+    let spool = open(&mine.0);
+    append(&spool, 100..250);
+    let taken = spool.adopt(&dead.0, small(), 5).expect("it can be read");
+    assert_eq!((taken, spool.gauges(0).lost), (0, 0));
+    spool.acknowledge(&first(&spool, usize::MAX));
+    let taken = spool.adopt(&dead.0, small(), 5).expect("it can be read");
+    assert_eq!((taken, all(&spool)), (100, (0..100).collect()));
 }
 
 proptest! {

@@ -146,3 +146,94 @@ fn h4_what_was_running_when_the_process_died_is_told_once() {
         let _ = std::fs::remove_dir_all(folder);
     }
 }
+
+/// A folder that goes with the test.
+struct Folder(std::path::PathBuf);
+
+impl Folder {
+    fn new(test: &str) -> Self {
+        let name = format!("llmleaf-usage-{}-{test}", std::process::id());
+        let folder = std::env::temp_dir().join(name);
+        let _ = std::fs::remove_dir_all(&folder);
+        std::fs::create_dir_all(&folder).expect("made");
+        Self(folder)
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+#[test]
+fn h2_an_end_without_room_leaves_no_begin() {
+    /// Writes nothing before it may.
+    struct Held(std::sync::mpsc::Receiver<()>);
+    impl Pen<Note> for Held {
+        fn write(&mut self, _: Note, _: &mut Vec<Vec<u8>>) {
+            let _ = self.0.recv();
+        }
+    }
+    let folder = Folder::new("room");
+    let (release, held) = std::sync::mpsc::channel();
+    let spool = Spool::in_memory(Bounds::of(1 << 20));
+    let usage = Usage {
+        scribe: Scribe::start(spool.clone(), 1, Held(held)).expect("a thread"),
+        spool,
+        missed: Missed::default(),
+        lasting: true,
+    };
+    for id in ["a", "b", "c"] {
+        usage.ended(&record(id));
+    }
+    drop(release);
+    assert!(
+        usage.gauges().1 >= 1,
+        "at most one waits, and one is written"
+    );
+    // What the thread that writes makes of it, whether the begin was noted before or is still on its way.
+    let (open, _) = Open::recover(&folder.0).expect("it opens");
+    let mut events = Events::new(Some(open), usage.missed.clone());
+    let mut records = Vec::new();
+    events.write(Note::Began(began("c")), &mut records);
+    events.kept();
+    events.write(Note::Ended(record("d")), &mut records);
+    usage.missed.add(&"late".into());
+    events.kept();
+    events.write(Note::Began(began("late")), &mut records);
+    events.write(Note::Began(began("lives")), &mut records);
+    events.kept();
+    let (_, left) = Open::recover(&folder.0).expect("it opens");
+    let left: Vec<Value> = left
+        .iter()
+        .map(|l| serde_json::from_slice(l).expect("JSON"))
+        .collect();
+    assert_eq!(left.len(), 1, "{left:?}");
+    assert_eq!(left[0]["id"], "lives");
+    events.write(Note::Ended(record("e")), &mut records);
+    let seq = |at: usize| {
+        let event: Value = serde_json::from_slice(&records[at]).expect("JSON");
+        event["seq"].as_u64().expect("a number")
+    };
+    assert!(seq(1) > seq(0) + 1, "the gap shows");
+}
+
+#[test]
+fn h5_a_place_that_cannot_be_used_keeps_nobody_from_starting() {
+    let folder = Folder::new("places");
+    // No folder can be made where a file lies, nor read where its lock is a folder.
+    std::fs::write(folder.0.join("0"), "odd").expect("written");
+    std::fs::create_dir_all(folder.0.join("2/lock")).expect("made");
+    let usage = Usage::in_a_place(&folder.0, Bounds::of(1 << 20)).expect("it starts");
+    usage.sink().ended(&record("a"));
+    usage.flush();
+    assert_eq!(events(usage.spool()).len(), 1);
+    assert!(folder.0.join("1/lock").is_file());
+    let odd = folder.0.join("odd");
+    std::fs::write(&odd, "odd").expect("written");
+    assert!(
+        Usage::in_a_place(&odd, Bounds::of(1 << 20)).is_err(),
+        "no place at all"
+    );
+}
