@@ -1,5 +1,9 @@
 //! When to push what: batches in their order, one at a time, again after a pause where that may help, and laid aside where it never will. A state
 //! machine: whoever pushes asks what is [`Next`], and says how it went.
+//!
+//! Who refuses a record may be refusing everything: a proxy before it, a wrong version of it. So a record is laid aside on evidence alone,
+//! however long that takes: it is refused by itself, another one is taken, and it is refused again. The other one is looked for behind it,
+//! ever farther, since those beside it may be of its kind.
 
 use crate::{Batch, Spool, Unread};
 
@@ -8,10 +12,12 @@ const FIRST_MS: u64 = 1000;
 const LONGEST_MS: u64 = 60_000;
 /// The longest pause that the other side can ask for.
 const ASKED_MS: u64 = 3_600_000;
-/// How often a single record is pushed that the other side calls wrong.
+/// How often a single record is pushed that the other side calls wrong or too large, before others are tried in its place.
 const WRONG_TRIES: u32 = 3;
-/// How often a single record is pushed on which the other side fails: about an hour at the longest pause.
-const FAILED_TRIES: u32 = 60;
+/// The same where the other side fails at it: some minutes.
+const FAILED_TRIES: u32 = 10;
+/// How far behind a refused record others are tried.
+const FARTHEST: usize = 1024;
 /// How often records are read that the disk does not give: about an hour at the longest pause.
 const UNREAD_TRIES: u32 = 60;
 /// Most bytes of records in a batch.
@@ -56,6 +62,22 @@ impl Verdict {
     }
 }
 
+/// What is known of the oldest record, if it was refused by itself.
+#[derive(Default)]
+struct Suspect {
+    tries: u32,
+    /// So far behind it lies the one that is pushed in its place; at nought it is pushed itself.
+    ahead: usize,
+    /// Another one was taken since it was refused.
+    witness: Option<Witness>,
+}
+
+struct Witness {
+    batch: Batch,
+    /// It comes right after the suspect, so it need not be told again.
+    next: bool,
+}
+
 /// The pushing of a spool's records.
 pub struct Delivery {
     spool: Spool,
@@ -65,8 +87,7 @@ pub struct Delivery {
     size: usize,
     /// Pushes of what is oldest that were of no avail.
     tries: u32,
-    /// Those of them at a single record.
-    alone: u32,
+    suspect: Suspect,
     due_ms: u64,
     pushed: Option<Batch>,
     chance: u64,
@@ -80,7 +101,7 @@ impl Delivery {
             most: most.max(1),
             size: most.max(1),
             tries: 0,
-            alone: 0,
+            suspect: Suspect::default(),
             due_ms: 0,
             pushed: None,
             chance,
@@ -92,10 +113,19 @@ impl Delivery {
         if now_ms < self.due_ms {
             return Next::Wait(self.due_ms);
         }
-        let batch = match self.spool.batch(self.size, BATCH_BYTES) {
+        let batch = match self.suspect.ahead {
+            0 => self.spool.batch(self.size, BATCH_BYTES),
+            ahead => self.spool.one_after(ahead, BATCH_BYTES),
+        };
+        let batch = match batch {
             Ok(batch) => batch,
             Err(unread) => return self.unread(&unread, now_ms),
         };
+        if batch.is_empty() && self.suspect.ahead > 0 {
+            // Nobody is left who could be taken.
+            self.suspect.ahead = 0;
+            return self.pauses(None, now_ms);
+        }
         if batch.is_empty() {
             // There may be damaged lines, which nobody needs to take.
             self.spool.acknowledge(&batch);
@@ -110,41 +140,65 @@ impl Delivery {
         let Some(batch) = self.pushed.take() else {
             return;
         };
-        let single = batch.records.len() == 1;
-        let smaller = (batch.records.len() / 2).max(1);
-        match verdict {
-            Verdict::Taken => {
-                self.spool.acknowledge(&batch);
-                self.moved_on();
-                self.size = self.size.saturating_mul(2).min(self.most);
-                return;
+        if let Verdict::Later(asked) = verdict {
+            self.tries = self.tries.saturating_add(1);
+            self.pauses(asked, now_ms);
+        } else if self.suspect.ahead > 0 {
+            self.told_of_another(batch, verdict, now_ms);
+        } else if verdict == Verdict::Taken {
+            self.spool.acknowledge(&batch);
+            self.moved_on();
+            self.size = self.size.saturating_mul(2).min(self.most);
+        } else if batch.records.len() > 1 {
+            self.size = (batch.records.len() / 2).max(1);
+            // The one that is wrong is found by halving. No pause where it is too large: nothing says that it is busy.
+            if verdict != Verdict::TooLarge {
+                self.tries = self.tries.saturating_add(1);
+                self.pauses(None, now_ms);
             }
-            Verdict::TooLarge if single => return self.bury(&batch),
-            Verdict::TooLarge => {
-                // No pause: nothing says that it is busy.
-                self.size = smaller;
-                return;
-            }
-            Verdict::Wrong | Verdict::Failed if single => {
-                self.alone += 1;
-                let most = match verdict {
-                    Verdict::Wrong => WRONG_TRIES,
-                    _ => FAILED_TRIES,
-                };
-                if self.alone >= most {
-                    return self.bury(&batch);
-                }
-            }
-            // The one that is wrong is found by halving.
-            Verdict::Wrong | Verdict::Failed => self.size = smaller,
-            Verdict::Later(_) => {}
+        } else {
+            self.refused(&batch, verdict, now_ms);
         }
+    }
+
+    /// The oldest record is not taken by itself.
+    fn refused(&mut self, batch: &Batch, verdict: Verdict, now_ms: u64) {
+        self.size = 1;
         self.tries = self.tries.saturating_add(1);
-        let asked = match verdict {
-            Verdict::Later(asked) => asked.map(|ms| ms.min(ASKED_MS)),
-            _ => None,
+        self.suspect.tries = self.suspect.tries.saturating_add(1);
+        let most = match verdict {
+            Verdict::Failed => FAILED_TRIES,
+            _ => WRONG_TRIES,
         };
-        self.due_ms = now_ms.saturating_add(asked.unwrap_or_default().max(self.pause()));
+        if self.suspect.witness.is_some() {
+            self.bury(batch, now_ms);
+        } else if self.suspect.tries >= most {
+            self.suspect.ahead = 1;
+        } else {
+            self.pauses(None, now_ms);
+        }
+    }
+
+    /// What became of one that was pushed in place of the suspect.
+    fn told_of_another(&mut self, batch: Batch, verdict: Verdict, now_ms: u64) {
+        if verdict == Verdict::Taken {
+            let next = self.suspect.ahead == 1;
+            self.suspect.witness = Some(Witness { batch, next });
+            self.suspect.ahead = 0;
+            return;
+        }
+        self.suspect.ahead *= 2;
+        if self.suspect.ahead > FARTHEST {
+            // It takes none at all: that is no matter of the records.
+            self.suspect.ahead = 0;
+            self.pauses(None, now_ms);
+        }
+    }
+
+    fn pauses(&mut self, asked: Option<u64>, now_ms: u64) -> Next {
+        let asked = asked.unwrap_or_default().min(ASKED_MS);
+        self.due_ms = now_ms.saturating_add(asked.max(self.pause()));
+        Next::Wait(self.due_ms)
     }
 
     /// A disk that does not give records may do so later. What never comes must not keep the others.
@@ -158,21 +212,26 @@ impl Delivery {
             self.moved_on();
             return Next::Wait(now_ms.saturating_add(1));
         }
-        self.due_ms = now_ms.saturating_add(self.pause());
-        Next::Wait(self.due_ms)
+        self.pauses(None, now_ms)
     }
 
-    fn bury(&mut self, batch: &Batch) {
-        tracing::error!(
-            records = batch.records.len(),
-            "a usage record is not taken, and is laid aside"
-        );
-        self.spool.bury(batch);
+    fn bury(&mut self, batch: &Batch, now_ms: u64) {
+        if let Err(error) = self.spool.bury(batch) {
+            tracing::error!(%error, "a usage record is not taken, and cannot be laid aside");
+            self.pauses(None, now_ms);
+            return;
+        }
+        tracing::error!("a usage record is not taken, and is laid aside");
         self.moved_on();
     }
 
+    /// What was oldest is done.
     fn moved_on(&mut self) {
-        (self.tries, self.alone, self.due_ms) = (0, 0, 0);
+        let suspect = std::mem::take(&mut self.suspect);
+        if let Some(Witness { batch, next: true }) = suspect.witness {
+            self.spool.acknowledge(&batch);
+        }
+        (self.tries, self.due_ms) = (0, 0);
     }
 
     /// Between half of the pause and all of it.

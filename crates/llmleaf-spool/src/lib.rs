@@ -155,6 +155,14 @@ impl Spool {
         self.0.store.lock().batch(0, most, bytes)
     }
 
+    /// The record that comes so many after the oldest one that is not acknowledged.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub fn one_after(&self, skip: usize, bytes: usize) -> Result<Batch, Unread> {
+        self.0.store.lock().batch(skip, 1, bytes)
+    }
+
     /// Goes on without the records that could not be read. They are counted as lost; their file is kept beside the others, as `.unread`.
     pub fn give_up(&self, unread: &Unread) {
         self.change(|store| store.give_up(unread));
@@ -166,8 +174,11 @@ impl Spool {
     }
 
     /// A batch that nobody will ever take: laid aside in a file of its own, `dead.log`, and not told again.
-    pub fn bury(&self, batch: &Batch) {
-        self.change(|store| store.bury(batch));
+    ///
+    /// # Errors
+    /// The disk does not take it. It waits on.
+    pub fn bury(&self, batch: &Batch) -> std::io::Result<()> {
+        self.change(|store| store.bury(batch))
     }
 
     /// Takes over what another spool has, if nobody has that one open: its records, and what had begun there and not ended. Nothing of it

@@ -487,18 +487,17 @@ impl Store {
         }
     }
 
-    pub fn bury(&mut self, batch: &Batch) {
+    pub fn bury(&mut self, batch: &Batch) -> io::Result<()> {
         if let Some(folder) = &self.folder {
             let mut text = Vec::new();
             for record in &batch.records {
                 line::write(record, 0, &mut text);
             }
-            if let Err(error) = folder.bury(&text, self.bounds.bytes / 8) {
-                tracing::error!(%error, "usage records that nobody takes could not be laid aside");
-            }
+            folder.bury(&text, self.bounds.bytes / 8)?;
         }
         self.counts.dead += batch.records.len() as u64;
         self.acknowledge(batch);
+        Ok(())
     }
 
     /// Files to sync.

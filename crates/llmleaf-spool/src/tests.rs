@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+mod delivery;
+
 /// A folder that goes with the test.
 struct Folder(PathBuf);
 
@@ -271,7 +273,7 @@ fn h5_what_cannot_be_read_is_neither_skipped_nor_acknowledged() {
     // A segment that is gone in the middle: what is before it comes first, then it is counted, then the rest comes.
     let victim = folder.segments().remove(1);
     std::fs::remove_file(&victim).expect("removed");
-    let (taken, _) = delivered(&spool, |_| Verdict::Taken);
+    let (taken, _) = delivery::delivered(&spool, |_| Verdict::Taken);
     let gauges = spool.gauges(0);
     assert!(gauges.lost > 0 && gauges.waiting == 0, "{gauges:?}");
     assert_eq!(taken.len() as u64 + gauges.lost, 40);
@@ -326,100 +328,12 @@ fn h5_what_is_damaged_after_it_was_written_does_not_wait_for_ever() {
     let mut text = std::fs::read(&path).expect("the segment");
     text[12] ^= 1;
     std::fs::write(&path, &text).expect("written");
-    let (taken, _) = delivered(&spool, |_| Verdict::Taken);
+    let (taken, _) = delivery::delivered(&spool, |_| Verdict::Taken);
     let gauges = spool.gauges(0);
     assert_eq!(
         (taken, gauges.waiting, gauges.damaged),
         ((1..6).collect(), 0, 1)
     );
-}
-
-/// Pushes everything by a rule until nothing waits; what was pushed with success, in order.
-fn delivered(spool: &Spool, rule: impl Fn(&Batch) -> Verdict) -> (Vec<u32>, u64) {
-    let mut delivery = Delivery::new(spool.clone(), 16, 7);
-    let (mut now, mut taken, mut pushes) = (0, Vec::new(), 0u32);
-    loop {
-        match delivery.next(now) {
-            Next::Idle => return (taken, now),
-            Next::Wait(until) => {
-                assert!(until > now);
-                now = until;
-            }
-            Next::Push(batch) => {
-                pushes += 1;
-                assert!(pushes < 10_000, "it comes to an end");
-                let verdict = rule(&batch);
-                if verdict == Verdict::Taken {
-                    taken.extend(numbers(&batch));
-                }
-                delivery.told(verdict, now);
-            }
-        }
-    }
-}
-
-#[test]
-fn h7_what_is_too_large_or_wrong_holds_up_nothing_else() {
-    let folder = Folder::new();
-    let spool = open(&folder.0);
-    append(&spool, 0..50);
-    let (taken, now) = delivered(&spool, |batch| match batch.records.len() {
-        5.. => Verdict::TooLarge,
-        _ => Verdict::Taken,
-    });
-    assert_eq!((taken, now), ((0..50).collect(), 0), "without a pause");
-    append(&spool, 50..90);
-    let (taken, now) = delivered(&spool, |batch| match numbers(batch).contains(&60) {
-        true => Verdict::Wrong,
-        false => Verdict::Taken,
-    });
-    assert_eq!(taken, (50..60).chain(61..90).collect::<Vec<_>>());
-    assert!(now < 60_000, "{now}");
-    assert_eq!(spool.gauges(0).dead, 1);
-    let dead = std::fs::read(folder.0.join("dead.log")).expect("laid aside");
-    let (_, text) = line::lines(&dead).next().expect("a line");
-    assert_eq!(line::read(text), Some((0, &b"60"[..])));
-}
-
-#[test]
-fn h7_who_is_away_or_busy_is_asked_again_and_nothing_is_laid_aside() {
-    let spool = Spool::in_memory(small());
-    append(&spool, 0..20);
-    let mut delivery = Delivery::new(spool.clone(), 16, 1);
-    let mut now = 0;
-    let mut pauses = Vec::new();
-    for _ in 0..200 {
-        let Next::Push(batch) = delivery.next(now) else {
-            panic!("nothing to push");
-        };
-        assert_eq!(numbers(&batch)[0], 0, "the same again");
-        delivery.told(Verdict::of_status(503, None), now);
-        let Next::Wait(until) = delivery.next(now) else {
-            panic!("no pause");
-        };
-        pauses.push(until - now);
-        now = until;
-    }
-    assert!((500..=1000).contains(&pauses[0]), "{pauses:?}");
-    assert!(
-        pauses
-            .iter()
-            .skip(7)
-            .all(|ms| (30_000..=60_000).contains(ms))
-    );
-    let Next::Push(_) = delivery.next(now) else {
-        panic!("nothing to push");
-    };
-    delivery.told(Verdict::of_status(429, Some(90_000)), now);
-    assert!(matches!(delivery.next(now), Next::Wait(until) if until == now + 90_000));
-    assert_eq!((spool.gauges(0).dead, spool.gauges(0).waiting), (0, 20));
-    let mut taken = 0;
-    now += 90_000;
-    while let Next::Push(batch) = delivery.next(now) {
-        taken += batch.records.len();
-        delivery.told(Verdict::of_status(202, None), now);
-    }
-    assert_eq!(taken, 20);
 }
 
 #[test]

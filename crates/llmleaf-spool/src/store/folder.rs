@@ -2,6 +2,7 @@
 
 use super::Position;
 use crate::SpoolError;
+use crate::faults::{self, Act};
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -83,7 +84,14 @@ impl Folder {
             std::fs::rename(&path, self.path.join("dead.old.log"))?;
         }
         let mut file = OpenOptions::new().create(true).append(true).open(path)?;
-        file.write_all(text)
+        let before = file.metadata()?.len();
+        let written = faults::pass(Act::Write)
+            .and_then(|()| file.write_all(text))
+            .and_then(|()| file.sync_data());
+        if written.is_err() {
+            let _ = file.set_len(before);
+        }
+        written
     }
 }
 
