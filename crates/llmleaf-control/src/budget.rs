@@ -54,13 +54,7 @@ impl Budget {
             // From here on no answer is missed.
             answered.as_mut().enable();
             let now = self.now();
-            let (held, due) = {
-                let mut leases = self.leases.lock();
-                (leases.hold(key, thought, now), leases.due())
-            };
-            if due.is_some_and(|due| due <= now) {
-                self.wanted.notify_one();
-            }
+            let held = self.change(|leases| leases.hold(key, thought, now));
             match held {
                 Ok(held) => {
                     return Ok(Hold {
@@ -127,8 +121,25 @@ impl Budget {
     }
 
     fn settle(&self, held: Held, used: Spent) {
-        self.leases.lock().settle(held, used, self.now());
-        self.wanted.notify_one();
+        self.change(|leases| leases.settle(held, used, self.now()));
+    }
+
+    /// Changes something, and wakes who tells of it only if that is to be told sooner than what it waits for.
+    fn change<T>(&self, change: impl FnOnce(&mut Leases) -> T) -> T {
+        let (changed, sooner) = {
+            let mut leases = self.leases.lock();
+            let before = leases.due();
+            let changed = change(&mut leases);
+            let due = leases.due();
+            (
+                changed,
+                due.is_some_and(|due| before.is_none_or(|before| due < before)),
+            )
+        };
+        if sooner {
+            self.wanted.notify_one();
+        }
+        changed
     }
 
     fn now(&self) -> Millis {
@@ -214,6 +225,42 @@ mod tests {
         let refused = budget.hold("k", Spent::default()).await;
         assert_eq!(refused.err(), Some(Spendless::Unknown));
         assert_eq!(began.elapsed(), WAIT);
+    }
+
+    /// Requests come and go by the thousand; the loop that tells of them sleeps until it is to tell.
+    #[tokio::test(start_paused = true)]
+    async fn a_request_wakes_nobody_who_has_nothing_to_say_yet() {
+        #[derive(Default)]
+        struct Wakes(std::sync::atomic::AtomicUsize);
+        impl std::task::Wake for Wakes {
+            fn wake(self: Arc<Self>) {
+                self.0.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            }
+        }
+        let budget = Arc::<Budget>::default();
+        let asking = budget.hold("k", Spent::default());
+        let controller = async {
+            let reports = budget.next().await;
+            budget.answered(&reports, &granted(&reports, 10_000));
+        };
+        drop(tokio::join!(asking, controller).0.expect("granted"));
+        // Told of that one, and asleep again.
+        let reports = budget.next().await;
+        budget.answered(&reports, &Told::default());
+        let wakes = Arc::<Wakes>::default();
+        let waker = Arc::clone(&wakes).into();
+        let mut next = pin!(budget.next());
+        let mut poll = || {
+            let mut cx = std::task::Context::from_waker(&waker);
+            next.as_mut().poll(&mut cx)
+        };
+        assert!(poll().is_pending());
+        for _ in 0..1000 {
+            drop(budget.hold("k", Spent::default()).await.expect("granted"));
+            assert!(poll().is_pending());
+        }
+        let woken = wakes.0.load(std::sync::atomic::Ordering::Relaxed);
+        assert!(woken <= 2, "{woken} times");
     }
 
     #[tokio::test(start_paused = true)]

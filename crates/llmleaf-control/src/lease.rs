@@ -18,7 +18,7 @@ mod tests;
 
 use llmleaf_route::Millis;
 use purse::Purse;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -26,6 +26,8 @@ pub use wire::{Asking, Grant, Granted, Report, Reports, Spent, Told, read};
 
 /// Most keys that leases are kept for.
 const MAX_KEYS: usize = 100_000;
+/// Most keys that are told of at once; what is left over is told at once afterwards.
+const MAX_TOLD: usize = 1000;
 /// How long a key may be idle before its lease is given back.
 const IDLE: Duration = Duration::from_secs(120);
 /// How often what was spent is told, where nothing else is to be said.
@@ -59,15 +61,23 @@ pub enum Denied {
     Away,
 }
 
-/// All leases of a node.
+/// All leases of a node. However many keys there are, what is done at one time is about those that changed, or whose time has come.
 #[derive(Debug, Default)]
 pub struct Leases {
     purses: HashMap<Arc<str>, Purse>,
+    /// Keys of which something may have to be told. Each purse knows whether it is among them.
+    changed: Vec<Arc<str>>,
+    /// Keys of which was told last: it is not known yet whether that was heard.
+    telling: Vec<Arc<str>>,
+    /// When a key is to be looked at though nothing happens. Each purse knows its own time.
+    agenda: BTreeSet<(Millis, Arc<str>)>,
     /// Where no lease is to be had because the controller does not answer, requests go on without.
     open: bool,
     /// The controller has not answered when it was asked last.
     away: bool,
-    /// When it is asked next; `None` where there is nothing to ask.
+    /// It is not asked before then.
+    pause: Millis,
+    /// When what has changed is told; `None` where nothing has.
     next: Option<Millis>,
 }
 
@@ -99,12 +109,15 @@ impl Leases {
         let purse = self.purses.entry(Arc::clone(&name)).or_default();
         let amount = purse.thought(thought);
         let held = purse.hold(amount, now);
+        if purse.note_change() {
+            self.changed.push(Arc::clone(&name));
+        }
         if purse.is_low(now) {
             let soon = purse.may_ask(now);
             self.next = Some(self.next.map_or(soon, |next| next.min(soon)));
         }
         match held {
-            Ok(lease) => Ok(Held {
+            Ok((lease, amount)) => Ok(Held {
                 key: name,
                 lease: Some(lease),
                 amount,
@@ -124,53 +137,122 @@ impl Leases {
 
     /// It is known what a request used.
     pub fn settle(&mut self, held: Held, used: Spent, now: Millis) {
-        if let Some(purse) = self.purses.get_mut(&held.key) {
-            purse.settle(held.lease.as_deref(), held.amount, used, now);
-            let soon = now.after(REPORT);
-            self.next = Some(self.next.map_or(soon, |next| next.min(soon)));
+        let Some(purse) = self.purses.get_mut(&held.key) else {
+            return;
+        };
+        purse.settle(held.lease.as_deref(), held.amount, used, now);
+        if purse.note_change() {
+            self.changed.push(held.key);
         }
+        let soon = now.after(REPORT);
+        self.next = Some(self.next.map_or(soon, |next| next.min(soon)));
     }
 
     /// When there is something to tell or to ask.
     pub fn due(&self) -> Option<Millis> {
-        self.next
+        let looked = self.agenda.first().map(|(at, _)| *at);
+        let due = match (self.next, looked) {
+            (Some(next), Some(looked)) => next.min(looked),
+            (next, looked) => next.or(looked)?,
+        };
+        Some(due.max(self.pause))
     }
 
     /// What to tell and to ask; `None` where there is nothing.
     pub fn report(&mut self, now: Millis) -> Option<Reports> {
         let mut leases = Vec::new();
-        for (key, purse) in &mut self.purses {
-            purse.report(key, now, millis(IDLE), &mut leases);
+        self.untold();
+        let come = |(at, _): &(Millis, Arc<str>)| *at <= now;
+        while self.changed.len() < MAX_TOLD && self.agenda.first().is_some_and(come) {
+            if let Some((_, key)) = self.agenda.pop_first()
+                && let Some(purse) = self.purses.get_mut(&key)
+            {
+                purse.look = None;
+                if purse.note_change() {
+                    self.changed.push(key);
+                }
+            }
         }
-        let idle = self.purses.values().all(Purse::is_quiet);
-        self.next = (!idle).then(|| now.after(REPORT));
+        let left = self.changed.split_off(self.changed.len().min(MAX_TOLD));
+        for key in std::mem::replace(&mut self.changed, left) {
+            let Some(purse) = self.purses.get_mut(&key) else {
+                continue;
+            };
+            purse.is_noted = false;
+            let before = leases.len();
+            purse.report(&key, now, millis(IDLE), &mut leases);
+            match leases.len() > before {
+                true => self.telling.push(key),
+                false => self.plan(key, now),
+            }
+        }
+        self.next = match (self.changed.is_empty(), leases.is_empty()) {
+            (false, _) => Some(now),
+            (true, false) => Some(now.after(REPORT)),
+            (true, true) => None,
+        };
         (!leases.is_empty()).then_some(Reports { leases, asked: now })
     }
 
     /// The controller has answered what was told at that time.
     pub fn answered(&mut self, reports: &Reports, told: &Told, now: Millis) {
         self.away = false;
+        self.pause = Millis::default();
         for report in &reports.leases {
             if let Some(purse) = self.purses.get_mut(report.key.as_str()) {
                 purse.told(report);
             }
         }
         for granted in &told.leases {
-            if let Some(purse) = self.purses.get_mut(granted.key.as_str()) {
+            let known = self.purses.get_key_value(granted.key.as_str());
+            let Some(key) = known.map(|(key, _)| Arc::clone(key)) else {
+                continue;
+            };
+            if let Some(purse) = self.purses.get_mut(&key) {
                 purse.granted(granted, reports.asked, now);
             }
+            self.plan(key, now);
         }
-        self.purses
-            .retain(|_, purse| !purse.is_over(now, millis(IDLE)));
+        for key in std::mem::take(&mut self.telling) {
+            self.plan(key, now);
+        }
     }
 
     /// It has not.
     pub fn unanswered(&mut self, retry: Duration, now: Millis) {
         self.away = true;
-        let again = now.after(retry);
-        self.next = Some(again);
-        for purse in self.purses.values_mut() {
-            purse.postpone(again);
+        self.pause = now.after(retry);
+        self.next = Some(self.pause);
+        self.untold();
+    }
+
+    /// What was told last may not have been heard.
+    fn untold(&mut self) {
+        for key in std::mem::take(&mut self.telling) {
+            if self.purses.get_mut(&key).is_some_and(Purse::note_change) {
+                self.changed.push(key);
+            }
+        }
+    }
+
+    /// Says when a key is looked at again, or forgets it.
+    fn plan(&mut self, key: Arc<str>, now: Millis) {
+        let Some(purse) = self.purses.get_mut(&key) else {
+            return;
+        };
+        if let Some(look) = purse.look.take() {
+            self.agenda.remove(&(look, Arc::clone(&key)));
+        }
+        if purse.is_over(now, millis(IDLE)) && !purse.is_noted {
+            self.purses.remove(&key);
+            return;
+        }
+        if purse.is_untold() && purse.note_change() {
+            self.changed.push(Arc::clone(&key));
+        }
+        purse.look = purse.look_at(now, millis(IDLE));
+        if let Some(look) = purse.look {
+            self.agenda.insert((look, key));
         }
     }
 

@@ -27,8 +27,8 @@ pub(super) struct Purse {
     without: Spent,
     running_without: u64,
     without_told: Spent,
-    /// The most that one request has used: the next one is thought to use as much, where nothing better is known.
-    dearest: Spent,
+    /// What the dearest of the last requests have cost: the next one is thought to cost as much. Falls with each that costs less.
+    dearest_nano_usd: u64,
     /// What was asked for since the last report, granted or not.
     demand: Spent,
     /// It was asked for more than there was.
@@ -43,6 +43,10 @@ pub(super) struct Purse {
     ended: Millis,
     /// And which it was.
     last: Option<Arc<str>>,
+    /// It is among those of which something may have to be told.
+    pub is_noted: bool,
+    /// When it is looked at though nothing happens.
+    pub look: Option<Millis>,
 }
 
 #[derive(Debug)]
@@ -70,16 +74,22 @@ impl Lease {
 }
 
 impl Purse {
-    /// What a request is held for: what is known beforehand, and in money the most that one has cost.
+    /// Something has changed; whether that is news.
+    pub fn note_change(&mut self) -> bool {
+        !std::mem::replace(&mut self.is_noted, true)
+    }
+
+    /// What a request is held for: what is known beforehand, and in money what the dearest have cost lately.
     pub fn thought(&self, thought: Spent) -> Spent {
         Spent {
             requests: 1,
             tokens: thought.tokens,
-            nano_usd: thought.nano_usd.max(self.dearest.nano_usd),
+            nano_usd: thought.nano_usd.max(self.dearest_nano_usd),
         }
     }
 
-    pub fn hold(&mut self, amount: Spent, now: Millis) -> Result<Arc<str>, Denied> {
+    /// Takes so much, and says on which lease, and how much it was.
+    pub fn hold(&mut self, amount: Spent, now: Millis) -> Result<(Arc<str>, Spent), Denied> {
         self.used = now;
         self.demand = self.demand.plus(amount);
         if let Some(lease) = self
@@ -87,11 +97,12 @@ impl Purse {
             .as_mut()
             .filter(|lease| now < lease.expires && !lease.over)
         {
+            let amount = lease.affordable(amount);
             let after = lease.spent.plus(lease.held).plus(amount);
             if lease.granted.covers(after) {
                 lease.held = lease.held.plus(amount);
                 lease.open += 1;
-                return Ok(Arc::clone(&lease.id));
+                return Ok((Arc::clone(&lease.id), amount));
             }
         }
         self.wanting = true;
@@ -107,7 +118,9 @@ impl Purse {
 
     pub fn settle(&mut self, id: Option<&str>, held: Spent, used: Spent, now: Millis) {
         self.used = now;
-        self.dearest = self.dearest.max(used);
+        // One that was dear by chance is forgotten after some that were not.
+        let less = self.dearest_nano_usd.saturating_sub(used.nano_usd);
+        self.dearest_nano_usd = used.nano_usd.max(self.dearest_nano_usd - less.div_ceil(8));
         let Some(id) = id else {
             self.running_without = self.running_without.saturating_sub(1);
             self.without = self.without.plus(used);
@@ -148,10 +161,6 @@ impl Purse {
             Some(until) if now < until => until,
             _ => self.gap.max(now),
         }
-    }
-
-    pub fn postpone(&mut self, until: Millis) {
-        self.gap = self.gap.max(until);
     }
 
     /// Adds what there is to tell.
@@ -260,12 +269,35 @@ impl Purse {
         }
     }
 
+    /// Whether the controller has not heard all of it.
+    pub fn is_untold(&self) -> bool {
+        let mut all = self.lease.iter().chain(&self.before);
+        all.any(|lease| lease.told != Some(lease.state())) || self.without != self.without_told
+    }
+
     /// Whether there is nothing to tell and nothing that will be.
-    pub fn is_quiet(&self) -> bool {
+    fn is_quiet(&self) -> bool {
         self.lease.is_none()
             && self.before.is_empty()
             && self.without == self.without_told
             && self.running_without == 0
+    }
+
+    /// When to look at it though nothing happens: its lease ends, or is to be given back, or more is wanted; or it may be forgotten.
+    pub fn look_at(&self, now: Millis, idle_ms: u64) -> Option<Millis> {
+        let idle = Millis(self.used.0.saturating_add(idle_ms));
+        let Some(lease) = &self.lease else {
+            if self.wanting && now < idle {
+                return Some(self.may_ask(now).max(now.after(GAP)));
+            }
+            let forgotten = self.is_quiet() && self.without == Spent::default();
+            return forgotten.then_some(idle.max(now.after(GAP)));
+        };
+        let ends = lease.expires.min(idle);
+        let asks = self
+            .is_low(now)
+            .then(|| self.may_ask(now).max(now.after(REPORT)));
+        Some(asks.map_or(ends, |asks| asks.min(ends)).max(now))
     }
 
     /// Whether it can be forgotten.
@@ -276,6 +308,20 @@ impl Purse {
 }
 
 impl Lease {
+    /// As much of that as may be held. What a request will cost is a guess: where it is more than all that is left, and nothing else
+    /// runs, what is left is held for it, or a key whose requests were dear once could not spend its last money at all.
+    fn affordable(&self, amount: Spent) -> Spent {
+        let left =
+            (self.granted.nano_usd).map(|granted| granted.saturating_sub(self.spent.nano_usd));
+        match left {
+            Some(left) if self.open == 0 && left > 0 => Spent {
+                nano_usd: amount.nano_usd.min(left),
+                ..amount
+            },
+            _ => amount,
+        }
+    }
+
     fn report(&self, key: &str, want: Option<Spent>) -> Report {
         Report {
             key: key.to_owned(),

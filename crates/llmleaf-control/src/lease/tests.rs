@@ -200,3 +200,105 @@ fn an_answer_is_read_and_nonsense_is_not() {
         assert!(read(body.as_bytes()).is_err(), "{body}");
     }
 }
+
+/// What is thought of the next request is a guess, and no reason to keep a key from money that it has.
+#[test]
+fn one_dear_request_does_not_lock_its_key_out() {
+    let money = |nano_usd| Spent { nano_usd, ..one(0) };
+    let mut leases = fresh();
+    let mut told = grant("a", 0, 60);
+    told.leases[0].granted = Granted {
+        nano_usd: Some(100),
+        ..Granted::default()
+    };
+    ask(&mut leases, &told, 0);
+    let dear = leases.hold("k", one(0), Millis(0)).expect("granted");
+    leases.settle(dear, money(90), Millis(1));
+    // Ninety are not there, and ten are: one at a time.
+    let cheap = leases.hold("k", one(0), Millis(2)).expect("some is left");
+    assert_eq!(cheap.amount().nano_usd, 10);
+    assert_eq!(leases.hold("k", one(0), Millis(2)), Err(Denied::Asking));
+    leases.settle(cheap, money(10), Millis(3));
+    assert_eq!(leases.hold("k", one(0), Millis(3)), Err(Denied::Asking));
+    // And what was dear once is forgotten.
+    told.leases[0].granted.nano_usd = Some(1_000_000);
+    ask(&mut leases, &told, SECOND);
+    for _ in 0..60 {
+        let held = leases.hold("k", one(0), Millis(SECOND)).expect("granted");
+        leases.settle(held, money(10), Millis(SECOND));
+    }
+    let held = leases.hold("k", one(0), Millis(SECOND)).expect("granted");
+    assert_eq!(held.amount().nano_usd, 10);
+}
+
+/// A report is about keys that changed, whoever else has a lease, and never about too many at once.
+#[test]
+fn a_report_looks_at_what_changed() {
+    let count = MAX_TOLD + 500;
+    let mut leases = Leases::new(false);
+    for n in 0..count {
+        let denied = leases.hold(&n.to_string(), one(0), Millis(0));
+        assert_eq!(denied, Err(Denied::Asking));
+    }
+    let mut told = std::collections::HashSet::new();
+    while !leases.changed.is_empty() {
+        let due = leases.due().expect("something has changed");
+        assert!(due <= Millis(10 * SECOND));
+        let reports = leases.report(due).expect("something to tell");
+        assert!(reports.leases.len() <= MAX_TOLD);
+        told.extend(reports.leases.iter().map(|report| report.key.clone()));
+        let each = reports.leases.iter().map(|report| Grant {
+            key: report.key.clone(),
+            ..grant("a", 100, 3600).leases[0].clone()
+        });
+        let answer = Told {
+            leases: each.collect(),
+        };
+        leases.answered(&reports, &answer, due);
+        if told.len() < count {
+            assert_eq!(
+                leases.due(),
+                Some(Millis(0)),
+                "the others are told of at once"
+            );
+        }
+    }
+    assert_eq!(told.len(), count);
+    let held = leases
+        .hold("7", one(0), Millis(11 * SECOND))
+        .expect("granted");
+    assert_eq!(leases.changed.len(), 1);
+    leases.settle(held, one(5), Millis(11 * SECOND));
+    let reports = leases.report(Millis(21 * SECOND)).expect("it changed");
+    assert_eq!(reports.leases.len(), 1);
+    leases.answered(&reports, &Told::default(), Millis(21 * SECOND));
+    // All are given back when they lay idle, and forgotten after that.
+    let mut now = 0;
+    while let Some(due) = leases.due() {
+        now = due.0;
+        if let Some(reports) = leases.report(due) {
+            leases.answered(&reports, &Told::default(), due);
+        }
+    }
+    assert!(leases.is_empty());
+    assert!(now < 10 * millis(IDLE), "{now}");
+}
+
+/// An answer that never came leaves nothing untold.
+#[test]
+fn what_was_not_heard_is_told_again() {
+    let mut leases = fresh();
+    ask(&mut leases, &grant("a", 5, 3600), 0);
+    let held = leases.hold("k", one(0), Millis(1)).expect("granted");
+    leases.settle(held, one(7), Millis(1));
+    let first = leases.report(Millis(10 * SECOND)).expect("spent");
+    leases.unanswered(Duration::from_secs(3), Millis(10 * SECOND));
+    assert_eq!(leases.due(), Some(Millis(13 * SECOND)));
+    let again = leases.report(Millis(13 * SECOND)).expect("spent");
+    assert_eq!(first.leases[0].spent, again.leases[0].spent);
+    // And once more where not even a failure was told of.
+    let due = leases
+        .due()
+        .expect("it is not known whether that was heard");
+    assert_eq!(leases.report(due).expect("spent").leases[0].spent, one(7));
+}
