@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
 use hmac::{Hmac, KeyInit, Mac};
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 use sha2::Sha256;
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
@@ -33,6 +33,8 @@ use snapshot::{Snapshot, retire};
 pub struct Authenticator {
     mac: Hmac<Sha256>,
     current: RwLock<Snapshot>,
+    /// Who replaces a part of it, one at a time: two rosters are compared for as long as it takes, with nobody waiting for that.
+    replacing: Mutex<()>,
     refusals: Arc<Refusals>,
     /// What time it is, as it was told last.
     unix_secs: AtomicU64,
@@ -69,6 +71,7 @@ impl Authenticator {
         Self {
             mac,
             current: RwLock::new(Snapshot::of(roster)),
+            replacing: Mutex::new(()),
             refusals: Arc::new(Refusals::new()),
             unix_secs: AtomicU64::new(0),
         }
@@ -78,6 +81,7 @@ impl Authenticator {
     /// [`Principal`] of a key that is gone, or has another hash, gets no [`Grant`] any more. Returns whether anything
     /// changed: an equal roster is put aside, so that a pull every few seconds costs nobody anything.
     pub fn install(&self, roster: Roster) -> bool {
+        let _turn = self.replacing.lock();
         let older = self.current.read().roster.clone();
         if older.same_as(&roster) {
             return false;
@@ -227,22 +231,22 @@ impl Authenticator {
         Ok(Principal::of_key(record, generation))
     }
 
-    /// The key of this id, for work that it handed over when its credential was proven, and that outlived the proof. Nobody who came
-    /// with a token is known by its id alone.
+    /// The key of this id that counts now, for work that it handed over when its credential was proven, and that outlived the proof.
+    /// Nobody who came with a token is known by its id alone.
     pub fn known(&self, id: &str) -> Option<Principal> {
         let current = self.current.read();
-        let found = current.roster.get(id)?;
+        let found = current.get(id)?;
         Some(Principal::of_key(found.clone(), current.generation))
     }
 
-    /// The key of an id, where its hash is the one with this mark: for a secret that was made here and says so.
+    /// The key of an id that counts now, where its hash is the one with this mark: for a secret that was made here and says so.
     pub(crate) fn vouched(
         &self,
         id: &str,
         is_mark: impl Fn(&[u8; 32]) -> bool,
     ) -> Option<Principal> {
         let current = self.current.read();
-        let record = current.roster.get(id)?;
+        let record = current.get(id)?;
         is_mark(record.hash.mark()).then(|| Principal::of_key(record.clone(), current.generation))
     }
 

@@ -17,7 +17,7 @@ use crate::budget::Budget;
 use crate::endpoint::Endpoint;
 use crate::outbox::Queue;
 use crate::pull::{Answer, Cadence, Pull, Trouble};
-use crate::store::Store;
+use crate::store::{Store, Writing};
 use bytes::Bytes;
 use follow::{Around, Digested, follow};
 use llmleaf_auth::{Authenticator, Verdicts};
@@ -200,6 +200,8 @@ pub struct Outlets {
     pub budget: Arc<Budget>,
     /// Events that wait to be pushed.
     pub events: Option<Arc<Mutex<dyn Queue>>>,
+    /// The program ends: what waits to be pushed does not wait for more.
+    pub ending: watch::Receiver<bool>,
     /// Where it is told how things are.
     pub board: Arc<Board>,
     /// The time in unix seconds.
@@ -219,41 +221,56 @@ struct Memory {
 pub struct Agent {
     outlets: Outlets,
     epoch: Instant,
+    /// Who waits until everything was asked for once.
+    tried: Option<oneshot::Sender<()>>,
+    /// Who keeps something for the next run.
+    writing: Writing,
     identity: Option<Memory>,
     verdicts: Option<Memory>,
     topology: Option<Memory>,
 }
 
 impl Agent {
-    /// Knows nothing yet.
-    pub fn new(outlets: Outlets) -> Self {
+    /// Knows nothing yet. `tried` is told when everything was asked for once.
+    pub fn new(outlets: Outlets, tried: oneshot::Sender<()>) -> Self {
         Self {
             outlets,
             epoch: Instant::now(),
+            tried: Some(tried),
+            writing: Writing::default(),
             identity: None,
             verdicts: None,
             topology: None,
         }
     }
 
-    /// Follows the plan, and every plan that comes after it, until nobody can send one any more. `tried` is told when
-    /// everything was asked for once.
+    /// Follows the plan, and every plan that comes after it, until nobody can send one any more. Where it is left before that it can be
+    /// called again: what is in effect stays so, and as old as it is.
     pub async fn run<R: Reach>(
-        mut self,
-        mut plans: watch::Receiver<Arc<Plan>>,
+        &mut self,
+        plans: &mut watch::Receiver<Arc<Plan>>,
         reach: impl Fn(&Plan) -> R,
-        tried: oneshot::Sender<()>,
     ) {
-        let mut tried = Some(tried);
         loop {
             let plan = Arc::clone(&plans.borrow_and_update());
             self.prepare(&plan).await;
             let reach = reach(&plan);
             tokio::select! {
-                () = self.work(&plan, &reach, &mut tried) => {}
+                () = self.work(&plan, &reach) => {}
                 changed = plans.changed() => if changed.is_err() {
                     return;
                 },
+            }
+        }
+    }
+
+    /// It was left because of a fault, which may come from what was pulled just now: that is not pulled again at once.
+    pub fn stumbled(&mut self) {
+        let now = self.now();
+        let all = [&mut self.identity, &mut self.verdicts, &mut self.topology];
+        for memory in all.into_iter().flatten() {
+            if memory.pull.due() <= now {
+                memory.pull.failed(Trouble::Fault, None, now);
             }
         }
     }
@@ -298,6 +315,10 @@ impl Agent {
         } else if fresh && plan.identity.is_some() {
             authenticator.set_cold(true);
         }
+        if plan.identity.is_some() {
+            // Their roster may be the same for a long time.
+            authenticator.set_upper_alone(plan.identity_alone);
+        }
         if renew(&mut self.verdicts, plan.verdicts.as_ref(), 2) {
             authenticator.install_verdicts(Verdicts::default());
             authenticator.set_closed(false);
@@ -314,13 +335,10 @@ impl Agent {
     }
 
     /// Pulls what there is to pull, for ever.
-    async fn work<R: Reach>(
-        &mut self,
-        plan: &Plan,
-        reach: &R,
-        tried: &mut Option<oneshot::Sender<()>>,
-    ) {
-        let store = plan.state.clone().map(Store::new);
+    async fn work<R: Reach>(&mut self, plan: &Plan, reach: &R) {
+        let writing = &self.writing;
+        let store = plan.state.clone();
+        let store = store.map(|folder| Store::new(folder, Writing::clone(writing)));
         let epoch = self.epoch;
         let (count, _counts) = watch::channel(0usize);
         let wanted = [What::Identity, What::Verdicts, What::Topology];
@@ -368,7 +386,7 @@ impl Agent {
             let mut seen = count.subscribe();
             // The sender lives as long as this.
             let _ = seen.wait_for(|&tried| tried >= wanted).await;
-            if let Some(tried) = tried.take() {
+            if let Some(tried) = self.tried.take() {
                 // Nobody may wait for it.
                 let _ = tried.send(());
             }

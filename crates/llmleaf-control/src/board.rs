@@ -21,8 +21,8 @@ pub struct View {
     /// When this was looked at.
     at: Millis,
     looked: Instant,
-    /// When what is in effect was confirmed last.
-    confirmed: Option<Millis>,
+    /// How old what is in effect was then.
+    age: Option<Duration>,
     /// How often each kind of trouble was met.
     pub troubles: BTreeMap<&'static str, u64>,
     /// The last one, and when it was.
@@ -38,15 +38,15 @@ impl View {
             version: stamp.and_then(|stamp| stamp.version),
             at: now,
             looked: Instant::now(),
-            confirmed: pull.confirmed(),
+            age: pull.age(now),
             troubles: pull.troubles().counts().clone(),
             last: pull.troubles().last().cloned(),
         }
     }
 
-    /// How long ago what is in effect was confirmed.
+    /// How long ago what is in effect was confirmed; `None` where nothing is, or nobody knows.
     pub fn age(&self) -> Option<Duration> {
-        self.confirmed.map(|at| self.since(at))
+        Some(self.age?.saturating_add(self.looked.elapsed()))
     }
 
     /// The last trouble, and how long ago it was.

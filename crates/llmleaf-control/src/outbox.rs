@@ -8,7 +8,12 @@ use std::time::Duration;
 #[derive(Debug)]
 pub enum Next {
     /// Push these: each one JSON object. [`Queue::told`] hears how it went.
-    Push(Vec<Bytes>),
+    Push {
+        /// The events.
+        events: Vec<Bytes>,
+        /// Further ones wait already.
+        more: bool,
+    },
     /// Nothing before so much time has passed.
     Wait(Duration),
     /// Nothing waits.
@@ -26,6 +31,9 @@ pub enum Pushed {
 
 /// Where events wait.
 pub trait Queue: Send {
+    /// No batch is to have more events than that from now on.
+    fn bound(&mut self, most: usize);
+
     /// What to do now.
     fn next(&mut self) -> Next;
 

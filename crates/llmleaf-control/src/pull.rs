@@ -77,8 +77,10 @@ pub struct Pull {
     stamp: Option<Stamp>,
     /// The size of a snapshot that was too small to be believed once.
     held: Option<usize>,
-    /// When what is in effect was confirmed last.
+    /// When what is in effect was confirmed last, or taken from where it was kept.
     confirmed: Option<Millis>,
+    /// How old it was then, in milliseconds; `None` where nobody knows, which is as old as can be.
+    aged: Option<u64>,
     /// Failures since then.
     failures: u32,
     troubles: Troubles,
@@ -94,26 +96,18 @@ impl Pull {
             stamp: None,
             held: None,
             confirmed: None,
+            aged: Some(0),
             failures: 0,
             troubles: Troubles::default(),
             next: now,
         }
     }
 
-    /// What a file remembers is in effect, and was confirmed so long ago.
-    pub fn restored(&mut self, stamp: Stamp, age: Duration, now: Millis) {
-        let age = u64::try_from(age.as_millis()).unwrap_or(u64::MAX);
-        // Before the beginning of this clock there is nothing, so that an old one is due to be too old early, not late.
-        let left = self
-            .cadence
-            .max_stale
-            .map(|max| millis(max).saturating_sub(age));
-        let confirmed = match (left, self.cadence.max_stale) {
-            (Some(left), Some(max)) => now.0.saturating_add(left).checked_sub(millis(max)),
-            _ => Some(now.0),
-        };
+    /// What a file remembers is in effect, and was confirmed so long ago; `None` where that cannot be told.
+    pub fn restored(&mut self, stamp: Stamp, age: Option<Duration>, now: Millis) {
         self.stamp = Some(stamp);
-        self.confirmed = Some(Millis(confirmed.unwrap_or(0)));
+        self.confirmed = Some(now);
+        self.aged = age.map(millis);
     }
 
     /// The same thing is pulled another way from now on.
@@ -149,16 +143,25 @@ impl Pull {
 
     /// Whether there is nothing that may be believed: nothing at all, or nothing recent enough.
     pub fn is_cold(&self, now: Millis) -> bool {
-        let Some(confirmed) = self.confirmed else {
+        if self.confirmed.is_none() {
             return true;
-        };
+        }
         let max = self.cadence.max_stale;
-        max.is_some_and(|max| now.since(confirmed) >= millis(max))
+        max.is_some_and(|max| self.age(now).is_none_or(|age| age >= max))
+    }
+
+    /// How long ago what is in effect was confirmed, by this process or one before; `None` where nothing is, or nobody knows.
+    pub fn age(&self, now: Millis) -> Option<Duration> {
+        let since = now.since(self.confirmed?);
+        Some(Duration::from_millis(since.saturating_add(self.aged?)))
     }
 
     /// When it will be cold without another word.
     pub fn cools(&self) -> Option<Millis> {
-        Some(self.confirmed?.after(self.cadence.max_stale?))
+        let max = self.cadence.max_stale?;
+        let aged = self.aged.map(Duration::from_millis);
+        let left = aged.map_or(Duration::ZERO, |aged| max.saturating_sub(aged));
+        Some(self.confirmed?.after(left))
     }
 
     /// Reads an answer. `read` makes of the body what it means, and says how many entries that has.
@@ -211,12 +214,14 @@ impl Pull {
         Ok(Step::Fresh(value, stamp))
     }
 
-    /// A snapshot that is much smaller than the one before is believed when it is said a second time.
+    /// A snapshot that is much smaller than the one before is believed when much the same is said a second time: one of another size
+    /// confirms nothing, and is held itself.
     fn weigh(&mut self, size: usize) -> Result<(), Trouble> {
         let before = self.stamp.as_ref().map_or(0, |stamp| stamp.size);
         let kept = 100 - u128::from(self.cadence.max_shrink_percent.min(100));
-        let shrunk = (size as u128) * 100 < (before as u128) * kept;
-        if shrunk && self.held.is_none() {
+        let is_much_less = |one: usize, other: usize| (one as u128) * 100 < (other as u128) * kept;
+        let is_much_the_same = |held| !is_much_less(size, held) && !is_much_less(held, size);
+        if is_much_less(size, before) && !self.held.is_some_and(is_much_the_same) {
             self.held = Some(size);
             return Err(Trouble::Shrunk {
                 from: before,
@@ -257,6 +262,7 @@ impl Pull {
             self.random.around(every)
         };
         self.confirmed = Some(now);
+        self.aged = Some(0);
         self.failures = 0;
         self.next = Millis(now.0.saturating_add(wait));
     }

@@ -4,6 +4,7 @@
 //! confirmed last is the file's own time.
 
 use crate::pull::Stamp;
+use parking_lot::{Mutex, MutexGuard};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::fmt::Write as _;
@@ -11,13 +12,18 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 /// A folder with the last good snapshots.
 #[derive(Clone, Debug)]
 pub struct Store {
     folder: PathBuf,
+    writing: Writing,
 }
+
+/// Who writes, one at a time, over all stores of a process.
+pub type Writing = Arc<Mutex<()>>;
 
 /// The first line of a file.
 #[derive(Serialize, Deserialize)]
@@ -35,6 +41,8 @@ struct Head {
 const FORM: u32 = 1;
 /// Longest first line, in bytes.
 const MAX_HEAD: usize = 4096;
+/// How far in the future a file's time may lie.
+const SET_BACK: Duration = Duration::from_secs(60);
 
 /// What a file held.
 #[derive(Debug)]
@@ -43,14 +51,19 @@ pub struct Kept {
     pub body: Vec<u8>,
     /// What went with it.
     pub stamp: Stamp,
-    /// How long ago it was confirmed.
-    pub age: Duration,
+    /// How long ago it was confirmed; `None` where the file is of a time to come, so that a clock was wrong then or is now.
+    pub age: Option<Duration>,
 }
 
 impl Store {
     /// In that folder, which need not be there yet.
-    pub fn new(folder: PathBuf) -> Self {
-        Self { folder }
+    pub fn new(folder: PathBuf, writing: Writing) -> Self {
+        Self { folder, writing }
+    }
+
+    /// The turn to write.
+    pub fn turn(&self) -> MutexGuard<'_, ()> {
+        self.writing.lock()
     }
 
     fn path(&self, what: &str) -> PathBuf {
@@ -86,10 +99,7 @@ impl Store {
         if head.digest != hex(&Sha256::digest(&body)) {
             return Err(broken("it is not what was written"));
         }
-        let age = meta
-            .modified()
-            .ok()
-            .and_then(|at| SystemTime::now().duration_since(at).ok());
+        let age = meta.modified().ok().and_then(age);
         Ok(Some(Kept {
             body,
             stamp: Stamp {
@@ -97,7 +107,7 @@ impl Store {
                 version: head.version.and_then(|text| text.parse().ok()),
                 size: head.size,
             },
-            age: age.unwrap_or_default(),
+            age,
         }))
     }
 
@@ -135,6 +145,14 @@ impl Store {
     pub fn confirm(&self, what: &str) -> io::Result<()> {
         let file = OpenOptions::new().write(true).open(self.path(what))?;
         file.set_modified(SystemTime::now())
+    }
+}
+
+/// How long ago that was. Clocks are set back by a little now and then, which is no reason to doubt it.
+fn age(at: SystemTime) -> Option<Duration> {
+    match SystemTime::now().duration_since(at) {
+        Ok(age) => Some(age),
+        Err(ahead) => (ahead.duration() <= SET_BACK).then_some(Duration::ZERO),
     }
 }
 
@@ -189,7 +207,7 @@ mod tests {
     fn what_is_kept_is_found_again_and_only_by_who_wrote_it() {
         use std::os::unix::fs::PermissionsExt as _;
         let folder = Folder::new("kept");
-        let store = Store::new(folder.0.join("deeper"));
+        let store = Store::new(folder.0.join("deeper"), Writing::default());
         assert!(
             store
                 .load("identity", [1; 32], 100)
@@ -227,13 +245,23 @@ mod tests {
         let meta = fs::metadata(store.path("identity")).expect("a file");
         assert_eq!(meta.permissions().mode() & 0o777, 0o600);
         store.confirm("identity").expect("confirmed");
+        let aged = |at: SystemTime| {
+            let file = OpenOptions::new().write(true).open(store.path("identity"));
+            file.and_then(|file| file.set_modified(at)).expect("set");
+            let kept = store.load("identity", [1; 32], 100).expect("read");
+            kept.expect("kept").age
+        };
+        let (now, hour) = (SystemTime::now(), Duration::from_secs(3600));
+        assert!(aged(now - hour).expect("known") >= hour);
+        assert_eq!(aged(now + Duration::from_secs(30)), Some(Duration::ZERO));
+        assert_eq!(aged(now + hour), None, "nobody knows how old it is");
     }
 
     /// Every file that is cut, and every one with a changed byte in its body, is refused.
     #[test]
     fn half_of_a_file_is_none() {
         let folder = Folder::new("half");
-        let store = Store::new(folder.0.clone());
+        let store = Store::new(folder.0.clone(), Writing::default());
         store
             .save("identity", [1; 32], &Stamp::default(), b"body")
             .expect("kept");

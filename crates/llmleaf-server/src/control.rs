@@ -24,6 +24,8 @@ pub struct Controller {
     plans: watch::Sender<Arc<Plan>>,
     /// Providers and routes that it brings.
     pub offers: mpsc::Receiver<Offer>,
+    /// Says that the program ends.
+    ending: watch::Sender<bool>,
     /// Told when everything was asked for once.
     tried: Option<oneshot::Receiver<()>>,
     /// What this run of the node is called.
@@ -48,20 +50,23 @@ impl Controller {
         let (plans, heard) = watch::channel(Arc::new(plan));
         let (topology, offers) = mpsc::channel(1);
         let (told, tried) = oneshot::channel();
+        let (ending, ends) = watch::channel(false);
         let outlets = Outlets {
             authenticator: Arc::clone(&app.authenticator),
             topology,
             budget: Arc::clone(&app.budget),
             events: events(config, app, chance),
+            ending: ends,
             board: Arc::clone(&app.board),
             unix_now: || unix_now().as_secs(),
             seed: chance,
         };
         let thread = std::thread::Builder::new().name("control".to_owned());
-        let thread = thread.spawn(move || client(outlets, heard, told));
+        let thread = thread.spawn(move || client(Agent::new(outlets, told), heard));
         Ok(Self {
             plans,
             offers,
+            ending,
             tried: Some(tried),
             run,
             _thread: thread.map_err(BuildError::Thread)?,
@@ -83,6 +88,11 @@ impl Controller {
         }
     }
 
+    /// The program ends: what waits to be pushed goes now.
+    pub fn end(&self) {
+        self.ending.send_replace(true);
+    }
+
     /// Waits until everything was asked for once, but not for ever.
     pub fn first(&mut self) -> impl Future<Output = ()> + use<> {
         let plan = Arc::clone(&self.plans.borrow());
@@ -101,12 +111,9 @@ impl Controller {
     }
 }
 
-fn client(outlets: Outlets, heard: watch::Receiver<Arc<Plan>>, tried: oneshot::Sender<()>) {
-    let mut tried = Some(tried);
+/// What the client knows outlives a fault in it: what is in effect stays so.
+fn client(mut agent: Agent, mut heard: watch::Receiver<Arc<Plan>>) {
     loop {
-        let (outlets, heard) = (outlets.clone(), heard.clone());
-        let (unheard, _) = oneshot::channel();
-        let told = tried.take().unwrap_or(unheard);
         let once = std::panic::AssertUnwindSafe(|| {
             let runtime = tokio::runtime::Builder::new_current_thread()
                 .enable_all()
@@ -118,13 +125,16 @@ fn client(outlets: Outlets, heard: watch::Receiver<Arc<Plan>>, tried: oneshot::S
                     return false;
                 }
             };
-            runtime.block_on(Agent::new(outlets).run(heard, Http::new, told));
+            runtime.block_on(agent.run(&mut heard, Http::new));
             true
         });
         match std::panic::catch_unwind(once) {
             Ok(true) => return,
             Ok(false) => {}
-            Err(_) => tracing::error!("a fault in the controller's client; it begins anew"),
+            Err(_) => {
+                tracing::error!("a fault in the controller's client; it begins anew");
+                agent.stumbled();
+            }
         }
         std::thread::sleep(AFTER_PANIC);
     }

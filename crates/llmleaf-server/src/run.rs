@@ -137,20 +137,27 @@ pub fn run(
         let pace = Pace::of(&reloader.config.server);
         stop(pace, &app, &mut signals, &orders, &threads, &notify).await;
     });
-    for thread in threads {
-        match thread.join() {
-            Ok(result) => result.map_err(RunError::Start)?,
-            Err(_) => return Err(RunError::Worker("it panicked".into())),
-        }
-    }
-    // Every exchange has ended, and none begins.
+    let ended = join(threads);
+    // Every exchange has ended, and none begins. Whatever became of the workers, what was used is known.
     if let Some(usage) = &app.usage {
         usage.flush();
         if reloader.pushes_usage() {
+            reloader.controller.end();
             usage.drain();
         }
     }
-    Ok(())
+    ended
+}
+
+/// Waits for every thread, and says what was wrong with the first that did not end well.
+fn join(threads: Vec<Worker>) -> Result<(), RunError> {
+    let ended = threads.into_iter().map(|thread| match thread.join() {
+        Ok(result) => result.map_err(RunError::Start),
+        Err(_) => Err(RunError::Worker("it panicked".into())),
+    });
+    // All of them, also after the first that is wrong.
+    let ended: Vec<Result<(), RunError>> = ended.collect();
+    ended.into_iter().collect()
 }
 
 /// Binds every address for every worker.
@@ -317,5 +324,32 @@ fn warm_up(app: &App) -> Result<(), RunError> {
 async fn finished(threads: &[Worker]) {
     while !threads.iter().all(JoinHandle::is_finished) {
         tokio::time::sleep(LOOK).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::atomic::AtomicU32;
+
+    #[test]
+    fn a_worker_that_fails_is_told_of_when_all_have_ended() {
+        let ended = Arc::<AtomicU32>::default();
+        let (wait, go) = std::sync::mpsc::channel::<()>();
+        let spawn = |work: Box<dyn FnOnce() + Send>| {
+            let ended = Arc::clone(&ended);
+            std::thread::spawn(move || {
+                work();
+                ended.fetch_add(1, Ordering::Relaxed);
+                Ok(())
+            })
+        };
+        let last: Box<dyn FnOnce() + Send> = Box::new(move || go.recv().expect("told to"));
+        let threads = vec![spawn(Box::new(|| panic!("a fault"))), spawn(last)];
+        let joined = std::thread::spawn(move || join(threads));
+        wait.send(()).expect("it waits");
+        let joined = joined.join().expect("it tells");
+        assert!(matches!(joined, Err(RunError::Worker(_))));
+        assert_eq!(ended.load(Ordering::Relaxed), 1);
     }
 }

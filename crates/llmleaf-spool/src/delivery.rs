@@ -135,6 +135,17 @@ impl Delivery {
         Next::Push(batch)
     }
 
+    /// So many records at a time from now on.
+    pub fn bound(&mut self, most: usize) {
+        let most = most.max(1);
+        // One that is being halved goes on being so.
+        self.size = match self.size == self.most {
+            true => most,
+            false => self.size.min(most),
+        };
+        self.most = most;
+    }
+
     /// What became of the batch that was pushed last.
     pub fn told(&mut self, verdict: Verdict, now_ms: u64) {
         let Some(batch) = self.pushed.take() else {

@@ -55,18 +55,19 @@ impl Authenticator {
     /// Puts other keys of a controller in place, or none, as [`Self::install`] does with the file's. They count beside the
     /// file's, which win, or `alone`. Returns whether anything changed.
     pub fn install_upper(&self, upper: Option<Roster>, alone: bool) -> bool {
-        let older = {
+        let _turn = self.replacing.lock();
+        let (older, was_alone) = {
             let current = self.current.read();
-            let same = match (&current.upper, &upper) {
-                (None, None) => true,
-                (Some(old), Some(new)) => Arc::clone(old).same_as(new),
-                _ => false,
-            };
-            if same && current.upper_alone == alone {
-                return false;
-            }
-            current.upper.clone()
+            (current.upper.clone(), current.upper_alone)
         };
+        let same = match (&older, &upper) {
+            (None, None) => true,
+            (Some(old), Some(new)) => old.same_as(new),
+            _ => false,
+        };
+        if same && was_alone == alone {
+            return false;
+        }
         if let (Some(upper), Some(older)) = (&upper, &older) {
             upper.inherit_proofs(older);
         }
@@ -82,6 +83,16 @@ impl Authenticator {
             retire(replaced);
         }
         true
+    }
+
+    /// Whether the keys of a controller count alone from now on, whichever these are.
+    pub fn set_upper_alone(&self, alone: bool) {
+        let _turn = self.replacing.lock();
+        let mut current = self.current.write();
+        if current.upper_alone != alone {
+            current.generation = current.generation.wrapping_add(1);
+            current.upper_alone = alone;
+        }
     }
 
     /// Whether the keys of a controller are missing. Until they are there a credential that is not in the file is not called
@@ -154,6 +165,11 @@ impl Authenticator {
         let current = self.current.read();
         let verdict = current.verdicts.get(principal.key_id());
         verdict.is_some_and(|verdict| verdict.leased)
+    }
+
+    /// Whether a caller may use a model, for showing a list of models; a call needs a [`crate::Grant`].
+    pub fn permits(&self, principal: &Principal, model: &str) -> bool {
+        principal.permits(model) && self.admit_model(principal, model).unwrap_or(false)
     }
 
     /// As [`Self::admit`], for one model.

@@ -8,16 +8,17 @@ use bytes::Bytes;
 use llmleaf_route::Millis;
 use sha2::{Digest, Sha256};
 use std::future::Future;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
 /// Where what was pulled goes.
 pub(super) trait Sink {
-    type Value;
+    type Value: Send + 'static;
 
     /// What a body means, and how many entries it has.
-    fn read(&self, body: &Bytes) -> Result<(Self::Value, usize), Trouble>;
+    fn read(body: &Bytes) -> Result<(Self::Value, usize), Trouble>;
 
     /// Puts it in effect.
     async fn install(&mut self, value: Self::Value) -> Result<(), Trouble>;
@@ -96,7 +97,8 @@ async fn restore<R: Reach, S: Sink>(around: &Around<'_, R>, memory: &mut Memory,
         return;
     };
     let what = around.what.as_str();
-    let kept = match store.load(what, memory.address, around.what.limit()) {
+    let (from, address, limit) = (store.clone(), memory.address, around.what.limit());
+    let kept = match aside(move || from.load(what, address, limit)).await {
         Ok(None) => return,
         Ok(Some(kept)) => kept,
         Err(error) => {
@@ -105,13 +107,13 @@ async fn restore<R: Reach, S: Sink>(around: &Around<'_, R>, memory: &mut Memory,
         }
     };
     let body = Bytes::from(kept.body);
-    let installed = match sink.read(&body) {
+    let installed = match read::<S>(&body).await {
         Ok((value, _)) => sink.install(value).await,
         Err(trouble) => Err(trouble),
     };
     match installed {
         Ok(()) => {
-            let age_secs = kept.age.as_secs();
+            let age_secs = kept.age.map(|age| age.as_secs());
             tracing::info!(
                 what,
                 age_secs,
@@ -120,7 +122,7 @@ async fn restore<R: Reach, S: Sink>(around: &Around<'_, R>, memory: &mut Memory,
             memory
                 .pull
                 .restored(kept.stamp, kept.age, since(around.epoch));
-            memory.digested = Digested(Some(Sha256::digest(&body).into()));
+            memory.digested = Digested(Some(sum(&body).await));
         }
         Err(trouble) => {
             tracing::warn!(what, %trouble, "what was kept from an earlier run cannot be used");
@@ -141,16 +143,24 @@ async fn digest<R: Reach, S: Sink>(
         Ok(answered) => answered,
         Err(trouble) => return pull.failed(trouble, None, now()),
     };
-    let sum: Option<[u8; 32]> = (200..300)
-        .contains(&answer.status)
-        .then(|| Sha256::digest(&body).into());
+    let is_body = (200..300).contains(&answer.status);
+    let sum = if is_body {
+        Some(sum(&body).await)
+    } else {
+        None
+    };
     if sum.is_some() && memory.digested.0 == sum && pull.stamp().is_some() {
         pull.repeated(&answer, now());
-        return keep(around, None, memory);
+        return keep(around, None, memory).await;
     }
-    match pull.answered(&answer, now(), || sink.read(&body)) {
+    let read = match is_body {
+        true => read::<S>(&body).await,
+        // Its status says all.
+        false => Err(Trouble::Status(answer.status)),
+    };
+    match pull.answered(&answer, now(), || read) {
         Step::Kept => {}
-        Step::Same => keep(around, None, memory),
+        Step::Same => keep(around, None, memory).await,
         Step::Fresh(value, stamp) => match sink.install(value).await {
             Ok(()) => {
                 pull.accepted(stamp.clone(), now());
@@ -162,7 +172,7 @@ async fn digest<R: Reach, S: Sink>(
                     version = stamp.version.map(|v| v.to_string()),
                     "in effect"
                 );
-                keep(around, Some((&stamp, &body)), memory);
+                keep(around, Some((stamp, body)), memory).await;
             }
             Err(trouble) => pull.failed(trouble, answer.retry_after, now()),
         },
@@ -170,17 +180,59 @@ async fn digest<R: Reach, S: Sink>(
 }
 
 /// Keeps what is in effect, for the next run.
-fn keep<R>(around: &Around<'_, R>, fresh: Option<(&Stamp, &Bytes)>, memory: &Memory) {
-    let Some(store) = around.store else {
+async fn keep<R>(around: &Around<'_, R>, fresh: Option<(Stamp, Bytes)>, memory: &Memory) {
+    let Some(store) = around.store.cloned() else {
         return;
     };
-    let what = around.what.as_str();
-    let kept = match fresh {
-        Some((stamp, body)) => store.save(what, memory.address, stamp, body),
-        None => store.confirm(what),
-    };
+    let (what, address) = (around.what.as_str(), memory.address);
+    // Who waits for this may be given up for another plan: then nothing is to be written any more.
+    let wanted = Arc::new(());
+    let still = Arc::downgrade(&wanted);
+    let kept = aside(move || {
+        let _turn = store.turn();
+        match (still.upgrade(), fresh) {
+            (None, _) => Ok(()),
+            (_, Some((stamp, body))) => store.save(what, address, &stamp, &body),
+            (_, None) => store.confirm(what),
+        }
+    });
+    let kept = kept.await;
+    drop(wanted);
     if let Err(error) = kept {
         tracing::warn!(what, %error, "cannot be kept for the next run");
+    }
+}
+
+/// Bodies up to this many bytes are read where they come in.
+const SMALL: usize = 64 * 1024;
+
+/// What a body means.
+async fn read<S: Sink>(body: &Bytes) -> Result<(S::Value, usize), Trouble> {
+    if body.len() <= SMALL {
+        return S::read(body);
+    }
+    let body = body.clone();
+    aside(move || S::read(&body)).await
+}
+
+/// The digest of a body.
+async fn sum(body: &Bytes) -> [u8; 32] {
+    if body.len() <= SMALL {
+        return Sha256::digest(body).into();
+    }
+    let body = body.clone();
+    aside(move || Sha256::digest(&body).into()).await
+}
+
+/// Does what takes its time (a disk, or half a gibibyte) beside the loops, all of which share one thread: leases do not wait for it.
+async fn aside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(done) => done,
+        Err(error) => match error.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            // The runtime ends, and this with it.
+            Err(_) => std::future::pending().await,
+        },
     }
 }
 

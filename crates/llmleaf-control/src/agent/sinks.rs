@@ -17,7 +17,7 @@ pub(super) struct IdentitySink<'a> {
 impl Sink for IdentitySink<'_> {
     type Value = identity::Identity;
 
-    fn read(&self, body: &Bytes) -> Result<(Self::Value, usize), Trouble> {
+    fn read(body: &Bytes) -> Result<(Self::Value, usize), Trouble> {
         let read = identity::read(body)?;
         let rows = read.rows;
         Ok((read, rows))
@@ -46,7 +46,7 @@ pub(super) struct VerdictsSink<'a> {
 impl Sink for VerdictsSink<'_> {
     type Value = Verdicts;
 
-    fn read(&self, body: &Bytes) -> Result<(Self::Value, usize), Trouble> {
+    fn read(body: &Bytes) -> Result<(Self::Value, usize), Trouble> {
         let read = verdicts::read(body)?;
         let size = read.len();
         Ok((read, size))
@@ -68,7 +68,7 @@ pub(super) struct TopologySink<'a>(pub &'a mpsc::Sender<Offer>);
 impl Sink for TopologySink<'_> {
     type Value = Bytes;
 
-    fn read(&self, body: &Bytes) -> Result<(Self::Value, usize), Trouble> {
+    fn read(body: &Bytes) -> Result<(Self::Value, usize), Trouble> {
         let size = crate::topology::size(body)?;
         Ok((body.clone(), size))
     }

@@ -79,6 +79,7 @@ struct Node {
     board: Arc<Board>,
     plans: watch::Sender<Arc<Plan>>,
     tried: oneshot::Receiver<()>,
+    ending: watch::Sender<bool>,
     _offers: mpsc::Receiver<Offer>,
 }
 
@@ -90,25 +91,62 @@ async fn play<T>(plan: Plan, script: Script, story: impl AsyncFnOnce(Node) -> T)
     let (topology, offers) = mpsc::channel(1);
     let (plans, heard) = watch::channel(Arc::new(plan));
     let (told, tried) = oneshot::channel();
-    let agent = Agent::new(Outlets {
+    let (ending, ends) = watch::channel(false);
+    let outlets = Outlets {
         authenticator: Arc::clone(&authenticator),
         topology,
         budget: Arc::default(),
         events: EVENTS.with(|events| events.borrow().clone()),
+        ending: ends,
         board: Arc::clone(&board),
         unix_now: || 1_795_651_200,
         seed: 7,
-    });
+    };
+    let mut agent = Agent::new(outlets, told);
     let node = Node {
         authenticator,
         board,
         plans,
         tried,
+        ending,
         _offers: offers,
     };
     tokio::select! {
-        () = agent.run(heard, |_| Scripted(Rc::clone(&script)), told) => panic!("it ended"),
+        () = run(&mut agent, heard, &script) => panic!("it ended"),
         told = story(node) => told,
+    }
+}
+
+thread_local! {
+    /// How many of the next reaches cannot be made.
+    static FAULTS: std::cell::Cell<u32> = const { std::cell::Cell::new(0) };
+}
+
+/// Runs the agent as the program does: a fault leaves it, and it is called again.
+async fn run(agent: &mut Agent, mut heard: watch::Receiver<Arc<Plan>>, script: &Script) {
+    loop {
+        let reach = |_: &Plan| {
+            let faults = FAULTS.get();
+            FAULTS.set(faults.saturating_sub(1));
+            assert_eq!(faults, 0, "a fault");
+            Scripted(Rc::clone(script))
+        };
+        let unwound = {
+            let mut running = std::pin::pin!(agent.run(&mut heard, reach));
+            let polled = std::future::poll_fn(|cx| {
+                let once = std::panic::AssertUnwindSafe(|| running.as_mut().poll(cx));
+                match std::panic::catch_unwind(once) {
+                    Ok(polled) => polled.map(|()| false),
+                    Err(_) => std::task::Poll::Ready(true),
+                }
+            });
+            polled.await
+        };
+        if !unwound {
+            return;
+        }
+        agent.stumbled();
+        tokio::time::sleep(Duration::from_secs(1)).await;
     }
 }
 
@@ -347,11 +385,123 @@ async fn g1_a_node_that_kept_its_roster_is_warm_at_once() {
     std::fs::remove_dir_all(&folder).expect("cleans up");
 }
 
+/// What was kept is as old as its last word, however often the program has begun since.
+#[tokio::test(start_paused = true)]
+async fn g2_a_kept_roster_that_is_too_old_counts_no_longer() {
+    let folder = std::env::temp_dir().join(format!("llmleaf-agent-old-{}", std::process::id()));
+    let key = Key::new("a");
+    let body = roster(&[key.row("a")]);
+    let plan = || {
+        let mut identity = every(30);
+        if let Some(plan) = &mut identity {
+            plan.cadence.max_stale = Some(Duration::from_secs(3600));
+        }
+        Plan {
+            identity,
+            state: Some(folder.clone()),
+            ..Plan::default()
+        }
+    };
+    let good = script(move |_, _| says(body.clone()));
+    play(plan(), good, async |node| {
+        node.tried.await.expect("asked for")
+    })
+    .await;
+    let aged = |secs| {
+        let path = folder.join("identity.snapshot");
+        let file = std::fs::OpenOptions::new().write(true).open(path);
+        let at = std::time::SystemTime::now() - Duration::from_secs(secs);
+        file.and_then(|file| file.set_modified(at)).expect("set");
+    };
+    aged(3500);
+    play(plan(), script(|_, _| away()), async |node| {
+        node.tried.await.expect("asked for");
+        assert!(key.may(&node.authenticator) && !node.authenticator.is_cold());
+        let age = node.board.views()[&What::Identity].age();
+        assert!(age >= Some(Duration::from_secs(3500)), "{age:?}");
+        tokio::time::sleep(Duration::from_secs(110)).await;
+        assert!(!key.may(&node.authenticator) && node.authenticator.is_cold());
+    })
+    .await;
+    aged(3700);
+    play(plan(), script(|_, _| away()), async |node| {
+        node.tried.await.expect("asked for");
+        assert!(!key.may(&node.authenticator) && node.authenticator.is_cold());
+    })
+    .await;
+    std::fs::remove_dir_all(&folder).expect("cleans up");
+}
+
+/// What the file's keys are beside the controller's takes effect with the plan that says so, while the roster stays as it is.
+#[tokio::test(start_paused = true)]
+async fn another_word_on_the_files_keys_needs_no_other_roster() {
+    let (own, pulled) = (Key::new("own"), Key::new("a"));
+    let body = roster(&[pulled.row("a")]);
+    let script = script(move |_, _| says(body.clone()));
+    let plan = |identity_alone| Plan {
+        identity: every(30),
+        identity_alone,
+        ..Plan::default()
+    };
+    play(plan(false), script, async |node| {
+        node.tried.await.expect("asked for");
+        let hash = llmleaf_auth::PasswordHash::parse(&own.0.stored_hash).expect("a hash");
+        let entry = llmleaf_auth::KeyEntry {
+            id: "own".into(),
+            name: None,
+            hash,
+            allowed_models: None,
+        };
+        let file = Roster::new(vec![entry]).expect("a roster");
+        node.authenticator.install(file);
+        for alone in [false, true, false] {
+            node.plans.send_replace(Arc::new(plan(alone)));
+            tokio::time::sleep(Duration::from_millis(500)).await;
+            assert!(pulled.may(&node.authenticator), "{alone}");
+            assert_eq!(own.may(&node.authenticator), !alone);
+        }
+    })
+    .await;
+}
+
+/// A fault of the client is none of those who may call.
+#[tokio::test(start_paused = true)]
+async fn a_fault_of_the_client_makes_no_warm_node_cold() {
+    let key = Key::new("a");
+    let body = roster(&[key.row("a")]);
+    let there = Rc::new(std::cell::Cell::new(true));
+    let open = Rc::clone(&there);
+    let script = script(move |_, _| match open.get() {
+        true => says(body.clone()),
+        false => away(),
+    });
+    let plan = |secs| Plan {
+        identity: every(secs),
+        ..Plan::default()
+    };
+    FAULTS.set(1);
+    play(plan(30), script, async |node| {
+        node.tried.await.expect("it is told after a fault, too");
+        assert!(key.may(&node.authenticator));
+        there.set(false);
+        FAULTS.set(3);
+        node.plans.send_replace(Arc::new(plan(31)));
+        for _ in 0..100 {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            assert!(key.may(&node.authenticator) && !node.authenticator.is_cold());
+        }
+        assert_eq!(FAULTS.get(), 0);
+        assert!(node.board.views()[&What::Identity].troubles["fault"] >= 1);
+    })
+    .await;
+}
+
 /// Ten events a second for a day, and what was told of them.
 struct Counted {
     made: u64,
     taken: u64,
     pushed: usize,
+    most: usize,
     again: Option<Duration>,
 }
 
@@ -363,10 +513,17 @@ impl Queue for Counted {
         if self.taken == self.made {
             return Next::Idle;
         }
-        self.pushed = usize::try_from(self.made - self.taken)
-            .expect("few")
-            .min(100);
-        Next::Push(vec![Bytes::from_static(b"{}"); self.pushed])
+        let waiting = usize::try_from(self.made - self.taken).expect("few");
+        // Fewer than the plan has: events are of different sizes, and a batch has a bound in bytes as well.
+        self.pushed = waiting.min(90).min(self.most);
+        Next::Push {
+            events: vec![Bytes::from_static(b"{}"); self.pushed],
+            more: waiting > self.pushed,
+        }
+    }
+
+    fn bound(&mut self, most: usize) {
+        self.most = most;
     }
 
     fn told(&mut self, pushed: Pushed) {
@@ -384,6 +541,7 @@ async fn h2_what_the_controller_does_not_take_waits() {
         made: 1000,
         taken: 0,
         pushed: 0,
+        most: 0,
         again: None,
     }));
     let events: Arc<Mutex<dyn Queue>> = queue.clone();
@@ -399,7 +557,15 @@ async fn h2_what_the_controller_does_not_take_waits() {
         }),
         ..Plan::default()
     };
-    play(plan, script, async |_node| {
+    let later = Plan {
+        usage: plan.usage.clone().map(|usage| UsagePlan {
+            batch_max: 7,
+            batch_wait: Duration::from_secs(600),
+            ..usage
+        }),
+        ..plan.clone()
+    };
+    play(plan, script, async |node| {
         tokio::time::sleep(Duration::from_secs(3600)).await;
         assert_eq!(queue.lock().taken, 0);
         open.set(true);
@@ -412,6 +578,16 @@ async fn h2_what_the_controller_does_not_take_waits() {
         queue.lock().made += 5;
         tokio::time::sleep(Duration::from_secs(2)).await;
         assert_eq!(queue.lock().taken, 1005);
+        // Another plan, another bound; and who waits for more does not when the program ends.
+        node.plans.send_replace(Arc::new(later));
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        queue.lock().made += 50;
+        tokio::time::sleep(Duration::from_secs(100)).await;
+        assert_eq!(queue.lock().taken, 1005);
+        assert_eq!(queue.lock().most, 7);
+        node.ending.send_replace(true);
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        assert_eq!(queue.lock().taken, 1055);
     })
     .await;
 }

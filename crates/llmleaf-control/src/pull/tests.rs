@@ -67,6 +67,13 @@ fn g5_a_much_smaller_snapshot_is_held_for_one_more_pull() {
         "and the next one is held anew"
     );
     assert!(take(&mut pull, &ok(None), 2, 0), "said twice");
+    // Of a controller that is losing what it has, each says something else.
+    assert!(take(&mut pull, &ok(None), 1000, 0));
+    for size in [400, 20, 0, 300] {
+        assert!(!take(&mut pull, &ok(None), size, 0), "{size}");
+    }
+    pull.failed(Trouble::Status(500), None, Millis(0));
+    assert!(take(&mut pull, &ok(None), 290, 0), "much the same");
     let mut never = cadence();
     never.max_shrink_percent = 100;
     pull.change(never, Millis(0));

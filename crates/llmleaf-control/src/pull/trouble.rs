@@ -30,6 +30,9 @@ pub enum Trouble {
     /// Readable, and cannot be put in effect.
     #[error("the answer cannot be put in effect: {0}")]
     Refused(String),
+    /// The client itself has failed.
+    #[error("a fault of this program")]
+    Fault,
     /// Much smaller than the one before.
     #[error("{to} entries where there were {from}: held until it is said once more")]
     Shrunk {
@@ -52,6 +55,7 @@ impl Trouble {
             Self::Rollback => "rollback",
             Self::Shape(_) => "shape",
             Self::Refused(_) => "refused",
+            Self::Fault => "fault",
             Self::Shrunk { .. } => "shrunk",
         }
     }

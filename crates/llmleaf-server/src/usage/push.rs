@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 /// A spool that is pushed.
 pub struct Outgoing {
     delivery: Delivery,
+    spool: Spool,
     epoch: Instant,
 }
 
@@ -15,7 +16,8 @@ impl Outgoing {
     /// From that spool, so many events at a time.
     pub fn new(spool: Spool, most: usize, chance: u64) -> Self {
         Self {
-            delivery: Delivery::new(spool, most, chance),
+            delivery: Delivery::new(spool.clone(), most, chance),
+            spool,
             epoch: Instant::now(),
         }
     }
@@ -26,12 +28,17 @@ impl Outgoing {
 }
 
 impl Queue for Outgoing {
+    fn bound(&mut self, most: usize) {
+        self.delivery.bound(most);
+    }
+
     fn next(&mut self) -> Next {
         let now = self.now_ms();
         match self.delivery.next(now) {
-            llmleaf_spool::Next::Push(batch) => {
-                Next::Push(batch.records.into_iter().map(Bytes::from).collect())
-            }
+            llmleaf_spool::Next::Push(batch) => Next::Push {
+                more: self.spool.gauges(0).waiting > batch.records.len() as u64,
+                events: batch.records.into_iter().map(Bytes::from).collect(),
+            },
             llmleaf_spool::Next::Wait(until) => {
                 Next::Wait(Duration::from_millis(until.saturating_sub(now).max(1)))
             }

@@ -57,6 +57,27 @@ fn alone_only_a_controllers_keys_count_once_there_are_some() {
     auth.install_upper(upper(vec![slow("b", "p")]), true);
     assert!(log_in(&auth, "a:p").is_err());
     assert!(log_in(&auth, "b:p").is_ok());
+    // Whether they do may change while they stay as they are.
+    let b = log_in(&auth, "b:p").unwrap();
+    auth.set_upper_alone(false);
+    assert!(log_in(&auth, "a:p").is_ok() && auth.authorise(&b, "m").is_ok());
+    let a = log_in(&auth, "a:p").unwrap();
+    auth.set_upper_alone(true);
+    assert_eq!(auth.authorise(&a, "m").unwrap_err(), AuthError::Invalid);
+}
+
+/// What outlives the proof of a credential: work that was handed over, and passes.
+#[test]
+fn a_key_that_does_not_count_is_not_known_by_its_id_either() {
+    let auth = authenticator(vec![slow("a", "p")]);
+    let vouched = |id: &str| auth.vouched(id, |_| true).is_some();
+    auth.install_upper(upper(vec![slow("b", "p")]), false);
+    for id in ["a", "b"] {
+        assert!(auth.known(id).is_some() && vouched(id), "{id}");
+    }
+    auth.set_upper_alone(true);
+    assert!(auth.known("a").is_none() && !vouched("a"));
+    assert!(auth.known("b").is_some() && vouched("b"));
 }
 
 #[test]
@@ -139,6 +160,7 @@ fn f10_verdicts_block_suspend_and_narrow() {
     auth.install_verdicts(verdict("a", narrowed));
     assert!(auth.authorise(&a, "m1").is_ok());
     assert!(auth.authorise(&a, "x").is_err());
+    assert!(auth.permits(&a, "m1") && !auth.permits(&a, "x"));
     auth.install_verdicts(Verdicts::default());
     assert!(auth.authorise(&a, "x").is_ok());
 }
