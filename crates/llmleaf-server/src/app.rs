@@ -64,6 +64,8 @@ pub struct App {
     pub batch_store: Option<Arc<Store>>,
     /// Key ids, display names and allow-lists, for the admin surface.
     pub keys: Vec<KeyView>,
+    /// Nobody but the file's one key may come, as far as the configuration says.
+    pub(crate) alone: bool,
     /// How things are with a controller.
     pub board: Arc<Board>,
     /// Slices of budgets that a controller grants.
@@ -130,6 +132,7 @@ impl App {
             loaded: started,
             last_reload: Arc::default(),
             keys: keys(config),
+            alone: is_alone(config),
             response_ids: ResponseIds::new(config),
             batch_ids: BatchIds::new(config),
             batch_store: Store::configured(config)?,
@@ -189,6 +192,7 @@ impl App {
             loaded: crate::service::unix_now().as_secs(),
             last_reload: Arc::clone(&before.last_reload),
             keys: keys(config),
+            alone: is_alone(config),
             response_ids: ResponseIds::new(config),
             batch_ids: BatchIds::new(config),
             batch_store: before.batch_store.clone(),
@@ -219,6 +223,12 @@ impl App {
         Ok((app, roster))
     }
 
+    /// Whether there is one caller at most, so that what providers have without saying whose it is can only be that one's.
+    pub fn is_alone(&self) -> bool {
+        // A controller's keys count for a moment longer than it stands in the configuration.
+        self.alone && self.authenticator.upper().is_none()
+    }
+
     /// What is new in the contents of files, which the configuration only names.
     pub fn renewed(&self, before: &Self) -> impl Iterator<Item = &'static str> {
         let certificate = match (&self.tls, &before.tls) {
@@ -243,6 +253,14 @@ fn keys(config: &Config) -> Vec<KeyView> {
         allowed: key.allowed_models.clone(),
     });
     keys.collect()
+}
+
+/// Whom an issuer or a controller vouches for are as many as they like.
+fn is_alone(config: &Config) -> bool {
+    let control = config.control.as_ref();
+    config.keys.len() <= 1
+        && config.oauth.is_empty()
+        && control.is_none_or(|control| control.identity.is_none())
 }
 
 fn leases(config: &Config) -> bool {
@@ -577,3 +595,6 @@ pub fn check_urls(config: &Config) -> Result<Vec<(String, String, String)>, Buil
     }
     Ok(urls)
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,7 +2,7 @@
 //!
 //! With `server.batch_id_secret` every id of a kept response is sealed for the key that asked: which provider and which of its
 //! accounts has it, the model that was asked for, and the provider's own id. Without it ids stay as they came, and one can be
-//! asked for only where there is no doubt whose it is: one provider keeps responses, and no second key could own it.
+//! asked for only where there is no doubt whose it is: one provider keeps responses, and no second caller could own it.
 
 use crate::app::App;
 use crate::reply;
@@ -152,7 +152,7 @@ pub fn owner(app: &App, principal: &Principal, told: &str) -> Result<(Owner, Str
     Ok((owner, found.model))
 }
 
-/// The one that keeps answers, where there is one, and one key at most.
+/// The one that keeps answers, where there is one, and one caller at most.
 fn undoubted(app: &App, told: &str) -> Option<Found> {
     let mut keepers = (app.shared.upstreams.iter().enumerate()).filter(|(_, upstream)| {
         upstream
@@ -160,7 +160,7 @@ fn undoubted(app: &App, told: &str) -> Option<Found> {
             .is_some_and(|(wire, _)| wire.keeps())
     });
     let (provider, _) = keepers.next()?;
-    let alone = keepers.next().is_none() && app.keys.len() <= 1;
+    let alone = keepers.next().is_none() && app.is_alone();
     alone.then(|| Found {
         provider,
         credential: None,
@@ -173,7 +173,7 @@ fn unknown(app: &App, told: &str) -> Failure {
     let mut failure = kept::unknown(told);
     if app.response_ids.is_none() {
         failure.message.push_str(
-            "; with several providers or keys, responses can be found again only if \
+            "; with several providers or callers, responses can be found again only if \
              `batch_id_secret` is set in the gateway's configuration",
         );
     }

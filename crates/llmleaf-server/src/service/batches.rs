@@ -35,7 +35,7 @@ struct Asked {
     principal: Principal,
     headers: HeaderMap,
     ids: Arc<BatchIds>,
-    /// There is no other key.
+    /// There is no other caller.
     alone: bool,
 }
 
@@ -66,7 +66,7 @@ impl Call {
             principal,
             ids: ids.ok_or_else(ids::unsealed)?,
             headers: parts.headers,
-            alone: self.worker.app.keys.len() == 1,
+            alone: self.worker.app.is_alone(),
         };
         let id = id.unwrap_or_default();
         let verb = match call {
