@@ -75,6 +75,15 @@ impl Principal {
             Holder::Token(identity) => Some(identity.ends),
         }
     }
+
+    /// The unix second from which on an issuer is to be asked again about a token; `None` where it was not asked. A session that lives
+    /// long looks at it: the token may be revoked.
+    pub fn answered_until(&self) -> Option<u64> {
+        match &self.holder {
+            Holder::Key { .. } => None,
+            Holder::Token(identity) => identity.answered_until,
+        }
+    }
 }
 
 impl fmt::Debug for Principal {

@@ -15,8 +15,11 @@ pub(crate) struct Pending {
 /// Everything that is not in effect yet.
 pub(crate) const PENDING: &[Pending] = &[
     row("control.intercept", "nobody is asked about requests"),
-    row("server.event_buffer", "there are no events yet"),
-    row("server.include_payloads", "there are no events yet"),
+    row("server.event_buffer", "`spool_bytes` bounds what waits"),
+    row(
+        "server.include_payloads",
+        "events hold no prompts and answers",
+    ),
     row(
         "providers.settings.chat_with_audio_input_api",
         "`chat_api` counts",
@@ -25,7 +28,7 @@ pub(crate) const PENDING: &[Pending] = &[
     row("providers.settings.rerank_api", "the kind decides"),
     row(
         "providers.settings.safety_identifier",
-        "there are no realtime sessions yet",
+        "realtime sessions are not told it",
     ),
     row("providers.settings.keep_alive", "no kind sends it yet"),
 ];

@@ -77,7 +77,7 @@ pub fn models(
     let admin = admin::admitted(app, headers);
     let found = listed(app, admin)
         .into_iter()
-        .filter(|model| principal.permits(&model.id))
+        .filter(|model| app.authenticator.permits(principal, &model.id))
         .filter(|model| query.kind.is_none_or(|kind| model.does(app, kind)))
         .filter(|model| match &query.search {
             None => true,
@@ -115,7 +115,7 @@ pub fn model(
 ) -> Result<Reply, Failure> {
     let name = query::decode(name).ok_or_else(|| absent(name))?;
     let resolved = app.shared.routes.resolve(&name);
-    let Some(resolved) = resolved.filter(|_| principal.permits(&name)) else {
+    let Some(resolved) = resolved.filter(|_| app.authenticator.permits(principal, &name)) else {
         return Err(absent(&name));
     };
     let targets = resolved.chain.iter();

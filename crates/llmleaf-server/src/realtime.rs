@@ -3,11 +3,12 @@
 //! Key, model, limits and origin are judged while the connection speaks HTTP, and so is the provider: a refusal of any of them is an
 //! answer with a status. What goes through afterwards is the exchange's ([`llmleaf_exchange::realtime`]).
 //!
-//! Reading order: `realtime/asked.rs` (what a request says), [`open`], [`Keeper`] (who decides while it lives), [`run`]; `realtime/bridged.rs` (a session over a model that only chats),
+//! Reading order: `realtime/asked.rs` (what a request says), [`open`], `realtime/keeper.rs` (who decides while it lives), [`run`]; `realtime/bridged.rs` (a session over a model that only chats),
 //! `realtime/secrets.rs` (what a browser is given in place of a key).
 
 mod asked;
 mod bridged;
+mod keeper;
 pub mod secrets;
 
 use crate::app::App;
@@ -22,10 +23,11 @@ use asked::Asked;
 use bytes::Bytes;
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, StatusCode};
-use llmleaf_auth::{AuthError, Pass, Principal, TokenFault};
+use keeper::Keeper;
+use llmleaf_auth::{Pass, Principal};
 use llmleaf_dialects::realtime::names::PROTOCOL;
 use llmleaf_dialects::{Dialect, Head};
-use llmleaf_exchange::realtime::{Duplex, Talk, Warden};
+use llmleaf_exchange::realtime::{Duplex, Talk};
 use llmleaf_exchange::{Allowance, Exchange, Operation};
 use llmleaf_model::{Failure, FailureKind, Origin};
 use llmleaf_transport::{Bounds, Role, WebSocket};
@@ -75,12 +77,12 @@ pub async fn open(call: &Call, upgrades: &Rc<Upgrades>, parts: &Parts) -> Result
         Ok(allowed) => allowed,
         Err(reply) => return Ok(*reply),
     };
-    let keeper = Keeper {
-        desk: Rc::clone(&upgrades.desk),
-        principal,
-        model: Arc::clone(routing.grant.model()),
-        models: pass.as_ref().map(|pass| Rc::from(pass.models.clone())),
-    };
+    let keeper = Keeper::new(
+        Rc::clone(&upgrades.desk),
+        (principal, &parts.headers),
+        Arc::clone(routing.grant.model()),
+        pass.as_ref().map(|pass| Rc::from(pass.models.clone())),
+    );
     let opening = pass.map(|pass| pass.session);
     if !sessions {
         drop(allowance);
@@ -278,54 +280,5 @@ pub async fn run<S: Duplex + 'static>(
             // It looks at the node's state when it is polled.
             changed = orders.changed() => ended = changed.is_err(),
         }
-    }
-}
-
-/// Decides on a session by the configuration in effect, which may be another one than it began with.
-#[derive(Clone)]
-struct Keeper {
-    desk: Rc<Desk>,
-    principal: Principal,
-    model: Arc<str>,
-    /// The models that a pass names: it is good for no others.
-    models: Option<Rc<[String]>>,
-}
-
-impl Warden for Keeper {
-    fn verdict(&self) -> Result<(), Failure> {
-        let now = unix_now().as_secs();
-        if self.principal.ends().is_some_and(|ends| ends <= now) {
-            return Err(reply::unauthorised(&AuthError::Token(TokenFault::Expired)));
-        }
-        self.permits(&self.model)
-    }
-
-    fn permits(&self, model: &str) -> Result<(), Failure> {
-        let named = |models: &Rc<[String]>| models.iter().any(|named| named == model);
-        if !self.models.as_ref().is_none_or(named) {
-            let model = model.to_owned();
-            return Err(reply::unauthorised(&AuthError::ModelNotAllowed { model }));
-        }
-        let app = &self.desk.worker().app;
-        let granted = app.authenticator.authorise(&self.principal, model);
-        granted
-            .map(drop)
-            .map_err(|error| reply::unauthorised(&error))
-    }
-
-    fn admits(&self) -> Result<(), Failure> {
-        let app = &self.desk.worker().app;
-        let Some(limiter) = app.allowances.of(&self.principal, app.shared.now()) else {
-            return Ok(());
-        };
-        let figures = limiter.figures(app.shared.now());
-        let Some(tokens) = figures.tokens.filter(|tokens| tokens.remaining == 0) else {
-            return Ok(());
-        };
-        let why = "this key is at its limit of tokens per minute";
-        let mut failure = Failure::new(Origin::Gateway, FailureKind::RateLimit, why);
-        failure.code = Some("rate_limit_exceeded".to_owned());
-        failure.retry_after = Some(tokens.reset);
-        Err(failure)
     }
 }

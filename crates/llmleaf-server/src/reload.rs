@@ -221,16 +221,12 @@ impl Reloader {
         // From here on all of it takes effect.
         let app = Arc::new(app);
         app.authenticator.install(roster);
-        if let Some(tokens) = &before.tokens
-            && !app
-                .tokens
-                .as_ref()
-                .is_some_and(|new| Arc::ptr_eq(new, tokens))
-        {
-            tokens.close();
-        }
         app.allowances.install(app.shared.now());
-        self.published.put(app);
+        self.published.put(Arc::clone(&app));
+        // Who is proven from here on is proven by what is in effect.
+        if let Some(tokens) = &before.tokens {
+            tokens.close(app.tokens.as_deref());
+        }
         self.controller.follow(plan);
         self.open(&config, fresh);
         let mut wants_restart = Vec::new();

@@ -167,7 +167,7 @@ fn unrouted(app: &App, principal: &Principal, model: &str) -> Failure {
         .routes
         .nearest(model, 8)
         .into_iter()
-        .filter(|name| principal.permits(name))
+        .filter(|name| app.authenticator.permits(principal, name))
         .take(3)
         .collect();
     let hint = match near.as_slice() {

@@ -15,8 +15,7 @@ use http::Request;
 use llmleaf_auth::tokens::{KeySource, Missing};
 use llmleaf_auth::{AuthError, Issuers, Principal, Proof, TokenFault};
 use llmleaf_transport::{Origin, Pool};
-use parking_lot::Mutex;
-use std::collections::HashMap;
+use questions::Asking;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,10 +26,6 @@ pub struct Tokens {
     issuers: Issuers,
     /// How each of them is reached, in the same order.
     lines: Vec<Line>,
-    /// Tokens that an issuer is being asked about.
-    asking: Mutex<HashMap<[u8; 32], Arc<Notify>>>,
-    /// Stands for all that it was made from.
-    mark: [u8; 32],
 }
 
 /// How an issuer is reached.
@@ -41,6 +36,10 @@ struct Line {
     pulls: Arc<Pulls>,
     timeout: Duration,
     questions: Option<QuestionsAt>,
+    /// Tokens that it is being asked about.
+    asking: Asking,
+    /// Stands for all that the issuer was made from.
+    mark: [u8; 32],
 }
 
 /// Where keys are.
@@ -94,9 +93,9 @@ impl Tokens {
         }
     }
 
-    /// Nothing that was proven here counts any more.
-    pub fn close(&self) {
-        self.issuers.close();
+    /// Others are in effect: what was proven by an issuer that is not among them as it was counts no more.
+    pub fn close(&self, next: Option<&Self>) {
+        self.issuers.close(next.map(|next| &next.issuers));
     }
 
     /// Proves who a token was issued to.

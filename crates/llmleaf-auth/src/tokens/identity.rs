@@ -30,6 +30,8 @@ pub struct Identity {
     pub(crate) limits: IdentityLimits,
     /// Unix seconds from which on the token is not good any more.
     pub(crate) ends: u64,
+    /// Unix seconds from which on the issuer is to be asked again, where it was asked.
+    pub(crate) answered_until: Option<u64>,
     /// What it was proven by.
     pub(crate) warrants: [Arc<Warrant>; 2],
 }

@@ -110,10 +110,11 @@ impl Issuer {
 
 /// All issuers, and what was proven of their tokens. Share it behind an `Arc`.
 pub struct Issuers {
-    issuers: Vec<Issuer>,
+    issuers: Vec<Arc<Issuer>>,
     mac: Hmac<Sha256>,
-    proven: Table<Arc<Identity>>,
-    refused: Table<TokenFault>,
+    /// Each proof rests on warrants of its own, so that it outlives a configuration that leaves its issuer as it was.
+    proven: Arc<Table<Arc<Identity>>>,
+    refused: Table<AuthError>,
 }
 
 /// What is known of a token.
@@ -160,21 +161,31 @@ impl Issuers {
     /// # Errors
     ///
     /// [`MintError::Entropy`] when the system gives no random bytes.
-    pub fn new(issuers: Vec<Issuer>) -> Result<Self, MintError> {
+    pub fn new<I: Into<Arc<Issuer>>>(issuers: Vec<I>) -> Result<Self, MintError> {
         let mut key = Zeroizing::new([0_u8; 32]);
         getrandom::fill(key.as_mut_slice()).map_err(|_| MintError::Entropy)?;
         #[expect(clippy::expect_used, reason = "HMAC takes keys of every length")]
         let mac = Hmac::new_from_slice(key.as_slice()).expect("HMAC takes keys of every length");
         Ok(Self {
-            issuers,
+            issuers: issuers.into_iter().map(Into::into).collect(),
             mac,
-            proven: Table::new(MAX_PROVEN),
+            proven: Arc::new(Table::new(MAX_PROVEN)),
             refused: Table::new(MAX_REFUSED),
         })
     }
 
+    /// Those of another configuration. What was proven by an issuer that is still among them stays so; [`Self::close`] ends the rest.
+    pub fn succeeded_by(&self, issuers: Vec<Arc<Issuer>>) -> Self {
+        Self {
+            issuers,
+            mac: self.mac.clone(),
+            proven: Arc::clone(&self.proven),
+            refused: Table::new(MAX_REFUSED),
+        }
+    }
+
     /// All of them, in the order of the configuration.
-    pub fn all(&self) -> &[Issuer] {
+    pub fn all(&self) -> &[Arc<Issuer>] {
         &self.issuers
     }
 
@@ -183,10 +194,14 @@ impl Issuers {
         self.issuers.iter().any(|issuer| issuer.asks(false))
     }
 
-    /// Nothing that was proven here counts any more: another configuration is in effect.
-    pub fn close(&self) {
-        let each = self.issuers.iter();
-        each.for_each(|issuer| issuer.warrant.withdraw());
+    /// Another configuration is in effect: nothing counts any more that was proven by an issuer that is not in it as it was.
+    pub fn close(&self, next: Option<&Self>) {
+        let stays = |issuer: &Arc<Issuer>| {
+            let mut kept = next.into_iter().flat_map(|next| &next.issuers);
+            kept.any(|kept| Arc::ptr_eq(kept, issuer))
+        };
+        let gone = self.issuers.iter().filter(|issuer| !stays(issuer));
+        gone.for_each(|issuer| issuer.warrant.withdraw());
     }
 
     /// What is known of a token; `signed` is whether it is one. `now` is the unix second.
@@ -197,8 +212,8 @@ impl Issuers {
         {
             return Proof::Proven(Principal::of_token(identity));
         }
-        if let Some(fault) = self.refused.get(&digest, now) {
-            return refused(fault);
+        if let Some(error) = self.refused.get(&digest, now) {
+            return Proof::Refused(error);
         }
         if signed {
             return self.prove_signed(token, digest, now);
@@ -227,7 +242,7 @@ impl Issuers {
                         signed: Some((identity, until)),
                     }));
                 }
-                Proof::Proven(self.remember(digest, identity, until))
+                Proof::Proven(self.remember(digest, identity, until, now))
             }
         }
     }
@@ -283,7 +298,7 @@ impl Issuers {
     /// The token is not good; or it is not known whether it is, which is [`AuthError::IssuerUnavailable`].
     pub fn answered(
         &self,
-        question: Question,
+        mut question: Question,
         answer: &[u8],
         now: u64,
     ) -> Result<Principal, AuthError> {
@@ -295,9 +310,7 @@ impl Issuers {
             Ok(answer) => answer,
             Err(None) => return Err(unknown()),
             Err(Some(fault)) => {
-                let until = now.saturating_add(ttl.min(MAX_REFUSED_SECS));
-                self.refused.put(question.digest, fault, until);
-                return Err(AuthError::Token(fault));
+                return Err(self.refuse(&question, AuthError::Token(fault), ttl, now));
             }
         };
         let leeway = issuer.rules.leeway.as_secs();
@@ -305,28 +318,40 @@ impl Issuers {
         if let Some(ends) = ends {
             until = until.min(ends.saturating_sub(leeway));
         }
-        let identity = match question.signed {
+        let mut identity = match question.signed.take() {
             Some((identity, ends)) => {
                 until = until.min(ends);
                 identity
             }
+            None if issuer.mapping.lacks(&claims) => {
+                return Err(self.refuse(&question, issuer.insufficient(), ttl, now));
+            }
             None => {
-                if issuer.mapping.lacks(&claims) {
-                    return Err(issuer.insufficient());
-                }
                 let warrants = [Arc::clone(&issuer.warrant), Arc::default()];
                 let ends = ends.unwrap_or(u64::MAX);
-                let identity = issuer.mapping.identity(&claims, ends, warrants);
-                identity.map_err(AuthError::Token)?
+                match issuer.mapping.identity(&claims, ends, warrants) {
+                    Ok(identity) => identity,
+                    Err(fault) => {
+                        return Err(self.refuse(&question, AuthError::Token(fault), ttl, now));
+                    }
+                }
             }
         };
-        Ok(self.remember(question.digest, identity, until))
+        identity.answered_until = Some(until);
+        Ok(self.remember(question.digest, identity, until, now))
     }
 
-    fn remember(&self, digest: [u8; 32], identity: Identity, until: u64) -> Principal {
+    fn remember(&self, digest: [u8; 32], identity: Identity, until: u64, now: u64) -> Principal {
         let identity = Arc::new(identity);
-        self.proven.put(digest, Arc::clone(&identity), until);
+        self.proven.put(digest, Arc::clone(&identity), until, now);
         Principal::of_token(identity)
+    }
+
+    /// Remembers for a moment that an issuer's answer lets nobody in: who comes again and again is not asked about each time.
+    fn refuse(&self, question: &Question, why: AuthError, ttl: u64, now: u64) -> AuthError {
+        let until = now.saturating_add(ttl.min(MAX_REFUSED_SECS));
+        self.refused.put(question.digest, why.clone(), until, now);
+        why
     }
 
     fn digest(&self, token: &str) -> [u8; 32] {
@@ -359,10 +384,6 @@ impl From<TokenFault> for Unproven {
     fn from(fault: TokenFault) -> Self {
         Self::Refused(AuthError::Token(fault))
     }
-}
-
-fn refused(fault: TokenFault) -> Proof {
-    Proof::Refused(AuthError::Token(fault))
 }
 
 #[cfg(test)]

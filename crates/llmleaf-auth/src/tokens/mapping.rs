@@ -109,6 +109,7 @@ impl Mapping {
             models: ModelPatterns::new(models),
             limits: limits.unwrap_or(self.limits),
             ends,
+            answered_until: None,
             warrants,
         })
     }

@@ -52,8 +52,9 @@ impl<V: Clone> Table<V> {
         found.value.clone()
     }
 
-    /// Remembers it until then, in the place of itself, of what is over, or of what is over first.
-    pub fn put(&self, digest: [u8; 32], value: V, ends: u64) {
+    /// Remembers it until then, in the place of itself, of what is over, or of what is over first. What is over already takes nobody's
+    /// place but its own.
+    pub fn put(&self, digest: [u8; 32], value: V, ends: u64, now: u64) {
         let Some((shard, start)) = self.place(&digest) else {
             return;
         };
@@ -64,6 +65,7 @@ impl<V: Clone> Table<V> {
         let own = bucket.iter().position(|slot| slot.digest == digest);
         let slot = match own {
             Some(index) => bucket.get_mut(index),
+            None if ends <= now => return,
             None => bucket.iter_mut().min_by_key(|slot| slot.ends),
         };
         let older = slot.and_then(|slot| {
@@ -94,15 +96,35 @@ mod tests {
         let table = Table::new(128);
         let digest = |n: u32| -> [u8; 32] { Sha256::digest(n.to_be_bytes()).into() };
         for n in 0..5000 {
-            table.put(digest(n), n, 10 + u64::from(n));
+            table.put(digest(n), n, 10 + u64::from(n), 0);
             assert_eq!(table.get(&digest(n), 9), Some(n));
         }
         let live = (0..5000).filter(|n| table.get(&digest(*n), 0).is_some());
         assert_eq!(live.count(), 128);
         assert_eq!(table.get(&digest(4999), 10 + 4999), None);
-        table.put(digest(7), 8, 1_000_000);
-        table.put(digest(7), 9, 5);
+        table.put(digest(7), 8, 1_000_000, 0);
+        table.put(digest(7), 9, 5, 0);
         assert_eq!(table.get(&digest(7), 4), Some(9));
         assert_eq!(table.get(&digest(7), 5), None);
+    }
+
+    #[test]
+    fn what_is_over_already_takes_nobodys_place() {
+        let table = Table::new(1);
+        let digest = |n: u8| [n; 32];
+        for n in 0..=u8::MAX {
+            table.put(digest(n), n, 100, 10);
+        }
+        let live = || (0..=u8::MAX).filter(|n| table.get(&digest(*n), 10).is_some());
+        let before: Vec<u8> = live().collect();
+        for n in 0..=u8::MAX {
+            let over = [&[n][..], &[0xAA; 31]].concat();
+            table.put(over.try_into().unwrap(), n, 10, 10);
+        }
+        assert_eq!(live().collect::<Vec<u8>>(), before);
+        // A token that is not good any more is forgotten, and not only unremembered.
+        let first = before[0];
+        table.put(digest(first), first, 10, 10);
+        assert_eq!(table.get(&digest(first), 10), None);
     }
 }

@@ -51,13 +51,17 @@ impl<'a> Entry<'a> {
 pub fn answer(app: &App, principal: &Principal, name: Option<&str>) -> Result<Reply, Failure> {
     if let Some(name) = name {
         let name = query::decode(name).ok_or_else(|| absent(name))?;
-        if app.shared.routes.resolve(&name).is_none() || !principal.permits(&name) {
+        if app.shared.routes.resolve(&name).is_none()
+            || !app.authenticator.permits(principal, &name)
+        {
             return Err(absent(&name));
         }
         return Ok(reply::json(StatusCode::OK, &Entry::new(&name)));
     }
     let models = listed(app, false);
-    let models = models.iter().filter(|model| principal.permits(&model.id));
+    let models = models
+        .iter()
+        .filter(|model| app.authenticator.permits(principal, &model.id));
     let list = List {
         models: models.map(|model| Entry::new(&model.id)).collect(),
     };

@@ -46,7 +46,9 @@ struct Details {
 /// The models that the caller may use.
 pub fn list(app: &App, principal: &Principal) -> Reply {
     let models = listed(app, false);
-    let models = models.iter().filter(|model| principal.permits(&model.id));
+    let models = models
+        .iter()
+        .filter(|model| app.authenticator.permits(principal, &model.id));
     let models: Vec<Entry<'_>> = models
         .map(|model| Entry {
             name: &model.id,
@@ -66,7 +68,7 @@ pub fn list(app: &App, principal: &Principal) -> Reply {
 /// No such model, or none for this key; a body that names none.
 pub fn show(app: &App, principal: &Principal, body: &[u8]) -> Result<Reply, Failure> {
     let name = named(body)?;
-    if app.shared.routes.resolve(&name).is_none() || !principal.permits(&name) {
+    if app.shared.routes.resolve(&name).is_none() || !app.authenticator.permits(principal, &name) {
         return Err(absent(&name));
     }
     let shown = json!({

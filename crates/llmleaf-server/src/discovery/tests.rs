@@ -259,3 +259,22 @@ fn the_dialect_of_errors_follows_the_caller() {
         assert_eq!(dialect(path, by_path, headers), expected, "{path}");
     }
 }
+
+/// What a controller says of a key narrows what it is shown, as it narrows what it may ask.
+#[test]
+fn f10_a_verdict_narrows_the_list() {
+    let app = node();
+    let all = principal(&app, ALL);
+    let narrowed = llmleaf_auth::KeyVerdict {
+        models: Some(std::sync::Arc::new(llmleaf_auth::ModelPatterns::new([
+            "vendor/*",
+        ]))),
+        ..llmleaf_auth::KeyVerdict::default()
+    };
+    let verdicts = llmleaf_auth::Verdicts::new([("k-all".into(), narrowed)]);
+    app.authenticator.install_verdicts(verdicts.unwrap());
+    let shown = json_of(models(&app, &all, None, &headers(&[])).unwrap());
+    assert_eq!(ids(&shown), ["vendor/Model-B"]);
+    assert!(model(&app, &all, "vendor/Model-B", &headers(&[])).is_ok());
+    assert!(model(&app, &all, "demo", &headers(&[])).is_err());
+}

@@ -1,6 +1,7 @@
 //! A session that is held here, over a model that only chats: each answer is an exchange like any other.
 
-use super::{Keeper, MESSAGE_BYTES, PING, UNHEARD};
+use super::keeper::Keeper;
+use super::{MESSAGE_BYTES, PING, UNHEARD};
 use crate::desk::Desk;
 use crate::service::{self, Purpose};
 use crate::socket::Caller;
@@ -77,11 +78,9 @@ pub async fn run_bridged<S: Duplex>(
     };
     let mut verdicts = tokio::time::interval(VERDICT);
     verdicts.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let principal = keeper.principal().clone();
     let mut session = Session {
-        caller: Caller {
-            principal: keeper.principal.clone(),
-            headers,
-        },
+        caller: Caller { principal, headers },
         desk,
         keeper,
         socket: WebSocket::new(stream, &begun, Role::Server, bounds).await,

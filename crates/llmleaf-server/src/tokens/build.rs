@@ -1,6 +1,6 @@
 //! Issuers from the configuration. What it leaves as it was is taken over from the one before.
 
-use super::{Address, KeysAt, Line, Pulls, QuestionsAt, Tokens};
+use super::{Address, Asking, KeysAt, Line, Pulls, QuestionsAt, Tokens};
 use crate::app::BuildError;
 use crate::ways::{self, Way};
 use llmleaf_auth::tokens::{
@@ -28,27 +28,48 @@ impl Tokens {
         if config.oauth.is_empty() {
             return Ok(None);
         }
-        let mark = mark(&config.oauth);
-        if let Some(same) = before.filter(|before| before.mark == mark) {
+        let marks: Vec<[u8; 32]> = config.oauth.iter().map(mark).collect();
+        if let Some(same) = before
+            && same
+                .lines
+                .iter()
+                .map(|line| line.mark)
+                .eq(marks.iter().copied())
+        {
             return Ok(Some(Arc::clone(same)));
         }
         let mut issuers = Vec::new();
         let mut lines = Vec::new();
-        for oauth in &config.oauth {
+        for (oauth, mark) in config.oauth.iter().zip(marks) {
             let refused = |error| BuildError::Issuer {
                 name: oauth.name.clone(),
                 error,
             };
-            let pulls = pulls(oauth, before.map(Arc::as_ref));
-            issuers.push(issuer(oauth, Arc::clone(&pulls.source)));
-            lines.push(line(oauth, pulls).map_err(refused)?);
+            // One that is as it was keeps what it has proven, whatever becomes of the others.
+            let (issuer, pulls) = match before.and_then(|before| before.known(mark)) {
+                Some(known) => known,
+                None => {
+                    let pulls = pulls(oauth, before.map(Arc::as_ref));
+                    let issuer = issuer(oauth, Arc::clone(&pulls.source));
+                    (Arc::new(issuer), pulls)
+                }
+            };
+            issuers.push(issuer);
+            lines.push(line(oauth, pulls, mark).map_err(refused)?);
         }
-        Ok(Some(Arc::new(Self {
-            issuers: Issuers::new(issuers)?,
-            lines,
-            asking: Default::default(),
-            mark,
-        })))
+        let issuers = match before {
+            Some(before) => before.issuers.succeeded_by(issuers),
+            None => Issuers::new(issuers)?,
+        };
+        Ok(Some(Arc::new(Self { issuers, lines })))
+    }
+
+    /// The issuer that was made from that, and its keys.
+    fn known(&self, mark: [u8; 32]) -> Option<(Arc<Issuer>, Arc<Pulls>)> {
+        let place = self.lines.iter().position(|line| line.mark == mark)?;
+        let issuer = self.issuers.all().get(place)?;
+        let line = self.lines.get(place)?;
+        Some((Arc::clone(issuer), Arc::clone(&line.pulls)))
     }
 
     /// The index of each issuer's way among all of them.
@@ -88,22 +109,20 @@ impl Address {
     }
 }
 
-/// Stands for everything that issuers are made from.
-fn mark(all: &[Oauth]) -> [u8; 32] {
+/// Stands for everything that an issuer is made from.
+fn mark(oauth: &Oauth) -> [u8; 32] {
     let mut mark = Sha256::new();
-    mark.update(format!("{all:?}"));
-    for oauth in all {
-        let secret = match oauth.introspection.as_ref().map(|how| &how.auth) {
-            None | Some(IntrospectionAuth::None) => "",
-            Some(
-                IntrospectionAuth::Bearer(secret)
-                | IntrospectionAuth::Basic(_, secret)
-                | IntrospectionAuth::Post(_, secret),
-            ) => secret.expose(),
-        };
-        mark.update((secret.len() as u64).to_le_bytes());
-        mark.update(secret);
-    }
+    let secret = match oauth.introspection.as_ref().map(|how| &how.auth) {
+        None | Some(IntrospectionAuth::None) => "",
+        Some(
+            IntrospectionAuth::Bearer(secret)
+            | IntrospectionAuth::Basic(_, secret)
+            | IntrospectionAuth::Post(_, secret),
+        ) => secret.expose(),
+    };
+    mark.update((secret.len() as u64).to_le_bytes());
+    mark.update(secret);
+    mark.update(format!("{oauth:?}"));
     mark.finalize().into()
 }
 
@@ -142,7 +161,7 @@ fn pulls(oauth: &Oauth, before: Option<&Tokens>) -> Arc<Pulls> {
     })
 }
 
-fn line(oauth: &Oauth, pulls: Arc<Pulls>) -> Result<Line, OriginError> {
+fn line(oauth: &Oauth, pulls: Arc<Pulls>, mark: [u8; 32]) -> Result<Line, OriginError> {
     let keys = match (&oauth.jwks_uri, &pulls.source.schedule) {
         (Some(uri), _) => KeysAt::At(Address::parse(uri)?),
         (None, Some(_)) => KeysAt::Found(Address::parse(&discovery::address(&oauth.issuer))?),
@@ -162,6 +181,8 @@ fn line(oauth: &Oauth, pulls: Arc<Pulls>) -> Result<Line, OriginError> {
         pulls,
         timeout: oauth.timeout,
         questions,
+        asking: Asking::default(),
+        mark,
     })
 }
 
@@ -223,3 +244,6 @@ fn auth(auth: &IntrospectionAuth) -> ClientAuth {
 fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX / 4)
 }
+
+#[cfg(test)]
+mod tests;

@@ -225,8 +225,39 @@ fn f9_what_was_proven_is_believed_no_longer_than_it_stands() {
         Proof::NeedsKeys(0, Missing::One)
     ));
     let bob = proven(issuers.prove(&two.sign(&with("sub", json!("bob"))), true, NOW));
-    issuers.close();
+    issuers.close(None);
     assert!(identity(&bob).is_withdrawn());
+}
+
+/// What was proven rests on its own issuer: another row of the configuration may be edited as often as it likes.
+#[test]
+fn an_issuer_that_stays_as_it_was_keeps_what_it_has_proven() {
+    let (one, two) = (Key::new("one", 1), Key::new("two", 2));
+    let other = |mapping: Mapping| {
+        let mut other = issuer(&source(&[&two]), None);
+        other.rules.issuer = "https://other.example".to_owned();
+        other.mapping = mapping;
+        Arc::new(other)
+    };
+    let stays = Arc::new(issuer(&source(&[&one]), None));
+    let before = Issuers::new(vec![Arc::clone(&stays), other(mapping())]).unwrap();
+    let of_stays = one.sign(&claims());
+    let of_other = two.sign(&with("iss", json!("https://other.example")));
+    let alice = proven(before.prove(&of_stays, true, NOW));
+    let bob = proven(before.prove(&of_other, true, NOW));
+    let edited = Mapping {
+        models: vec!["more".to_owned()],
+        ..mapping()
+    };
+    let next = before.succeeded_by(vec![other(edited), stays]);
+    assert!(!identity(&bob).is_withdrawn(), "not before it is in effect");
+    before.close(Some(&next));
+    assert!(!identity(&alice).is_withdrawn() && identity(&bob).is_withdrawn());
+    let again = proven(next.prove(&of_stays, true, NOW));
+    assert!(Arc::ptr_eq(&identity(&again), &identity(&alice)));
+    assert!(proven(next.prove(&of_other, true, NOW)).permits("more"));
+    next.close(None);
+    assert!(identity(&alice).is_withdrawn());
 }
 
 fn identity(principal: &Principal) -> Arc<Identity> {
@@ -369,12 +400,24 @@ fn an_issuer_is_asked_and_its_answer_is_read_strictly() {
             AuthError::Token(TokenFault::Bound),
         ),
         ("sub", json!(null), AuthError::Token(TokenFault::Identity)),
+        (
+            "scope",
+            json!("chat"),
+            AuthError::InsufficientScope {
+                needed: "llm".to_owned(),
+            },
+        ),
     ] {
         let mut answer = good.clone();
         answer[change] = value;
         let token = format!("{opaque}{change}{expected}");
         let told = issuers.answered(ask(&token), answer.to_string().as_bytes(), NOW);
         assert_eq!(told.unwrap_err(), expected, "{answer}");
+        // Who is refused is not asked about with each request.
+        match issuers.prove(&token, false, NOW + 9) {
+            Proof::NeedsAnswer(_) => assert_eq!(expected, AuthError::IssuerUnavailable),
+            proof => assert!(matches!(proof, Proof::Refused(told) if told == expected)),
+        }
     }
     let eve = issuers.answered(ask(opaque), good.to_string().as_bytes(), NOW);
     assert_eq!(&**eve.unwrap().key_id(), "corp:eve");
@@ -392,8 +435,9 @@ fn a_signed_token_may_be_asked_about_too() {
     let issuers = Issuers::new(vec![issuer(&source(&[&key]), Some(how()))]).unwrap();
     let token = key.sign(&claims());
     let first = question(&issuers, &token, true, NOW);
-    let alice = issuers.answered(first, br#"{"active":true}"#, NOW);
-    assert_eq!(&**alice.unwrap().key_id(), "corp:alice");
+    let alice = issuers.answered(first, br#"{"active":true}"#, NOW).unwrap();
+    assert_eq!(&**alice.key_id(), "corp:alice");
+    assert_eq!(alice.answered_until(), Some(NOW + 30), "it may be revoked");
     proven(issuers.prove(&token, true, NOW + 29));
     let later = question(&issuers, &token, true, NOW + 30);
     let told = issuers.answered(later, br#"{"active":false}"#, NOW + 30);
