@@ -19,13 +19,13 @@ use crate::{
 };
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
-use http::{HeaderMap, HeaderValue, Method};
+use http::{HeaderValue, Method};
 use llmleaf_dialects::{ChatWire, Rendered, Target};
 use llmleaf_model::{Event, Failure, FailureKind, Loss, LossKind, Origin, Retry};
 use llmleaf_providers::echo::Step;
 use llmleaf_providers::{Chat, Path};
 use llmleaf_route::{Attempt as Held, Candidate, Clock, Clocks, Watch};
-use llmleaf_transport::{Body, Feed, Response};
+use llmleaf_transport::{Body, Feed, Headers, Response};
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -230,7 +230,7 @@ fn accept(wire: &ChatWire, stream: bool) -> &'static str {
 /// An accepted request: a good status came.
 pub(crate) struct Incoming {
     pub watch: Watch,
-    pub headers: HeaderMap,
+    pub headers: Headers,
     pub body: Body,
 }
 
@@ -306,33 +306,45 @@ async fn once(
             "the provider has no address",
         ));
     };
-    let credential = (attempt.credential(), token);
-    let headers = &run.job.headers;
-    let request = upstream
-        .request(
-            credential,
-            going.method.clone(),
-            going.path,
-            manner
-                .accept
-                .unwrap_or_else(|| accept(going.wire, going.stream)),
-            going.same,
-            headers,
-        )
-        .map_err(|_| Failure::invalid("the model's name cannot be part of a URL", Some("model")))?;
-    let mut request = request;
-    if let Some(kind) = &going.kind {
-        request.headers_mut().insert(CONTENT_TYPE, kind.clone());
-    }
     let connect = watch.limit(Clock::Connect);
-    if let Some((upload, feeds)) = manner.fed {
-        let feed = feeds().ok_or_else(upload::gone)?;
-        let call = pin!(pool.upload(origin, request, feed, connect));
-        attempt.sending();
-        return upload::sent(run, watch, upload, call).await;
-    }
-    let request = request.map(|()| going.body.clone());
-    let mut call = pin!(pool.call(origin, request, connect));
+    let usual = || accept(going.wire, going.stream);
+    let accept = manner.accept.unwrap_or_else(usual);
+    let (credential, headers) = (attempt.credential(), &run.job.headers);
+    let known = match (&token, &going.kind, &going.method) {
+        (None, None, &Method::POST) => {
+            upstream.preamble(credential, going.path, accept, going.same, headers)
+        }
+        _ => None,
+    };
+    let mut call = pin!(match (known, manner.fed) {
+        (Some(preamble), None) => pool.post(origin, preamble, going.body.clone(), connect),
+        (_, fed) => {
+            let method = going.method.clone();
+            let request = upstream
+                .request(
+                    (credential, token),
+                    method,
+                    going.path,
+                    accept,
+                    going.same,
+                    headers,
+                )
+                .map_err(|_| {
+                    Failure::invalid("the model's name cannot be part of a URL", Some("model"))
+                })?;
+            let mut request = request;
+            if let Some(kind) = &going.kind {
+                request.headers_mut().insert(CONTENT_TYPE, kind.clone());
+            }
+            if let Some((upload, feeds)) = fed {
+                let feed = feeds().ok_or_else(upload::gone)?;
+                let call = pin!(pool.upload(origin, request, feed, connect));
+                attempt.sending();
+                return upload::sent(run, watch, upload, call).await;
+            }
+            pool.call(origin, request.map(|()| going.body.clone()), connect)
+        }
+    });
     attempt.sending();
     match run.wait(watch, call.as_mut()).await {
         Err(clock) => Err(failure::timeout(clock, watch)),
@@ -501,24 +513,20 @@ pub(crate) async fn refused(
     failure
 }
 
-pub(crate) fn is_event_stream(headers: &HeaderMap) -> bool {
+pub(crate) fn is_event_stream(headers: &Headers) -> bool {
     is_of(headers, "text/event-stream")
 }
 
 /// Whether one JSON value comes: a service that streams lines answers so where there is nothing to stream.
-pub(crate) fn is_json(headers: &HeaderMap) -> bool {
+pub(crate) fn is_json(headers: &Headers) -> bool {
     is_of(headers, "application/json")
 }
 
-fn is_of(headers: &HeaderMap, kind: &str) -> bool {
-    let found = headers
-        .get(CONTENT_TYPE)
-        .and_then(|v| v.to_str().ok())
-        .unwrap_or_default();
+fn is_of(headers: &Headers, kind: &str) -> bool {
+    let found = headers.first(CONTENT_TYPE.as_str()).unwrap_or_default();
     found
-        .trim_start()
         .get(..kind.len())
-        .is_some_and(|k| k.eq_ignore_ascii_case(kind))
+        .is_some_and(|found| found.eq_ignore_ascii_case(kind.as_bytes()))
 }
 
 /// The answer of the provider that needs no service.

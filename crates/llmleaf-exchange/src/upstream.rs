@@ -1,5 +1,8 @@
 //! A provider as this node calls it: its row and its configuration, resolved once.
 
+mod heads;
+
+use self::heads::Heads;
 use crate::minting::Minter;
 use crate::node::PromptCache;
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, USER_AGENT};
@@ -9,7 +12,8 @@ use llmleaf_dialects::speech::Voice;
 use llmleaf_dialects::{ChatWire, Dialect};
 use llmleaf_model::Failure;
 use llmleaf_providers::{Auth, Chat, Path, Provider, Realtime};
-use llmleaf_transport::{Origin, OriginError};
+use llmleaf_transport::{Origin, OriginError, Preamble};
+use std::borrow::Cow;
 use std::sync::Arc;
 use thiserror::Error;
 
@@ -140,6 +144,10 @@ pub struct Upstream {
     responses_api_version: Option<String>,
     /// What is sent with every request, once per credential, with that among them (marked sensitive) unless it is minted. Never empty.
     headers: Vec<HeaderMap>,
+    /// Whole heads of requests, once per credential as well.
+    heads: Heads,
+    /// Paths that are always the same.
+    paths: Vec<(Path, String)>,
     /// Per credential, what mints it.
     minters: Vec<Option<Arc<Minter>>>,
 }
@@ -162,7 +170,11 @@ impl Upstream {
             None if spec.row.is_local() => (None, String::new()),
             None => return Err(UpstreamError::NoEndpoint(spec.name.to_owned())),
         };
+        let headers = each_headers(spec)?;
         Ok(Self {
+            heads: Heads::new(headers.len()),
+            paths: heads::fixed(spec.row, &base_path),
+            headers,
             name: spec.name.into(),
             row: spec.row,
             pool: spec.pool,
@@ -187,7 +199,6 @@ impl Upstream {
             base_path,
             api_version: spec.api_version.map(str::to_owned),
             responses_api_version: spec.responses_api_version.map(str::to_owned),
-            headers: each_headers(spec)?,
         })
     }
 
@@ -285,13 +296,45 @@ impl Upstream {
     }
 
     /// Path and query of an operation for a model.
-    pub fn path(&self, path: Path, model: &str, stream: bool) -> String {
+    pub fn path(&self, path: Path, model: &str, stream: bool) -> Cow<'_, str> {
+        if let Some((_, fixed)) = self.paths.iter().find(|(known, _)| *known == path) {
+            return Cow::Borrowed(fixed);
+        }
         let version = match path {
             Path::Resource(_) => &self.responses_api_version,
             Path::Fixed(_) | Path::Deployment(_) | Path::Method { .. } => &self.api_version,
         };
         let model = self.named(model);
         path.below(&self.base_path, model, stream, version.as_deref())
+            .into()
+    }
+
+    /// The head of a request that posts JSON as [`Self::request`] makes it, if all of it is known beforehand: the path is always the same,
+    /// nothing of the consumer's goes along, and the credential is not minted.
+    pub fn preamble(
+        &self,
+        credential: usize,
+        path: &str,
+        accept: &'static str,
+        same_dialect: bool,
+        forwarded: &[(HeaderName, HeaderValue)],
+    ) -> Option<&Preamble> {
+        let goes_on = |(name, _): &(HeaderName, HeaderValue)| self.lets_through(name);
+        let known = self.paths.iter().any(|(_, known)| known == path);
+        if !known || (same_dialect && forwarded.iter().any(goes_on)) {
+            return None;
+        }
+        let made = |method| {
+            let credential = (credential, None);
+            let made = self.request(credential, method, path, accept, false, &[]);
+            made.ok()
+        };
+        let origin = self.origin.as_ref()?;
+        self.heads.of(credential, path, accept, origin, made)
+    }
+
+    fn lets_through(&self, name: &HeaderName) -> bool {
+        self.row.forwards.contains(&name.as_str())
     }
 
     /// A request to this provider, without a body. Built from the row and the configuration alone; `forwarded` are
@@ -316,10 +359,7 @@ impl Upstream {
         }
         if same_dialect {
             let mut last = None;
-            for (name, value) in forwarded
-                .iter()
-                .filter(|(name, _)| self.row.forwards.contains(&name.as_str()))
-            {
+            for (name, value) in forwarded.iter().filter(|(name, _)| self.lets_through(name)) {
                 // The consumer's values replace ours; several lines of one name stay several.
                 if last == Some(name) {
                     headers.append(name.clone(), value.clone());

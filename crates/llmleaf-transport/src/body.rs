@@ -5,17 +5,18 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use http::{HeaderMap, StatusCode};
+use http::StatusCode;
 
 use crate::conn::Conn;
 use crate::error::TransportError;
+use crate::headers::Headers;
 use crate::origin::Origin;
 use crate::pool::Pool;
 
 /// A response whose head has arrived.
 pub struct Response {
     pub status: StatusCode,
-    pub headers: HeaderMap,
+    pub headers: Headers,
     pub body: Body,
     /// How long the connection took to be made; `None` where it was there.
     pub(crate) connected: Option<Duration>,

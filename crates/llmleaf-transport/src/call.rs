@@ -6,9 +6,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{CONTENT_LENGTH, HOST, HeaderValue, TRANSFER_ENCODING};
-use http::uri::{PathAndQuery, Uri};
-use http::{HeaderMap, Method, Request, StatusCode};
+use http::{HeaderMap, Request, StatusCode};
 use tokio::time::Instant;
 
 use crate::body::{Body, Response};
@@ -17,6 +15,7 @@ use crate::error::TransportError;
 use crate::feed::{Fed, Feed};
 use crate::origin::Origin;
 use crate::pool::Pool;
+use crate::preamble::Outbound;
 use crate::stream::Stream;
 
 /// How soon after a request was begun its connection must close for the close to have been on its way before. A later one
@@ -32,7 +31,7 @@ impl Call {
     pub(crate) fn new(
         pool: Pool,
         origin: Arc<Origin>,
-        request: Request<Bytes>,
+        request: Result<Outbound, TransportError>,
         connect_timeout: Duration,
     ) -> Call {
         Call(Box::pin(run(pool, origin, request, None, connect_timeout)))
@@ -45,9 +44,15 @@ impl Call {
         feed: Box<dyn Feed>,
         connect_timeout: Duration,
     ) -> Call {
-        let request = request.map(|()| Bytes::new());
-        let fed = Some(Fed::new(feed));
-        Call(Box::pin(run(pool, origin, request, fed, connect_timeout)))
+        let fed = Fed::new(feed);
+        let request = Outbound::fed(request, fed.length(), &origin);
+        Call(Box::pin(run(
+            pool,
+            origin,
+            request,
+            Some(fed),
+            connect_timeout,
+        )))
     }
 }
 
@@ -62,11 +67,11 @@ impl Future for Call {
 async fn run(
     pool: Pool,
     origin: Arc<Origin>,
-    mut request: Request<Bytes>,
+    request: Result<Outbound, TransportError>,
     mut fed: Option<Fed>,
     connect_timeout: Duration,
 ) -> Result<Response, TransportError> {
-    prepare(&mut request, fed.as_ref(), &origin)?;
+    let request = request?;
     let mut exchanged = None;
     if let Some(mut conn) = pool.take(&origin) {
         // The upstream may be closing the connection just now. It cannot have answered then, and
@@ -120,16 +125,16 @@ pub enum Upgraded {
 pub(crate) async fn upgrade(
     pool: Pool,
     origin: Arc<Origin>,
-    mut request: Request<Bytes>,
+    request: Request<Bytes>,
     connect_timeout: Duration,
 ) -> Result<Upgraded, TransportError> {
-    prepare(&mut request, None, &origin)?;
+    let request = Outbound::new(request, &origin)?;
     let stream = Box::pin(pool.connect(&origin, connect_timeout)).await?;
     let mut conn = Conn::new(stream);
     let (status, headers) = conn.exchange_switching(&request, pool.limits()).await?;
     if status == StatusCode::SWITCHING_PROTOCOLS {
         let (stream, begun) = conn.into_parts();
-        return Ok(Upgraded::Switched(headers, stream, begun));
+        return Ok(Upgraded::Switched(headers.into_map(), stream, begun));
     }
     Ok(Upgraded::Refused(Response {
         status,
@@ -137,43 +142,4 @@ pub(crate) async fn upgrade(
         body: Body::new(conn, pool, origin),
         connected: None,
     }))
-}
-
-/// Makes the request the origin's: path only in the request line, its `Host`, a known length.
-fn prepare(
-    request: &mut Request<Bytes>,
-    fed: Option<&Fed>,
-    origin: &Origin,
-) -> Result<(), TransportError> {
-    if *request.method() == Method::CONNECT {
-        return Err(TransportError::Request("CONNECT is not forwarded".into()));
-    }
-    if request.uri().authority().is_some() {
-        let root = || PathAndQuery::from_static("/");
-        let path = request.uri().path_and_query().cloned().unwrap_or_else(root);
-        *request.uri_mut() = Uri::from(path);
-    }
-    *request.version_mut() = http::Version::HTTP_11;
-    let empty = request.body().is_empty();
-    let length = match fed {
-        Some(fed) => fed.length(),
-        None => Some(request.body().len() as u64),
-    };
-    let takes_body = !matches!(*request.method(), Method::GET | Method::HEAD);
-    let headers = request.headers_mut();
-    headers.insert(HOST, origin.host_header().clone());
-    // The length is what the body has, whatever a header says.
-    headers.remove(TRANSFER_ENCODING);
-    headers.remove(CONTENT_LENGTH);
-    match length {
-        // Also where it is 0: servers answer 411 to a POST without a length.
-        Some(length) if !empty || takes_body => {
-            headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
-        }
-        Some(_) => {}
-        None => {
-            headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
-        }
-    }
-    Ok(())
 }

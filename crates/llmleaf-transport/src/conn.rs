@@ -8,14 +8,16 @@ use std::pin::{Pin, pin};
 use std::task::{Context, Poll, Waker, ready};
 
 use bytes::{Bytes, BytesMut};
-use http::{HeaderMap, Method, Request, StatusCode};
+use http::StatusCode;
 use tokio::io::{AsyncReadExt as _, AsyncWrite as _};
 
 use crate::coding::{Decoded, Decoder};
 use crate::error::{Progress, TransportError, from_io};
 use crate::feed::{Fed, Next};
 use crate::head::{Finder, Head};
+use crate::headers::Headers;
 use crate::pool::Limits;
+use crate::preamble::Outbound;
 use crate::stream::Stream;
 
 /// Room for the first read of a response, in bytes. It doubles while reads fill it, so that only a stream that is fast enough
@@ -40,7 +42,7 @@ pub(crate) struct Conn {
 /// The request on its way up.
 #[derive(Debug, Default)]
 struct Outgoing {
-    head: Vec<u8>,
+    head: Bytes,
     body: Bytes,
     /// Where the rest of the body comes from.
     fed: Option<Fed>,
@@ -94,12 +96,12 @@ impl Outgoing {
             return false;
         };
         self.written = 0;
-        (self.head, self.body) = (Vec::new(), Bytes::new());
+        (self.head, self.body) = (Bytes::new(), Bytes::new());
         let Poll::Ready(next) = fed.poll_next(cx) else {
             return false;
         };
         match next {
-            Ok(Next::Piece(head, body)) => (self.head, self.body) = (head, body),
+            Ok(Next::Piece(head, body)) => (self.head, self.body) = (head.into(), body),
             Ok(Next::End(last)) => {
                 self.came = Came::All;
                 self.body = Bytes::from_static(last);
@@ -136,19 +138,19 @@ impl Conn {
     /// wait for the rest of it; the connection is of no further use then.
     pub async fn exchange(
         &mut self,
-        request: &Request<Bytes>,
+        request: &Outbound,
         fed: Option<Fed>,
         limits: &Limits,
-    ) -> Result<(StatusCode, HeaderMap), TransportError> {
+    ) -> Result<(StatusCode, Headers), TransportError> {
         self.answered(request, fed, limits, Finder::default()).await
     }
 
     /// The same for a request to speak another protocol from here on: 101 is an answer.
     pub async fn exchange_switching(
         &mut self,
-        request: &Request<Bytes>,
+        request: &Outbound,
         limits: &Limits,
-    ) -> Result<(StatusCode, HeaderMap), TransportError> {
+    ) -> Result<(StatusCode, Headers), TransportError> {
         self.answered(request, None, limits, Finder::switching())
             .await
     }
@@ -160,20 +162,20 @@ impl Conn {
 
     async fn answered(
         &mut self,
-        request: &Request<Bytes>,
+        request: &Outbound,
         fed: Option<Fed>,
         limits: &Limits,
         mut finder: Finder,
-    ) -> Result<(StatusCode, HeaderMap), TransportError> {
+    ) -> Result<(StatusCode, Headers), TransportError> {
         self.outgoing = Outgoing {
-            head: encode(request),
-            body: request.body().clone(),
+            head: request.head.clone(),
+            body: request.body.clone(),
             fed,
             ..Outgoing::default()
         };
         self.response_started = false;
         let head =
-            std::future::poll_fn(|cx| self.poll_head(cx, &mut finder, limits, request.method()));
+            std::future::poll_fn(|cx| self.poll_head(cx, &mut finder, limits, request.to_head));
         let head = head.await?;
         self.keep_alive = head.keep_alive;
         self.decoder = head.body;
@@ -206,14 +208,14 @@ impl Conn {
         cx: &mut Context<'_>,
         finder: &mut Finder,
         limits: &Limits,
-        method: &Method,
+        to_head: bool,
     ) -> Poll<Result<Head, TransportError>> {
         loop {
             self.write(cx);
             if self.outgoing.came == Came::Broken {
                 return Poll::Ready(Err(TransportError::Fed));
             }
-            if let Some(head) = finder.next(&mut self.buf, limits, method)? {
+            if let Some(head) = finder.next(&mut self.buf, limits, to_head)? {
                 return Poll::Ready(Ok(head));
             }
             if ready!(self.poll_fill(cx))? == 0 {
@@ -255,6 +257,10 @@ impl Conn {
 
     /// Reads what is there behind what was read before; 0 at the end.
     fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<Result<usize, TransportError>> {
+        if self.stream.poll_readable(cx).is_pending() {
+            self.release();
+            return Poll::Pending;
+        }
         if self.buf.capacity() - self.buf.len() < self.read_size / 2 {
             self.buf.reserve(self.read_size);
         }
@@ -310,7 +316,7 @@ impl Conn {
             Poll::Ready(Ok(())) if outgoing.is_whole() => {
                 outgoing.sent = true;
                 // They may be large, and the answer long.
-                outgoing.head = Vec::new();
+                outgoing.head = Bytes::new();
                 outgoing.body = Bytes::new();
             }
             Poll::Ready(Err(_)) => outgoing.failed = true,
@@ -345,24 +351,4 @@ impl Conn {
             write_failed: self.outgoing.failed,
         }
     }
-}
-
-/// The head of a request. Names and values were checked when they were made: none of them can hold a line end.
-fn encode(request: &Request<Bytes>) -> Vec<u8> {
-    let mut head = Vec::with_capacity(512);
-    let path = request
-        .uri()
-        .path_and_query()
-        .map_or("/", |path| path.as_str());
-    for part in [request.method().as_str(), " ", path, " HTTP/1.1\r\n"] {
-        head.extend_from_slice(part.as_bytes());
-    }
-    for (name, value) in request.headers() {
-        head.extend_from_slice(name.as_str().as_bytes());
-        head.extend_from_slice(b": ");
-        head.extend_from_slice(value.as_bytes());
-        head.extend_from_slice(b"\r\n");
-    }
-    head.extend_from_slice(b"\r\n");
-    head
 }

@@ -1,14 +1,13 @@
 //! The head of a response: where it ends, what it says, how its body is delimited.
 
 use bytes::{Bytes, BytesMut};
-use http::header::{CONNECTION, CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue};
-use http::header::{Entry, TRANSFER_ENCODING};
-use http::{Method, StatusCode, Version};
+use http::{StatusCode, Version};
 use memchr::memchr;
 use std::mem::MaybeUninit;
 
 use crate::coding::Decoder;
 use crate::error::TransportError;
+use crate::headers::Headers;
 use crate::pool::Limits;
 
 /// Interim responses (1xx) that may come before the one that counts.
@@ -23,7 +22,7 @@ const BEGINNING: &[u8] = b"HTTP/1.";
 #[derive(Debug)]
 pub(crate) struct Head {
     pub status: StatusCode,
-    pub headers: HeaderMap,
+    pub headers: Headers,
     pub body: Decoder,
     /// The upstream keeps the connection for another request.
     pub keep_alive: bool,
@@ -55,7 +54,7 @@ impl Finder {
         &mut self,
         buf: &mut BytesMut,
         limits: &Limits,
-        method: &Method,
+        to_head: bool,
     ) -> Result<Option<Head>, TransportError> {
         // What does not begin so is not waited for.
         if !BEGINNING.iter().zip(buf.iter()).all(|(a, b)| a == b) {
@@ -70,7 +69,7 @@ impl Finder {
                 switches: self.switches,
                 ..Self::default()
             };
-            let head = read(&buf.split_to(end).freeze(), limits, method)?;
+            let head = read(&buf.split_to(end).freeze(), limits, to_head)?;
             let switches = self.switches && head.status == StatusCode::SWITCHING_PROTOCOLS;
             if !head.status.is_informational() || switches {
                 return Ok(Some(head));
@@ -115,7 +114,7 @@ fn refuse(why: &str) -> TransportError {
     TransportError::Protocol(why.to_owned())
 }
 
-fn read(bytes: &Bytes, limits: &Limits, method: &Method) -> Result<Head, TransportError> {
+fn read(bytes: &Bytes, limits: &Limits, to_head: bool) -> Result<Head, TransportError> {
     let mut fields = [const { MaybeUninit::uninit() }; MOST_FIELDS];
     let mut response = httparse::Response::new(&mut []);
     let parsed = httparse::ParserConfig::default().parse_response_with_uninit_headers(
@@ -133,92 +132,109 @@ fn read(bytes: &Bytes, limits: &Limits, method: &Method) -> Result<Head, Transpo
         .code
         .and_then(|code| StatusCode::from_u16(code).ok())
         .ok_or_else(|| refuse("the status is no status"))?;
-    let mut headers = HeaderMap::with_capacity(response.headers.len());
-    for field in response.headers.iter() {
-        let name = HeaderName::from_bytes(field.name.as_bytes())
-            .map_err(|_| refuse("a header field's name is none"))?;
-        // The value shares the head's bytes.
-        let value = HeaderValue::from_maybe_shared(bytes.slice_ref(field.value))
-            .map_err(|_| refuse("a header field's value is none"))?;
-        match headers.entry(name) {
-            Entry::Vacant(entry) => {
-                entry.insert(value);
-            }
-            Entry::Occupied(mut entry) => entry.append(value),
-        }
-    }
+    // Where the status line ends; the lines of the fields follow it, up to the end.
+    let lines = memchr(b'\n', bytes).map_or(bytes.len(), |at| at + 1);
+    let said = Said::of(response.headers)?;
     let version = match response.version {
         Some(1) => Version::HTTP_11,
         _ => Version::HTTP_10,
     };
-    let body = body(status, &headers, version, method)?;
+    let body = said.body(status, version, to_head)?;
     let keep_alive = !matches!(body, Decoder::ToTheEnd)
         && match version {
-            Version::HTTP_11 => !has_token(&headers, "close"),
-            _ => has_token(&headers, "keep-alive") && !has_token(&headers, "close"),
+            Version::HTTP_11 => !said.close,
+            _ => said.keep_alive && !said.close,
         };
     Ok(Head {
         status,
-        headers,
+        headers: Headers::new(bytes.slice(lines..)),
         body,
         keep_alive,
     })
 }
 
-/// How the body is delimited (RFC 9112, section 6.3). What another reader might see end elsewhere is refused.
-fn body(
-    status: StatusCode,
-    headers: &HeaderMap,
-    version: Version,
-    method: &Method,
-) -> Result<Decoder, TransportError> {
-    let only = |name: HeaderName, twice: &str| {
-        let mut values = headers.get_all(name).iter();
-        let value = values.next();
-        match values.next() {
-            Some(_) => Err(refuse(twice)),
-            None => Ok(value),
-        }
-    };
-    let coding = only(TRANSFER_ENCODING, "more than one Transfer-Encoding")?;
-    let length = only(CONTENT_LENGTH, "more than one Content-Length")?;
-    let length = length.map(digits).transpose()?;
-    let decoder = match (coding, length) {
-        (Some(_), Some(_)) => return Err(refuse("both Content-Length and Transfer-Encoding")),
-        (Some(_), None) if version != Version::HTTP_11 => {
-            return Err(refuse("a Transfer-Encoding in HTTP/1.0"));
-        }
-        (Some(coding), None) if coding.as_bytes().eq_ignore_ascii_case(b"chunked") => {
-            Decoder::chunked()
-        }
-        (Some(_), None) => return Err(refuse("a transfer coding other than chunked")),
-        (None, Some(length)) => Decoder::Exactly(length),
-        (None, None) => Decoder::ToTheEnd,
-    };
-    let empty = status.is_informational()
-        || status == StatusCode::NO_CONTENT
-        || status == StatusCode::NOT_MODIFIED
-        || *method == Method::HEAD;
-    Ok(if empty { Decoder::Exactly(0) } else { decoder })
+/// What the fields say of the message itself.
+#[derive(Default)]
+struct Said<'h> {
+    coding: Option<&'h [u8]>,
+    length: Option<&'h [u8]>,
+    /// Options of `Connection`.
+    close: bool,
+    keep_alive: bool,
 }
 
-fn digits(value: &HeaderValue) -> Result<u64, TransportError> {
-    value
-        .to_str()
+impl<'h> Said<'h> {
+    fn of(fields: &[httparse::Header<'h>]) -> Result<Self, TransportError> {
+        let mut said = Self::default();
+        for field in fields {
+            // Few fields of a response are as long as one of these, and none but these is looked at.
+            let is = |name: &str| field.name.eq_ignore_ascii_case(name);
+            match field.name.len() {
+                10 if is("connection") => said.connection(field.value),
+                14 if is("content-length") => {
+                    only(&mut said.length, field.value, "Content-Length")?;
+                }
+                17 if is("transfer-encoding") => {
+                    only(&mut said.coding, field.value, "Transfer-Encoding")?;
+                }
+                _ => {}
+            }
+        }
+        Ok(said)
+    }
+
+    fn connection(&mut self, options: &[u8]) {
+        for option in options.split(|byte| *byte == b',') {
+            let option = option.trim_ascii();
+            self.close |= option.eq_ignore_ascii_case(b"close");
+            self.keep_alive |= option.eq_ignore_ascii_case(b"keep-alive");
+        }
+    }
+
+    /// How the body is delimited (RFC 9112, section 6.3). What another reader might see end elsewhere is refused.
+    fn body(
+        &self,
+        status: StatusCode,
+        version: Version,
+        to_head: bool,
+    ) -> Result<Decoder, TransportError> {
+        let length = self.length.map(digits).transpose()?;
+        let decoder = match (self.coding, length) {
+            (Some(_), Some(_)) => return Err(refuse("both Content-Length and Transfer-Encoding")),
+            (Some(_), None) if version != Version::HTTP_11 => {
+                return Err(refuse("a Transfer-Encoding in HTTP/1.0"));
+            }
+            (Some(coding), None) if coding.eq_ignore_ascii_case(b"chunked") => Decoder::chunked(),
+            (Some(_), None) => return Err(refuse("a transfer coding other than chunked")),
+            (None, Some(length)) => Decoder::Exactly(length),
+            (None, None) => Decoder::ToTheEnd,
+        };
+        let empty = status.is_informational()
+            || status == StatusCode::NO_CONTENT
+            || status == StatusCode::NOT_MODIFIED
+            || to_head;
+        Ok(if empty { Decoder::Exactly(0) } else { decoder })
+    }
+}
+
+/// Takes note of a field that must not come twice.
+fn only<'h>(
+    place: &mut Option<&'h [u8]>,
+    value: &'h [u8],
+    name: &str,
+) -> Result<(), TransportError> {
+    match place.replace(value) {
+        Some(_) => Err(refuse(&format!("more than one {name}"))),
+        None => Ok(()),
+    }
+}
+
+fn digits(value: &[u8]) -> Result<u64, TransportError> {
+    std::str::from_utf8(value)
         .ok()
         .filter(|text| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit()))
         .and_then(|text| text.parse().ok())
         .ok_or_else(|| refuse("a Content-Length that is no number"))
-}
-
-/// Whether `Connection` names an option.
-fn has_token(headers: &HeaderMap, token: &str) -> bool {
-    headers
-        .get_all(CONNECTION)
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','))
-        .any(|option| option.trim().eq_ignore_ascii_case(token))
 }
 
 #[cfg(test)]

@@ -9,9 +9,9 @@
 //!
 //! Nothing here is `Send`: each worker thread has its own [`Pool`].
 //!
-//! Reading order: [`origin`](Origin), [`pool`](Pool), `call`, `feed` (a request's body that comes
-//! piece by piece), `body`, then `conn` (how one
-//! connection is driven), `head` and `coding` (what a response is), `dial`, `resolve`, `tls` and `proxy` (how one comes
+//! Reading order: [`origin`](Origin), [`pool`](Pool), `preamble` (a request as it goes out), `call`, `feed` (a request's body that
+//! comes piece by piece), `body`, then `conn` (how one
+//! connection is driven), `head`, `headers` and `coding` (what a response is), `dial`, `resolve`, `tls` and `proxy` (how one comes
 //! to be); then `websocket` (messages on a connection that has left HTTP, at either end).
 
 mod body;
@@ -22,8 +22,10 @@ mod dial;
 mod error;
 mod feed;
 mod head;
+mod headers;
 mod origin;
 mod pool;
+mod preamble;
 mod proxy;
 mod resolve;
 mod stream;
@@ -34,8 +36,10 @@ pub use body::{Body, Response};
 pub use call::{Call, Upgraded};
 pub use error::TransportError;
 pub use feed::{Feed, Unfed};
+pub use headers::Headers;
 pub use origin::{Origin, OriginError};
 pub use pool::{Limits, Pool};
+pub use preamble::Preamble;
 pub use proxy::{Proxy, ProxyKind};
 pub use stream::Stream;
 pub use tls::{Identity, TlsConfig, TlsError};

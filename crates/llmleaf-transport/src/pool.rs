@@ -16,6 +16,7 @@ use crate::dial::dial;
 use crate::error::TransportError;
 use crate::feed::Feed;
 use crate::origin::Origin;
+use crate::preamble::{Outbound, Preamble};
 use crate::proxy::Proxy;
 use crate::resolve::Resolver;
 use crate::stream::Stream;
@@ -92,6 +93,19 @@ impl Pool {
         request: Request<Bytes>,
         connect_timeout: Duration,
     ) -> Call {
+        let request = Outbound::new(request, origin);
+        Call::new(self.clone(), Arc::clone(origin), request, connect_timeout)
+    }
+
+    /// As [`Pool::call`], where all but the body was written before, for the same origin.
+    pub fn post(
+        &self,
+        origin: &Arc<Origin>,
+        preamble: &Preamble,
+        body: Bytes,
+        connect_timeout: Duration,
+    ) -> Call {
+        let request = Ok(preamble.with(body));
         Call::new(self.clone(), Arc::clone(origin), request, connect_timeout)
     }
 

@@ -21,6 +21,18 @@ enum Kind {
     Nested(Box<TlsStream<TlsStream<TcpStream>>>),
 }
 
+impl Stream {
+    /// Ready when it is worth reading: where a plain socket has nothing, that is known before room is made for it.
+    pub(crate) fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<()> {
+        match &self.0 {
+            // An error is the reading's to find.
+            Kind::Plain(stream) => stream.poll_read_ready(cx).map(drop),
+            // What was decrypted already shows at no socket.
+            Kind::Tls(_) | Kind::Nested(_) => Poll::Ready(()),
+        }
+    }
+}
+
 impl From<TcpStream> for Stream {
     fn from(stream: TcpStream) -> Stream {
         Stream(Kind::Plain(stream))

@@ -53,7 +53,7 @@ pub(super) async fn run(
     let body = Bytes::from(wire.make(&making, &input));
     let path = match at.offer.batches.create {
         Some(path) => at.upstream.path(path, &at.candidate.model, false),
-        None => at.jobs(None, "", ""),
+        None => at.jobs(None, "", "").into(),
     };
     // A service that did not answer may have made it all the same: who made another one elsewhere would have two.
     let made = post(run, attempt, at, &path, body).await.map_err(once)?;

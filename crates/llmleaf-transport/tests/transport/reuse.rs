@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use llmleaf_transport::{Limits, Origin, Pool, TransportError};
+use llmleaf_transport::{Limits, Origin, Pool, Preamble, TransportError};
 
 use crate::support::{CONNECT_TIMEOUT, OK, Server, call, pool, pool_with, post, until};
 
@@ -39,24 +39,49 @@ async fn a_connection_serves_again() {
 #[tokio::test]
 async fn the_request_is_written_as_it_should_be() {
     let (server, pool) = (Server::start().await, pool());
-    let (response, (head, body)) = tokio::join!(call(&pool, &server), async {
-        let mut peer = server.accept().await;
-        let request = peer.request().await;
-        peer.write(OK).await;
-        request
-    });
-    assert_eq!(response.expect("response").status, 200);
-    let host = server.origin.host_header().to_str().expect("text");
-    let mut lines: Vec<_> = head.trim_end().lines().collect();
-    lines.sort_unstable();
-    let wanted = [
-        "POST /v1/x?y=z HTTP/1.1",
-        "content-length: 2",
-        &format!("host: {host}"),
-        "x-test: 1",
+    let mut written = post("");
+    // What is told of origin and body replaces what a request says of them.
+    let lies = [
+        ("host", "elsewhere"),
+        ("content-length", "9"),
+        ("transfer-encoding", "chunked"),
     ];
-    assert_eq!(lines, wanted);
-    assert_eq!(body, b"{}");
+    for (name, value) in lies {
+        written
+            .headers_mut()
+            .insert(name, value.parse().expect("value"));
+    }
+    let preamble = Preamble::new(&written.map(drop), &server.origin).expect("preamble");
+    let host = server.origin.host_header().to_str().expect("text");
+    for (body, call) in [
+        ("{}", pool.call(&server.origin, post("{}"), CONNECT_TIMEOUT)),
+        (
+            "{}",
+            pool.post(&server.origin, &preamble, "{}".into(), CONNECT_TIMEOUT),
+        ),
+        (
+            "",
+            pool.post(&server.origin, &preamble, "".into(), CONNECT_TIMEOUT),
+        ),
+    ] {
+        let (response, (head, sent)) = tokio::join!(call, async {
+            let mut peer = server.accept().await;
+            let request = peer.request().await;
+            peer.write(OK).await;
+            request
+        });
+        assert_eq!(response.expect("response").status, 200);
+        let mut lines: Vec<_> = head.trim_end().lines().collect();
+        lines.sort_unstable();
+        let wanted = [
+            "POST /v1/x?y=z HTTP/1.1",
+            &format!("content-length: {}", body.len()),
+            &format!("host: {host}"),
+            "x-test: 1",
+        ];
+        assert_eq!(lines, wanted);
+        assert_eq!(sent, body.as_bytes());
+    }
 }
 
 #[tokio::test]
