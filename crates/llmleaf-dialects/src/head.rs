@@ -3,7 +3,7 @@
 use crate::object::Object;
 use crate::preferences;
 use crate::sane;
-use crate::skim::{self, MOST_FIELDS};
+use crate::skim::{self, Entry, MOST_FIELDS};
 use crate::wire::Dialect;
 use llmleaf_model::{Failure, FailureKind, Origin};
 use std::ops::Range;
@@ -365,7 +365,19 @@ fn string_length(bytes: &[u8]) -> usize {
 
 /// Every field of the object that a text is.
 fn located(text: &str) -> Result<Vec<Field>, Failure> {
-    let Some(entries) = skim::fields(text) else {
+    let mut fields: Vec<Field> = Vec::with_capacity(16);
+    let (mut count, mut broken) = (0, None);
+    let read = skim::each(text, |entry| {
+        count += 1;
+        if count > MOST_FIELDS || broken.is_some() {
+            return;
+        }
+        match field(text, entry) {
+            Ok(field) => fields.push(field),
+            Err(error) => broken = Some(error),
+        }
+    });
+    if read.is_none() {
         if depth_exceeds(text, MAX_DEPTH) {
             return Err(too_deep());
         }
@@ -375,26 +387,13 @@ fn located(text: &str) -> Result<Vec<Field>, Failure> {
             serde::de::Error::custom("it cannot be read")
         });
         return Err(invalid_json(&error));
-    };
-    if entries.len() > MOST_FIELDS {
+    }
+    if count > MOST_FIELDS {
         let message = format!("the body has more than {MOST_FIELDS} fields");
         return Err(Failure::invalid(message, None));
     }
-    let mut fields: Vec<Field> = Vec::with_capacity(entries.len());
-    for entry in entries {
-        let written = entry.key.start + 1..entry.key.end - 1;
-        let name = if entry.escaped {
-            let quoted = text.get(entry.key.clone()).unwrap_or_default();
-            let key: String = serde_json::from_str(quoted).map_err(|e| invalid_json(&e))?;
-            Name::Escaped(key.into())
-        } else {
-            Name::Plain(written)
-        };
-        fields.push(Field {
-            name,
-            entry: entry.key.start..entry.value.end,
-            value: entry.value,
-        });
+    if let Some(error) = broken {
+        return Err(invalid_json(&error));
     }
     match double(text, &fields) {
         None => Ok(fields),
@@ -402,6 +401,21 @@ fn located(text: &str) -> Result<Vec<Field>, Failure> {
             "field `{name}` is given twice"
         )))),
     }
+}
+
+fn field(text: &str, entry: Entry) -> Result<Field, serde_json::Error> {
+    let name = if entry.escaped {
+        let quoted = text.get(entry.key.clone()).unwrap_or_default();
+        let key: String = serde_json::from_str(quoted)?;
+        Name::Escaped(key.into())
+    } else {
+        Name::Plain(entry.key.start + 1..entry.key.end - 1)
+    };
+    Ok(Field {
+        name,
+        entry: entry.key.start..entry.value.end,
+        value: entry.value,
+    })
 }
 
 /// A name that stands twice: which of the two a provider would read is anyone's guess, so neither is taken.

@@ -21,18 +21,34 @@ pub fn outline(body: &[u8]) -> Option<Usage> {
     {
         return None;
     }
-    let fields = skim::fields(text)?;
-    let only = |name: &str| {
-        let mut found = fields.iter().filter(|field| {
-            let key = text.get(field.key.clone()).unwrap_or_default();
-            key.strip_prefix('"').and_then(|key| key.strip_suffix('"')) == Some(name)
-        });
-        let value = found.next().and_then(|field| text.get(field.value.clone()));
-        value.filter(|_| found.next().is_none())
-    };
-    only("choices")?
+    let (mut choices, mut report) = (Once::default(), Once::default());
+    skim::each(text, |entry| match entry.plain_key(text) {
+        Some("choices") => choices.put(text.get(entry.value)),
+        Some("usage") => report.put(text.get(entry.value)),
+        _ => {}
+    })?;
+    choices
+        .only()?
         .strip_prefix('[')?
         .trim_ascii_start()
         .strip_prefix('{')?;
-    usage::read(only("usage")?)
+    usage::read(report.only()?)
+}
+
+/// A field that must not stand twice.
+#[derive(Default)]
+struct Once<'t> {
+    value: Option<&'t str>,
+    twice: bool,
+}
+
+impl<'t> Once<'t> {
+    fn put(&mut self, value: Option<&'t str>) {
+        self.twice |= self.value.is_some();
+        self.value = value;
+    }
+
+    fn only(&self) -> Option<&'t str> {
+        self.value.filter(|_| !self.twice)
+    }
 }

@@ -1,5 +1,7 @@
 //! Token counts: this wire's inclusive convention to disjoint classes, and back.
 
+mod plain;
+
 use super::json::ObjectWriter;
 use super::wire::{Integer, Maybe, Raw};
 use llmleaf_model::usage::nano_usd;
@@ -92,7 +94,14 @@ pub(super) fn read(report: &str) -> Option<Usage> {
     if !report.starts_with('{') {
         return None;
     }
-    let wire: WireUsage<'_> = serde_json::from_str(report).ok()?;
+    let wire = match plain::read(report) {
+        Some(wire) => wire,
+        None => serde_json::from_str(report).ok()?,
+    };
+    counted(wire)
+}
+
+fn counted(wire: WireUsage<'_>) -> Option<Usage> {
     if wire.prompt_tokens.0.is_none() && wire.completion_tokens.0.is_none() {
         return None;
     }
@@ -225,6 +234,53 @@ mod tests {
             (usage.input, usage.input_cache_read, usage.input_audio),
             (2, 9, 375)
         );
+    }
+
+    #[test]
+    fn a_plain_report_is_read_as_the_parser_reads_it() {
+        let full = r#"{"prompt_tokens":21,"completion_tokens":10,"total_tokens":35,"prompt_tokens_details":{"cached_tokens":9,"cache_write_tokens":2,"audio_tokens":1},"completion_tokens_details":{"reasoning_tokens":4,"audio_tokens":1,"image_tokens":2,"new":[]}}"#;
+        let with = |old: &str, new: &str| full.replace(old, new);
+        for (report, is_plain) in [
+            (full.to_owned(), true),
+            (with(":21,", " :\n0 ,"), true),
+            (
+                with(r#"{"pro"#, r#"{"new":{"cached_tokens":1.5},"pro"#),
+                true,
+            ),
+            (with(":21,", ":999999999999999,"), true),
+            (with(":21,", ":1000000000000000,"), false),
+            (with(":21,", ":18446744073709551616,"), false),
+            (with(":21,", ":-1,"), false),
+            (with(":21,", ":2.0,"), false),
+            (with(":21,", ":2e1,"), false),
+            (with(":21,", ":null,"), false),
+            (with(":21,", ":\"21\","), false),
+            (with(":9,", ":9,\"cached_tokens\":9,"), false),
+            (with(":4,", ":4,\"reasoning_tokens\":9,"), false),
+            (with(":35,", ":35,\"total_tokens\":35,"), false),
+            (with(":35,", ":35,\"prompt_tokens_details\":{},"), false),
+            (
+                with(":35,", ":35,\"completion_tokens_details\":null,"),
+                false,
+            ),
+            (with("prompt_tokens\"", "prompt\\u005ftokens\""), false),
+            (with(":35,", ":35,\"cost\":0.5,"), false),
+            (with(":35,", ":35,\"cost_in_usd_ticks\":5,"), false),
+            (with(":35,", ":35,\"reasoning_tokens\":5,"), false),
+            (with(":35,", ":35,\"cached_tokens\":5,"), false),
+            (with(":35,", ":35,\"prompt_cache_hit_tokens\":5,"), false),
+            (with(":35,", ":35,\"cache_read_input_tokens\":5,"), false),
+            (
+                with(":35,", ":35,\"cache_creation_input_tokens\":5,"),
+                false,
+            ),
+            (with("}}", "}"), false),
+            ("{}".to_owned(), true),
+        ] {
+            assert_eq!(plain::read(&report).is_some(), is_plain, "{report}");
+            let parsed: Option<WireUsage<'_>> = serde_json::from_str(&report).ok();
+            assert_eq!(read(&report), parsed.and_then(counted), "{report}");
+        }
     }
 
     #[test]
