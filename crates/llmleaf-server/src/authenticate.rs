@@ -2,8 +2,8 @@
 
 use crate::realtime;
 use crate::service::Worker;
-use http::HeaderMap;
 use http::header::AUTHORIZATION;
+use http::{HeaderMap, HeaderName};
 use llmleaf_auth::{
     AuthError, Check, Credential, CredentialHeaders, CredentialSource, Principal, Tokens,
 };
@@ -12,6 +12,20 @@ use tokio::sync::Semaphore;
 
 /// How many unproven credentials may wait to be hashed; more are shed.
 const WAITING: usize = 32;
+
+/// Where a credential may stand. Names that are made once: to look for a text costs its parsing each time.
+static PLACES: [(HeaderName, CredentialSource); 4] = [
+    (AUTHORIZATION, CredentialSource::Authorization),
+    (
+        HeaderName::from_static("x-api-key"),
+        CredentialSource::XApiKey,
+    ),
+    (HeaderName::from_static("api-key"), CredentialSource::ApiKey),
+    (
+        HeaderName::from_static("x-goog-api-key"),
+        CredentialSource::XGoogApiKey,
+    ),
+];
 
 /// The bounded place where slow hashes run.
 #[derive(Debug)]
@@ -97,15 +111,9 @@ fn credential(
     of_session: bool,
 ) -> Result<Credential, AuthError> {
     let mut found = CredentialHeaders::new();
-    let places = [
-        (AUTHORIZATION.as_str(), CredentialSource::Authorization),
-        ("x-api-key", CredentialSource::XApiKey),
-        ("api-key", CredentialSource::ApiKey),
-        ("x-goog-api-key", CredentialSource::XGoogApiKey),
-    ];
-    for (name, source) in places {
+    for (name, source) in &PLACES {
         for value in headers.get_all(name) {
-            found.push(source, value.as_bytes());
+            found.push(*source, value.as_bytes());
         }
     }
     if of_session {

@@ -14,6 +14,7 @@ mod allowance;
 mod app;
 mod authenticate;
 mod batches;
+mod bell;
 mod control;
 mod desk;
 mod discovery;

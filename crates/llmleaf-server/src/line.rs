@@ -1,6 +1,7 @@
 //! What is known of one consumer's connection while it lives: what runs on it, since when nothing does, and how many
 //! answers it threw away.
 
+use crate::bell::Awoken;
 use crate::load::Seat;
 use crate::reply::{Reply, ReplyBody};
 use bytes::Bytes;
@@ -11,6 +12,7 @@ use std::cell::Cell;
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::rc::Rc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::time::{Instant, Sleep, sleep};
@@ -179,11 +181,17 @@ pub struct Open {
 }
 
 impl Open {
-    /// Waits for the reply, and has the reply's body keep this request open.
+    /// Waits for the reply, and has the reply's body keep this request open. When the node's time to finish is over, `closing` is set and
+    /// whoever waits is polled once more.
     /// It is pinned by the caller: a future that takes another one and pins it has room for it twice.
-    pub async fn reply(self, mut reply: Pin<&mut impl Future<Output = Reply>>) -> Response<Held> {
+    pub async fn reply(
+        self,
+        reply: Pin<&mut impl Future<Output = Reply>>,
+        closing: &AtomicBool,
+    ) -> Response<Held> {
+        let mut reply = Awoken::new(reply);
         let reply = poll_fn(|cx| {
-            let polled = reply.as_mut().poll(cx);
+            let polled = reply.poll(closing.load(Ordering::Relaxed), cx);
             if polled.is_pending() {
                 self.line.wait();
             }

@@ -1,11 +1,17 @@
 //! Ids of requests: the caller's own where it sent a fit one, else a UUID of version 7.
 
-use http::HeaderMap;
+use http::{HeaderMap, HeaderName};
 use std::cell::Cell;
 use std::sync::Arc;
 
 /// Longest id taken from a caller, in bytes.
 const LONGEST: usize = 128;
+
+/// Where a caller says it.
+static NAMES: [HeaderName; 2] = [
+    HeaderName::from_static("x-request-id"),
+    HeaderName::from_static("x-client-request-id"),
+];
 
 /// Makes ids for one worker. Seeded once from the system; an id is unique, not secret.
 pub struct Ids {
@@ -24,18 +30,19 @@ impl Ids {
         }
     }
 
-    /// The id of a request.
-    pub fn of(&self, headers: &HeaderMap, unix_millis: u64) -> Arc<str> {
-        let own = ["x-request-id", "x-client-request-id"]
-            .iter()
-            .find_map(|name| {
-                let text = headers.get(*name)?.to_str().ok()?;
-                let fit = !text.is_empty()
-                    && text.len() <= LONGEST
-                    && text.bytes().all(|b| b.is_ascii_graphic());
-                fit.then_some(text)
-            });
-        own.map_or_else(|| self.fresh(unix_millis), Into::into)
+    /// The id of a request, and whether its caller chose it.
+    pub fn of(&self, headers: &HeaderMap, unix_millis: u64) -> (Arc<str>, bool) {
+        let own = NAMES.iter().find_map(|name| {
+            let text = headers.get(name)?.to_str().ok()?;
+            let fit = !text.is_empty()
+                && text.len() <= LONGEST
+                && text.bytes().all(|b| b.is_ascii_graphic());
+            fit.then_some(text)
+        });
+        match own {
+            Some(own) => (own.into(), true),
+            None => (self.fresh(unix_millis), false),
+        }
     }
 
     /// An id that nobody chose.

@@ -2,7 +2,7 @@
 
 use crate::app::App;
 use crate::reply;
-use http::HeaderMap;
+use http::{HeaderMap, HeaderName};
 use llmleaf_auth::{Grant, Principal};
 use llmleaf_dialects::headers::SESSIONS;
 use llmleaf_dialects::preferences::{self, Suffix};
@@ -134,11 +134,11 @@ pub fn session(headers: &HeaderMap) -> Option<u64> {
 }
 
 /// The header by which a request says whether the beginning of its prompt shall be kept by the service.
-const PROMPT_CACHE: &str = "x-llmleaf-prompt-cache";
+static PROMPT_CACHE: HeaderName = HeaderName::from_static("x-llmleaf-prompt-cache");
 
 /// Whether a request wants the beginning of its prompt kept: `true`, `false`, `5m` or `1h`.
 pub fn prompt_cache(headers: &HeaderMap) -> Result<Option<PromptCache>, Failure> {
-    let Some(value) = headers.get(PROMPT_CACHE) else {
+    let Some(value) = headers.get(&PROMPT_CACHE) else {
         return Ok(None);
     };
     match value.as_bytes() {
@@ -147,7 +147,7 @@ pub fn prompt_cache(headers: &HeaderMap) -> Result<Option<PromptCache>, Failure>
         b"false" => Ok(Some(PromptCache::Off)),
         _ => {
             let why = format!("the header `{PROMPT_CACHE}` must be true, false, 5m or 1h");
-            Err(Failure::invalid(why, Some(PROMPT_CACHE)))
+            Err(Failure::invalid(why, Some(PROMPT_CACHE.as_str())))
         }
     }
 }

@@ -62,7 +62,7 @@ pub async fn serve(
 ) -> Reply {
     let now = unix_now();
     let millis = u64::try_from(now.as_millis()).unwrap_or_default();
-    let id = worker.ids.of(request.headers(), millis);
+    let (id, chosen) = worker.ids.of(request.headers(), millis);
     let uri_path = request.uri().path().to_owned();
     let canonical = path::canonical(&uri_path);
     let dialect = discovery::dialect(&canonical.path, canonical.dialect, request.headers());
@@ -74,6 +74,7 @@ pub async fn serve(
     let call = Call {
         worker,
         id: Arc::clone(&id),
+        chosen,
         created: now.as_secs(),
         crowded,
     };
@@ -173,6 +174,7 @@ async fn posted(
     let call = Call {
         worker,
         id: Arc::clone(&id),
+        chosen: false,
         created: now.as_secs(),
         crowded: false,
     };
@@ -261,6 +263,8 @@ pub struct Call {
     pub worker: Rc<Worker>,
     /// Its id.
     pub id: Arc<str>,
+    /// The caller chose it, and may choose it again.
+    chosen: bool,
     /// Unix seconds at which it came.
     pub created: u64,
     crowded: bool,
@@ -497,7 +501,7 @@ impl Call {
             in_array,
             body,
             upload: None,
-            id: self.worker.ids.fresh(self.created.saturating_mul(1000)),
+            id: self.exchange_id(),
             request_id: Arc::clone(&self.id),
             key: Arc::clone(routing.grant.principal().display()),
             resolved: routing.resolved,
@@ -519,6 +523,14 @@ impl Call {
             allowance::tell(reply.headers_mut(), dialect, &figures, unix_now());
         }
         Ok(reply)
+    }
+
+    /// Id of the one exchange that a request begins: unique, so its own only where we made that.
+    fn exchange_id(&self) -> Arc<str> {
+        match self.chosen {
+            true => self.worker.ids.fresh(self.created.saturating_mul(1000)),
+            false => Arc::clone(&self.id),
+        }
     }
 
     /// The consumer's headers that some provider's row lets through.

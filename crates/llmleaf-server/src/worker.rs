@@ -272,7 +272,7 @@ where
             let node = Rc::clone(&worker);
             let version = request.version();
             let reply = std::pin::pin!(service::serve(worker, request, crowded, &opens));
-            let mut reply = open.reply(reply).await;
+            let mut reply = open.reply(reply, &node.app.closing).await;
             if reply.status() == StatusCode::SWITCHING_PROTOCOLS {
                 return Ok(reply);
             }

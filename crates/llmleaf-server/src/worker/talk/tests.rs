@@ -15,6 +15,7 @@ use std::convert::Infallible;
 use std::future::Future;
 use std::pin::Pin;
 use std::rc::Rc;
+use std::sync::atomic::AtomicBool;
 use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, duplex};
@@ -68,7 +69,10 @@ fn answer(
             return Ok(Response::new(Either::Right(open.hold(Endless, false))));
         }
         let reply = async { reply::whole(StatusCode::OK, "text/plain", vec![b'x'; LARGE]) };
-        Ok(open.reply(std::pin::pin!(reply)).await.map(Either::Left))
+        Ok(open
+            .reply(std::pin::pin!(reply), &AtomicBool::new(false))
+            .await
+            .map(Either::Left))
     }
 }
 
