@@ -83,15 +83,18 @@ impl<D: Decoder> Enveloped<D> {
 }
 
 impl Envelope {
-    /// The text inside a frame with this envelope.
-    fn open<'f>(&self, frame: &'f Frame) -> Option<Cow<'f, str>> {
+    /// What is between the quotes in a frame with this envelope.
+    fn inner<'f>(&self, frame: &'f Frame) -> Option<&'f [u8]> {
         let inner = frame
             .data
             .strip_prefix(&*self.before)?
             .strip_suffix(&*self.after)?;
-        if frame.event != self.event {
-            return None;
-        }
+        (frame.event == self.event).then_some(inner)
+    }
+
+    /// The text inside a frame with this envelope.
+    fn open<'f>(&self, frame: &'f Frame) -> Option<Cow<'f, str>> {
+        let inner = self.inner(frame)?;
         let text = simdutf8::basic::from_utf8(inner).ok()?;
         if skim::plain(inner) == inner.len() {
             return Some(Cow::Borrowed(text));
@@ -124,6 +127,13 @@ impl<D: Decoder> Decoder for Enveloped<D> {
         self.learn(frame, out.get(from..).unwrap_or_default());
     }
 
+    fn glance(&mut self, frame: &Frame) -> Option<usize> {
+        // Frames are UTF-8, and so is the envelope: what is between is, too.
+        let inner = self.envelope.as_ref()?.inner(frame)?;
+        let is_text = !inner.is_empty() && skim::plain(inner) == inner.len();
+        is_text.then_some(inner.len())
+    }
+
     fn finish(&mut self, out: &mut Vec<Event>) {
         // Nothing is read after the end, by the decoder inside or without it.
         self.envelope = None;
@@ -144,6 +154,33 @@ mod tests {
         let mut events = Vec::new();
         while let Some(frame) = framer.next() {
             decoder.push(&frame.unwrap(), &mut events);
+        }
+        decoder.finish(&mut events);
+        events
+    }
+
+    /// The same by glances where there are such; each must tell what its frame means.
+    fn glanced(stream: &str) -> Vec<Event> {
+        let decoder =
+            || ChatWire::Completions(crate::chat_completions::Quirks::REFERENCE).decoder();
+        let (mut decoder, mut other) = (decoder(), decoder());
+        let mut framer = SseFramer::new(SseLimits::default());
+        framer.push(Bytes::from(stream.to_owned()));
+        let mut events = Vec::new();
+        while let Some(frame) = framer.next() {
+            let (frame, from) = (frame.unwrap(), events.len());
+            other.push(&frame, &mut events);
+            match decoder.glance(&frame) {
+                Some(length) => assert!(matches!(
+                    &events[from..],
+                    [Event::BlockDelta { delta: Delta::Text(text), .. }] if text.len() == length
+                )),
+                None => {
+                    let mut pushed = Vec::new();
+                    decoder.push(&frame, &mut pushed);
+                    assert_eq!(pushed, &events[from..]);
+                }
+            }
         }
         decoder.finish(&mut events);
         events
@@ -175,7 +212,8 @@ mod tests {
             let quirks = crate::chat_completions::Quirks::REFERENCE;
             let whole = read(Box::new(crate::chat_completions::events::decoder(&quirks)), &stream);
             let fast = read(ChatWire::Completions(quirks).decoder(), &stream);
-            prop_assert_eq!(whole, fast);
+            prop_assert_eq!(&whole, &fast);
+            prop_assert_eq!(glanced(&stream), fast);
         }
     }
 

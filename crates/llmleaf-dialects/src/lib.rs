@@ -94,6 +94,12 @@ pub trait Decoder {
     /// Takes the next frame and appends the events it means.
     fn push(&mut self, frame: &Frame, out: &mut Vec<Event>);
 
+    /// How many bytes of text a frame adds to the answer, if it does nothing else and that can be told without reading it. Such a frame
+    /// has been taken, and is not pushed as well.
+    fn glance(&mut self, _frame: &Frame) -> Option<usize> {
+        None
+    }
+
     /// The stream ended cleanly (the transport saw its proper end). Appends the terminal: `ResponseEnd` where the
     /// provider had said enough, else an error of kind `Truncated`. Appends nothing after a terminal.
     fn finish(&mut self, out: &mut Vec<Event>);

@@ -79,6 +79,13 @@ impl Meter {
         self.bytes_since_usage = 0;
     }
 
+    /// So many bytes of text came.
+    fn text(&mut self, bytes: usize) {
+        let length = bytes as u64;
+        self.bytes += length;
+        self.bytes_since_usage += length;
+    }
+
     /// Takes note of an event.
     pub fn see(&mut self, event: &Event) {
         match event {
@@ -89,9 +96,7 @@ impl Meter {
                 delta: Delta::Text(text) | Delta::Arguments(text),
                 ..
             } => {
-                let length = text.len() as u64;
-                self.bytes += length;
-                self.bytes_since_usage += length;
+                self.text(text.len());
             }
             Event::BlockDelta {
                 delta: Delta::MediaData(data),
@@ -258,17 +263,19 @@ impl Pump {
     /// Takes bytes from the provider.
     pub fn bytes(&mut self, chunk: bytes::Bytes, out: &Outlet) -> Result<(), Broken> {
         self.framer.push(chunk);
+        let keeps = self.keeps_trail();
         let mut last = None;
         let mut result = Ok(());
         while let Some(frame) = self.framer.next() {
             result = match frame {
+                Ok(frame) if !keeps => self.frame(&frame, out),
                 Ok(frame) => self.frame(&frame, out).map(|()| last = Some(frame)),
                 Err(error) => Err(failure::framing(&error).into()),
             };
             if result.is_err() {
                 break;
             }
-            if self.trail.is_none() {
+            if keeps && self.trail.is_none() {
                 self.remember(last.as_ref());
             }
         }
@@ -282,9 +289,7 @@ impl Pump {
         let Some(frame) = frame.filter(|frame| frame.has_data) else {
             return;
         };
-        // One wire alone goes on from them when it breaks; elsewhere an event may be an image.
-        let asks = |wire: &ChatWire| wire.dialect() == Dialect::Responses;
-        if matches!(&self.mode, Mode::Relay { wire, .. } if asks(wire)) {
+        if self.keeps_trail() {
             let last = bytes::Bytes::copy_from_slice(&frame.data);
             let first = self
                 .trail
@@ -292,6 +297,12 @@ impl Pump {
                 .map_or_else(|| last.clone(), |(first, _)| first);
             self.trail = Some((first, last));
         }
+    }
+
+    /// One wire alone goes on from what was forwarded when it breaks; elsewhere an event may be an image.
+    fn keeps_trail(&self) -> bool {
+        let asks = |wire: &ChatWire| wire.dialect() == Dialect::Responses;
+        matches!(&self.mode, Mode::Relay { wire, .. } if asks(wire))
     }
 
     /// The provider's bytes ended cleanly.
@@ -330,6 +341,14 @@ impl Pump {
             // Nothing after the terminal is part of the answer.
             return Ok(());
         }
+        if self.glances()
+            && let Some(bytes) = self.decoder.glance(frame)
+        {
+            // Text, and nothing that a record or a clock does not know already.
+            self.meter.text(bytes);
+            self.relay(frame, out);
+            return Ok(());
+        }
         let renamed = self.told.as_ref().and_then(|told| told.event(frame));
         let frame = renamed.as_ref().unwrap_or(frame);
         self.decoder.push(frame, &mut self.events);
@@ -358,6 +377,24 @@ impl Pump {
             });
         }
         self.events(out)
+    }
+
+    /// Whether the text in a frame is of no use here but to be counted: it goes through, and the answer has begun.
+    fn glances(&self) -> bool {
+        let relays = matches!(self.mode, Mode::Relay { .. });
+        relays && self.meter.committed && self.told.is_none() && self.held.is_empty()
+    }
+
+    /// Hands a frame of text on.
+    fn relay(&mut self, frame: &Frame, out: &Outlet) {
+        let Mode::Relay { wire, usage_added } = &self.mode else {
+            return;
+        };
+        match wire.relay(frame, *usage_added) {
+            Relayed::AsIs => out.write(&frame.raw),
+            Relayed::Edited(bytes) => out.write(&bytes),
+            Relayed::Hidden => {}
+        }
     }
 
     /// Takes an event that came by no frame.

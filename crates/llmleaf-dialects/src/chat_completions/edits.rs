@@ -13,8 +13,9 @@ use crate::splice::{Splices, quote, range_of};
 use crate::{Head, Relayed, Rendered, Target};
 use bytes::Bytes;
 use llmleaf_model::{Failure, Loss};
-use memchr::memmem;
+use memchr::memmem::{self, Finder};
 use serde_json::value::RawValue;
+use std::sync::LazyLock;
 
 /// Splices the named edits into a consumer's body.
 ///
@@ -285,7 +286,9 @@ impl<'a> Edits<'a> {
 /// Where the usage flag was added, the report is hidden and the `"usage":null` that the flag puts on every other chunk
 /// is cut. The search is by text: inside a JSON string the quotes would be escaped.
 pub fn relay(frame: &crate::Frame, usage_added: bool) -> Relayed {
-    if !usage_added || !frame.has_data || memmem::find(&frame.raw, b"\"usage\"").is_none() {
+    // Made once: every chunk is searched.
+    static USAGE: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\"usage\""));
+    if !usage_added || !frame.has_data || USAGE.find(&frame.raw).is_none() {
         return Relayed::AsIs;
     }
     if is_usage_report(&frame.data) {

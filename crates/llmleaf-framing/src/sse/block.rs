@@ -82,7 +82,12 @@ impl Block {
         }
         loop {
             let unseen = bytes.get(self.scanned..).unwrap_or_default();
-            let Some(length) = memchr2(LF, CR, unseen) else {
+            // Every second line is the blank one behind an event: to see that takes no search.
+            let found = match unseen.first() {
+                Some(&(LF | CR)) => Some(0),
+                _ => memchr2(LF, CR, unseen),
+            };
+            let Some(length) = found else {
                 self.scanned = bytes.len();
                 return if bytes.len() > limit {
                     Scan::TooLarge
