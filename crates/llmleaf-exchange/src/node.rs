@@ -179,9 +179,9 @@ impl Shared {
 
     /// A moment of [`Self::now`] as the runtime's own.
     pub(crate) fn instant(&self, at: Millis) -> Instant {
-        // A moment that does not come is as good as one in a year.
-        let far = self.now().after(Duration::from_secs(365 * 24 * 3600));
-        self.epoch + Duration::from_millis(at.min(far).0)
+        // A moment that does not come is as good as one in thirty years, which is as far as timers look.
+        const FAR: Millis = Millis(30 * 365 * 24 * 3600 * 1000);
+        self.epoch + Duration::from_millis(at.min(FAR).0)
     }
 }
 

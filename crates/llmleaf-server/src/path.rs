@@ -63,8 +63,26 @@ pub struct Canonical<'a> {
     pub dialect: Dialect,
 }
 
+/// What nearly all requests ask for, in the registry's spelling: these mean what they say.
+const USUAL: &[(&str, Dialect)] = &[
+    ("/v1/chat/completions", Dialect::ChatCompletions),
+    ("/v1/messages", Dialect::Messages),
+    ("/v1/responses", Dialect::Responses),
+    ("/v1/embeddings", Dialect::ChatCompletions),
+];
+
 /// Brings a request's path (without query) into the registry's spelling.
 pub fn canonical(path: &str) -> Canonical<'_> {
+    match USUAL.iter().find(|(usual, _)| *usual == path) {
+        Some((_, dialect)) => Canonical {
+            path: Cow::Borrowed(path),
+            dialect: *dialect,
+        },
+        None => meant(path),
+    }
+}
+
+fn meant(path: &str) -> Canonical<'_> {
     let mut dialect = None;
     let mut path = squeezed(path);
     for (prefix, speaks) in PREFIXES {
@@ -243,6 +261,14 @@ mod tests {
                 let found = canonical(path);
                 assert_eq!((&*found.path, found.dialect), (*means, dialect), "{path}");
             }
+        }
+    }
+
+    #[test]
+    fn what_is_usual_means_what_it_says() {
+        for (path, _) in USUAL {
+            assert_eq!(canonical(path), meant(path));
+            assert_eq!(canonical(path).path, *path);
         }
     }
 
