@@ -244,7 +244,7 @@ impl Scan<'_> {
 pub(crate) fn plain(bytes: &[u8]) -> usize {
     const WORD: usize = 8;
     // Most strings are short: only what is longer pays for a search that takes more to begin than to go on.
-    const SHORT: usize = 32;
+    const SHORT: usize = 64;
     let (words, tail) = bytes.as_chunks::<WORD>();
     let mut at = 0;
     for word in words {

@@ -173,6 +173,19 @@ impl Outlet {
         }
     }
 
+    /// About so many bytes will be written: room for them is made at once, and no more than that.
+    pub fn expect(&self, bytes: usize) {
+        let slot = &mut *self.0.borrow_mut();
+        if slot.gone || slot.list.is_some() {
+            return;
+        }
+        if slot.ready.capacity() == 0 {
+            slot.ready.reserve_exact(slot.usual.max(bytes));
+        } else {
+            slot.ready.reserve(bytes);
+        }
+    }
+
     /// The stream is complete. What is written ends well, or not at all where some of it could not be written.
     pub fn close(&self) {
         let slot = &mut *self.0.borrow_mut();

@@ -262,6 +262,9 @@ impl Pump {
 
     /// Takes bytes from the provider.
     pub fn bytes(&mut self, chunk: bytes::Bytes, out: &Outlet) -> Result<(), Broken> {
+        if matches!(self.mode, Mode::Relay { .. }) {
+            out.expect(chunk.len());
+        }
         self.framer.push(chunk);
         let keeps = self.keeps_trail();
         let mut last = None;
