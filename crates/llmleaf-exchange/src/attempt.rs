@@ -9,7 +9,8 @@ use crate::failure;
 use crate::health;
 use crate::job::Operation;
 use crate::kept::{self, Told};
-use crate::node::{LossPolicy, PromptCache};
+use crate::losses;
+use crate::node::PromptCache;
 use crate::pump::Pump;
 use crate::upload::{self, Upload};
 use crate::upstream::{Upstream, UpstreamStreaming};
@@ -21,7 +22,7 @@ use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::{HeaderValue, Method};
 use llmleaf_dialects::{ChatWire, Rendered, Target};
-use llmleaf_model::{Event, Failure, FailureKind, Loss, LossKind, Origin, Retry};
+use llmleaf_model::{Event, Failure, FailureKind, Loss, Origin, Retry};
 use llmleaf_providers::echo::Step;
 use llmleaf_providers::{Chat, Path};
 use llmleaf_route::{Attempt as Held, Candidate, Clock, Clocks, Watch};
@@ -432,21 +433,8 @@ fn prepare(
 /// Takes note of what a rendered request lost, and refuses it where the route wants nothing lost.
 pub(crate) fn accepted(run: &mut Run, rendered: Rendered) -> Result<Rendered, Failure> {
     run.losses.clone_from(&rendered.losses);
-    // An approximation says what was asked in the target's own way: it is reported, and no reason to refuse.
-    let lost = |loss: &&Loss| loss.kind != LossKind::Approximated;
-    let lost: Vec<&Loss> = rendered.losses.iter().filter(lost).collect();
     let policy = run.node.shared.settings(run.route).loss_policy;
-    let Some(first) = lost.first().filter(|_| policy != LossPolicy::Report) else {
-        return Ok(rendered);
-    };
-    let list: Vec<String> = lost.iter().map(ToString::to_string).collect();
-    let message = format!("the target cannot express the request: {}", list.join("; "));
-    let mut failure = Failure::invalid(message, Some(&first.field));
-    if policy == LossPolicy::Reroute {
-        failure.kind = FailureKind::Unsupported;
-        failure.retry = Retry::NextTarget;
-    }
-    Err(failure)
+    losses::refusal(policy, &rendered.losses).map_or(Ok(rendered), Err)
 }
 
 /// Tells the service to keep the beginning of the prompt, where that was asked for: by the request, else the route, else the

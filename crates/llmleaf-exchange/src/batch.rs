@@ -4,13 +4,15 @@
 //! ([`crate::kept`]), and what the provider calls things is told under the names that [`BatchNames`] gives. The requests inside are mapped
 //! by the chat wires like any other; nothing of that is remembered between making a batch and reading its results.
 //!
-//! Reading order: this file (what is asked, and of whom), `make.rs`, `upload.rs` (files of requests), `look.rs` (how far one is, lists), `results.rs`.
+//! Reading order: this file (what is asked, and of whom), `make.rs`, `lines.rs` and `upload.rs` (files of requests), `look.rs` (how far one is, lists), `results.rs`.
 
+mod lines;
 mod look;
 mod make;
 mod results;
 mod upload;
 
+pub use lines::{Filed, Lines};
 pub use look::unready;
 
 use crate::attempt::Attempt;
@@ -99,8 +101,8 @@ pub struct BatchAsk {
     pub task: Task,
     /// The requests, where a batch is made of them.
     pub items: Vec<Item>,
-    /// What a file of requests is called.
-    pub filename: String,
+    /// A file of requests that comes.
+    pub filed: Option<Filed>,
     /// The provider's own name of the file that they are in, where they are in one.
     pub file: Option<String>,
     /// The provider's own name of the batch, where a file of its results is asked for.

@@ -6,6 +6,7 @@ use crate::count;
 use crate::ending::Ending;
 use crate::failure;
 use crate::job::{Job, Operation};
+use crate::losses;
 use crate::node::Node;
 use crate::outlet::{Outlet, ReplyHead};
 use crate::panics;
@@ -246,7 +247,7 @@ impl Run {
             .filter(|loss| !told.contains(loss))
             .cloned()
             .collect();
-        if let Some(value) = loss_header(&late) {
+        if let Some(value) = losses::header(&late) {
             self.out.write(b": x-llmleaf-loss: ");
             self.out.write(value.as_bytes());
             self.out.write(b"\n\n");
@@ -318,7 +319,7 @@ impl Run {
 
     pub fn headers(&self) -> HeaderMap {
         let mut headers = HeaderMap::with_capacity(8);
-        if let Some(value) = loss_header(&self.losses) {
+        if let Some(value) = losses::header(&self.losses) {
             headers.insert(HeaderName::from_static("x-llmleaf-loss"), value);
         }
         let attempts = self.common.attempts();
@@ -537,38 +538,6 @@ fn words(kind: FailureKind) -> &'static str {
         FailureKind::InvalidResponse => "its answer is not well-formed",
         _ => "it had an error of its own",
     }
-}
-
-/// Longest value of the loss header, in bytes.
-const LOSS_HEADER_BYTES: usize = 2048;
-
-fn loss_header(losses: &[Loss]) -> Option<HeaderValue> {
-    if losses.is_empty() {
-        return None;
-    }
-    let mut text = String::new();
-    for (index, loss) in losses.iter().enumerate() {
-        let next = loss.to_string();
-        if text.len() + next.len() > LOSS_HEADER_BYTES {
-            text.push_str(&format!("; and {} more", losses.len() - index));
-            break;
-        }
-        if index > 0 {
-            text.push_str("; ");
-        }
-        text.push_str(&next);
-    }
-    let visible: String = text
-        .chars()
-        .map(|c| {
-            if c.is_ascii_graphic() || c == ' ' {
-                c
-            } else {
-                '?'
-            }
-        })
-        .collect();
-    HeaderValue::from_str(&visible).ok()
 }
 
 fn retry_headers(headers: &mut HeaderMap, failure: &Failure, status: StatusCode, attempts: u32) {

@@ -27,6 +27,7 @@ mod health;
 pub mod job;
 pub mod kept;
 pub mod ledger;
+pub mod losses;
 pub mod minting;
 mod moderate;
 pub mod node;

@@ -147,11 +147,21 @@ impl Upload {
         self.0.borrow().moves
     }
 
-    /// How much may be held.
-    fn hold_up_to(&self, most: usize) {
+    /// How much may be held from here on, if that is more than usual.
+    pub(crate) fn hold_up_to(&self, most: usize) {
         if let Some(tape) = &mut self.0.borrow_mut().tape {
-            tape.most = most;
+            tape.most = most.max(TAPE_BYTES);
         }
+    }
+
+    /// Bytes that are held; `None` where the beginning is gone.
+    pub(crate) fn held(&self) -> Option<usize> {
+        self.0.borrow().tape.as_ref().map(|tape| tape.length)
+    }
+
+    /// The beginning is gone because others hold much.
+    pub(crate) fn is_crowded(&self) -> bool {
+        self.0.borrow().crowded
     }
 }
 

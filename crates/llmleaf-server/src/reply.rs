@@ -18,8 +18,8 @@ pub enum ReplyBody {
     Whole(Option<Bytes>),
     /// Running.
     Running(Exchange),
-    /// Results of a batch that was run here.
-    Results(Reading),
+    /// What is kept here of batches.
+    Kept(Reading),
 }
 
 impl Body for ReplyBody {
@@ -40,7 +40,7 @@ impl Body for ReplyBody {
             Self::Running(exchange) => exchange
                 .poll_chunk(cx)
                 .map(|chunk| chunk.map(|c| c.map(Frame::data))),
-            Self::Results(reading) => reading
+            Self::Kept(reading) => reading
                 .poll_piece(cx)
                 .map(|piece| piece.map(|p| p.map(Frame::data))),
         }
@@ -55,7 +55,7 @@ impl Body for ReplyBody {
             Self::Whole(bytes) => {
                 SizeHint::with_exact(bytes.as_ref().map_or(0, |b| b.len() as u64))
             }
-            Self::Running(_) | Self::Results(_) => SizeHint::default(),
+            Self::Running(_) | Self::Kept(_) => SizeHint::default(),
         }
     }
 }

@@ -12,6 +12,8 @@
 mod bodies;
 #[path = "bounds/canaries.rs"]
 mod canaries;
+#[path = "bounds/files.rs"]
+mod files;
 #[path = "bounds/memory.rs"]
 mod memory;
 #[path = "bounds/requests.rs"]

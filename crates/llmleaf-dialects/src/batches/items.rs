@@ -10,6 +10,7 @@ use bytes::Bytes;
 use llmleaf_model::Failure;
 use serde_json::value::RawValue;
 use std::collections::HashSet;
+use std::hash::{BuildHasher, RandomState};
 
 /// Longest name of a request, in bytes.
 const LONGEST_ID: usize = 512;
@@ -164,9 +165,23 @@ pub struct Reader {
     form: BatchForm,
     task: Option<Task>,
     place: &'static str,
-    seen: HashSet<String>,
+    seen: Names,
     /// What was wrong so far.
     pub problems: Problems,
+}
+
+/// Names that were used, each as 128 bits by a secret of this process: a file may have a hundred thousand long ones.
+#[derive(Debug, Default)]
+struct Names {
+    by: (RandomState, RandomState),
+    seen: HashSet<(u64, u64)>,
+}
+
+impl Names {
+    fn is_new(&mut self, name: &str) -> bool {
+        let (one, two) = &self.by;
+        self.seen.insert((one.hash_one(name), two.hash_one(name)))
+    }
 }
 
 impl Reader {
@@ -176,7 +191,7 @@ impl Reader {
             form,
             task,
             place,
-            seen: HashSet::new(),
+            seen: Names::default(),
             problems: Problems::default(),
         }
     }
@@ -242,7 +257,7 @@ impl Reader {
                 "`custom_id` may have {LONGEST_ID} bytes, and no control characters"
             ));
         }
-        if !self.seen.insert(id.clone().into_owned()) {
+        if !self.seen.is_new(&id) {
             return Err(format!("`custom_id` {id:?} was used before"));
         }
         Ok(id.into_owned())

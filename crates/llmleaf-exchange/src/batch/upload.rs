@@ -1,12 +1,31 @@
-//! Sends a file of requests to a provider that keeps it, each in the provider's own wire.
+//! Sends a file of requests on while it comes, each in the provider's own wire.
+//!
+//! Errors by line end the upload before its form is complete, so the provider keeps nothing of a file that is refused.
 
+use super::lines::{Filed, Lines};
 use super::look::answer;
-use super::make::{file_id, rendered, upload};
-use super::{At, BatchAsk, unsupported};
-use crate::attempt::Attempt;
+use super::make::{Form, file_id, one, ripen};
+use super::{At, BatchAsk, Offer, unsupported};
+use crate::attempt::{self, Attempt, Incoming, Manner, Outgoing};
 use crate::drive::Run;
-use llmleaf_dialects::batches::{BatchWire, Kind, files};
-use llmleaf_model::{Failure, FailureKind};
+use crate::job::Job;
+use crate::losses;
+use crate::node::{LossPolicy, Shared};
+use crate::whole;
+use bytes::Bytes;
+use http::Method;
+use llmleaf_dialects::Rendered;
+use llmleaf_dialects::batches::{BatchWire, FilesQuirks, Item, Kind, files};
+use llmleaf_model::{Failure, FailureKind, Loss, Retry};
+use llmleaf_route::Candidate;
+use llmleaf_transport::{Feed, Unfed};
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+
+/// Bytes of lines that go on as one piece if they came together.
+const PIECE: usize = 64 * 1024;
 
 pub(super) async fn run(
     run: &mut Run,
@@ -14,12 +33,34 @@ pub(super) async fn run(
     at: At<'_>,
     ask: &BatchAsk,
 ) -> Result<(), Failure> {
-    let BatchWire::Files(quirks) = at.offer.wire() else {
+    let (BatchWire::Files(quirks), Some(filed)) = (at.offer.wire(), &ask.filed) else {
         return Err(unsupported("the target keeps no files"));
     };
-    let lines = rendered(run, at, ask)?.concat();
-    let reply = upload(run, attempt, at, quirks, (&ask.filename, &lines)).await?;
-    file_id(&reply)?;
+    let way = Rc::new(Way {
+        filed: filed.clone(),
+        job: Rc::clone(&run.job),
+        shared: Arc::clone(&run.node.shared),
+        candidate: at.candidate.clone(),
+        offer: at.offer,
+        form: Form::new(&run.job.id, quirks),
+        policy: run.node.shared.settings(run.route).loss_policy,
+        told: RefCell::default(),
+    });
+    let length = way.glance()?;
+    let known = Rendered {
+        body: Bytes::new(),
+        losses: way.told.borrow().losses.clone(),
+        usage_added: false,
+    };
+    attempt::accepted(run, known)?;
+    let reply = send(run, attempt, at, (quirks, &way, length)).await;
+    let told = std::mem::take(&mut *way.told.borrow_mut());
+    let reply = reply.map_err(|failure| told.failure.unwrap_or(failure))?;
+    run.losses = told.losses;
+    let id = file_id(&reply)?;
+    if quirks.files_ripen {
+        ripen(run, attempt, at, &id).await?;
+    }
     let account = (at.candidate.provider, attempt.credential());
     let naming = |_: Kind, own: &str| ask.names.told(Kind::Input, account, None, own);
     let told = files::renamed(&reply, ask.form, &naming);
@@ -29,4 +70,206 @@ pub(super) async fn run(
     })?;
     answer(run, attempt, told);
     Ok(())
+}
+
+async fn send(
+    run: &mut Run,
+    attempt: &mut Attempt,
+    at: At<'_>,
+    (quirks, way, length): (&FilesQuirks, &Rc<Way>, Option<u64>),
+) -> Result<Bytes, Failure> {
+    let feeds = {
+        let way = Rc::clone(way);
+        move || {
+            let passing = Passing::new(&way, length)?;
+            Some(Box::new(passing) as Box<dyn Feed>)
+        }
+    };
+    let path = at.files(None, &quirks.upload)?;
+    let going = Outgoing {
+        method: Method::POST,
+        wire: at.offer.chat,
+        path: &path,
+        body: Bytes::new(),
+        stream: false,
+        same: false,
+        kind: Some(way.form.kind()),
+    };
+    let manner = Manner {
+        fed: Some((&way.filed.upload, &feeds)),
+        ..Manner::default()
+    };
+    let sent = attempt::send_as(run, attempt, at.candidate, at.upstream, going, manner).await;
+    let Incoming {
+        mut watch, body, ..
+    } = sent?;
+    whole::gather(run, &mut watch, body).await
+}
+
+/// From one file to one target.
+struct Way {
+    filed: Filed,
+    job: Rc<Job>,
+    shared: Arc<Shared>,
+    candidate: Candidate,
+    offer: Offer,
+    form: Form,
+    policy: LossPolicy,
+    told: RefCell<Told>,
+}
+
+/// What is told of a file when it is sent, or is not.
+#[derive(Default)]
+struct Told {
+    losses: Vec<Loss>,
+    failure: Option<Failure>,
+}
+
+impl Way {
+    /// Has a file that is all there pass, to see whether it can, what is lost, and how long it will be.
+    fn glance(self: &Rc<Self>) -> Result<Option<u64>, Failure> {
+        if !self.filed.upload.is_whole() {
+            return Ok(None);
+        }
+        let mut passing = Passing::new(self, None).ok_or_else(crate::upload::gone)?;
+        let mut nobody = Context::from_waker(Waker::noop());
+        let mut length = 0u64;
+        while let Poll::Ready(Some(piece)) = passing.poll_next(&mut nobody) {
+            match piece {
+                Ok(bytes) => length = length.saturating_add(bytes.len() as u64),
+                Err(Unfed) => {
+                    let failure = self.told.take().failure;
+                    return Err(failure.unwrap_or_else(crate::upload::gone));
+                }
+            }
+        }
+        Ok(Some(length))
+    }
+
+    /// A line of the provider's file.
+    fn line(&self, item: &Item) -> Result<Vec<u8>, Failure> {
+        let gone = || Failure::gateway(FailureKind::Internal, "the target is not known");
+        let ask = self.job.batch.as_deref().ok_or_else(gone)?;
+        let upstream = self.shared.upstreams.get(self.candidate.provider);
+        let at = At {
+            candidate: &self.candidate,
+            upstream: upstream.ok_or_else(gone)?,
+            offer: self.offer,
+        };
+        if let Some(first) = ask.models.first().filter(|m| m.name != item.head.model) {
+            let message = format!(
+                "its provider takes one model in a file, and the first line names \"{}\"",
+                first.name
+            );
+            return Err(Failure::invalid(message, Some("model")));
+        }
+        let losses = &mut self.told.borrow_mut().losses;
+        let known = losses.len();
+        let line = one(at, ask, item, losses)?;
+        losses::refusal(self.policy, losses.get(known..).unwrap_or_default()).map_or(Ok(line), Err)
+    }
+}
+
+/// A file on its way.
+struct Passing {
+    way: Rc<Way>,
+    lines: Lines,
+    length: Option<u64>,
+    stage: Stage,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    /// No request came yet. What the file is called is known with the first.
+    Head,
+    Lines,
+    Ended,
+}
+
+impl Passing {
+    fn new(way: &Rc<Way>, length: Option<u64>) -> Option<Self> {
+        Some(Self {
+            lines: Lines::new(&way.filed)?,
+            way: Rc::clone(way),
+            length,
+            stage: Stage::Head,
+        })
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Bytes>, Failure>> {
+        if self.stage == Stage::Ended {
+            return Poll::Ready(Ok(None));
+        }
+        let mut out = Vec::new();
+        while out.len() < PIECE {
+            let item = match self.lines.poll_next(cx) {
+                Poll::Pending if out.is_empty() => return Poll::Pending,
+                Poll::Pending => break,
+                Poll::Ready(None) => {
+                    self.stage = Stage::Ended;
+                    self.unheeded();
+                    out.extend_from_slice(self.way.form.tail().as_bytes());
+                    break;
+                }
+                Poll::Ready(Some(item)) => item?,
+            };
+            if self.stage == Stage::Head {
+                self.stage = Stage::Lines;
+                let head = self.way.form.head(&self.lines.filename());
+                out.extend_from_slice(head.as_bytes());
+            }
+            let most = self.way.offer.wire().most();
+            if self.lines.count() > most {
+                let why = format!("the provider takes at most {most} requests in a file");
+                return Poll::Ready(Err(Failure::invalid(why, Some("file"))));
+            }
+            match self.way.line(&item) {
+                Ok(line) => out.extend_from_slice(&line),
+                // Another target may be able to.
+                Err(failure) if failure.retry == Retry::NextTarget => {
+                    return Poll::Ready(Err(failure));
+                }
+                Err(failure) => self.lines.object(&item, &failure.message),
+            }
+        }
+        Poll::Ready(Ok(Some(out.into())))
+    }
+
+    /// Adds what the form says and nobody heeds.
+    fn unheeded(&self) {
+        let losses = &mut self.way.told.borrow_mut().losses;
+        for loss in self.lines.losses() {
+            if !losses.contains(&loss) {
+                losses.push(loss);
+            }
+        }
+    }
+}
+
+impl Feed for Passing {
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Unfed>>> {
+        self.poll(cx).map(|piece| match piece {
+            Ok(bytes) => bytes.map(Ok),
+            Err(failure) => {
+                self.way.told.borrow_mut().failure = Some(failure);
+                Some(Err(Unfed))
+            }
+        })
+    }
+
+    fn rewind(&mut self) -> bool {
+        if !self.way.filed.upload.can_begin_again() {
+            return false;
+        }
+        let again = Self::new(&self.way, self.length);
+        let is_possible = again.is_some();
+        if let Some(again) = again {
+            *self = again;
+        }
+        is_possible
+    }
+
+    fn length(&self) -> Option<u64> {
+        self.length
+    }
 }

@@ -1,6 +1,6 @@
 //! What a form says before its file: enough to find out where it is to go.
 
-use super::{TAPE_BYTES, Upload, unheld};
+use super::{Upload, unheld};
 use llmleaf_framing::{MultipartError, MultipartLimits, MultipartReader, Piece};
 use llmleaf_model::Failure;
 use std::rc::Rc;
@@ -68,7 +68,7 @@ impl Upload {
         boundary: &str,
         wanted: Wanted<'_>,
     ) -> Result<Rc<(String, Form)>, Failure> {
-        self.hold_up_to(wanted.most.max(TAPE_BYTES));
+        self.hold_up_to(wanted.most);
         let mut reading = Reading::new(boundary);
         let mut reader =
             (self.reader()).ok_or_else(|| unheld(false, wanted.needed, wanted.most))?;
@@ -79,11 +79,10 @@ impl Upload {
             };
             reading.push(&bytes, wanted)?;
             if !self.can_begin_again() {
-                let crowded = self.0.borrow().crowded;
-                return Err(unheld(crowded, wanted.needed, wanted.most));
+                return Err(unheld(self.is_crowded(), wanted.needed, wanted.most));
             }
         }
-        self.hold_up_to(TAPE_BYTES);
+        self.hold_up_to(0);
         let form = Rc::new((boundary.to_owned(), reading.finish(wanted)?));
         self.0.borrow_mut().form = Some(Rc::clone(&form));
         Ok(form)

@@ -1,4 +1,5 @@
-//! The results of a batch that this gateway ran, read from its journal piece by piece, beside the worker's own work.
+//! What is kept here on its way to who asks for it, piece by piece, beside the worker's own work: the results of a batch that this gateway
+//! ran, read from its journal, and files of requests as they came.
 
 use super::journal::Results;
 use super::store::{Kept, Store};
@@ -8,7 +9,8 @@ use llmleaf_exchange::{Aborted, Part};
 use llmleaf_model::{BatchOutcome, BatchResult, BatchStatus};
 use std::collections::HashSet;
 use std::fs::File;
-use std::io::{self, BufRead, BufReader};
+use std::io::{self, BufRead, BufReader, Read as _};
+use std::path::Path;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use tokio::task::JoinHandle;
@@ -16,13 +18,22 @@ use tokio::task::JoinHandle;
 /// How much is read at a time.
 const PIECE: usize = 64 * 1024;
 
-/// Results on their way.
+/// Something on its way.
 pub struct Reading(Step);
 
 enum Step {
-    Ready(Box<Source>),
-    Reading(JoinHandle<(Box<Source>, io::Result<Vec<u8>>)>),
+    Ready(Box<dyn Pieces>),
+    Reading(JoinHandle<Read>),
     Ended,
+}
+
+/// A piece that was read, and where the next one comes from.
+type Read = (Box<dyn Pieces>, io::Result<Vec<u8>>);
+
+/// What is read piece by piece.
+trait Pieces: Send {
+    /// The next piece; empty at the end.
+    fn piece(&mut self) -> io::Result<Vec<u8>>;
 }
 
 struct Source {
@@ -37,7 +48,15 @@ struct Source {
 }
 
 impl Reading {
-    /// Of a batch that has ended.
+    /// Of a file, byte for byte.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn file(path: &Path) -> io::Result<Self> {
+        Ok(Self(Step::Ready(Box::new(File::open(path)?))))
+    }
+
+    /// The results of a batch that has ended.
     ///
     /// # Errors
     /// The system's.
@@ -85,7 +104,7 @@ impl Reading {
                         }
                         Ok((_, Ok(_))) => return Poll::Ready(None),
                         Ok((_, Err(error))) => {
-                            tracing::error!(%error, "results of a batch cannot be read");
+                            tracing::error!(%error, "what is kept of batches cannot be read");
                             return Poll::Ready(Some(Err(Aborted)));
                         }
                         Err(_) => return Poll::Ready(Some(Err(Aborted))),
@@ -96,7 +115,15 @@ impl Reading {
     }
 }
 
-impl Source {
+impl Pieces for File {
+    fn piece(&mut self) -> io::Result<Vec<u8>> {
+        let mut out = Vec::new();
+        self.by_ref().take(PIECE as u64).read_to_end(&mut out)?;
+        Ok(out)
+    }
+}
+
+impl Pieces for Source {
     fn piece(&mut self) -> io::Result<Vec<u8>> {
         let mut out = Vec::new();
         while out.len() < PIECE {
@@ -112,7 +139,9 @@ impl Source {
         }
         Ok(out)
     }
+}
 
+impl Source {
     fn next(&mut self) -> io::Result<Option<BatchResult>> {
         while let Some(answered) = &mut self.answered {
             match answered.next()? {

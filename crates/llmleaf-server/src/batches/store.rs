@@ -153,7 +153,7 @@ impl Store {
         &self,
         id: &str,
         sheet: &Sheet,
-        items: &[Item],
+        items: impl Iterator<Item = io::Result<Item>>,
         principal: &Principal,
     ) -> io::Result<()> {
         let beside = self.batches.join(format!(".{id}"));
@@ -172,12 +172,18 @@ impl Store {
         Ok(())
     }
 
-    fn write(&self, beside: &Path, sheet: &Sheet, items: &[Item]) -> io::Result<()> {
+    fn write(
+        &self,
+        beside: &Path,
+        sheet: &Sheet,
+        items: impl Iterator<Item = io::Result<Item>>,
+    ) -> io::Result<()> {
         let mut input = BufWriter::new(create(&beside.join("input.jsonl"))?);
         for item in items {
-            let body = RawValue::from_string(whole(item))?;
+            let item = item?;
+            let body = RawValue::from_string(whole(&item))?;
             let kept = Kept {
-                custom_id: item.custom_id.clone(),
+                custom_id: item.custom_id,
                 body,
             };
             serde_json::to_writer(&mut input, &kept)?;

@@ -99,16 +99,11 @@ impl Call {
         if let Some(told) = order.file.take() {
             return self.make_of_file(asked, order, &told).await;
         }
-        self.make_of_items(asked, order, None).await
+        self.make_of_items(asked, order).await
     }
 
-    /// A batch of requests that are here; `input` is the file that they came in.
-    async fn make_of_items(
-        self,
-        asked: Asked,
-        order: Order,
-        input: Option<String>,
-    ) -> Result<Reply, Failure> {
+    /// A batch of requests that came along.
+    async fn make_of_items(self, asked: Asked, mut order: Order) -> Result<Reply, Failure> {
         let app = &self.worker.app;
         let task = order.items.first().map_or(Task::Chat, |item| item.task);
         let models = destined::models(app, &asked.principal, &order.items, "request")?;
@@ -117,8 +112,9 @@ impl Call {
             (Err(models), None) => return Err(destined::nobody(&models)),
             (Err(models), Some(store)) => {
                 let id = self.worker.ids.fresh(self.created.saturating_mul(1000));
-                let named = (&*id, self.created, input);
-                return here::take(&asked, store, order, task, &models, named).await;
+                let named = (&*id, self.created);
+                let held = here::Requests::Held(std::mem::take(&mut order.items));
+                return here::take(&asked, store, (order, held), task, &models, named).await;
             }
         };
         self.place(asked, order, task, destination, None).await
@@ -131,9 +127,6 @@ impl Call {
             failure.param = Some("input_file_id".to_owned());
             failure
         })?;
-        if found.holder == Holder::Here {
-            return self.make_of_own_file(asked, order, &found, told).await;
-        }
         let said = order.endpoint.as_deref().and_then(Task::of);
         if let Some(said) = said.filter(|said| *said != found.task) {
             let message = format!(
@@ -142,6 +135,9 @@ impl Call {
                 said.endpoint()
             );
             return Err(Failure::invalid(message, Some("endpoint")));
+        }
+        if found.holder == Holder::Here {
+            return self.make_of_own_file(asked, order, &found, told).await;
         }
         let models = self.known(&asked, &found)?;
         let resolved = self.target_of(&models, &found)?;
@@ -353,7 +349,7 @@ impl Call {
             in_array: false,
             body: Bytes::new(),
             realtime: None,
-            upload: None,
+            upload: ask.filed.as_ref().map(|filed| filed.upload.clone()),
             id: self.worker.ids.fresh(self.created.saturating_mul(1000)),
             request_id: Arc::clone(&self.id),
             key: Arc::clone(asked.principal.display()),
@@ -399,7 +395,7 @@ fn ask(asked: &Asked, task: Task, models: Vec<Destined>) -> BatchAsk {
         form: asked.form,
         task,
         items: Vec::new(),
-        filename: String::new(),
+        filed: None,
         file: None,
         batch: None,
         models,

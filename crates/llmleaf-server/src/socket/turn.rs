@@ -92,7 +92,7 @@ impl Running {
                 Heard::Refused(parts.status, parts.headers, bytes.unwrap_or_default())
             }
             // No turn asks for these.
-            ReplyBody::Results(_) => {
+            ReplyBody::Kept(_) => {
                 self.0 = Stage::Over;
                 Heard::Refused(parts.status, parts.headers, Bytes::new())
             }

@@ -13,8 +13,8 @@ pub const KEY: &str = "[[keys]]\nid = \"matrix\"\npw_hash = '$llk$sha256$BRAzf4g
 pub const BEARER: &str = "Bearer llk_matrix_Vl9DkcwD6qKHX1ZsrErVV0gw0MpE9A";
 
 /// A service that counts what it gets, and answers when it has all.
-struct Sink {
-    addr: SocketAddr,
+pub struct Sink {
+    pub addr: SocketAddr,
     heard: Receiver<Heard>,
 }
 
@@ -28,7 +28,7 @@ enum Heard {
 }
 
 impl Sink {
-    fn start(answers: &'static [&'static str]) -> Self {
+    pub fn start(answers: &'static [&'static str]) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let addr = listener.local_addr().expect("an address");
         let (tell, heard) = channel();
@@ -48,7 +48,7 @@ impl Sink {
     }
 
     /// Waits until so many bytes have come.
-    fn wait(&self, bytes: usize) {
+    pub fn wait(&self, bytes: usize) {
         loop {
             match self.next() {
                 Heard::Body(came) if came >= bytes => return,
@@ -225,14 +225,19 @@ fn another_target_is_tried_while_what_was_taken_is_held() {
     }
 }
 
-#[test]
-fn a7_a_long_file_costs_no_memory() {
+/// How long a long file is.
+pub fn mebibytes() -> usize {
     #[expect(
         clippy::disallowed_methods,
         reason = "how long is said by whoever runs the tests"
     )]
-    let mebibytes =
-        std::env::var("LLMLEAF_UPLOAD_MIB").map_or(24, |text| text.parse().expect("a number"));
+    let said = std::env::var("LLMLEAF_UPLOAD_MIB");
+    said.map_or(24, |text| text.parse().expect("a number"))
+}
+
+#[test]
+fn a7_a_long_file_costs_no_memory() {
+    let mebibytes = mebibytes();
     let file = mebibytes << 20;
     let sink = Sink::start(&["{\"text\":\"a\"}", "{\"text\":\"b\"}"]);
     let leaf = leaf(&[sink.addr]);

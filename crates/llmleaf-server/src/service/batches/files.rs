@@ -1,47 +1,57 @@
-//! Files of requests: sent on to the provider that will run them, or kept here where that keeps none.
+//! Files of requests: sent on to the provider that will run them, or kept here where that keeps none. Neither way holds one.
 
-use super::here::beside;
+use super::here::{self, beside};
 use super::{Asked, ask};
 use crate::batches::destined::{self, Destination};
-use crate::batches::form::{self, Form};
 use crate::batches::ids::{self, Found, Holder, Named};
-use crate::batches::shelf::Card;
+use crate::batches::reading::Reading;
+use crate::batches::shelf::{Card, Writing};
 use crate::batches::store::Store;
-use crate::inbound;
-use crate::reply::{self, Reply};
+use crate::inbound::Streamed;
+use crate::reply::{self, Reply, ReplyBody};
 use crate::service::Call;
-use bytes::Bytes;
-use http::StatusCode;
-use http::header::CONTENT_TYPE;
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
+use http::{HeaderName, HeaderValue, Response, StatusCode};
 use hyper::body::Incoming;
-use llmleaf_dialects::batches::{BatchForm, Item, Kind, Order, Task, items};
-use llmleaf_exchange::{BatchVerb, Destined, Upstream};
-use llmleaf_model::Failure;
+use llmleaf_dialects::batches::{Item, Kind, Order};
+use llmleaf_exchange::batch::{Filed, Lines};
+use llmleaf_exchange::{BatchVerb, Destined, Upload, Upstream, losses};
+use llmleaf_framing::multipart::boundary;
+use llmleaf_model::{Failure, Loss};
 use llmleaf_route::Candidate;
+use std::future::poll_fn;
+use std::io;
 use std::sync::Arc;
 
+/// Most requests of a file that is kept here.
+const MOST_REQUESTS: usize = 100_000;
+/// Most models that its requests ask.
+const MOST_MODELS: usize = 32;
+
 impl Call {
-    /// Takes a file: to whoever of its model's targets keeps files, else to the directory here.
+    /// Takes a file, read up to its first request: to whoever of that one's targets keeps files, else to the directory here.
     pub(super) async fn upload(self, asked: Asked, body: Incoming) -> Result<Reply, Failure> {
         let app = &self.worker.app;
         let kind = asked.headers.get(CONTENT_TYPE);
         let kind = kind.and_then(|value| value.to_str().ok());
-        let boundary = kind.and_then(form::boundary).ok_or_else(|| {
+        let boundary = kind.and_then(boundary).ok_or_else(|| {
             let why =
                 "a file is sent as multipart/form-data, whose content-type names its boundary";
             Failure::invalid(why, None)
         })?;
-        let body = inbound::read(&asked.headers, body, app.max_body_bytes).await?;
-        let form = form::read(&body, boundary)?;
-        drop(body);
-        let items = requests(&form.file, None, "file")?;
-        let Some(first) = items.first() else {
-            let message = "the `file` has no request";
-            return Err(Failure::invalid(message, Some("file")));
+        let (source, length) = Streamed::new(&asked.headers, body, app.max_upload_bytes)?;
+        let filed = Filed {
+            upload: Upload::new(Box::new(source), length, self.worker.node.room.clone()),
+            boundary,
+            longest: app.max_body_bytes,
         };
-        let task = first.task;
-        let models = destined::models(app, &asked.principal, &items, "line")?;
-        let destination = destined::of(app, task, models);
+        let first = filed.ahead().await?;
+        let model = destined::one(app, &asked.principal, &first.head.model);
+        let model = model.map_err(|mut failure| {
+            failure.message = format!("line {}: {}", first.line, failure.message);
+            failure
+        })?;
+        let destination = destined::of(app, first.task, vec![model]);
         let keeps = |candidate: &Candidate| {
             let upstream = app.shared.upstreams.get(candidate.provider);
             upstream.is_some_and(Upstream::keeps_batch_files)
@@ -50,14 +60,13 @@ impl Call {
             Ok(mut destination) if destination.resolved.chain.iter().any(keeps) => {
                 destination.resolved.chain.retain(keeps);
                 let Destination { models, resolved } = destination;
-                let mut ask = ask(&asked, task, models);
-                ask.items = items;
-                ask.filename = form.filename;
+                let mut ask = ask(&asked, first.task, models);
+                ask.filed = Some(filed);
                 self.asking(&asked, BatchVerb::Upload, ask, None, resolved)
                     .await
             }
             Ok(Destination { models, .. }) | Err(models) => {
-                self.shelve(asked, form, task, models).await
+                self.shelve(asked, &filed, models).await
             }
         }
     }
@@ -66,28 +75,91 @@ impl Call {
     async fn shelve(
         self,
         asked: Asked,
-        form: Form,
-        task: Task,
+        filed: &Filed,
         models: Vec<Destined>,
     ) -> Result<Reply, Failure> {
         let Some(store) = &self.worker.app.batch_store else {
             return Err(destined::nobody(&models));
         };
         let id = self.worker.ids.fresh(self.created.saturating_mul(1000));
+        let (store, own) = (Arc::clone(store), id.to_string());
+        let mut writing = Some(beside(move || store.shelf.write(&own)).await?);
+        let (card, losses) = match self.written(&asked, filed, &mut writing).await {
+            Ok(written) => written,
+            Err(failure) => {
+                // What was written goes.
+                beside(move || {
+                    drop(writing);
+                    Ok(())
+                })
+                .await?;
+                return Err(failure);
+            }
+        };
+        let card = beside(move || writing.map_or_else(gone, |writing| writing.finish(card)));
+        let mut reply = reply::json(StatusCode::OK, &told(&asked, &id, &card.await?));
+        if let Some(value) = losses::header(&losses) {
+            let name = HeaderName::from_static("x-llmleaf-loss");
+            reply.headers_mut().insert(name, value);
+        }
+        Ok(reply)
+    }
+
+    /// Writes a file down as it comes, its requests read on the way; what is to be known of it.
+    async fn written(
+        &self,
+        asked: &Asked,
+        filed: &Filed,
+        writing: &mut Option<Writing>,
+    ) -> Result<(Card, Vec<Loss>), Failure> {
+        let mut lines = Lines::with_raw(filed).ok_or_else(here::unkept)?;
+        let mut models: Vec<String> = Vec::new();
+        loop {
+            let next = poll_fn(|cx| lines.poll_next(cx)).await.transpose();
+            let pieces = lines.raw();
+            if !pieces.is_empty() {
+                let taken = writing.take();
+                let added = beside(move || {
+                    let mut writing = taken.map_or_else(gone, Ok)?;
+                    writing.add(&pieces).map(|()| writing)
+                });
+                *writing = Some(added.await?);
+            }
+            let Some(item) = next? else {
+                break;
+            };
+            if lines.count() > MOST_REQUESTS {
+                let why = format!("a file that is kept here may have {MOST_REQUESTS} requests");
+                return Err(Failure::invalid(why, Some("file")));
+            }
+            if models.contains(&item.head.model) {
+                continue;
+            }
+            match self.may_ask(asked, &item, models.len()) {
+                Ok(()) => models.push(item.head.model),
+                Err(failure) => lines.object(&item, &failure.message),
+            }
+        }
         let card = Card {
             owner: asked.key().to_owned(),
-            filename: form.filename,
+            filename: lines.filename(),
             created: self.created,
-            bytes: form.file.len() as u64,
-            task: task.letter(),
-            model: models
-                .into_iter()
-                .next()
-                .map_or_else(String::new, |m| m.name),
+            bytes: 0,
+            task: lines.task().letter(),
+            models,
+            requests: lines.count() as u64,
         };
-        let (store, own, kept) = (Arc::clone(store), id.to_string(), card.clone());
-        beside(move || store.shelf.keep(&own, &kept, &form.file)).await?;
-        Ok(reply::json(StatusCode::OK, &told(&asked, &id, &card)))
+        Ok((card, lines.losses()))
+    }
+
+    /// Whether the caller may ask one more model in a file.
+    fn may_ask(&self, asked: &Asked, item: &Item, before: usize) -> Result<(), Failure> {
+        destined::one(&self.worker.app, &asked.principal, &item.head.model)?;
+        if before >= MOST_MODELS {
+            let why = format!("a file that is kept here may ask {MOST_MODELS} models");
+            return Err(Failure::invalid(why, Some("model")));
+        }
+        Ok(())
     }
 
     /// A batch of the requests in a file that is kept here.
@@ -101,13 +173,24 @@ impl Call {
         let app = &self.worker.app;
         let store = app.batch_store.as_ref();
         let store = store.ok_or_else(|| ids::unknown("file", told))?;
-        own(&asked, store, found, told)?;
-        let path = store.shelf.lines(&found.id);
-        let text = beside(move || std::fs::read(path)).await?;
-        let text = Bytes::from(text);
-        order.items = requests(&text, Some(found.task), "input_file_id")?;
-        self.make_of_items(asked, order, Some(told.to_owned()))
-            .await
+        let card = own(&asked, store, found, told)?;
+        let task = card.task();
+        let each = card.models.iter();
+        let models = each.map(|model| destined::one(app, &asked.principal, model));
+        let models = models.collect::<Result<Vec<_>, _>>()?;
+        match destined::of(app, task, models) {
+            Err(models) => {
+                let id = self.worker.ids.fresh(self.created.saturating_mul(1000));
+                let filed = here::Requests::Filed(found.id.clone(), told.to_owned(), card);
+                let named = (&*id, self.created);
+                here::take(&asked, store, (order, filed), task, &models, named).await
+            }
+            Ok(destination) => {
+                let (kept, id) = (Arc::clone(store), found.id.clone());
+                order.items = beside(move || kept.shelf.requests(&id, task)?.collect()).await?;
+                self.place(asked, order, task, destination, None).await
+            }
+        }
     }
 
     /// The caller's files, of those that are kept here.
@@ -131,27 +214,8 @@ impl Call {
     }
 }
 
-/// The requests of a file, one a line; what is wrong is told by line.
-fn requests(text: &Bytes, task: Option<Task>, param: &str) -> Result<Vec<Item>, Failure> {
-    let mut reader = items::Reader::new(BatchForm::Files, task, "line");
-    let mut found = Vec::new();
-    let mut from = 0;
-    for (at, line) in text.split(|byte| *byte == b'\n').enumerate() {
-        let whole = text.slice(from..from + line.len());
-        from += line.len() + 1;
-        let Ok(line) = std::str::from_utf8(line) else {
-            reader.object(at + 1, "it is not UTF-8");
-            continue;
-        };
-        if !line.trim().is_empty() {
-            found.extend(reader.read(at + 1, line, Some(&whole)));
-        }
-        if reader.problems.is_full() {
-            break;
-        }
-    }
-    reader.problems.check(param)?;
-    Ok(found)
+fn gone<T>() -> io::Result<T> {
+    Err(io::Error::other("a file that is written is gone"))
 }
 
 /// What is known of a file, if it is the caller's.
@@ -178,12 +242,13 @@ pub(super) async fn about(
             Ok(reply::json(StatusCode::OK, &gone))
         }
         BatchVerb::Content => {
-            let text = beside(move || std::fs::read(kept.shelf.lines(&id))).await?;
-            Ok(reply::whole(
-                StatusCode::OK,
-                "application/octet-stream",
-                text,
-            ))
+            let reading = beside(move || Reading::file(&kept.shelf.lines(&id))).await?;
+            let mut reply = Response::new(ReplyBody::Kept(reading));
+            let headers = reply.headers_mut();
+            let kind = HeaderValue::from_static("application/octet-stream");
+            headers.insert(CONTENT_TYPE, kind);
+            headers.insert(CONTENT_LENGTH, HeaderValue::from(card.bytes));
+            Ok(reply)
         }
         _ => Ok(reply::json(
             StatusCode::OK,
@@ -194,12 +259,11 @@ pub(super) async fn about(
 
 /// A file as its owner is told of it.
 fn told(asked: &Asked, id: &str, card: &Card) -> serde_json::Value {
-    let models = [card.model.clone()];
     let named = Named {
         kind: Kind::Input,
-        task: Task::of_letter(card.task).unwrap_or(Task::Chat),
+        task: card.task(),
         holder: Holder::Here,
-        models: &models,
+        models: card.models.get(..1).unwrap_or_default(),
         id,
     };
     serde_json::json!({

@@ -3,23 +3,32 @@
 use super::Asked;
 use crate::batches::ids::{self, Found, Holder, Named};
 use crate::batches::reading::Reading;
+use crate::batches::shelf::Card;
 use crate::batches::store::{MOST_OPEN, Sheet, Store, WINDOW_SECS};
 use crate::reply::{self, Reply, ReplyBody};
 use http::header::CONTENT_TYPE;
 use http::{HeaderValue, Response, StatusCode};
-use llmleaf_dialects::batches::{BatchForm, Kind, Order, Task, object};
+use llmleaf_dialects::batches::{BatchForm, Item, Kind, Order, Task, object};
 use llmleaf_exchange::{BatchVerb, Destined, Part};
 use llmleaf_model::{Batch, Failure, FailureKind, Origin};
 use std::sync::Arc;
+
+/// The requests of a batch.
+pub(super) enum Requests {
+    /// They came along.
+    Held(Vec<Item>),
+    /// They are in a file that is kept here: its own id, and the one that is told.
+    Filed(String, String, Card),
+}
 
 /// Takes a batch.
 pub(super) async fn take(
     asked: &Asked,
     store: &Arc<Store>,
-    order: Order,
+    (order, requests): (Order, Requests),
     task: Task,
     models: &[Destined],
-    (id, now, input): (&str, u64, Option<String>),
+    (id, now): (&str, u64),
 ) -> Result<Reply, Failure> {
     let window = order.window.as_deref().map_or(Some(WINDOW_SECS), seconds);
     let Some(window) = window else {
@@ -31,18 +40,34 @@ pub(super) async fn take(
         task: task.letter(),
         created: now,
         expires: now.saturating_add(window),
-        total: order.items.len() as u64,
+        total: match &requests {
+            Requests::Held(items) => items.len() as u64,
+            Requests::Filed(_, _, card) => card.requests,
+        },
         models: models.iter().map(|model| model.name.clone()).collect(),
         labels: order.labels,
-        input,
+        input: match &requests {
+            Requests::Held(_) => None,
+            Requests::Filed(_, told, _) => Some(told.clone()),
+        },
     };
     let (kept, own) = (Arc::clone(store), id.to_owned());
-    let (items, principal) = (order.items, asked.principal.clone());
+    let principal = asked.principal.clone();
     let written = beside(move || {
         if kept.open_of(&sheet.owner) >= MOST_OPEN {
             return Ok(false);
         }
-        kept.take(&own, &sheet, &items, &principal).map(|()| true)
+        match requests {
+            Requests::Held(items) => {
+                let items = items.into_iter().map(Ok);
+                kept.take(&own, &sheet, items, &principal)?;
+            }
+            Requests::Filed(file, ..) => {
+                let items = kept.shelf.requests(&file, task)?;
+                kept.take(&own, &sheet, items, &principal)?;
+            }
+        }
+        Ok(true)
     });
     match written.await? {
         true => tell(asked, store, id),
@@ -150,7 +175,7 @@ fn results(asked: &Asked, store: &Store, batch: &Batch, part: Part) -> Result<Re
         tracing::error!(%error, "results of a batch cannot be read");
         unkept()
     })?;
-    let mut reply = Response::new(ReplyBody::Results(reading));
+    let mut reply = Response::new(ReplyBody::Kept(reading));
     let kind = match asked.form {
         BatchForm::Files => "application/x-ndjson",
         BatchForm::Messages => "application/x-jsonl",

@@ -131,7 +131,7 @@ fn m1_what_is_wrong_with_a_file_is_told_by_line() {
             format!("{good}\n{}", line("b", "openai/m-2", "hi")),
             "batch",
             400,
-            "no provider takes all",
+            "line 2: its provider takes one model in a file, and the first line names \"openai/m-1\"",
         ),
         (
             ME,
