@@ -5,12 +5,13 @@
 //!
 //! Readers of forms differ in what they let pass. A gateway that reads a field otherwise than the service behind it lets through what
 //! it has not seen, so what is doubtful is refused: text before the first boundary and after the last, lines that only begin with
-//! the boundary, folded and repeated headers, names that need decoding, transfer encodings that change bytes, lengths that are not true.
+//! the boundary, the boundary anywhere else in a part (some readers take it behind a bare line feed or carriage return, some wherever
+//! it stands), folded and repeated headers, names that need decoding, transfer encodings that change bytes, lengths that are not true.
 
 mod head;
 
 use bytes::{Bytes, BytesMut};
-use memchr::memchr_iter;
+use memchr::memchr2_iter;
 use memchr::memmem::Finder;
 
 pub use head::{PartHead, boundary};
@@ -89,7 +90,9 @@ enum State {
 pub struct MultipartReader {
     limits: MultipartLimits,
     /// A line end, two dashes, and the boundary.
-    delimiter: Finder<'static>,
+    delimiter: Vec<u8>,
+    /// The same without the line end.
+    bare: Finder<'static>,
     state: State,
     buf: BytesMut,
     /// How much of a head has been looked at.
@@ -102,14 +105,20 @@ pub struct MultipartReader {
 
 /// What ends the head of a part.
 const HEAD_END: &[u8] = b"\r\n\r\n";
+/// A line end.
+const LINE_END: &[u8] = b"\r\n";
+const INSIDE: &str = "the boundary stands inside a part";
+/// Most blanks behind a boundary: they are looked at anew with every push.
+const MAX_BLANKS: usize = 64;
 
 impl MultipartReader {
     /// A reader at the start of a form with that boundary (see [`boundary`]).
     pub fn new(boundary: &str, limits: MultipartLimits) -> Self {
-        let delimiter = ["\r\n--", boundary].concat();
+        let bare = ["--", boundary].concat();
         Self {
             limits,
-            delimiter: Finder::new(delimiter.as_bytes()).into_owned(),
+            delimiter: [LINE_END, bare.as_bytes()].concat(),
+            bare: Finder::new(bare.as_bytes()).into_owned(),
             state: State::Start,
             buf: BytesMut::new(),
             seen: 0,
@@ -160,12 +169,10 @@ impl MultipartReader {
 
     /// The first boundary may stand without a line end before it.
     fn start(&mut self) -> Result<Option<Piece>, MultipartError> {
-        let delimiter = self.delimiter.needle();
-        let bare = delimiter.get(2..).unwrap_or_default();
         let expected = if self.buf.starts_with(b"\r") {
-            delimiter
+            &self.delimiter
         } else {
-            bare
+            self.bare.needle()
         };
         let length = self.buf.len().min(expected.len());
         if self.buf.get(..length) != expected.get(..length) {
@@ -196,14 +203,13 @@ impl MultipartReader {
         }
         let limit = self.limits.max_head_bytes;
         // Nothing but blanks stands in the boundary's own line, so that nobody takes it for data.
-        let line = rest.iter().position(|byte| !matches!(byte, b' ' | b'\t'));
-        if let Some(at) = line {
-            match (rest.get(at), rest.get(at + 1)) {
-                (Some(b'\r'), None | Some(b'\n')) => {}
-                _ => {
-                    let why = "a line begins with the boundary and is none";
-                    return Err(MultipartError::Malformed(why));
-                }
+        let blank = |byte: &&u8| matches!(byte, b' ' | b'\t');
+        let blanks = rest.iter().take(MAX_BLANKS + 1).take_while(blank).count();
+        match (rest.get(blanks), rest.get(blanks + 1)) {
+            (None, _) | (Some(b'\r'), None | Some(b'\n')) if blanks <= MAX_BLANKS => {}
+            _ => {
+                let why = "a line begins with the boundary and is none";
+                return Err(MultipartError::Malformed(why));
             }
         }
         // What ends a head may lie across what has been looked at.
@@ -226,6 +232,10 @@ impl MultipartReader {
             return Err(MultipartError::TooManyParts { limit });
         }
         let raw = self.buf.split_to(end).freeze();
+        let behind = raw.get(length..).unwrap_or_default();
+        if self.bare.find(behind).is_some() {
+            return Err(MultipartError::Malformed(INSIDE));
+        }
         let head = PartHead::parse(raw, length)?;
         self.seen = 0;
         self.came = 0;
@@ -235,8 +245,14 @@ impl MultipartReader {
     }
 
     fn data(&mut self) -> Result<Option<Piece>, MultipartError> {
-        let found = self.delimiter.find(&self.buf);
-        let length = found.unwrap_or_else(|| self.before_a_beginning());
+        let found = self.bare.find(&self.buf);
+        let before = found.and_then(|at| self.buf.get(..at));
+        let ends = before.is_some_and(|before| before.ends_with(LINE_END));
+        let length = match found {
+            Some(at) if ends => at - LINE_END.len(),
+            Some(at) => at,
+            None => self.before_a_beginning(),
+        };
         if length > 0 {
             self.came = self.came.saturating_add(length as u64);
             return Ok(Some(Piece::Data(self.buf.split_to(length).freeze())));
@@ -244,22 +260,27 @@ impl MultipartReader {
         if found.is_none() {
             return Ok(None);
         }
+        if !ends {
+            return Err(MultipartError::Malformed(INSIDE));
+        }
         if self.declared.is_some_and(|declared| declared != self.came) {
             let why = "a part is not as long as it says";
             return Err(MultipartError::Malformed(why));
         }
-        let length = self.delimiter.needle().len();
+        let length = self.delimiter.len();
         self.state = State::Boundary(length);
         self.boundary(length)
     }
 
     /// How many bytes are data, whatever comes next: the last ones may be the beginning of a boundary.
     fn before_a_beginning(&self) -> usize {
-        let delimiter = self.delimiter.needle();
-        let from = self.buf.len().saturating_sub(delimiter.len() - 1);
+        let from = self.buf.len().saturating_sub(self.delimiter.len() - 1);
         let tail = self.buf.get(from..).unwrap_or_default();
-        let begins = |at: &usize| tail.get(*at..).is_some_and(|t| delimiter.starts_with(t));
-        let beginning = memchr_iter(b'\r', tail).find(begins);
+        let begins = |at: &usize| {
+            let rest = tail.get(*at..).unwrap_or_default();
+            self.delimiter.starts_with(rest) || self.bare.needle().starts_with(rest)
+        };
+        let beginning = memchr2_iter(b'\r', b'-', tail).find(begins);
         beginning.map_or(self.buf.len(), |at| from + at)
     }
 

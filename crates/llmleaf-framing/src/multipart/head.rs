@@ -96,7 +96,6 @@ fn named(value: &str) -> Result<(String, Option<String>), MultipartError> {
     for (key, value) in parameters(rest)? {
         let place = match key.as_str() {
             "name" if value.contains('\\') => return Err(wrong("a name needs decoding")),
-            "name*" => return Err(wrong("a name needs decoding")),
             "name" => &mut name,
             // Some clients say both (RFC 7578, section 4.2, has the second one only to forbid it).
             "filename*" => {
@@ -104,6 +103,8 @@ fn named(value: &str) -> Result<(String, Option<String>), MultipartError> {
                 continue;
             }
             "filename" => &mut filename,
+            // An encoded value or a piece of one (RFC 2231, sections 3 and 4): some readers put `name*0` together as the name.
+            key if key.contains('*') => return Err(wrong("a parameter needs decoding")),
             _ => continue,
         };
         if key == "name" && place.is_some() {

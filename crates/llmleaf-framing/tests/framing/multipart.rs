@@ -40,6 +40,15 @@ fn parts_are_found_under_every_cut_and_their_bytes_are_the_body() {
 }
 
 #[test]
+fn a_name_may_be_said_in_letters_that_need_decoding_beside_the_plain_one() {
+    let head = "--b\r\nContent-Disposition: form-data; name=file; filename=a; filename*=utf-8''b";
+    let read = whole(format!("{head}\r\n\r\n1\r\n--b--").as_bytes());
+    assert_eq!(read.error, None);
+    let part = ("file".to_owned(), Some("a".to_owned()), b"1".to_vec());
+    assert_eq!(read.parts, [part]);
+}
+
+#[test]
 fn data_goes_on_as_soon_as_it_can_be_no_boundary() {
     let mut reader = MultipartReader::new("b", MultipartLimits::default());
     reader.push(b"--b\r\nContent-Disposition: form-data; name=\"file\"\r\n\r\nabc\r");
@@ -63,6 +72,13 @@ fn e11_what_others_may_read_otherwise_is_refused() {
         format!("{head}\r\n\r\n1\r\n--bx\r\n"),
         format!("{head}\r\n\r\n1\r\n--b -\r\n"),
         format!("{head}\r\n\r\n1\r\n--b\n{head}"),
+        format!("{head}\r\n\r\n1\r\n--b{}\r\n", " ".repeat(65)),
+        // The boundary where some readers take it for one.
+        format!("{head}\r\n\r\n1\n{head}\r\n\r\n2\r\n--b--"),
+        format!("{head}\r\n\r\n1\r{head}\r\n\r\n2\r\n--b--"),
+        format!("{head}\r\n\r\n{head}\r\n\r\n2\r\n--b--"),
+        format!("{head}\r\n\r\n1 --b\r\n--b--"),
+        format!("{head}; filename=\"--b\"\r\n\r\n1\r\n--b--"),
         // Heads.
         "--b\r\n\r\n1\r\n--b--".into(),
         "--b\r\nContent-Type: text/plain\r\n\r\n1\r\n--b--".into(),
@@ -71,6 +87,9 @@ fn e11_what_others_may_read_otherwise_is_refused() {
         "--b\r\nContent-Disposition: attachment; name=\"a\"\r\n\r\n1\r\n--b--".into(),
         format!("{head}; name=\"model\"\r\n\r\n1\r\n--b--"),
         format!("{head}; name*=utf-8''model\r\n\r\n1\r\n--b--"),
+        format!("{head}; name*0=model\r\n\r\n1\r\n--b--"),
+        format!("{head}; NAME*0*=utf-8''mo; name*1=del\r\n\r\n1\r\n--b--"),
+        format!("{head}; filename*0=a\r\n\r\n1\r\n--b--"),
         "--b\r\nContent-Disposition: form-data; name=\"mo\\del\"\r\n\r\n1\r\n--b--".into(),
         "--b\r\nContent-Disposition: form-data; name=\"a\r\n\r\n1\r\n--b--".into(),
         "--b\r\nContent-Disposition: form-data; name=\"a\"x\r\n\r\n1\r\n--b--".into(),
