@@ -55,10 +55,12 @@ struct Outgoing {
     failed: bool,
 }
 
-/// How much came of a body that comes in pieces.
+/// How much came of a request whose body may come in pieces.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 enum Came {
+    /// There never was a request.
     #[default]
+    Nothing,
     Some,
     All,
     /// It could not be completed.
@@ -114,7 +116,7 @@ impl Outgoing {
     /// Whether there is no more to come from elsewhere.
     fn is_whole(&self) -> bool {
         match self.came {
-            Came::Some => self.fed.is_none(),
+            Came::Nothing | Came::Some => self.fed.is_none(),
             Came::All => true,
             Came::Broken => false,
         }
@@ -171,6 +173,7 @@ impl Conn {
             head: request.head.clone(),
             body: request.body.clone(),
             fed,
+            came: Came::Some,
             ..Outgoing::default()
         };
         self.response_started = false;
@@ -331,8 +334,8 @@ impl Conn {
             && self.decoder.is_done()
             && !self.outgoing.muted
             && !self.outgoing.failed
-            && self.outgoing.is_whole()
-            && (self.outgoing.sent || self.outgoing.head.is_empty());
+            // Who answers early may have been sent all but the end of its request: what the next one begins with would be read as that.
+            && (self.outgoing.sent || self.outgoing.came == Came::Nothing);
         if !done || !self.buf.is_empty() {
             return false;
         }
@@ -350,5 +353,37 @@ impl Conn {
             response_started: self.response_started,
             write_failed: self.outgoing.failed,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::net::{TcpListener, TcpStream};
+
+    #[tokio::test]
+    async fn a_request_whose_end_is_not_written_makes_no_idle_connection() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let addr = listener.local_addr().expect("an address");
+        let stream = TcpStream::connect(addr).await.expect("a connection");
+        let (_peer, _) = listener.accept().await.expect("a peer");
+        let mut conn = Conn::new(Stream::from(stream));
+        assert!(conn.is_idle(), "nothing was ever asked");
+        // A whole answer came while the last chunk waits for room.
+        conn.outgoing = Outgoing {
+            came: Came::All,
+            body: Bytes::from_static(b"0\r\n\r\n"),
+            ..Outgoing::default()
+        };
+        assert!(!conn.is_idle());
+        std::future::poll_fn(|cx| {
+            conn.write(cx);
+            match conn.outgoing.sent {
+                true => Poll::Ready(()),
+                false => Poll::Pending,
+            }
+        })
+        .await;
+        assert!(conn.is_idle());
     }
 }
