@@ -282,3 +282,36 @@ async fn at(moment: Option<Instant>) {
         None => std::future::pending().await,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::thread::{ThreadId, current};
+
+    struct Where;
+
+    impl Sink for Where {
+        type Value = ThreadId;
+
+        fn read(_: &Bytes) -> Result<(ThreadId, usize), Trouble> {
+            Ok((current().id(), 0))
+        }
+
+        async fn install(&mut self, _: ThreadId) -> Result<(), Trouble> {
+            Ok(())
+        }
+    }
+
+    /// All loops share one thread: what would keep it from leases for long is done elsewhere.
+    #[tokio::test]
+    async fn what_is_large_is_read_beside_the_loops() {
+        let here = current().id();
+        let small = Bytes::from(vec![b' '; SMALL]);
+        assert_eq!(read::<Where>(&small).await, Ok((here, 0)));
+        let large = Bytes::from(vec![b' '; SMALL + 1]);
+        let (there, _) = read::<Where>(&large).await.expect("it is read");
+        assert_ne!(there, here);
+        assert_eq!(sum(&large).await, *Sha256::digest(&large));
+        assert_ne!(aside(|| current().id()).await, here);
+    }
+}
