@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::roster::Record;
+use crate::roster::{Own, Record};
 use crate::tokens::{Identity, IdentityLimits};
 
 /// A caller whose credential was proven. Cheap to clone.
@@ -60,10 +60,14 @@ impl Principal {
         }
     }
 
-    /// What a token's roles let it ask for; `None` for a key.
-    pub fn token_limits(&self) -> Option<IdentityLimits> {
+    /// What the caller may ask for, where that came with it: of a token by its roles, of a controller's key by its row. `None` for a key of
+    /// the file.
+    pub fn limits(&self) -> Option<IdentityLimits> {
         match &self.holder {
-            Holder::Key { .. } => None,
+            Holder::Key { record, .. } => match &record.limits {
+                Own::Elsewhere => None,
+                Own::Here(limits) => Some(limits.as_deref().copied().unwrap_or_default()),
+            },
             Holder::Token(identity) => Some(identity.limits),
         }
     }

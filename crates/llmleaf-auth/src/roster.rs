@@ -8,6 +8,7 @@ use subtle::ConstantTimeEq;
 
 use crate::models::ModelPatterns;
 use crate::password::PasswordHash;
+use crate::tokens::IdentityLimits;
 
 /// Longest key id or display name, in bytes.
 pub const MAX_ID_BYTES: usize = 128;
@@ -94,18 +95,29 @@ impl Roster {
     ///
     /// [`RosterError`], for the first entry that does not fit.
     pub fn new(entries: Vec<KeyEntry>) -> Result<Self, RosterError> {
-        if entries.len() > MAX_KEYS {
+        let count = entries.len();
+        Self::build(
+            count,
+            entries.into_iter().map(|entry| (entry, Own::Elsewhere)),
+        )
+    }
+
+    fn build(
+        count: usize,
+        entries: impl Iterator<Item = (KeyEntry, Own)>,
+    ) -> Result<Self, RosterError> {
+        if count > MAX_KEYS {
             return Err(RosterError::TooManyKeys);
         }
         let mut roster = Self {
-            by_id: HashMap::with_capacity(entries.len()),
-            slow: Vec::with_capacity(entries.len()),
+            by_id: HashMap::with_capacity(count),
+            slow: Vec::with_capacity(count),
             names: HashSet::new(),
         };
         let mut named = Vec::new();
-        for (position, entry) in entries.into_iter().enumerate() {
+        for (position, (entry, limits)) in entries.enumerate() {
             check_names(position, &entry)?;
-            let record = Arc::new(Record::new(entry));
+            let record = Arc::new(Record::new(entry, limits));
             if record.display != record.id {
                 named.push((position, record.clone()));
             }
@@ -123,13 +135,19 @@ impl Roster {
         Ok(roster)
     }
 
-    /// The same for a roster that nothing is laid over: it may be large, and need not know whom it shows by which name.
+    /// The same for a roster that nothing is laid over: it may be large, and need not know whom it shows by which name. What its keys may
+    /// ask for comes with them.
     ///
     /// # Errors
     ///
     /// As [`Self::new`].
-    pub fn upper(entries: Vec<KeyEntry>) -> Result<Self, RosterError> {
-        let mut roster = Self::new(entries)?;
+    pub fn upper(entries: Vec<(KeyEntry, IdentityLimits)>) -> Result<Self, RosterError> {
+        let count = entries.len();
+        let each = entries.into_iter().map(|(entry, limits)| {
+            let limited = limits != IdentityLimits::default();
+            (entry, Own::Here(limited.then(|| Box::new(limits))))
+        });
+        let mut roster = Self::build(count, each)?;
         roster.names = HashSet::new();
         Ok(roster)
     }
@@ -202,6 +220,7 @@ impl Roster {
                 other.get(&record.id).is_some_and(|theirs| {
                     record.display == theirs.display
                         && record.models == theirs.models
+                        && record.limits == theirs.limits
                         && record.hash.same_as(&theirs.hash)
                 })
             })
@@ -251,25 +270,36 @@ fn check_names(position: usize, entry: &KeyEntry) -> Result<(), RosterError> {
     Ok(())
 }
 
+/// What a key may ask for.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Own {
+    /// Whoever has the file knows.
+    Elsewhere,
+    /// That, or as much as it likes.
+    Here(Option<Box<IdentityLimits>>),
+}
+
 /// A key in the table, with what has been proven about it.
 pub(crate) struct Record {
     pub(crate) id: Arc<str>,
     pub(crate) display: Arc<str>,
     pub(crate) hash: PasswordHash,
     pub(crate) models: Option<ModelPatterns>,
+    pub(crate) limits: Own,
     /// The keyed digest of the one credential that was proven. One is enough: two passwords for one hash would be a
     /// collision. So the cache of proofs is as large as the roster, and nothing a consumer sends can make it grow.
     proof: OnceLock<[u8; 32]>,
 }
 
 impl Record {
-    fn new(entry: KeyEntry) -> Self {
+    fn new(entry: KeyEntry, limits: Own) -> Self {
         let id: Arc<str> = entry.id.into();
         Self {
             display: entry.name.map_or_else(|| id.clone(), Into::into),
             id,
             hash: entry.hash,
             models: entry.allowed_models,
+            limits,
             proof: OnceLock::new(),
         }
     }

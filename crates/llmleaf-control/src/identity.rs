@@ -1,9 +1,10 @@
-//! The roster of keys, as a controller writes it: `{"keys": [{"id", "pw_hash", "name"?, "allowed_models"?}]}`.
+//! The roster of keys, as a controller writes it: `{"keys": [{"id", "pw_hash", "name"?, "allowed_models"?, "limits"?}]}`.
 
 #[cfg(test)]
 mod large;
 
 use crate::pull::Trouble;
+use llmleaf_auth::tokens::IdentityLimits;
 use llmleaf_auth::{HashError, KeyEntry, ModelPatterns, PasswordHash, Roster};
 use serde::Deserialize;
 use std::borrow::Cow;
@@ -21,7 +22,36 @@ struct Row<'a> {
     pw_hash: Cow<'a, str>,
     name: Option<String>,
     allowed_models: Option<Vec<String>>,
+    limits: Option<Limits>,
 }
+
+/// As those of the file's keys. Absent is without limit.
+#[derive(Default, Deserialize)]
+struct Limits {
+    requests_per_min: Option<u64>,
+    tokens_per_min: Option<u64>,
+    max_concurrent: Option<u32>,
+}
+
+impl Limits {
+    /// What they say, unless one of them is none: nothing at all may be asked for by who is blocked, which a verdict says.
+    fn read(self) -> Option<IdentityLimits> {
+        let within =
+            |limit: Option<u64>, most| limit.is_none_or(|limit| (1..=most).contains(&limit));
+        let fits = within(self.requests_per_min, MOST_A_MINUTE)
+            && within(self.tokens_per_min, MOST_A_MINUTE)
+            && within(self.max_concurrent.map(u64::from), MOST_AT_ONCE);
+        fits.then_some(IdentityLimits {
+            requests_per_min: self.requests_per_min,
+            tokens_per_min: self.tokens_per_min,
+            max_concurrent: self.max_concurrent,
+        })
+    }
+}
+
+/// The largest limits, as the file has them.
+const MOST_A_MINUTE: u64 = 1_000_000_000_000;
+const MOST_AT_ONCE: u64 = 1_000_000;
 
 /// A roster, and what was left out of it.
 #[derive(Debug)]
@@ -58,12 +88,19 @@ pub fn read(body: &[u8]) -> Result<Identity, Trouble> {
             }
             Err(error) => return Err(Trouble::Shape(format!("key {position}: {error}"))),
         };
-        entries.push(KeyEntry {
+        let limits = row.limits.unwrap_or_default().read();
+        let limits = limits.ok_or_else(|| {
+            Trouble::Shape(format!(
+                "key {position}: a limit is 0, or too large to be one"
+            ))
+        })?;
+        let entry = KeyEntry {
             id: row.id,
             name: row.name,
             hash,
             allowed_models: row.allowed_models.map(ModelPatterns::new),
-        });
+        };
+        entries.push((entry, limits));
     }
     let roster = Roster::upper(entries).map_err(|error| Trouble::Shape(error.to_string()))?;
     Ok(Identity {
@@ -107,9 +144,10 @@ mod tests {
     fn the_documented_form_is_read_and_what_is_new_in_it_passed_over() {
         let rows = r#"{"id":"a","pw_hash":"HASH"},
             {"id":"b","pw_hash":"HASH","name":"Bea","allowed_models":["x*"],"colour":"blue"},
-            {"id":"c","pw_hash":"HASH","name":null,"allowed_models":null}"#;
+            {"id":"c","pw_hash":"HASH","name":null,"allowed_models":null,"limits":null},
+            {"id":"d","pw_hash":"HASH","limits":{"requests_per_min":60,"tokens_per_min":null,"more":1}}"#;
         let read = roster(rows).expect("a roster");
-        assert_eq!((read.rows, read.roster.len()), (3, 3));
+        assert_eq!((read.rows, read.roster.len()), (4, 4));
         assert_eq!(roster("").expect("nobody").rows, 0);
     }
 
@@ -127,6 +165,10 @@ mod tests {
             r#"{"id":"b","pw_hash":"HASH","name":"a"}"#,
             r#"{"id":"b","pw_hash":"HASH","allowed_models":"CANARY"}"#,
             r#"{"id":"b\n","pw_hash":"HASH"}"#,
+            r#"{"id":"b","pw_hash":"HASH","limits":{"requests_per_min":0}}"#,
+            r#"{"id":"b","pw_hash":"HASH","limits":{"tokens_per_min":-1}}"#,
+            r#"{"id":"b","pw_hash":"HASH","limits":{"max_concurrent":1000001}}"#,
+            r#"{"id":"b","pw_hash":"HASH","limits":60}"#,
             "null",
             "7",
         ] {

@@ -91,7 +91,7 @@ fn the_openapi_document_names_the_same_headers_paths_and_fields() {
     };
     assert_eq!(
         fields("Key"),
-        json!(["allowed_models", "id", "name", "pw_hash"])
+        json!(["allowed_models", "id", "limits", "name", "pw_hash"])
     );
     assert_eq!(
         fields("Verdict"),

@@ -14,18 +14,25 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Most callers with tokens whose use is remembered.
+/// Most callers that bring their limits along (with tokens, and keys of a controller) whose use is remembered.
 const MAX_CALLERS: usize = 65_536;
 /// How long one that asks for nothing is: then all limits are free again.
 const MEMORY: u64 = 60_000;
+/// How often those are looked for while there is no room, in milliseconds.
+const SWEEP: u64 = 1000;
 
-/// The limits of every key that has any, by id, and of callers with tokens, as they come.
+/// The limits of every key of the file that has any, by id, and of callers that bring theirs along, as they come.
 #[derive(Debug, Default)]
 pub struct Allowances(HashMap<String, Allowed>, Arc<Mutex<Callers>>);
 
-type Callers = HashMap<Arc<str>, Caller>;
+#[derive(Debug, Default)]
+struct Callers {
+    known: HashMap<Arc<str>, Caller>,
+    /// When those that ask for nothing were looked for.
+    swept: Millis,
+}
 
-/// A caller with a token.
+/// A caller with limits of its own.
 #[derive(Debug)]
 struct Caller {
     limits: Limits,
@@ -66,7 +73,7 @@ impl Allowances {
 
     /// Whether a key has a limit that counts tokens.
     pub fn counts_tokens(&self, principal: &Principal) -> bool {
-        if let Some(limits) = principal.token_limits() {
+        if let Some(limits) = principal.limits() {
             return limits.tokens_per_min.is_some();
         }
         let allowed = self.0.get(&**principal.key_id());
@@ -75,7 +82,7 @@ impl Allowances {
 
     /// The limits of a caller, if it has any.
     pub fn of(&self, principal: &Principal, now: Millis) -> Option<Arc<Limiter>> {
-        if let Some(limits) = principal.token_limits() {
+        if let Some(limits) = principal.limits() {
             return self.of_caller(principal.key_id(), limits, now);
         }
         if self.0.is_empty() {
@@ -85,7 +92,7 @@ impl Allowances {
         allowed.map(|allowed| Arc::clone(&allowed.limiter))
     }
 
-    /// The limits of a caller with a token: by its id, so that a new token makes no new limits.
+    /// The limits of a caller that brings them along: by its id, so that neither a new token nor a new roster makes new ones.
     fn of_caller(&self, id: &Arc<str>, own: IdentityLimits, now: Millis) -> Option<Arc<Limiter>> {
         let limits = Limits {
             requests_per_min: own.requests_per_min,
@@ -96,7 +103,7 @@ impl Allowances {
             return None;
         }
         let mut callers = self.1.lock();
-        if let Some(known) = callers.get_mut(id) {
+        if let Some(known) = callers.known.get_mut(id) {
             known.seen = now;
             if known.limits != limits {
                 known.limits = limits;
@@ -104,20 +111,21 @@ impl Allowances {
             }
             return Some(Arc::clone(&known.limiter));
         }
-        if callers.len() >= MAX_CALLERS {
-            callers.retain(|_, known| {
+        if callers.known.len() >= MAX_CALLERS && now.since(callers.swept) >= SWEEP {
+            callers.swept = now;
+            callers.known.retain(|_, known| {
                 now.since(known.seen) < MEMORY || Arc::strong_count(&known.limiter) > 1
             });
         }
         let limiter = Arc::new(Limiter::new(limits, now));
         // More within a minute are not remembered, and so not held to anything: limits fail open.
-        if callers.len() < MAX_CALLERS {
+        if callers.known.len() < MAX_CALLERS {
             let caller = Caller {
                 limits,
                 limiter: Arc::clone(&limiter),
                 seen: now,
             };
-            callers.insert(Arc::clone(id), caller);
+            callers.known.insert(Arc::clone(id), caller);
         }
         Some(limiter)
     }

@@ -186,6 +186,29 @@ fn f10_what_the_controller_says_of_a_key_is_heeded() {
     nothing_leaks(&stage);
 }
 
+/// A row of the controller's says what its key may ask for, and another one says it anew.
+#[test]
+fn f14_a_pulled_key_has_limits_of_its_own() {
+    let controller = Controller::start();
+    let (credential, row) = pulled_key("pulled");
+    let limited = |most: u32| {
+        let limits = format!(",\"limits\":{{\"requests_per_min\":{most}}}}}");
+        keys(&[&[row.trim_end_matches('}'), &limits].concat()])
+    };
+    controller.set(Part::Keys, &limited(2));
+    let stage = node(&controller, &[Part::Keys]);
+    let first = ask(&stage, &credential);
+    assert_eq!(first.status, 200, "{}", first.text());
+    assert_eq!(first.header("x-ratelimit-limit-requests"), Some("2"));
+    assert_eq!(ask(&stage, &credential).status, 200);
+    let over = ask(&stage, &credential);
+    assert_eq!(over.status, 429, "{}", over.text());
+    assert!(over.header("retry-after").is_some());
+    assert_eq!(ask(&stage, &stage.key).status, 200, "a key of the file");
+    controller.set(Part::Keys, &limited(600));
+    until(&stage, &controller, &credential, 200);
+}
+
 /// Whatever the controller answers, the last good roster stays, the node serves, and nothing of it is sent anywhere else.
 #[test]
 fn g4_g7_whatever_a_controller_does_wrong_changes_nothing() {

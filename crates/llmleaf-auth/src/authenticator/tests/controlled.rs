@@ -1,10 +1,16 @@
 //! Keys that a controller gives, and what it says of keys.
 
 use super::*;
+use crate::tokens::IdentityLimits;
 use crate::verdicts::{KeyVerdict, Verdicts};
 
 fn upper(entries: Vec<KeyEntry>) -> Option<Roster> {
-    Some(Roster::upper(entries).unwrap())
+    limited(entries, IdentityLimits::default())
+}
+
+fn limited(entries: Vec<KeyEntry>, limits: IdentityLimits) -> Option<Roster> {
+    let entries = entries.into_iter().map(|entry| (entry, limits));
+    Some(Roster::upper(entries.collect()).unwrap())
 }
 
 fn named(id: &str, name: &str) -> KeyEntry {
@@ -128,7 +134,7 @@ fn a_renewed_roster_makes_nobody_pay_for_a_hash_again() {
     ));
     log_in(&auth, "a:p").unwrap();
     let kept = auth.upper().unwrap();
-    let again = Roster::upper(vec![slow("b", "p")]).unwrap();
+    let again = upper(vec![slow("b", "p")]).unwrap();
     again.inherit_proofs(&kept);
     assert!(matches!(auth.check(&credential("a:p")), Check::Granted(_)));
 }
@@ -173,4 +179,27 @@ fn g3_nobody_is_let_in_without_verdicts_where_that_is_asked_for() {
     assert_eq!(auth.admit(&a), Err(AuthError::VerdictsUnavailable));
     auth.set_closed(false);
     assert_eq!(auth.admit(&a), Ok(()));
+}
+
+/// A controller's key brings along what it may ask for; of the file's keys the file knows.
+#[test]
+fn a_controllers_key_has_limits_of_its_own() {
+    let auth = authenticator(vec![slow("a", "p")]);
+    let limits = |most| IdentityLimits {
+        requests_per_min: Some(most),
+        ..IdentityLimits::default()
+    };
+    let hash = bcrypt::hash("p", 4).unwrap();
+    let b = || vec![stored("b", &hash)];
+    auth.install_upper(limited(b(), limits(7)), false);
+    let held = log_in(&auth, "b:p").unwrap();
+    assert_eq!(held.limits(), Some(limits(7)));
+    assert_eq!(log_in(&auth, "a:p").unwrap().limits(), None);
+    // Other limits make another roster, and are those of who was proven before.
+    assert!(!auth.install_upper(limited(b(), limits(7)), false));
+    assert!(auth.install_upper(limited(b(), limits(8)), false));
+    assert_eq!(auth.refresh(&held).unwrap().limits(), Some(limits(8)));
+    assert!(auth.install_upper(upper(b()), false));
+    let free = Some(IdentityLimits::default());
+    assert_eq!(auth.refresh(&held).unwrap().limits(), free);
 }

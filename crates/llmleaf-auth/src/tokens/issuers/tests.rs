@@ -140,16 +140,16 @@ fn claims_tell_who_it_is_and_what_they_may() {
         assert_eq!(alice.permits(model), may, "{model}");
     }
     // Of two roles the wider limits; a role that says nothing of them leaves them.
-    assert_eq!(alice.token_limits(), Some(limits(10, None)));
+    assert_eq!(alice.limits(), Some(limits(10, None)));
     let admin = with("realm_access", json!({"roles": {"admin": 1}}));
     let admin = proven(issuers.prove(&key.sign(&admin), true, NOW));
     assert!(admin.permits("anything"));
-    assert_eq!(admin.token_limits(), Some(limits(7, None)));
+    assert_eq!(admin.limits(), Some(limits(7, None)));
     let mut nobody = with("realm_access", json!("not a path"));
     nobody["https://x.example/groups"] = json!(7);
     let nobody = proven(issuers.prove(&key.sign(&nobody), true, NOW));
     assert!(nobody.permits("free") && !nobody.permits("fast"));
-    assert_eq!(nobody.token_limits(), Some(limits(1, None)));
+    assert_eq!(nobody.limits(), Some(limits(1, None)));
 }
 
 #[test]
