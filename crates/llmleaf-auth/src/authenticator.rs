@@ -36,6 +36,8 @@ pub struct Authenticator {
     /// Who replaces a part of it, one at a time: two rosters are compared for as long as it takes, with nobody waiting for that.
     replacing: Mutex<()>,
     refusals: Arc<Refusals>,
+    /// Counts how often who may call has changed.
+    rulings: AtomicU64,
     /// What time it is, as it was told last.
     unix_secs: AtomicU64,
 }
@@ -73,6 +75,7 @@ impl Authenticator {
             current: RwLock::new(Snapshot::of(roster)),
             replacing: Mutex::new(()),
             refusals: Arc::new(Refusals::new()),
+            rulings: AtomicU64::new(0),
             unix_secs: AtomicU64::new(0),
         }
     }
@@ -93,6 +96,7 @@ impl Authenticator {
             current.generation = current.generation.wrapping_add(1);
             std::mem::replace(&mut current.roster, roster)
         };
+        self.ruled();
         // Freed here, outside the lock: a large table takes its time.
         drop(older);
         retire(replaced);

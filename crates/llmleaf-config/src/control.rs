@@ -109,7 +109,22 @@ pub struct LimitsPull {
     pub refresh: Duration,
     /// What requests may do while no verdicts were ever had. Default allow.
     pub on_error: OnError,
+    /// What becomes of answers that run when their caller is blocked. Default finish.
+    pub on_block: OnBlock,
 }
+
+/// What becomes of answers that run when their caller may call no more.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnBlock {
+    /// They go on to their end.
+    #[default]
+    Finish,
+    /// They end with an error.
+    Cut,
+}
+
+/// By its name.
+const ON_BLOCK: &[(&str, OnBlock)] = &[("finish", OnBlock::Finish), ("cut", OnBlock::Cut)];
 
 /// `[control.topology]`
 #[derive(Debug, PartialEq, Eq)]
@@ -230,11 +245,13 @@ fn limits(cx: &Reading<'_>, control: &mut Table<'_>, auth: &Auths) -> Option<Lim
     let call = call(cx, &mut table, auth, 2000);
     let refresh = table.seconds(cx, "refresh_secs", 1..=MAX_SECS);
     let on_error = table.choice(cx, "on_error", ON_ERROR);
+    let on_block = table.choice(cx, "on_block", ON_BLOCK);
     table.finish(cx);
     Some(LimitsPull {
         call: call?,
         refresh: refresh.unwrap_or(Duration::from_secs(5)),
         on_error: on_error.unwrap_or(OnError::Allow),
+        on_block: on_block.unwrap_or_default(),
     })
 }
 

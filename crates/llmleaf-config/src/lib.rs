@@ -38,7 +38,7 @@ mod url;
 pub use changes::{Change, How};
 pub use control::{
     Control, ControlAuth, ControlCall, ControlCredential, FileKeys, Identity, Intercept,
-    InterceptPhase, LimitsPull, OnError, Topology, UsagePush,
+    InterceptPhase, LimitsPull, OnBlock, OnError, Topology, UsagePush,
 };
 pub use credentials::Credential;
 pub use diagnose::{Diagnostic, Diagnostics, Severity};

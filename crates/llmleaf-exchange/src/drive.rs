@@ -1,5 +1,7 @@
 //! The walk along the chain: attempts until one is committed or nothing is left.
 
+mod waits;
+
 use crate::attempt::{self, Attempt};
 use crate::chain::{self, Stop};
 use crate::count;
@@ -10,7 +12,7 @@ use crate::losses;
 use crate::node::Node;
 use crate::outlet::{Outlet, ReplyHead};
 use crate::panics;
-use crate::pulse::{Alarm, Pulse, Timer};
+use crate::pulse::{Pulse, Timer};
 use crate::race;
 use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER};
@@ -19,13 +21,10 @@ use llmleaf_dialects::{Dialect, ReplyContext};
 use llmleaf_model::{ChatRequest, Failure, FailureKind, Loss, Origin, Preferences};
 use llmleaf_prices::{Sheet, decimal};
 use llmleaf_route::walk::Step;
-use llmleaf_route::{Attempt as Held, Candidate, Millis, Resolved, Walk, Watch};
+use llmleaf_route::{Attempt as Held, Candidate, Millis, Resolved, Walk};
 use std::cell::{Cell, RefCell};
-use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
-use std::task::{Context, Poll};
 
 /// Everything one exchange works with. Two attempts beside each other have one each, and [`Common`] in common.
 pub(crate) struct Run {
@@ -427,76 +426,6 @@ impl Run {
         if let Some(pulse) = self.common.pulse.borrow_mut().as_mut() {
             pulse.sent(now);
         }
-    }
-
-    /// Whether the node's time to finish is over. Whoever says so polls every exchange once more.
-    pub fn closing(&self) -> bool {
-        self.node.closing.load(Ordering::Relaxed)
-    }
-
-    /// Ready when a clock of the attempt has run out, or the node closes. Keeps the consumer's stream alive meanwhile.
-    pub fn poll_alarm(&mut self, watch: &Watch, cx: &mut Context<'_>) -> Poll<Alarm> {
-        loop {
-            if self.closing() {
-                return Poll::Ready(Alarm::Closing);
-            }
-            if let Some(clock) = watch.expired(self.node.shared.now()) {
-                return Poll::Ready(Alarm::Clock(clock));
-            }
-            if self.poll_quiet(watch.deadline().0, cx).is_pending() {
-                return Poll::Pending;
-            }
-        }
-    }
-
-    /// Waits between two attempts, and keeps the consumer's stream alive meanwhile.
-    pub async fn pause(&mut self, until: Millis) -> Result<(), Failure> {
-        std::future::poll_fn(|cx| {
-            loop {
-                if self.closing() {
-                    return Poll::Ready(Err(failure::shutdown()));
-                }
-                if self.node.shared.now() >= until {
-                    return Poll::Ready(Ok(()));
-                }
-                if self.poll_quiet(until, cx).is_pending() {
-                    return Poll::Pending;
-                }
-            }
-        })
-        .await
-    }
-
-    /// Sends the consumer a sign of life where one is due; ready at the deadline, or when the next one is.
-    fn poll_quiet(&mut self, mut deadline: Millis, cx: &mut Context<'_>) -> Poll<()> {
-        let due = |run: &Self| {
-            let pulse = run.common.pulse.borrow();
-            pulse.as_ref().map(|p| p.due(run.out.head_sent()))
-        };
-        if due(self).is_some_and(|due| self.node.shared.now() >= due) {
-            self.sent();
-            self.stream_head();
-            self.out.write(self.job.dialect.keep_alive());
-        }
-        if let Some(due) = due(self) {
-            deadline = deadline.min(due);
-        }
-        self.timer.poll(self.node.shared.instant(deadline), cx)
-    }
-
-    /// Waits for a future under the attempt's clocks.
-    pub async fn wait<F: Future>(
-        &mut self,
-        watch: &Watch,
-        mut future: Pin<&mut F>,
-    ) -> Result<F::Output, Alarm> {
-        std::future::poll_fn(|cx| {
-            if let Poll::Ready(value) = future.as_mut().poll(cx) {
-                return Poll::Ready(Ok(value));
-            }
-            self.poll_alarm(watch, cx).map(Err)
-        })
-        .await
     }
 }
 

@@ -45,6 +45,15 @@ pub(crate) fn shutdown() -> Failure {
     failure
 }
 
+/// The caller may call no more.
+pub(crate) fn barred() -> Failure {
+    let message = "this key may not be used any more";
+    let mut failure = Failure::new(Origin::Consumer, FailureKind::Permission, message);
+    failure.code = Some("key_blocked".to_owned());
+    failure.possibly_billed = true;
+    failure
+}
+
 /// What records call a failure: its kind, but for the end of the node itself, which is no kind of a failing target.
 pub(crate) fn slug(failure: &Failure) -> &'static str {
     match failure.code.as_deref() {
@@ -55,8 +64,10 @@ pub(crate) fn slug(failure: &Failure) -> &'static str {
 
 /// A wait was ended: a clock ran out, or the node is closing.
 pub(crate) fn timeout(alarm: Alarm, watch: &Watch) -> Failure {
-    let Alarm::Clock(clock) = alarm else {
-        return shutdown();
+    let clock = match alarm {
+        Alarm::Clock(clock) => clock,
+        Alarm::Closing => return shutdown(),
+        Alarm::Barred => return barred(),
     };
     let limit = watch.limit(clock).as_millis();
     let mut failure = if clock == Clock::Deadline {

@@ -53,6 +53,6 @@ pub use kept::{Names, Owner, Verb};
 pub use ledger::{Began, Cost, End, EndRecord, Grade, Ledger, Outcome, Sink, UsageRecord};
 pub use minting::Minter;
 pub use node::{LossPolicy, Node, Parts, PromptCache, RouteSettings, Seeds, Shared, Tuning};
-pub use outlet::{Aborted, Exchange, ReplyHead};
+pub use outlet::{Aborted, Bar, Exchange, ReplyHead};
 pub use upload::{Room, Source, Upload};
 pub use upstream::{ChatApi, Credential, Upstream, UpstreamError, UpstreamSpec, UpstreamStreaming};

@@ -66,7 +66,12 @@ pub(crate) struct Slot {
     pub discarded: usize,
     /// The consumer wants its events as one JSON array.
     list: Option<ArrayWriter>,
+    /// Says whether the caller may call no more; `None` where what runs goes on whatever becomes of that.
+    bar: Option<Bar>,
 }
+
+/// Says whether a caller may call no more. Asked whenever its exchange is polled, so it costs next to nothing.
+pub type Bar = Box<dyn Fn() -> bool>;
 
 impl Slot {
     /// The consumer has gone.
@@ -116,6 +121,11 @@ impl Outlet {
             out: self.clone(),
             drains,
         }
+    }
+
+    /// Whether the caller may call no more.
+    pub fn is_barred(&self) -> bool {
+        self.0.borrow().bar.as_ref().is_some_and(|bar| bar())
     }
 
     /// Nobody listens any more.
@@ -249,6 +259,11 @@ impl Exchange {
             driver: Some(Box::pin(drive::run(node, job, outlet, Rc::new(ending)))),
             slot,
         }
+    }
+
+    /// It ends with an error when its caller may call no more. Whoever knows of that has it polled.
+    pub fn bar(&mut self, bar: Bar) {
+        self.slot.borrow_mut().bar = Some(bar);
     }
 
     /// Waits for status and headers.

@@ -13,6 +13,8 @@ pub(crate) enum Alarm {
     Clock(Clock),
     /// The node's time to finish is over.
     Closing,
+    /// The caller may call no more, and what runs is to end with that.
+    Barred,
 }
 
 /// A timer whose deadline mostly moves later: it is re-armed when it fires, not each time bytes come.

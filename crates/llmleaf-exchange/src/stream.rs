@@ -113,8 +113,8 @@ fn turn(
     body: &mut Body,
     cx: &mut Context<'_>,
 ) -> Poll<Turn> {
-    if run.closing() && !pump.meter.ended {
-        return Poll::Ready(Turn::Expired(Alarm::Closing));
+    if let Some(alarm) = run.ends().filter(|_| !pump.meter.ended) {
+        return Poll::Ready(Turn::Expired(alarm));
     }
     let mut read = false;
     let mut turn = None;

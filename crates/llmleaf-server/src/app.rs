@@ -1,7 +1,10 @@
 //! The node, built from its configuration.
 
+mod callers;
 mod error;
 
+pub use callers::KeyView;
+use callers::{cuts, is_alone, key_limits, keys, leases, passes, roster};
 pub use error::BuildError;
 
 use crate::allowance::Allowances;
@@ -16,7 +19,7 @@ use crate::tokens::Tokens;
 use crate::usage::Usage;
 use crate::ways::{self, Way};
 use http::HeaderName;
-use llmleaf_auth::{Authenticator, KeyEntry, ModelPatterns, Passes, PasswordHash, Roster, Secret};
+use llmleaf_auth::{Authenticator, Passes, Roster, Secret};
 use llmleaf_config::{Config, Timeouts};
 use llmleaf_control::{Board, Budget};
 use llmleaf_dialects::embeddings::EmbeddingDefaults;
@@ -64,6 +67,8 @@ pub struct App {
     pub batch_store: Option<Arc<Store>>,
     /// Key ids, display names and allow-lists, for the admin surface.
     pub keys: Vec<KeyView>,
+    /// What runs ends when its caller may call no more.
+    pub cuts: bool,
     /// Nobody but the file's one key may come, as far as the configuration says.
     pub(crate) alone: bool,
     /// How things are with a controller.
@@ -102,17 +107,6 @@ pub struct App {
     pub started: u64,
 }
 
-/// A key as the admin surface shows it.
-#[derive(Debug)]
-pub struct KeyView {
-    /// The id in its credential.
-    pub id: String,
-    /// What logs and records show.
-    pub display: String,
-    /// Models it may use; `None` is all.
-    pub allowed: Option<Vec<String>>,
-}
-
 impl App {
     /// Builds the node.
     ///
@@ -132,6 +126,7 @@ impl App {
             loaded: started,
             last_reload: Arc::default(),
             keys: keys(config),
+            cuts: cuts(config),
             alone: is_alone(config),
             response_ids: ResponseIds::new(config),
             batch_ids: BatchIds::new(config),
@@ -192,6 +187,7 @@ impl App {
             loaded: crate::service::unix_now().as_secs(),
             last_reload: Arc::clone(&before.last_reload),
             keys: keys(config),
+            cuts: cuts(config),
             alone: is_alone(config),
             response_ids: ResponseIds::new(config),
             batch_ids: BatchIds::new(config),
@@ -223,12 +219,6 @@ impl App {
         Ok((app, roster))
     }
 
-    /// Whether there is one caller at most, so that what providers have without saying whose it is can only be that one's.
-    pub fn is_alone(&self) -> bool {
-        // A controller's keys count for a moment longer than it stands in the configuration.
-        self.alone && self.authenticator.upper().is_none()
-    }
-
     /// What is new in the contents of files, which the configuration only names.
     pub fn renewed(&self, before: &Self) -> impl Iterator<Item = &'static str> {
         let certificate = match (&self.tls, &before.tls) {
@@ -244,28 +234,6 @@ impl App {
         .into_iter()
         .filter_map(|(new, words)| new.then_some(words))
     }
-}
-
-fn keys(config: &Config) -> Vec<KeyView> {
-    let keys = config.keys.iter().map(|key| KeyView {
-        id: key.id.clone(),
-        display: key.display_name().to_owned(),
-        allowed: key.allowed_models.clone(),
-    });
-    keys.collect()
-}
-
-/// Whom an issuer or a controller vouches for are as many as they like.
-fn is_alone(config: &Config) -> bool {
-    let control = config.control.as_ref();
-    config.keys.len() <= 1
-        && config.oauth.is_empty()
-        && control.is_none_or(|control| control.identity.is_none())
-}
-
-fn leases(config: &Config) -> bool {
-    let control = config.control.as_ref();
-    control.is_some_and(|control| control.leases.is_some())
 }
 
 fn admin_token(config: &Config) -> Option<Secret> {
@@ -388,19 +356,6 @@ fn prompt_cache(asked: llmleaf_config::PromptCache) -> PromptCache {
         llmleaf_config::PromptCache::FiveMinutes => PromptCache::For(Lifetime::FiveMinutes),
         llmleaf_config::PromptCache::OneHour => PromptCache::For(Lifetime::OneHour),
     }
-}
-
-/// By the secret that nodes share, where there is one.
-fn passes(config: &Config, authenticator: &Authenticator) -> Passes {
-    let secret = config.server.batch_id_secret.as_ref();
-    let secret = secret.map(|secret| Secret::new(secret.expose().to_owned()));
-    Passes::new(secret.as_ref(), authenticator)
-}
-
-/// What keys may ask for.
-fn key_limits(config: &Config) -> impl Iterator<Item = (String, Limits)> {
-    let keys = config.keys.iter();
-    keys.map(|key| (key.id.clone(), limits(&key.limits)))
 }
 
 /// What the exchanges' snapshot is made from.
@@ -544,27 +499,6 @@ fn clocks(timeouts: Timeouts) -> Clocks {
         idle: timeouts.idle,
         total: timeouts.total,
     }
-}
-
-fn roster(config: &Config) -> Result<Roster, BuildError> {
-    let entries = config.keys.iter().map(|key| {
-        let hash = PasswordHash::parse(key.pw_hash.expose()).map_err(|error| BuildError::Hash {
-            id: key.id.clone(),
-            error,
-        })?;
-        let allowed_models = key
-            .allowed_models
-            .as_ref()
-            .map(|list| ModelPatterns::new(list.iter().cloned()));
-        Ok(KeyEntry {
-            id: key.id.clone(),
-            name: key.name.clone(),
-            hash,
-            allowed_models,
-        })
-    });
-    let entries: Result<Vec<KeyEntry>, BuildError> = entries.collect();
-    Ok(Roster::new(entries?)?)
 }
 
 /// Per target of each route: the route's model, the provider, and the URL that a chat request would go to.

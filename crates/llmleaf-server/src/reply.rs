@@ -63,6 +63,27 @@ impl Body for ReplyBody {
 /// A reply.
 pub type Reply = Response<ReplyBody>;
 
+/// Waits for the head of an exchange's reply.
+///
+/// # Errors
+/// It ended without one.
+pub async fn begun(mut exchange: Exchange) -> Result<Reply, Failure> {
+    let Some(head) = std::future::poll_fn(|cx| exchange.poll_head(cx)).await else {
+        return Err(Failure::gateway(
+            FailureKind::Internal,
+            "the exchange ended without a reply",
+        ));
+    };
+    let body = match head.whole {
+        Some(bytes) => ReplyBody::Whole(Some(bytes)),
+        None => ReplyBody::Running(exchange),
+    };
+    let mut reply = Response::new(body);
+    *reply.status_mut() = head.status;
+    *reply.headers_mut() = head.headers;
+    Ok(reply)
+}
+
 /// A whole reply of this type and text.
 pub fn whole(status: StatusCode, kind: &'static str, body: impl Into<Bytes>) -> Reply {
     let mut reply = Response::new(ReplyBody::Whole(Some(body.into())));

@@ -518,7 +518,11 @@ impl Call {
             realtime: None,
             created: self.created,
         };
-        let mut reply = self.begin(job).await?;
+        let mut exchange = Exchange::start(Rc::clone(&self.worker.node), job);
+        if let Some(bar) = self.worker.app.bar(&principal) {
+            exchange.bar(bar);
+        }
+        let mut reply = reply::begun(exchange).await?;
         if let Some(figures) = told {
             allowance::tell(reply.headers_mut(), dialect, &figures, unix_now());
         }
@@ -545,21 +549,7 @@ impl Call {
 
     /// Begins an exchange, and waits for the head of its reply.
     async fn begin(&self, job: Job) -> Result<Reply, Failure> {
-        let mut exchange = Exchange::start(Rc::clone(&self.worker.node), job);
-        let Some(head) = std::future::poll_fn(|cx| exchange.poll_head(cx)).await else {
-            return Err(Failure::gateway(
-                FailureKind::Internal,
-                "the exchange ended without a reply",
-            ));
-        };
-        let body = match head.whole {
-            Some(bytes) => ReplyBody::Whole(Some(bytes)),
-            None => ReplyBody::Running(exchange),
-        };
-        let mut reply = Response::new(body);
-        *reply.status_mut() = head.status;
-        *reply.headers_mut() = head.headers;
-        Ok(reply)
+        reply::begun(Exchange::start(Rc::clone(&self.worker.node), job)).await
     }
 
     /// Tokens that the request is thought to use, where a limit counts them.

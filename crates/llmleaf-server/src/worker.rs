@@ -29,6 +29,8 @@ use tokio_rustls::TlsAcceptor;
 const H2_PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 /// How often idle upstream connections are looked after.
 const SWEEP: Duration = Duration::from_secs(5);
+/// How often callers are looked at, where what runs ends with them.
+const LOOK: Duration = Duration::from_millis(500);
 /// Pause between two looks at a connection that has sent a part of the HTTP/2 preface and no more.
 const PREFACE_PAUSE: Duration = Duration::from_millis(20);
 /// What a connection is told that finds no place.
@@ -76,8 +78,8 @@ pub fn run(
         tokio::task::spawn_local(sweep(Rc::clone(&desk)));
         tokio::task::spawn_local(desk.drains().tend());
         let house = House {
+            orders: own(orders, Rc::clone(&desk)),
             desk,
-            orders: own(orders),
             live: Live::default(),
         };
         accept(house, doors, changes).await;
@@ -89,11 +91,28 @@ pub fn run(
 }
 
 /// A channel of this worker's own that says what the common one does. Every connection asks it whenever it is polled, and asking
-/// takes a lock, which no other thread is to wait for.
-fn own(mut orders: watch::Receiver<Order>) -> watch::Receiver<Order> {
+/// takes a lock, which no other thread is to wait for. It also says the same once more when callers have become others and what
+/// runs may have to end with them: whoever hears it has its exchanges polled.
+fn own(mut orders: watch::Receiver<Order>, desk: Rc<Desk>) -> watch::Receiver<Order> {
     let (sender, own) = watch::channel(*orders.borrow_and_update());
     tokio::task::spawn_local(async move {
-        while orders.changed().await.is_ok() {
+        let mut known = 0;
+        loop {
+            let look = match desk.worker().app.cuts {
+                true => LOOK,
+                false => SWEEP,
+            };
+            match tokio::time::timeout(look, orders.changed()).await {
+                Ok(Err(_)) => return,
+                Ok(Ok(())) => {}
+                Err(_) => {
+                    let app = &desk.worker().app;
+                    let now = app.authenticator.rulings();
+                    if std::mem::replace(&mut known, now) == now || !app.cuts {
+                        continue;
+                    }
+                }
+            }
             sender.send_replace(*orders.borrow_and_update());
         }
     });

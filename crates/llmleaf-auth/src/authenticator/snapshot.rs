@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 
 use super::Authenticator;
 use crate::error::AuthError;
-use crate::grant::Principal;
+use crate::grant::{Holder, Principal};
 use crate::roster::{Record, Roster};
 use crate::verdicts::{KeyVerdict, Verdicts};
 
@@ -78,6 +78,7 @@ impl Authenticator {
             current.upper_alone = alone;
             std::mem::replace(&mut current.upper, upper)
         };
+        self.ruled();
         drop(older);
         if let Some(replaced) = replaced {
             retire(replaced);
@@ -119,8 +120,40 @@ impl Authenticator {
     pub fn install_verdicts(&self, verdicts: Verdicts) {
         let verdicts = Arc::new(verdicts);
         let older = std::mem::replace(&mut self.current.write().verdicts, verdicts);
+        self.ruled();
         // Freed outside the lock.
         drop(older);
+    }
+
+    pub(super) fn ruled(&self) {
+        self.rulings.fetch_add(1, Ordering::Release);
+    }
+
+    /// A number that is another one whenever others may call than before: for who has asked [`Self::goes_on`], and would ask again.
+    pub fn rulings(&self) -> u64 {
+        self.rulings.load(Ordering::Acquire)
+    }
+
+    /// Whether what runs for a caller may go on, where that is asked for: it is neither blocked nor suspended, and its key is still there as
+    /// far as anybody knows.
+    ///
+    /// # Errors
+    ///
+    /// [`AuthError::Blocked`], [`AuthError::Suspended`], [`AuthError::Invalid`].
+    pub fn goes_on(&self, principal: &Principal) -> Result<(), AuthError> {
+        let current = self.current.read();
+        if let Holder::Key { record, .. } = &principal.holder
+            && !current.cold
+        {
+            let found = current.get(&record.id);
+            if !found.is_some_and(|found| found.hash.same_as(&record.hash)) {
+                return Err(AuthError::Invalid);
+            }
+        }
+        let verdict = current.verdicts.get(principal.key_id());
+        verdict.map_or(Ok(()), |verdict| {
+            verdict.admit(self.unix_secs.load(Ordering::Relaxed))
+        })
     }
 
     /// The verdicts in place.

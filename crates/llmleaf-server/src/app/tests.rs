@@ -36,3 +36,26 @@ fn who_is_alone_has_no_other_key_no_issuer_and_no_controller() {
     app.authenticator.install_upper(None, false);
     assert!(app.is_alone());
 }
+
+/// Asked whenever an exchange is polled, so that nothing is looked up before something has changed.
+#[test]
+fn f10_what_runs_is_barred_with_its_caller_where_that_is_asked_for() {
+    let limits = |more: &str| format!("[control.limits]\nurl = \"http://127.0.0.1:9/v\"\n{more}");
+    let known = |app: &App| app.authenticator.known("one").expect("it is there");
+    let finishes = app(&limits(""));
+    assert!(finishes.bar(&known(&finishes)).is_none());
+    let cuts = app(&limits("on_block = \"cut\"\n"));
+    let bar = cuts.bar(&known(&cuts)).expect("it is asked for");
+    assert!(!bar());
+    let blocked = llmleaf_auth::KeyVerdict {
+        blocked: true,
+        ..llmleaf_auth::KeyVerdict::default()
+    };
+    let verdicts = llmleaf_auth::Verdicts::new([("one".into(), blocked)]);
+    cuts.authenticator
+        .install_verdicts(verdicts.expect("one of them"));
+    assert!(bar());
+    cuts.authenticator
+        .install_verdicts(llmleaf_auth::Verdicts::default());
+    assert!(!bar());
+}

@@ -4,9 +4,9 @@ use std::time::{Duration, Instant};
 
 use llmleaf_testkit::binary::Llmleaf;
 use llmleaf_testkit::controller::{Controller, Misdeed, Part, TOKEN};
-use llmleaf_testkit::http::{Response, get, post};
+use llmleaf_testkit::http::{Connection, End, Response, get, post, request};
 use llmleaf_testkit::json::Value;
-use llmleaf_testkit::replay::{Gate, Replay};
+use llmleaf_testkit::replay::{Gate, Replay, Script};
 use llmleaf_testkit::samples::Wire;
 use llmleaf_testkit::stage::{LONG, Stage};
 
@@ -184,6 +184,65 @@ fn f10_what_the_controller_says_of_a_key_is_heeded() {
     controller.set(Part::Keys, &keys(&[]));
     until(&stage, &controller, &credential, 401);
     nothing_leaks(&stage);
+}
+
+/// A running stream of a caller that is turned away goes on, or is cut where that is asked for: with an error, and its upstream with it.
+#[test]
+fn f10_what_runs_for_a_blocked_key_ends_as_it_was_asked_for() {
+    for cut in [false, true] {
+        let controller = Controller::start();
+        let (credential, row) = pulled_key("pulled");
+        controller.set(Part::Keys, &keys(&[&row]));
+        let config = controller.config(&[Part::Keys, Part::Verdicts]);
+        let on_block = [
+            "[control.limits]\non_block = \"finish\"",
+            "[control.limits]\non_block = \"cut\"",
+        ];
+        let config = config.replace("[control.limits]", on_block[usize::from(cut)]);
+        let stage = stage().key(&config).start();
+        let gate = Gate::new();
+        let stream = Wire::Chat.stream("first answer");
+        let at = stream.until(1).len();
+        let held = Script::sse(stream.body()).hold_at(at, &gate);
+        let mut running: Vec<Connection> = [credential.as_str(), &stage.key]
+            .map(|credential| {
+                stage.first.push(held.clone());
+                let bearer = format!("Bearer {credential}");
+                let mut connection = Connection::open(stage.leaf.addr);
+                connection.send(&request(
+                    "POST",
+                    "/v1/chat/completions",
+                    &[("authorization", &bearer)],
+                    Wire::Chat.request("chat-first", true).as_bytes(),
+                ));
+                connection.read_to("first ");
+                connection
+            })
+            .into();
+        let verdicts = r#"{"verdicts":{"pulled":{"blocked":true}}}"#;
+        controller.set(Part::Verdicts, verdicts);
+        if !cut {
+            until(&stage, &controller, &credential, 403);
+            gate.release();
+        }
+        let blocked = running[0].response();
+        let digest = Wire::Chat.read(&blocked);
+        if cut {
+            assert_ne!(blocked.end, End::Clean, "a cut stream never ends well");
+            assert_eq!((digest.text(), digest.terminal), ("first ", false));
+            let error = digest.error.expect("an error in the stream");
+            assert_eq!(error.code, "key_blocked");
+            gate.release();
+        } else {
+            assert_eq!((blocked.end, digest.text()), (End::Clean, "first answer"));
+        }
+        let other = running[1].response();
+        assert_eq!(
+            Wire::Chat.read(&other).text(),
+            "first answer",
+            "another key's"
+        );
+    }
 }
 
 /// A row of the controller's says what its key may ask for, and another one says it anew.

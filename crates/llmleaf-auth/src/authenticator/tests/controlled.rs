@@ -203,3 +203,27 @@ fn a_controllers_key_has_limits_of_its_own() {
     let free = Some(IdentityLimits::default());
     assert_eq!(auth.refresh(&held).unwrap().limits(), free);
 }
+
+/// What runs ends with its key, and not because nobody knows of keys just now.
+#[test]
+fn f10_what_runs_may_go_on_until_its_caller_is_turned_away() {
+    let auth = authenticator(vec![slow("a", "p")]);
+    auth.install_upper(upper(vec![slow("b", "p")]), false);
+    let (a, b) = (log_in(&auth, "a:p").unwrap(), log_in(&auth, "b:p").unwrap());
+    let before = auth.rulings();
+    auth.set_cold(true);
+    auth.set_closed(true);
+    assert_eq!((auth.goes_on(&a), auth.goes_on(&b)), (Ok(()), Ok(())));
+    auth.set_cold(false);
+    assert_eq!(auth.rulings(), before);
+    let blocked = KeyVerdict {
+        blocked: true,
+        ..KeyVerdict::default()
+    };
+    auth.install_verdicts(verdict("a", blocked));
+    assert_ne!(auth.rulings(), before);
+    assert_eq!(auth.goes_on(&a), Err(AuthError::Blocked));
+    assert_eq!(auth.goes_on(&b), Ok(()));
+    auth.install_upper(upper(Vec::new()), false);
+    assert_eq!(auth.goes_on(&b), Err(AuthError::Invalid));
+}
