@@ -435,3 +435,18 @@ fn h2_h3_usage_is_pushed_when_the_controller_takes_it() {
     assert_eq!(all.matches("\"event\":\"usage\"").count(), 2, "{all}");
     nothing_leaks(&stage);
 }
+
+/// However long events may wait for more of them: when the program ends there will be none.
+#[test]
+fn h3_what_waits_for_more_is_pushed_at_the_end() {
+    let controller = Controller::start();
+    let config = controller.config(&[Part::Usage]);
+    let config = config.replace("batch_ms = 20", "batch_ms = 60000");
+    let mut stage = stage().key(&config).start();
+    assert_eq!(ask(&stage, &stage.key).status, 200);
+    stage.leaf.signal("TERM");
+    let ended = stage.leaf.wait_exit(LONG);
+    assert!(ended.is_some_and(|status| status.success()));
+    let all = controller.pushed(Part::Usage).concat();
+    assert_eq!(all.matches("\"event\":\"usage\"").count(), 1, "{all}");
+}
