@@ -76,7 +76,10 @@ impl Ending {
         if record.outcome.is_aside() {
             self.shared.ledger.aside(&record);
         }
-        self.attempts.borrow_mut().push(record);
+        let mut attempts = self.attempts.borrow_mut();
+        // Hardly any exchange has a second one, and a record is large.
+        attempts.reserve_exact(1);
+        attempts.push(record);
     }
 
     /// An answer of a batch was read: an exchange of its own, made elsewhere and before.

@@ -1,8 +1,10 @@
 //! Where an upstream is: scheme, host and port, parsed once from its endpoint URL.
 
 use std::fmt;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::net::IpAddr;
 use std::str::FromStr as _;
+use std::sync::Arc;
 
 use http::Uri;
 use http::header::HeaderValue;
@@ -19,7 +21,7 @@ pub struct Origin {
     server_name: Option<ServerName<'static>>,
     host_header: HeaderValue,
     /// `scheme://host:port`, the pool's key.
-    key: String,
+    key: Key,
 }
 
 /// Why an endpoint URL was refused.
@@ -93,7 +95,7 @@ impl Origin {
             server_name,
             host_header: HeaderValue::try_from(host_header)
                 .map_err(|e| OriginError::Invalid(e.to_string()))?,
-            key: format!("{scheme}://{written_host}:{port}"),
+            key: Key::new(format!("{scheme}://{written_host}:{port}")),
             host: host.to_owned(),
             port,
         })
@@ -128,14 +130,63 @@ impl Origin {
     }
 
     pub(crate) fn key(&self) -> &str {
+        &self.key.text
+    }
+
+    /// The same for tables that are looked into for each request.
+    pub(crate) fn hashed(&self) -> &Key {
         &self.key
+    }
+}
+
+/// The name of an origin, hashed when it was read: the same name has the same hash.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Key {
+    hash: u64,
+    text: Arc<str>,
+}
+
+impl Key {
+    fn new(text: String) -> Self {
+        let mut hasher = DefaultHasher::new();
+        text.hash(&mut hasher);
+        Self {
+            hash: hasher.finish(),
+            text: text.into(),
+        }
+    }
+}
+
+impl Hash for Key {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_u64(self.hash);
+    }
+}
+
+/// Takes the hash that a [`Key`] has.
+#[derive(Debug, Default)]
+pub(crate) struct Given(u64);
+
+impl Hasher for Given {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write_u64(&mut self, hash: u64) {
+        self.0 = hash;
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.0 = self.0.rotate_left(8) ^ u64::from(*byte);
+        }
     }
 }
 
 /// `scheme://host:port`.
 impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.key)
+        f.write_str(&self.key.text)
     }
 }
 
@@ -159,6 +210,7 @@ fn port_of(uri: &Uri, tls: bool) -> Result<u16, OriginError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::hash::BuildHasherDefault;
 
     #[test]
     fn parts_of_an_endpoint() {
@@ -188,6 +240,17 @@ mod tests {
         let (origin, _) = Origin::parse("http://[::1]:9/x").expect("v6");
         assert_eq!(origin.host(), "::1");
         assert!(origin.ip().is_some_and(|ip| ip.is_ipv6()));
+    }
+
+    #[test]
+    fn an_origin_that_is_read_again_is_the_same_place() {
+        let read = |url: &str| Origin::parse(url).expect(url).0;
+        let mut places = std::collections::HashSet::<_, BuildHasherDefault<Given>>::default();
+        for url in ["http://a:1", "http://A:1/v1", "http://a:2", "https://a:1"] {
+            places.insert(read(url).hashed().clone());
+        }
+        assert_eq!(places.len(), 3);
+        assert!(places.contains(read("http://a:1/x").hashed()));
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::collections::{HashMap, VecDeque};
+use std::hash::BuildHasherDefault;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,7 +16,7 @@ use crate::conn::Conn;
 use crate::dial::dial;
 use crate::error::TransportError;
 use crate::feed::Feed;
-use crate::origin::Origin;
+use crate::origin::{Given, Key, Origin};
 use crate::preamble::{Outbound, Preamble};
 use crate::proxy::Proxy;
 use crate::resolve::Resolver;
@@ -56,7 +57,7 @@ struct Inner {
     tls: TlsConfig,
     proxy: Option<Proxy>,
     resolver: Resolver,
-    idle: RefCell<HashMap<String, VecDeque<Idle>>>,
+    idle: RefCell<HashMap<Key, VecDeque<Idle>, BuildHasherDefault<Given>>>,
 }
 
 struct Idle {
@@ -190,7 +191,7 @@ impl Pool {
     /// The connection that became idle last and is still usable; unusable ones are dropped.
     pub(crate) fn take(&self, origin: &Origin) -> Option<Box<Conn>> {
         let mut all = self.0.idle.borrow_mut();
-        let idle = all.get_mut(origin.key())?;
+        let idle = all.get_mut(origin.hashed())?;
         let now = Instant::now();
         while let Some(mut last) = idle.pop_back() {
             if last.is_expired(now, self.0.limits.idle_timeout) {
@@ -213,14 +214,14 @@ impl Pool {
         }
         let since = Instant::now();
         let mut all = self.0.idle.borrow_mut();
-        if let Some(idle) = all.get_mut(origin.key()) {
+        if let Some(idle) = all.get_mut(origin.hashed()) {
             if idle.len() >= limit {
                 idle.pop_front();
             }
             idle.push_back(Idle { conn, since });
         } else {
             let idle = VecDeque::from([Idle { conn, since }]);
-            all.insert(origin.key().to_owned(), idle);
+            all.insert(origin.hashed().clone(), idle);
         }
     }
 }
