@@ -1,0 +1,300 @@
+//! Scenarios, and the two ends of their exchanges, which allocate nothing once they run.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::Arc;
+
+/// What is asked of whom, and what it may cost.
+pub struct Scenario {
+    pub name: &'static str,
+    /// The consumer speaks Messages, and not Chat Completions; the same of the provider.
+    pub consumer_messages: bool,
+    pub provider_messages: bool,
+    pub stream: bool,
+    pub limits: Limits,
+}
+
+/// As measured, without slack.
+pub struct Limits {
+    /// Allocations of a request whose answer has ten chunks.
+    pub allocations: f64,
+    /// Those of each further chunk; of an answer in one piece of each further three words.
+    pub allocations_of_chunk: f64,
+    /// Thousands of instructions, of the same two. With a release build for x86-64.
+    pub instructions: f64,
+    pub instructions_of_chunk: f64,
+}
+
+/// How long an answer is.
+#[derive(Clone, Copy)]
+pub struct Case {
+    chunks: usize,
+}
+
+impl Case {
+    pub const fn with_chunks(chunks: usize) -> Self {
+        Self { chunks }
+    }
+}
+
+pub const SCENARIOS: [Scenario; 6] = [
+    Scenario {
+        name: "json",
+        consumer_messages: false,
+        provider_messages: false,
+        stream: false,
+        limits: Limits {
+            allocations: 44.0,
+            allocations_of_chunk: 0.0,
+            instructions: 78.2,
+            instructions_of_chunk: 0.02,
+        },
+    },
+    Scenario {
+        name: "stream",
+        consumer_messages: false,
+        provider_messages: false,
+        stream: true,
+        limits: Limits {
+            allocations: 71.0,
+            allocations_of_chunk: 0.07,
+            instructions: 137.3,
+            instructions_of_chunk: 1.39,
+        },
+    },
+    Scenario {
+        name: "json, Chat Completions to Messages",
+        consumer_messages: false,
+        provider_messages: true,
+        stream: false,
+        limits: Limits {
+            allocations: 112.0,
+            allocations_of_chunk: 0.01,
+            instructions: 140.5,
+            instructions_of_chunk: 0.23,
+        },
+    },
+    Scenario {
+        name: "stream, Chat Completions to Messages",
+        consumer_messages: false,
+        provider_messages: true,
+        stream: true,
+        limits: Limits {
+            allocations: 143.0,
+            allocations_of_chunk: 1.03,
+            instructions: 201.2,
+            instructions_of_chunk: 2.73,
+        },
+    },
+    Scenario {
+        name: "json, Messages to Chat Completions",
+        consumer_messages: true,
+        provider_messages: false,
+        stream: false,
+        limits: Limits {
+            allocations: 128.0,
+            allocations_of_chunk: 0.0,
+            instructions: 140.6,
+            instructions_of_chunk: 0.14,
+        },
+    },
+    Scenario {
+        name: "stream, Messages to Chat Completions",
+        consumer_messages: true,
+        provider_messages: false,
+        stream: true,
+        limits: Limits {
+            allocations: 152.0,
+            allocations_of_chunk: 1.08,
+            instructions: 211.0,
+            instructions_of_chunk: 3.37,
+        },
+    },
+];
+
+/// A configuration whose one route leads to a provider of that scenario, which is started.
+pub fn config(scenario: &Scenario, case: Case) -> String {
+    let (kind, base) = match scenario.provider_messages {
+        true => ("anthropic", ""),
+        false => ("openai", "/v1"),
+    };
+    let at = provide(response(scenario, case));
+    // The key is that of the built-in development config; its password is "s3cret".
+    format!(
+        r#"
+[server]
+listen = "127.0.0.1:0"
+workers = 1
+
+[[providers]]
+name = "only"
+kind = "{kind}"
+endpoint = "http://{at}{base}"
+credential = "sk-upstream"
+
+[[routes]]
+model = "m"
+targets = [{{ provider = "only" }}]
+
+[[keys]]
+id = "local-dev"
+pw_hash = "$2y$04$IcVq6nhz5Tf85lBpWclgKeDjWxWMHlIXLE696.T7m9Eg12HekWFJO"
+"#
+    )
+}
+
+/// What the provider answers.
+fn response(scenario: &Scenario, case: Case) -> Vec<u8> {
+    let pieces = std::iter::repeat_n("words of it", case.chunks);
+    if !scenario.stream {
+        let text: Vec<&str> = pieces.collect();
+        let text = text.join(" ");
+        let body = match scenario.provider_messages {
+            true => format!(
+                r#"{{"id":"msg_1","type":"message","role":"assistant","model":"m-1","content":[{{"type":"text","text":"{text}"}}],"stop_reason":"end_turn","stop_sequence":null,"usage":{{"input_tokens":210,"cache_creation_input_tokens":0,"cache_read_input_tokens":0,"output_tokens":30}}}}"#
+            ),
+            false => format!(
+                r#"{{"id":"chatcmpl-1","object":"chat.completion","created":1741570283,"model":"m-1","choices":[{{"index":0,"message":{{"role":"assistant","content":"{text}","refusal":null,"annotations":[]}},"logprobs":null,"finish_reason":"stop"}}],"usage":{{"prompt_tokens":210,"completion_tokens":30,"total_tokens":240,"prompt_tokens_details":{{"cached_tokens":0,"audio_tokens":0}},"completion_tokens_details":{{"reasoning_tokens":0,"audio_tokens":0}}}},"service_tier":"default"}}"#
+            ),
+        };
+        let length = body.len();
+        return format!("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nx-request-id: req_1\r\ncontent-length: {length}\r\n\r\n{body}").into_bytes();
+    }
+    let mut events = Vec::new();
+    if scenario.provider_messages {
+        let event = |name: &str, rest: &str| {
+            format!("event: {name}\ndata: {{\"type\":\"{name}\"{rest}}}\n\n")
+        };
+        events.push(event("message_start", r#","message":{"id":"msg_1","type":"message","role":"assistant","model":"m-1","content":[],"stop_reason":null,"stop_sequence":null,"usage":{"input_tokens":210,"output_tokens":1}}"#));
+        events.push(event(
+            "content_block_start",
+            r#","index":0,"content_block":{"type":"text","text":""}"#,
+        ));
+        events.extend(pieces.map(|piece| {
+            let delta = format!(r#","index":0,"delta":{{"type":"text_delta","text":"{piece}"}}"#);
+            event("content_block_delta", &delta)
+        }));
+        events.push(event("content_block_stop", r#","index":0"#));
+        events.push(event("message_delta", r#","delta":{"stop_reason":"end_turn","stop_sequence":null},"usage":{"output_tokens":30}"#));
+        events.push(event("message_stop", ""));
+    } else {
+        let chunk = |delta: &str, finish: &str| {
+            format!(
+                "data: {{\"id\":\"chatcmpl-1\",\"object\":\"chat.completion.chunk\",\"created\":1741570283,\"model\":\"m-1\",\"service_tier\":\"default\",\"choices\":[{{\"index\":0,\"delta\":{{{delta}}},\"logprobs\":null,\"finish_reason\":{finish}}}]}}\n\n"
+            )
+        };
+        events.push(chunk(r#""role":"assistant","content":"""#, "null"));
+        events.extend(pieces.map(|piece| chunk(&format!(r#""content":"{piece}""#), "null")));
+        events.push(chunk("", r#""stop""#));
+        events.push("data: {\"id\":\"chatcmpl-1\",\"object\":\"chat.completion.chunk\",\"created\":1741570283,\"model\":\"m-1\",\"choices\":[],\"usage\":{\"prompt_tokens\":210,\"completion_tokens\":30,\"total_tokens\":240}}\n\n".to_owned());
+        events.push("data: [DONE]\n\n".to_owned());
+    }
+    let mut out =
+        b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
+            .to_vec();
+    for event in events {
+        out.extend_from_slice(format!("{:x}\r\n{event}\r\n", event.len()).as_bytes());
+    }
+    out.extend_from_slice(b"0\r\n\r\n");
+    out
+}
+
+/// A provider that answers so to everything.
+fn provide(answer: Vec<u8>) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a listener");
+    let at = listener.local_addr().expect("an address");
+    let answer: Arc<[u8]> = answer.into();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let (mut stream, answer) = (stream.expect("a connection"), Arc::clone(&answer));
+            std::thread::spawn(move || {
+                let mut buffer = [0; 16 * 1024];
+                while pass_request(&mut stream, &mut buffer) {
+                    stream.write_all(&answer).expect("somebody who listens");
+                }
+            });
+        }
+    });
+    at
+}
+
+/// Reads one request to its end; false where the connection ends.
+fn pass_request(stream: &mut TcpStream, buffer: &mut [u8]) -> bool {
+    let mut read = 0;
+    loop {
+        match stream.read(&mut buffer[read..]) {
+            Ok(0) | Err(_) => return false,
+            Ok(more) => read += more,
+        }
+        let bytes = &buffer[..read];
+        if let Some(head) = bytes.windows(4).position(|end| end == b"\r\n\r\n") {
+            let text = std::str::from_utf8(&bytes[..head]).expect("a head of text");
+            let length = text
+                .lines()
+                .find_map(|line| line.strip_prefix("content-length: "));
+            let length: usize = length.map_or(0, |length| length.parse().expect("a length"));
+            if read == head + 4 + length {
+                return true;
+            }
+        }
+    }
+}
+
+/// One connection on which the same is asked again and again.
+pub struct Consumer {
+    stream: TcpStream,
+    request: Vec<u8>,
+    /// What every answer ends with.
+    end: &'static [u8],
+    buffer: Box<[u8]>,
+}
+
+impl Consumer {
+    pub fn new(at: SocketAddr, scenario: &Scenario, case: Case) -> Self {
+        let stream = TcpStream::connect(at).expect("a connection");
+        stream.set_nodelay(true).expect("an option");
+        let path = match scenario.consumer_messages {
+            true => "/v1/messages",
+            false => "/v1/chat/completions",
+        };
+        let options = match scenario.consumer_messages {
+            true => "",
+            // So that nothing need be added on our own account.
+            false => r#","stream_options":{"include_usage":true}"#,
+        };
+        let options = if scenario.stream { options } else { "" };
+        let text = "Summarise the key risks in three short bullet points. ".repeat(18);
+        let body = format!(
+            r#"{{"model":"m","max_tokens":1024,"temperature":0.7,"messages":[{{"role":"user","content":"{text}"}}],"stream":{}{options}}}"#,
+            scenario.stream
+        );
+        let length = body.len();
+        let request = format!(
+            "POST {path} HTTP/1.1\r\nhost: {at}\r\nuser-agent: costs\r\naccept: */*\r\nauthorization: Bearer bG9jYWwtZGV2OnMzY3JldA==\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\r\n{body}"
+        );
+        Self {
+            stream,
+            request: request.into_bytes(),
+            end: match scenario.stream {
+                true => b"0\r\n\r\n",
+                false => b"}",
+            },
+            buffer: vec![0; 512 * (case.chunks + 20)].into(),
+        }
+    }
+
+    /// Asks, and reads the answer to its end.
+    pub fn ask(&mut self) {
+        self.stream.write_all(&self.request).expect("a request");
+        let mut read = 0;
+        while !self.buffer[..read].ends_with(self.end) {
+            let more = self
+                .stream
+                .read(&mut self.buffer[read..])
+                .expect("an answer");
+            assert_ne!(more, 0, "an answer that was cut");
+            read += more;
+        }
+        assert!(self.buffer.starts_with(b"HTTP/1.1 200 "), "no answer");
+    }
+}
