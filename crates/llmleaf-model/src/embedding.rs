@@ -89,13 +89,7 @@ impl Embeddings {
         self.vectors.extend(more.vectors);
         self.usage = match (self.usage.take(), more.usage) {
             (Some(mut sum), Some(more)) => {
-                sum.input = sum.input.saturating_add(more.input);
-                sum.input_image = sum.input_image.saturating_add(more.input_image);
-                sum.units.images = sum.units.images.saturating_add(more.units.images);
-                sum.cost_nano_usd = sum
-                    .cost_nano_usd
-                    .zip(more.cost_nano_usd)
-                    .map(|(one, other)| one.saturating_add(other));
+                sum.add(more);
                 Some(sum)
             }
             _ => None,

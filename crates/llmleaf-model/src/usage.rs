@@ -45,13 +45,74 @@ pub struct Units {
     pub audio_ms: u64,
     /// Characters of text spoken: Unicode scalar values.
     pub characters: u64,
-    /// Images made.
+    /// Images made; or read, where a provider bills those by the piece (embeddings).
     pub images: u64,
     /// Searches of a rerank request, as its provider counts them.
     pub searches: u64,
 }
 
+impl Units {
+    /// Adds what was measured beside it.
+    pub fn add(&mut self, more: Self) {
+        // Taken apart so that a unit that is new is not forgotten here.
+        let Self {
+            audio_ms,
+            characters,
+            images,
+            searches,
+        } = more;
+        for (sum, more) in [
+            (&mut self.audio_ms, audio_ms),
+            (&mut self.characters, characters),
+            (&mut self.images, images),
+            (&mut self.searches, searches),
+        ] {
+            *sum = sum.saturating_add(more);
+        }
+    }
+}
+
 impl Usage {
+    /// Adds what was used beside it. A cost that one of them does not state nobody knows of both; nor has the sum a report as it was written.
+    pub fn add(&mut self, more: Self) {
+        // Taken apart so that a class that is new is not forgotten here.
+        let Self {
+            input,
+            input_cache_read,
+            input_cache_write,
+            input_cache_write_1h,
+            input_audio,
+            input_image,
+            output,
+            output_reasoning,
+            output_audio,
+            output_image,
+            server_tool_calls,
+            units,
+            cost_nano_usd,
+            native: _,
+        } = more;
+        for (sum, more) in [
+            (&mut self.input, input),
+            (&mut self.input_cache_read, input_cache_read),
+            (&mut self.input_cache_write, input_cache_write),
+            (&mut self.input_cache_write_1h, input_cache_write_1h),
+            (&mut self.input_audio, input_audio),
+            (&mut self.input_image, input_image),
+            (&mut self.output, output),
+            (&mut self.output_reasoning, output_reasoning),
+            (&mut self.output_audio, output_audio),
+            (&mut self.output_image, output_image),
+            (&mut self.server_tool_calls, server_tool_calls),
+        ] {
+            *sum = sum.saturating_add(more);
+        }
+        self.units.add(units);
+        let costs = self.cost_nano_usd.zip(cost_nano_usd);
+        self.cost_nano_usd = costs.map(|(one, other)| one.saturating_add(other));
+        self.native = None;
+    }
+
     /// All input tokens.
     pub fn input_total(&self) -> u64 {
         [
@@ -194,6 +255,43 @@ mod tests {
         ] {
             assert_eq!(nano_usd(text), nano, "{text}");
         }
+    }
+
+    #[test]
+    fn a_sum_has_every_class_of_both() {
+        let all = |n: u64| Usage {
+            input: n,
+            input_cache_read: n,
+            input_cache_write: n,
+            input_cache_write_1h: n,
+            input_audio: n,
+            input_image: n,
+            output: n,
+            output_reasoning: n,
+            output_audio: n,
+            output_image: n,
+            server_tool_calls: n,
+            units: Units {
+                audio_ms: n,
+                characters: n,
+                images: n,
+                searches: n,
+            },
+            cost_nano_usd: Some(n),
+            native: None,
+        };
+        let mut sum = all(2);
+        sum.add(all(3));
+        assert_eq!(sum, all(5));
+        sum.add(Usage {
+            cost_nano_usd: None,
+            ..all(u64::MAX)
+        });
+        let most = Usage {
+            cost_nano_usd: None,
+            ..all(u64::MAX)
+        };
+        assert_eq!(sum, most);
     }
 
     proptest! {

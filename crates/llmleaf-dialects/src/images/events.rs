@@ -16,7 +16,7 @@ use llmleaf_model::{
 /// Reads a stream beside its way to a consumer of the same form. What an image is like is not read: its length alone is worth megabytes.
 #[derive(Debug, Default)]
 pub(super) struct ImageDecoder {
-    /// What was used so far, over all finished images.
+    /// What was reported so far, over all finished images.
     usage: Option<Usage>,
     finished: u64,
     blocks: u32,
@@ -55,38 +55,19 @@ impl ImageDecoder {
     fn complete(&mut self, event: &Object<'_>, out: &mut Vec<Event>) {
         self.image(out);
         self.finished += 1;
-        let said = answer::usage(event.get("usage"), self.finished);
         // Each event tells of its own image; a later one without a report takes none back.
-        let usage = match self.usage.take() {
-            Some(before) if said.total() == 0 => Usage {
-                units: said.units,
-                ..before
-            },
-            Some(before) => sum(&before, said),
-            None => said,
-        };
-        self.usage = Some(usage.clone());
+        let report = event.get("usage").filter(|raw| raw.get() != "null");
+        if let Some(report) = report {
+            let said = answer::usage(Some(report), 0);
+            match &mut self.usage {
+                Some(sum) => sum.add(said),
+                None => self.usage = Some(said),
+            }
+        }
+        let mut usage = self.usage.clone().unwrap_or_default();
+        usage.units.images = self.finished;
         out.push(Event::UsageReport(usage));
     }
-}
-
-/// The counts of two images.
-fn sum(before: &Usage, mut now: Usage) -> Usage {
-    for (count, more) in [
-        (&mut now.input, before.input),
-        (&mut now.input_cache_read, before.input_cache_read),
-        (&mut now.input_image, before.input_image),
-        (&mut now.output, before.output),
-        (&mut now.output_image, before.output_image),
-    ] {
-        *count = count.saturating_add(more);
-    }
-    let cost = (now.cost_nano_usd, before.cost_nano_usd);
-    now.cost_nano_usd = match cost {
-        (Some(a), Some(b)) => Some(a.saturating_add(b)),
-        (a, b) => a.or(b),
-    };
-    now
 }
 
 impl Decoder for ImageDecoder {

@@ -394,6 +394,18 @@ fn a_form_is_said_in_json() {
         "",
         "--b",
         "--b--x\r\n--c",
+    let thought = r#"{"type":"image_generation.completed","b64_json":"AAAA","usage":{"prompt_tokens":3,"completion_tokens":9,"completion_tokens_details":{"reasoning_tokens":4,"image_tokens":5},"cost":0.5}}"#;
+    let silent = r#"{"type":"image_generation.completed","b64_json":"AAAA","usage":null}"#;
+    let three = read(&[thought, silent, thought]);
+    let usage = three.iter().rev().find_map(|event| match event {
+        Event::UsageReport(usage) => Some(usage),
+        _ => None,
+    });
+    let usage = usage.expect("counts");
+    assert_eq!(
+        (usage.output_reasoning, usage.cost_nano_usd, counts(usage)),
+        (8, Some(1_000_000_000), (6, 0, 0, 10, 3))
+    );
         &body[..body.len() - 6],
         &twice,
         &nameless,
