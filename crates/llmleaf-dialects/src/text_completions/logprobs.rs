@@ -4,6 +4,7 @@ use crate::object::{Object, items, string};
 use crate::writer::{self, ObjectWriter, array};
 use llmleaf_model::Json;
 use serde_json::value::RawValue;
+use std::collections::BTreeSet;
 
 /// This wire's lists as the model has them; `None` where they name no token.
 pub(super) fn read(raw: &RawValue) -> Option<Json> {
@@ -77,13 +78,13 @@ pub(super) fn write(out: &mut Vec<u8>, pieces: &[&Json], offset: &mut u64) {
             .and_then(items)
             .unwrap_or_default();
         let mut object = ObjectWriter::new(out);
-        let mut told: Vec<String> = Vec::new();
+        let mut told = BTreeSet::new();
         for other in others.into_iter().filter_map(Object::from_raw) {
             let name = token(&other);
-            // Two tokens may read alike; a name stands once.
+            // Two tokens may read alike; a name stands once, for the likelier one, which comes first.
             if !told.contains(&name) {
                 object.raw(&name, &value(&other));
-                told.push(name);
+                told.insert(name);
             }
         }
         object.end();

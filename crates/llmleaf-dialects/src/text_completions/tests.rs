@@ -1,11 +1,12 @@
 //! Requests to chat and as they are, answers in both forms, and what a chat model says that a completion cannot.
 
-use super::Quirks;
 use super::quirks::Answers;
+use super::{Quirks, logprobs};
 use crate::{ChatWire, Dialect, Frame, Head, ReplyContext, Target};
 use bytes::Bytes;
 use llmleaf_model::{
-    BlockKind, Collector, Delta, Event, Failure, FailureKind, Finish, FinishReason, Response, Retry,
+    BlockKind, Collector, Delta, Event, Failure, FailureKind, Finish, FinishReason, Json, Response,
+    Retry,
 };
 use serde_json::{Value, json};
 
@@ -308,4 +309,21 @@ fn what_a_chat_model_says_beside_text_is_named() {
         told.starts_with(r#"data: {"id":"cmpl-r","object":"text_completion""#),
         "{told}"
     );
+}
+
+#[test]
+fn alternatives_are_named_once_however_many_there_are() {
+    const MANY: usize = 50_000;
+    let other = |n: usize| json!({"token": format!("t{n}"), "logprob": -1.5});
+    let mut others: Vec<Value> = (0..MANY).map(other).collect();
+    others.push(json!({"token": "t0", "logprob": -9}));
+    let entry = json!({"token": "t0", "logprob": -1.5, "top_logprobs": others});
+    let json = Json::from_value(&json!({"content": [entry]}));
+    let (mut out, mut offset) = (Vec::new(), 0);
+    logprobs::write(&mut out, &[&json], &mut offset);
+    let told: Value = serde_json::from_slice(&out).expect("json");
+    let named = told["top_logprobs"][0].as_object().expect("an object");
+    assert_eq!(named.len(), MANY);
+    assert_eq!(named["t0"], json!(-1.5), "the likelier of two");
+    assert_eq!(offset, 2);
 }
