@@ -107,9 +107,13 @@ impl ModerationWire {
         answer::parse(body, flags, request)
     }
 
-    /// Whether an answer goes to a consumer of the same form as it came.
-    pub fn answers_as_asked(&self, form: ModerationForm) -> bool {
-        self.flags || form == ModerationForm::Conversations
+    /// The answer for a consumer of the same form: as it came, but that verdicts on inputs say `flagged`.
+    pub fn pass(&self, form: ModerationForm, body: Bytes) -> Bytes {
+        let flags = !self.flags && form == ModerationForm::Inputs;
+        match flags.then(|| answer::flagging(&body)).flatten() {
+            Some(flagged) => Bytes::from(flagged),
+            None => body,
+        }
     }
 }
 

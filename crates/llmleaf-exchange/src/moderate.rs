@@ -57,8 +57,8 @@ pub(crate) async fn run(
     } = attempt::send(run, attempt, candidate, upstream, going).await?;
     let body = whole::gather(run, &mut watch, body).await?;
     let answer = wire.parse_answer(&body, form, &request)?;
-    let body = match same && wire.answers_as_asked(form) {
-        true => body,
+    let body = match same {
+        true => wire.pass(form, body),
         false => Bytes::from(form.render(&answer, &request)),
     };
     answered(run, attempt, answer.usage, body);

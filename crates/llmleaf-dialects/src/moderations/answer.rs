@@ -2,6 +2,7 @@
 
 use super::broken;
 use crate::object::{Object, items, string};
+use crate::splice::{Splices, range_of};
 use crate::writer::{self, ObjectWriter, array};
 use llmleaf_model::{Failure, Json, ModerationRequest, Moderations, Usage};
 use serde_json::value::RawValue;
@@ -42,15 +43,32 @@ pub(super) fn parse(
     })
 }
 
+/// Puts in front of each verdict what it comes to, where it does not say so. All else stays as it came; `None`: all of it.
+pub(super) fn flagging(body: &[u8]) -> Option<Vec<u8>> {
+    let text = std::str::from_utf8(body).ok()?;
+    let object = Object::parse(text).ok()?;
+    let mut splices = Splices::new();
+    for raw in object.get("results").and_then(items)? {
+        let verdict = Object::from_raw(raw)?;
+        if verdict.get("flagged").is_none() {
+            let at = range_of(text, raw)?.start + 1;
+            splices.insert(at, format!("\"flagged\":{},", applies(&verdict)));
+        }
+    }
+    (!splices.is_empty()).then(|| splices.apply(text))
+}
+
+/// Whether any of a verdict's categories applies.
+fn applies(verdict: &Object<'_>) -> bool {
+    let categories = verdict.get("categories").and_then(Object::from_raw);
+    let mut each = categories.iter().flat_map(|categories| &categories.fields);
+    each.any(|(_, value)| value.get() == "true")
+}
+
 /// A verdict with what it comes to in front.
 fn flagged(verdict: &Object<'_>) -> Json {
-    let categories = verdict.get("categories").and_then(Object::from_raw);
-    let applies = |categories: Object<'_>| {
-        let mut each = categories.fields.iter();
-        each.any(|(_, value)| value.get() == "true")
-    };
     writer::json_object(|object| {
-        object.bool("flagged", categories.is_some_and(applies));
+        object.bool("flagged", applies(verdict));
         for (name, value) in &verdict.fields {
             object.raw(name, value.get());
         }

@@ -112,6 +112,18 @@ fn verdicts_are_as_many_as_inputs_and_say_flagged() {
     let rendered = ModerationForm::Inputs.render(&answer, &request);
     let expected = format!(r#"{{"id":"i","model":"m","results":[{first},{second}]}}"#);
     assert_eq!(String::from_utf8(rendered).expect("text"), expected);
+    // A consumer of its own form gets all of it, and the flags.
+    let passed = |form, body: &'static [u8]| {
+        let passed = MISTRAL.pass(form, Bytes::from_static(body));
+        String::from_utf8(passed.to_vec()).expect("text")
+    };
+    let expected = format!(
+        r#"{{"id":"i","model":"m","results":[{first},{second}],"usage":{{"prompt_tokens":7}}}}"#
+    );
+    assert_eq!(passed(ModerationForm::Inputs, body), expected);
+    assert_eq!(passed(ModerationForm::Conversations, body).as_bytes(), body);
+    let told = br#"{"results":[ { "flagged":true,"categories":{"law":false}} ]}"#;
+    assert_eq!(passed(ModerationForm::Inputs, told).as_bytes(), told);
     // Its own endpoint's answers stay as they are.
     let own = MISTRAL.parse_answer(body, ModerationForm::Conversations, &request);
     assert!(
