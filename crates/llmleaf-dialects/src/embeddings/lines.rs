@@ -13,14 +13,15 @@ use llmleaf_model::{
 };
 use serde_json::value::RawValue;
 
-/// Parses a consumer's request: of one prompt, or of what `input` holds.
+/// Parses a consumer's request: of one prompt, or of what `input` holds. An empty one asks for nothing but that the model be loaded, and is
+/// answered with no vectors (`EmbedHandler` and `EmbeddingsHandler` in server/routes.go of ollama/ollama, read 2026-11).
 pub fn parse_request(body: &str, model: &str, prompt: bool) -> Result<EmbeddingRequest, Failure> {
     let mut top = Level::top(body)?;
     top.raw("model");
     top.raw("name");
     let (inputs, bare) = if prompt {
-        let text = top.string("prompt")?.unwrap_or_default();
-        (vec![EmbeddingInput::Text(text)], true)
+        let text = top.string("prompt")?.filter(|text| !text.is_empty());
+        (text.map(EmbeddingInput::Text).into_iter().collect(), true)
     } else {
         let raw = top.raw("input").ok_or_else(|| top.missing("input"))?;
         let wrong = || crate::level::wrong("input", "a text or a list of texts");
@@ -30,6 +31,7 @@ pub fn parse_request(body: &str, model: &str, prompt: bool) -> Result<EmbeddingR
                 let texts: Option<Vec<EmbeddingInput>> = list.into_iter().map(text).collect();
                 (texts.ok_or_else(wrong)?, false)
             }
+            None if raw.get() == "\"\"" => (Vec::new(), true),
             None => (vec![text(raw).ok_or_else(wrong)?], true),
         }
     };
@@ -93,7 +95,11 @@ pub fn parse_answer(body: &[u8]) -> Result<Embeddings, Failure> {
     let text = std::str::from_utf8(body).map_err(|_| broken("the answer is not UTF-8"))?;
     let object = Object::parse(text).map_err(|_| broken("the answer is not a JSON object"))?;
     let list = object.get("embeddings").and_then(items);
-    let list = list.or_else(|| object.get("embedding").map(|one| vec![one]));
+    let one = |raw| match items(raw)?.as_slice() {
+        [] => Some(Vec::new()),
+        _ => Some(vec![raw]),
+    };
+    let list = list.or_else(|| object.get("embedding").and_then(one));
     let list = list.ok_or_else(|| broken("the answer holds no vectors"))?;
     let vectors: Option<Vec<Vector>> = list.into_iter().map(vector::read).collect();
     let count = object.get("prompt_eval_count");
@@ -123,7 +129,8 @@ pub fn render(
     let mut out = Vec::new();
     let mut object = ObjectWriter::new(&mut out);
     if prompt {
-        let only = vectors.first();
+        let none = request.inputs.is_empty().then_some("[]");
+        let only = vectors.first().map(String::as_str).or(none);
         let only = only.ok_or_else(|| broken("the answer holds no vectors"))?;
         object.raw("embedding", only);
         object.end();

@@ -125,7 +125,15 @@ pub fn render_request(request: &EmbeddingRequest, model: &str) -> Result<Rendere
     let images = inputs(&mut object, request)?;
     let known = request.task.as_deref().map(input_type_of);
     let input_type = match known {
-        _ if images => "image",
+        _ if images => {
+            if request.task.is_some() {
+                losses.push(Loss::dropped(
+                    super::task_field(request),
+                    "the target has one word for what images are for",
+                ));
+            }
+            "image"
+        }
         Some(Some((own, alike))) => {
             if !alike {
                 losses.push(Loss::approximated(
@@ -251,6 +259,8 @@ pub fn render(
         lists(object.key("embeddings"), &floats()?);
     } else {
         let mut types = ObjectWriter::new(object.key("embeddings"));
+        // What is made here is made of floats: under any other name it would not be what it is called.
+        super::makeable(request)?;
         for name in &request.types {
             if name == "base64" {
                 let coded = answer.vectors.iter().map(vector::base64);

@@ -111,6 +111,10 @@ fn texts_and_images_reach_targets_that_have_both() {
         "{typed}"
     );
     assert_eq!(losses, []);
+    // What they are for has one word there.
+    let gemini = r#"{"content":{"parts":[{"inline_data":{"mime_type":"image/png","data":"AA=="}}]},"taskType":"CLUSTERING"}"#;
+    let (_, losses) = rendered(&TYPED, EmbeddingForm::EmbedContent, gemini);
+    assert_eq!(losses, [("taskType".to_owned(), LossKind::Dropped)]);
     for wire in [OPENAI, LINES, PREDICT] {
         let failure = wire.render_request(&same, "o").expect_err("texts only");
         assert_eq!(failure.kind, FailureKind::Unsupported, "{wire:?}");
@@ -148,6 +152,69 @@ fn types_of_numbers_are_made_of_floats_or_left_to_their_own_service() {
         (usage.input, usage.input_image, usage.units.images),
         (2, 1, 1)
     );
+}
+
+#[test]
+fn an_answer_by_type_is_as_asked_and_floats_stand_under_no_other_name() {
+    let body = r#"{"texts":["a"],"embedding_types":["int8","base64"]}"#;
+    let request = read(EmbeddingForm::Typed, body);
+    let own = br#"{"embeddings":{"int8":[[1,2]],"base64":["AACAPwAAIEA="]}}"#;
+    let own = TYPED.parse_answer(own, &request).expect("an answer");
+    assert!(is_as_asked(&own, &request), "it goes through as it came");
+    let told = EmbeddingForm::Typed.render(&own, &request);
+    let failure = told.expect_err("int8 is not made of floats");
+    assert_eq!(failure.kind, FailureKind::Unsupported);
+    // OpenAI's form has one way for all of them, and a service may have written another.
+    let coded = read(
+        EmbeddingForm::Embeddings,
+        r#"{"input":"a","encoding_format":"base64"}"#,
+    );
+    let numbers = OPENAI.parse_answer(br#"{"data":[{"index":0,"embedding":[1]}]}"#, &coded);
+    assert!(!is_as_asked(&numbers.expect("an answer"), &coded));
+}
+
+#[test]
+fn ollamas_empty_input_asks_for_no_vectors() {
+    for (form, wire, body, answer) in [
+        (
+            EmbeddingForm::Lines,
+            LINES,
+            r#"{"input":""}"#,
+            r#"{"model":"m","embeddings":[]}"#,
+        ),
+        (
+            EmbeddingForm::Lines,
+            LINES,
+            r#"{"input":[]}"#,
+            r#"{"model":"m","embeddings":[]}"#,
+        ),
+        (
+            EmbeddingForm::LinesPrompt,
+            EmbeddingWire::LinesPrompt,
+            r#"{"prompt":""}"#,
+            r#"{"embedding":[]}"#,
+        ),
+        (
+            EmbeddingForm::LinesPrompt,
+            EmbeddingWire::LinesPrompt,
+            "{}",
+            r#"{"embedding":[]}"#,
+        ),
+    ] {
+        let request = read(form, body);
+        assert_eq!(request.inputs, [], "{body}");
+        let read = wire.parse_answer(answer.as_bytes(), &request);
+        let told = form.render(&read.expect("an answer"), &request);
+        let told = String::from_utf8(told.expect("rendered")).expect("text");
+        assert_eq!(told, answer, "{body}");
+        let asked = form.parse_request(r#"{"input":["a"],"prompt":"a"}"#, "m");
+        let none = wire.parse_answer(answer.as_bytes(), &asked.expect("a request"));
+        let failure = none.expect_err("a text has a vector");
+        assert_eq!(failure.kind, FailureKind::InvalidResponse, "{body}");
+    }
+    // An empty text in a list is embedded.
+    let listed = read(EmbeddingForm::Lines, r#"{"input":[""]}"#);
+    assert_eq!(listed.inputs.len(), 1);
 }
 
 #[test]
