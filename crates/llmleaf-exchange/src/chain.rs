@@ -235,11 +235,11 @@ fn expresses(run: &mut Run, stop: &Stop) -> Result<bool, Failure> {
 
 /// Tokens that a request is thought to use, for limits: its length as input, and what it lets the answer have. What is long is mostly
 /// media, and is counted by its parts.
-pub fn estimate(dialect: Dialect, head: &Head, body: &[u8]) -> u64 {
+pub fn estimate(operation: Operation, dialect: Dialect, head: &Head, body: &[u8]) -> u64 {
     let text = llmleaf_dialects::head::checked(body).unwrap_or_default();
     let mut input = body.len() as u64 / 4;
     if body.len() > LONG_BYTES {
-        input = input.min(count::of_body(dialect, body));
+        input = input.min(count::of_body(operation, dialect, body));
     }
     let cap = cap(head, text).unwrap_or(ANSWER_TOKENS);
     input.saturating_add(cap.min(RESERVED_TOKENS))
@@ -311,15 +311,15 @@ fn first_item(list: &str) -> &str {
 
 #[cfg(test)]
 mod tests {
-    use super::{ANSWER_TOKENS, estimate, first_item};
-    use llmleaf_dialects::{Dialect, Head};
+    use super::{ANSWER_TOKENS, Operation, estimate, first_item};
+    use llmleaf_dialects::{Dialect, EmbeddingForm, Head, ImageForm, ModerationForm};
 
     #[test]
     fn media_are_no_prose_and_every_wire_says_what_its_answer_may_have() {
         let thought = |dialect, body: &str| {
             let head = Head::addressed(body.as_bytes(), "m", true);
             let head = head.unwrap_or_else(|failure| panic!("{failure:?}"));
-            estimate(dialect, &head, body.as_bytes())
+            estimate(Operation::Chat, dialect, &head, body.as_bytes())
         };
         for (dialect, body, answer) in [
             (Dialect::ChatCompletions, r#"{"max_tokens":70}"#, 70),
@@ -358,6 +358,57 @@ mod tests {
         assert!((60_000..80_000).contains(&document), "{document}");
         let prose = thought(Dialect::Messages, &with(&prose));
         assert!((260_000..270_000).contains(&prose), "{prose}");
+    }
+
+    #[test]
+    fn pictures_of_every_operation_are_counted_as_pictures() {
+        let picture = format!("data:image/png;base64,{}", "QUJD".repeat(1 << 18));
+        let thought = |operation, body: &str| {
+            let head = Head::addressed(body.as_bytes(), "m", false);
+            let head = head.unwrap_or_else(|failure| panic!("{failure:?}"));
+            let input = estimate(operation, Dialect::ChatCompletions, &head, body.as_bytes());
+            input - ANSWER_TOKENS
+        };
+        let edit = format!(
+            r#"{{"prompt":"a hat","images":[{{"image_url":"{picture}"}}],"mask":{{"image_url":"{picture}"}}}}"#
+        );
+        let edit = thought(Operation::Draw(ImageForm::Edits), &edit);
+        assert!((3200..3300).contains(&edit), "{edit}");
+        let parts =
+            format!(r#"{{"content":[{{"type":"image_url","image_url":{{"url":"{picture}"}}}}]}}"#);
+        for (form, body) in [
+            (
+                EmbeddingForm::Embeddings,
+                format!(r#"{{"input":[{parts}]}}"#),
+            ),
+            (
+                EmbeddingForm::Typed,
+                format!(r#"{{"images":["{picture}"]}}"#),
+            ),
+        ] {
+            let input = thought(Operation::Embed(form), &body);
+            assert!((1600..1700).contains(&input), "{form:?}: {input}");
+        }
+        // A sound, which only its own wire can say.
+        let sound = format!(
+            r#"{{"content":{{"parts":[{{"inlineData":{{"mimeType":"audio/wav","data":"{}"}}}}]}}}}"#,
+            "QUJD".repeat(1 << 18)
+        );
+        let sound = thought(Operation::Embed(EmbeddingForm::EmbedContent), &sound);
+        assert!((60_000..80_000).contains(&sound), "{sound}");
+        let judged = format!(
+            r#"{{"input":[{{"type":"text","text":"a"}},{{"type":"image_url","image_url":{{"url":"{picture}"}}}}]}}"#
+        );
+        let judged = thought(Operation::Moderate(ModerationForm::Inputs), &judged);
+        assert!((1600..1700).contains(&judged), "{judged}");
+        let prose = format!(r#"{{"input":["{}"]}}"#, "a tale ".repeat(1 << 17));
+        for operation in [
+            Operation::Moderate(ModerationForm::Inputs),
+            Operation::Embed(EmbeddingForm::Embeddings),
+        ] {
+            let prose = thought(operation, &prose);
+            assert!((220_000..240_000).contains(&prose), "{prose}");
+        }
     }
 
     #[test]

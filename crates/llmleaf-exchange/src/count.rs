@@ -3,6 +3,7 @@
 use crate::attempt::{self, Attempt, Incoming, Outgoing};
 use crate::drive::Run;
 use crate::failure;
+use crate::job::Operation;
 use crate::upstream::Upstream;
 use bytes::Bytes;
 use http::{Method, StatusCode};
@@ -10,6 +11,8 @@ use llmleaf_dialects::Dialect;
 use llmleaf_model::{ChatRequest, Failure, Media, MediaSource, Part, PartKind, ToolKind};
 use llmleaf_route::Candidate;
 use std::pin::pin;
+
+mod inputs;
 
 /// Largest reply that holds a count, in bytes.
 const REPLY_BYTES: usize = 64 * 1024;
@@ -80,14 +83,20 @@ const IMAGE_TOKENS: u64 = 1600;
 const DOCUMENT_BYTES_PER_TOKEN: u64 = 16;
 
 /// An estimate for a body that is to be billed and was not counted: by its parts where it parses, else by its length.
-pub(crate) fn of_body(dialect: Dialect, body: &[u8]) -> u64 {
-    let parsed = llmleaf_dialects::head::text(body).and_then(|text| dialect.parse_count(text));
-    parsed.map_or(text(body.len()), |request| estimate(&request))
-}
-
-/// An estimate for a text of so many bytes.
-pub(crate) fn of_text(bytes: usize) -> u64 {
-    text(bytes)
+pub(crate) fn of_body(operation: Operation, dialect: Dialect, body: &[u8]) -> u64 {
+    let parsed = || {
+        let said = llmleaf_dialects::head::text(body).ok()?;
+        match operation {
+            Operation::Embed(form) => Some(inputs::embedded(&form.parse_request(said, "").ok()?)),
+            Operation::Draw(form) => Some(inputs::drawn(&form.parse_request(said, "").ok()?)),
+            Operation::Moderate(form) => Some(inputs::judged(&form.parse_request(said, "").ok()?)),
+            Operation::Audio(_) => Some(inputs::written(said)),
+            // Texts, and nothing else.
+            Operation::Rerank(_) => None,
+            _ => Some(estimate(&dialect.parse_count(said).ok()?)),
+        }
+    };
+    parsed().unwrap_or_else(|| text(body.len()))
 }
 
 fn estimate(request: &ChatRequest) -> u64 {

@@ -11,6 +11,7 @@
 //! (one target), [`minting`] (credentials that do not last), `race` (two of them), [`realtime`] (a session in place of an answer), `stream` and `whole` (its answer), `pump` (events and frames on their way), `outlet`, `drains`,
 //! [`upload`] (bodies that are sent on while they come), `flow` (answers that are no chats), `ending` and [`ledger`] (its record), [`panics`].
 
+mod asking;
 mod attempt;
 mod audio;
 pub mod batch;

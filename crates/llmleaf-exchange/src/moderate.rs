@@ -1,15 +1,16 @@
 //! Verdicts on texts, pictures and conversations: one request, one whole answer, over the same walk as chat.
 
-use crate::attempt::{self, Attempt, Incoming, Outgoing};
+use crate::asking::{Asking, answered, is_whole, unsupported};
+use crate::attempt::Attempt;
 use crate::drive::Run;
 use crate::upstream::Upstream;
-use crate::whole;
 use bytes::Bytes;
-use http::{Method, StatusCode};
-use llmleaf_dialects::{ModerationForm, Rendered};
-use llmleaf_model::{Failure, FailureKind, ModerationRequest, Origin, Retry, Usage};
+use llmleaf_dialects::{ModerationForm, ModerationWire, Rendered};
+use llmleaf_model::{Failure, ModerationRequest};
 use llmleaf_providers::Moderations as Offered;
 use llmleaf_route::Candidate;
+
+const WHAT: &str = "moderation";
 
 /// Asks one target.
 pub(crate) async fn run(
@@ -19,6 +20,7 @@ pub(crate) async fn run(
     upstream: &Upstream,
     form: ModerationForm,
 ) -> Result<(), Failure> {
+    run.estimated = false;
     let text = llmleaf_dialects::head::text(&run.job.body)?;
     let request = form.parse_request(text, &run.job.head.model)?;
     let (wire, paths) = match &upstream.row.speaks.moderations {
@@ -29,33 +31,26 @@ pub(crate) async fn run(
             answered(run, attempt, answer.usage, body);
             return Ok(());
         }
-        None => return Err(unsupported()),
+        None => return Err(unsupported(WHAT)),
     };
     let Some((chat, _)) = upstream.wire(run.job.dialect, &candidate.model) else {
-        return Err(unsupported());
+        return Err(unsupported(WHAT));
     };
     let same = wire.is_same(form);
-    let mut rendered = rendered(run, wire, form, &request, &candidate.model)?;
-    attempt::heeded(run, false, &mut rendered.losses);
-    let rendered = attempt::accepted(run, rendered)?;
+    let rendered = rendered(run, wire, form, &request, &candidate.model)?;
     let path = match form {
         ModerationForm::Conversations if same => paths.1,
         _ => paths.0,
     };
-    let path = upstream.path(*path, &candidate.model, false);
-    let going = Outgoing {
-        method: Method::POST,
-        wire: chat,
-        path: &path,
-        body: rendered.body,
-        stream: false,
+    let asking = Asking {
+        candidate,
+        upstream,
+        path: *path,
+        chat,
         same,
-        kind: None,
+        routes: false,
     };
-    let Incoming {
-        mut watch, body, ..
-    } = attempt::send(run, attempt, candidate, upstream, going).await?;
-    let body = whole::gather(run, &mut watch, body).await?;
+    let body = asking.ask(run, attempt, rendered).await?;
     let answer = wire.parse_answer(&body, form, &request)?;
     let body = match same {
         true => wire.pass(form, body),
@@ -71,9 +66,7 @@ pub(crate) fn expresses(run: &Run, upstream: &Upstream, form: ModerationForm, mo
     let request = text.and_then(|text| form.parse_request(text, &run.job.head.model));
     match (request, &upstream.row.speaks.moderations) {
         (Ok(request), Some(Offered::Wire(wire, ..))) => {
-            let routing = |field: &str| llmleaf_dialects::preferences::is_field(field);
-            rendered(run, wire, form, &request, model)
-                .is_ok_and(|r| r.losses.iter().all(|loss| routing(&loss.field)))
+            is_whole(rendered(run, wire, form, &request, model))
         }
         (Ok(_), Some(Offered::Echo)) => true,
         _ => false,
@@ -82,7 +75,7 @@ pub(crate) fn expresses(run: &Run, upstream: &Upstream, form: ModerationForm, mo
 
 fn rendered(
     run: &Run,
-    wire: &llmleaf_dialects::ModerationWire,
+    wire: &ModerationWire,
     form: ModerationForm,
     request: &ModerationRequest,
     model: &str,
@@ -91,18 +84,4 @@ fn rendered(
         true => wire.edit(&run.job.head, &run.job.body, request, model),
         false => wire.render_request(request, model),
     }
-}
-
-fn answered(run: &mut Run, attempt: &mut Attempt, usage: Option<Usage>, body: Bytes) {
-    attempt.meter.usage = usage;
-    attempt.first_content(run.node.shared.now());
-    attempt.complete(&run.losses);
-    run.whole(StatusCode::OK, body);
-}
-
-fn unsupported() -> Failure {
-    let why = "the target does not offer moderation";
-    let mut failure = Failure::new(Origin::Gateway, FailureKind::Unsupported, why);
-    failure.retry = Retry::NextTarget;
-    failure
 }

@@ -1,16 +1,14 @@
 //! An order for documents: one request, one whole answer, over the same walk as chat.
 
-use crate::attempt::{self, Attempt, Incoming, Outgoing};
+use crate::asking::{Asking, answered, count_of, is_whole, unsupported};
+use crate::attempt::Attempt;
 use crate::drive::Run;
-use crate::embed::{answered, count_of, unsupported};
 use crate::upstream::Upstream;
-use crate::whole;
 use bytes::Bytes;
-use http::Method;
 use llmleaf_dialects::rerank::is_as_asked;
 use llmleaf_dialects::{Rendered, RerankForm, RerankWire};
 use llmleaf_model::{Failure, RerankRequest};
-use llmleaf_providers::{Path, Rerank as Offered};
+use llmleaf_providers::Rerank as Offered;
 use llmleaf_route::Candidate;
 
 const WHAT: &str = "reranking";
@@ -39,24 +37,16 @@ pub(crate) async fn run(
         return Err(unsupported(WHAT));
     };
     let same = wire.is_same(form);
-    let mut rendered = rendered(run, wire, form, &request, &candidate.model)?;
-    attempt::heeded(run, same && wire.routes(), &mut rendered.losses);
-    let rendered = attempt::accepted(run, rendered)?;
-    let path: Path = path;
-    let path = upstream.path(path, &candidate.model, false);
-    let going = Outgoing {
-        method: Method::POST,
-        wire: chat,
-        path: &path,
-        body: rendered.body,
-        stream: false,
+    let rendered = rendered(run, wire, form, &request, &candidate.model)?;
+    let asking = Asking {
+        candidate,
+        upstream,
+        path,
+        chat,
         same,
-        kind: None,
+        routes: wire.routes(),
     };
-    let Incoming {
-        mut watch, body, ..
-    } = attempt::send(run, attempt, candidate, upstream, going).await?;
-    let body = whole::gather(run, &mut watch, body).await?;
+    let body = asking.ask(run, attempt, rendered).await?;
     let mut answer = wire.parse_answer(&body, &request)?;
     let body = if same && is_as_asked(&answer, &request) {
         body
@@ -77,9 +67,7 @@ pub(crate) fn expresses(run: &Run, upstream: &Upstream, form: RerankForm, model:
     let Offered::Wire(wire, _) = offered else {
         return true;
     };
-    let routing = |field: &str| llmleaf_dialects::preferences::is_field(field);
-    rendered(run, wire, form, &request, model)
-        .is_ok_and(|r| r.losses.iter().all(|loss| routing(&loss.field)))
+    is_whole(rendered(run, wire, form, &request, model))
 }
 
 /// What the service offers: in the consumer's form, else in the one that it prefers.

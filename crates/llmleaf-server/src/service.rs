@@ -477,7 +477,7 @@ impl Call {
         let tokens = match operation {
             // Counting uses none.
             llmleaf_exchange::Operation::CountTokens => 0,
-            _ => self.tokens(heard, &principal, &head, &body),
+            _ => self.tokens((operation, heard), &principal, &head, &body),
         };
         let (allowance, told) = match self.allowance(dialect, &principal, tokens) {
             Ok(allowed) => allowed,
@@ -553,7 +553,13 @@ impl Call {
     }
 
     /// Tokens that the request is thought to use, where a limit counts them.
-    fn tokens(&self, heard: Dialect, principal: &Principal, head: &Head, body: &[u8]) -> u64 {
+    fn tokens(
+        &self,
+        (operation, heard): (llmleaf_exchange::Operation, Dialect),
+        principal: &Principal,
+        head: &Head,
+        body: &[u8],
+    ) -> u64 {
         let app = &self.worker.app;
         let counts = app.shared.counts_tokens
             || app.allowances.counts_tokens(principal)
@@ -561,7 +567,7 @@ impl Call {
         if !counts {
             return 0;
         }
-        llmleaf_exchange::chain::estimate(heard, head, body)
+        llmleaf_exchange::chain::estimate(operation, heard, head, body)
     }
 
     /// What the key's limits allow, and the figures to tell; or the reply that they do not.

@@ -294,7 +294,7 @@ impl Attempt {
     }
 
     fn write(&self, mut record: UsageRecord, possibly_billed: bool) -> Spent {
-        let input = || count::of_body(self.job.heard, &self.job.body);
+        let input = || count::of_body(self.job.operation, self.job.heard, &self.job.body);
         // Nobody is billed for counting, or for asking after what was made before.
         let free = matches!(
             self.job.operation,

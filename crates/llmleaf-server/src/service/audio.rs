@@ -101,7 +101,7 @@ impl Call {
         let routing = routing::of(app, principal, DIALECT, &head, b"{}")?;
         let tokens = match audio {
             Audio::Voices => 0,
-            _ => self.tokens(DIALECT, principal, &head, b"{}"),
+            _ => self.tokens((Operation::Audio(audio), DIALECT), principal, &head, b"{}"),
         };
         let (allowance, told) = match self.allowance(DIALECT, principal, tokens) {
             Ok(allowed) => allowed,

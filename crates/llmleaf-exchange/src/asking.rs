@@ -1,0 +1,94 @@
+//! What operations have in common that are one request and one whole answer: embeddings, reranking, moderation, and images as far as nobody
+//! streams them.
+
+use crate::attempt::{self, Attempt, Incoming, Outgoing};
+use crate::count;
+use crate::drive::Run;
+use crate::upstream::Upstream;
+use crate::whole;
+use bytes::Bytes;
+use http::{Method, StatusCode};
+use llmleaf_dialects::{ChatWire, Rendered};
+use llmleaf_model::{Failure, FailureKind, Origin, Retry, Usage};
+use llmleaf_providers::Path;
+use llmleaf_route::Candidate;
+
+/// Where a target is asked.
+#[derive(Clone, Copy)]
+pub(crate) struct Asking<'a> {
+    pub candidate: &'a Candidate,
+    pub upstream: &'a Upstream,
+    pub path: Path,
+    /// Reads its errors.
+    pub chat: &'static ChatWire,
+    /// The consumer's form is the service's.
+    pub same: bool,
+    /// The service gets what is asked of routing.
+    pub routes: bool,
+}
+
+impl Asking<'_> {
+    /// Sends what was rendered, if its losses are accepted, and gathers the answer.
+    ///
+    /// # Errors
+    /// A loss is not accepted, or the target failed.
+    pub async fn ask(
+        &self,
+        run: &mut Run,
+        attempt: &mut Attempt,
+        mut rendered: Rendered,
+    ) -> Result<Bytes, Failure> {
+        attempt::heeded(run, self.same && self.routes, &mut rendered.losses);
+        let rendered = attempt::accepted(run, rendered)?;
+        let model = &self.candidate.model;
+        let path = self.upstream.path(self.path, model, false);
+        let going = Outgoing {
+            method: Method::POST,
+            wire: self.chat,
+            path: &path,
+            body: rendered.body,
+            stream: false,
+            same: self.same,
+            kind: None,
+        };
+        let Incoming {
+            mut watch, body, ..
+        } = attempt::send(run, attempt, self.candidate, self.upstream, going).await?;
+        whole::gather(run, &mut watch, body).await
+    }
+}
+
+/// Whether the losses are such as routing answers for; of anything else the target does not take every field.
+pub(crate) fn is_whole(rendered: Result<Rendered, Failure>) -> bool {
+    let routing = |field: &str| llmleaf_dialects::preferences::is_field(field);
+    rendered.is_ok_and(|r| r.losses.iter().all(|loss| routing(&loss.field)))
+}
+
+/// A count where the provider told none: its form wants one.
+pub(crate) fn count_of(run: &mut Run, told: Option<Usage>) -> Usage {
+    told.unwrap_or_else(|| {
+        run.estimated = true;
+        let job = &run.job;
+        Usage {
+            input: count::of_body(job.operation, job.heard, &job.body),
+            ..Usage::default()
+        }
+    })
+}
+
+/// The whole answer goes out.
+pub(crate) fn answered(run: &mut Run, attempt: &mut Attempt, usage: Option<Usage>, body: Bytes) {
+    // What we estimated ourselves is no report: the record makes its own estimate, and says so.
+    attempt.meter.usage = usage.filter(|_| !run.estimated);
+    attempt.first_content(run.node.shared.now());
+    attempt.complete(&run.losses);
+    run.whole(StatusCode::OK, body);
+}
+
+/// The target does not offer that at all.
+pub(crate) fn unsupported(what: &str) -> Failure {
+    let why = format!("the target does not offer {what}");
+    let mut failure = Failure::new(Origin::Gateway, FailureKind::Unsupported, why);
+    failure.retry = Retry::NextTarget;
+    failure
+}
