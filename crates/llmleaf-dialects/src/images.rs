@@ -155,6 +155,14 @@ fn unsupported(field: &str, why: &str) -> Failure {
     let mut failure = Failure::invalid(format!("`{field}`: {why}"), Some(field));
     failure.kind = FailureKind::Unsupported;
     failure.retry = Retry::NextTarget;
+    /// An answer of the consumer's own form, for that consumer: as it came, but that images and counts have that form's names.
+    pub fn pass(&self, body: Bytes) -> Bytes {
+        match answer::renamed(&body) {
+            Some(renamed) => Bytes::from(renamed),
+            None => body,
+        }
+    }
+
     failure
 }
 

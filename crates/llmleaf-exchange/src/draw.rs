@@ -72,7 +72,7 @@ pub(crate) async fn run(
     }
     let body = whole::gather(run, &mut watch, body).await?;
     let answer = wire.parse_answer(&body)?;
-    let through = wire.is_same().then_some(body);
+    let through = wire.is_same().then(|| wire.pass(body));
     answered(run, attempt, form, answer, through)
 }
 

@@ -11,6 +11,15 @@ use serde_json::value::RawValue;
 /// Facts of all images.
 const FACTS: [&str; 4] = ["background", "output_format", "quality", "size"];
 
+/// The counts of a report.
+const COUNTS: [&str; 5] = [
+    "total_tokens",
+    "input_tokens",
+    "output_tokens",
+    "input_tokens_details",
+    "output_tokens_details",
+];
+
 pub(super) fn parse(body: &[u8]) -> Result<Images, Failure> {
     let text = std::str::from_utf8(body).map_err(|_| broken("the answer is not UTF-8"))?;
     let object = Object::parse(text).map_err(|_| broken("the answer is not a JSON object"))?;
@@ -39,6 +48,72 @@ pub(super) fn parse(body: &[u8]) -> Result<Images, Failure> {
         images,
         rest,
     })
+}
+
+/// The answer in the form's own words, for a consumer who reads no others; `None` where it has them, and goes through as it came. What has
+/// no word in the form stays as it is.
+pub(super) fn renamed(body: &[u8]) -> Option<Vec<u8>> {
+    let text = std::str::from_utf8(body).ok()?;
+    let object = Object::parse(text).ok()?;
+    let data = object.get("data");
+    let list = data.or_else(|| object.get("images"));
+    let entries: Vec<&RawValue> = list.and_then(items)?;
+    let entries: Option<Vec<Object<'_>>> = entries.into_iter().map(Object::from_raw).collect();
+    let entries = entries?;
+    let report = object.get("usage");
+    let counts = report.and_then(Object::from_raw);
+    let counts = counts.filter(|counts| counts.get("prompt_tokens").is_some());
+    if data.is_some() && counts.is_none() && !entries.iter().any(is_foreign) {
+        return None;
+    }
+    let mut out = Vec::with_capacity(body.len() + 256);
+    let mut whole = ObjectWriter::new(&mut out);
+    for (name, value) in &object.fields {
+        match (&**name, &counts) {
+            ("data", _) => write_entries(whole.key("data"), &entries),
+            ("images", _) if data.is_none() => write_entries(whole.key("data"), &entries),
+            ("usage", Some(counts)) => {
+                let said = usage(report, entries.len() as u64);
+                let mut told = ObjectWriter::new(whole.key("usage"));
+                write_counts(&mut told, &said);
+                let others = counts.fields.iter();
+                for (name, value) in others.filter(|(name, _)| !COUNTS.contains(&&**name)) {
+                    told.raw(name, value.get());
+                }
+                told.end();
+            }
+            _ => {
+                whole.raw(name, value.get());
+            }
+        }
+    }
+    whole.end();
+    Some(out)
+}
+
+/// An entry that calls the image itself `image`.
+fn is_foreign(entry: &Object<'_>) -> bool {
+    let told = |name: &str| {
+        let raw = entry.get(name).map(RawValue::get);
+        raw.is_some_and(|raw| !matches!(raw, "null" | "\"\""))
+    };
+    told("image") && !told("b64_json")
+}
+
+fn write_entries(out: &mut Vec<u8>, entries: &[Object<'_>]) {
+    array(out, entries, |out, entry| {
+        let foreign = is_foreign(entry);
+        let mut one = ObjectWriter::new(out);
+        for (name, value) in &entry.fields {
+            match &**name {
+                "image" if foreign => one.raw("b64_json", value.get()),
+                // Empty, or it would be told.
+                "b64_json" if foreign => &mut one,
+                name => one.raw(name, value.get()),
+            };
+        }
+        one.end();
+    });
 }
 
 fn image(raw: &RawValue) -> Option<Image> {
@@ -148,22 +223,24 @@ pub(super) fn write_usage(object: &mut ObjectWriter<'_>, usage: &Usage) {
     if usage.total() == 0 {
         return;
     }
-    object.object("usage", |report| {
-        report
-            .number("total_tokens", usage.total())
-            .number("input_tokens", usage.input_total())
-            .number("output_tokens", usage.output_total());
-        report.object("input_tokens_details", |details| {
-            let text = usage.input_total().saturating_sub(usage.input_image);
-            details
-                .number("text_tokens", text)
-                .number("image_tokens", usage.input_image);
-        });
-        report.object("output_tokens_details", |details| {
-            let text = usage.output_total().saturating_sub(usage.output_image);
-            details
-                .number("text_tokens", text)
-                .number("image_tokens", usage.output_image);
-        });
+    object.object("usage", |report| write_counts(report, usage));
+}
+
+fn write_counts(report: &mut ObjectWriter<'_>, usage: &Usage) {
+    report
+        .number("total_tokens", usage.total())
+        .number("input_tokens", usage.input_total())
+        .number("output_tokens", usage.output_total());
+    report.object("input_tokens_details", |details| {
+        let text = usage.input_total().saturating_sub(usage.input_image);
+        details
+            .number("text_tokens", text)
+            .number("image_tokens", usage.input_image);
+    });
+    report.object("output_tokens_details", |details| {
+        let text = usage.output_total().saturating_sub(usage.output_image);
+        details
+            .number("text_tokens", text)
+            .number("image_tokens", usage.output_image);
     });
 }

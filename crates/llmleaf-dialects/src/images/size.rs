@@ -26,11 +26,13 @@ pub(super) fn ratio<'r>((width, height): (u64, u64), known: &[&'r str]) -> Optio
     best.map(|(name, off)| (name, off < 1e-6))
 }
 
-/// The class that the longer side falls into.
+/// The class that the area falls into: whatever the ratio, an image of class `1K` has a megapixel, one of `2K` four and one of `4K`
+/// sixteen ("Image generation", ai.google.dev, aspect ratios and image size, read 2026-11). What lies between is the nearest of them, by
+/// factor; 3840x2160 lies in the middle, and is called 4K everywhere.
 pub(super) fn class((width, height): (u64, u64)) -> &'static str {
-    match width.max(height) {
-        0..=1536 => "1K",
-        1537..=3072 => "2K",
+    match width.saturating_mul(height) {
+        0..=2_097_152 => "1K",
+        2_097_153..8_294_400 => "2K",
         _ => "4K",
     }
 }

@@ -114,6 +114,15 @@ fn services_of_the_form_get_their_own_words() {
     let edit = json!({"prompt": "a", "images": [{"image_url": "data:image/webp;base64,AAAA"}]});
     let (body, _) = tree(&TYPED, ImageForm::Edits, &edit);
     assert_eq!(
+    let both = json!({"prompt": "a", "size": "1536x1024", "aspect_ratio": "1:1"});
+    let (body, lost) = tree(&TYPED, ImageForm::Generations, &both);
+    assert_eq!(
+        (body, lost),
+        (
+            json!({"model": "theirs", "prompt": "a", "aspect_ratio": "1:1"}),
+            vec!["size".to_owned()]
+        )
+    );
         body["images"],
         json!([{"type": "image_url", "url": "data:image/webp;base64,AAAA"}])
     );
@@ -144,7 +153,23 @@ fn services_of_the_form_get_their_own_words() {
 
 #[test]
 fn googles_methods_are_rendered() {
-    let asked = json!({"prompt": "a", "n": 2, "size": "1792x1024", "quality": "hd", "user": "u", "output_format": "jpeg", "seed": 7, "background": "auto"});
+    let asked = json!({"prompt": "a", "n": 2, "size": "2048x1152", "quality": "hd", "user": "u", "output_format": "jpeg", "seed": 7, "background": "auto"});
+#[test]
+fn a_size_is_of_the_class_of_its_area() {
+    for (sides, class) in [
+        ((1024, 1024), "1K"),
+        ((1792, 1024), "1K"),
+        ((512, 4096), "1K"),
+        ((2048, 1152), "2K"),
+        ((2048, 2048), "2K"),
+        ((3072, 1024), "2K"),
+        ((3840, 2160), "4K"),
+        ((4096, 4096), "4K"),
+    ] {
+        assert_eq!(size::class(sides), class, "{sides:?}");
+    }
+}
+
     let (body, lost) = tree(&ImageWire::Predict, ImageForm::Generations, &asked);
     let parameters = json!({"sampleCount": 2, "aspectRatio": "16:9", "sampleImageSize": "2K", "seed": 7, "outputOptions": {"mimeType": "image/jpeg"}});
     assert_eq!(
@@ -248,6 +273,43 @@ fn answers_are_read_with_what_they_took() {
 #[test]
 fn no_image_is_no_answer() {
     for (wire, body, kind) in [
+#[test]
+fn answers_in_foreign_words_are_told_in_the_forms_own() {
+    let passed = |body: &'static str| {
+        let passed = OPENAI.pass(Bytes::from_static(body.as_bytes()));
+        String::from_utf8(passed.to_vec()).expect("text")
+    };
+    for own in [
+        r#"{ "created":5,"data":[{"b64_json":"AAAA","image":"x"}],"images":3}"#,
+        r#"{"data":[{"url":"https://x","mime_type":"image/png"}],"usage":{"input_tokens":1,"output_tokens":2}}"#,
+        "{",
+        r#"{"data":[1]}"#,
+    ] {
+        assert_eq!(passed(own), own);
+    }
+    assert_eq!(
+        passed(r#"{"images":[{"url":"https://x","seed":1.50}],"timings":{"a":1}}"#),
+        r#"{"data":[{"url":"https://x","seed":1.50}],"timings":{"a":1}}"#
+    );
+    assert_eq!(
+        passed(
+            r#"{"data":[{"image":"AAAA","b64_json":null,"media_type":"image/png"},{"url":"https://x"}]}"#
+        ),
+        r#"{"data":[{"b64_json":"AAAA","media_type":"image/png"},{"url":"https://x"}]}"#
+    );
+    let routed = passed(
+        r#"{"data":[{"b64_json":"AAAA"}],"usage":{"prompt_tokens":3,"completion_tokens":9,"total_tokens":12,"completion_tokens_details":{"image_tokens":9},"cost":0.04}}"#,
+    );
+    let routed: Value = serde_json::from_str(&routed).expect("json");
+    let expected = json!({
+        "total_tokens": 12, "input_tokens": 3, "output_tokens": 9,
+        "input_tokens_details": {"text_tokens": 3, "image_tokens": 0},
+        "output_tokens_details": {"text_tokens": 0, "image_tokens": 9},
+        "prompt_tokens": 3, "completion_tokens": 9, "completion_tokens_details": {"image_tokens": 9}, "cost": 0.04
+    });
+    assert_eq!(routed["usage"], expected);
+}
+
         (OPENAI, "[", FailureKind::InvalidResponse),
         (OPENAI, r#"{"data":[]}"#, FailureKind::InvalidResponse),
         (
