@@ -22,33 +22,15 @@ pub static PROVIDER: Provider = Provider {
             ChatWire::GenerateContent(Quirks::REFERENCE),
             STREAMED,
         )],
-        count_tokens: Some(Path::Method {
-            version: VERSION,
-            collection: "models",
-            beside: BESIDE,
-            whole: ":countTokens",
-            stream: ":countTokens",
-        }),
+        count_tokens: Some(method(":countTokens")),
         embeddings: &[Embeddings::Wire(
             EmbeddingWire::BatchEmbedContents,
-            Path::Method {
-                version: VERSION,
-                collection: "models",
-                beside: BESIDE,
-                whole: ":batchEmbedContents",
-                stream: ":batchEmbedContents",
-            },
+            method(":batchEmbedContents"),
         )],
         batches: Some(Batches {
             wire: BatchWire::GenerateContent,
             jobs: Path::Fixed("/v1beta/batches"),
-            create: Some(Path::Method {
-                version: VERSION,
-                collection: "models",
-                beside: BESIDE,
-                whole: ":batchGenerateContent",
-                stream: ":batchGenerateContent",
-            }),
+            create: Some(method(":batchGenerateContent")),
             files: None,
         }),
         // "Live API - WebSockets API reference", 2026-11; its models say so in their names.
@@ -63,13 +45,7 @@ pub static PROVIDER: Provider = Provider {
             Images::Service(ImageService {
                 wire: ImageWire::Predict,
                 models: &["imagen"],
-                generations: Path::Method {
-                    version: VERSION,
-                    collection: "models",
-                    beside: BESIDE,
-                    whole: ":predict",
-                    stream: ":predict",
-                },
+                generations: method(":predict"),
                 edits: None,
                 variations: None,
             }),
@@ -103,13 +79,17 @@ const VERSION: &str = "v1beta";
 const BESIDE: &[&str] = &["tunedModels"];
 
 /// Asked for whole also where the consumer streams.
-const GENERATE: Path = Path::Method {
-    version: VERSION,
-    collection: "models",
-    beside: BESIDE,
-    whole: ":generateContent",
-    stream: ":generateContent",
-};
+const GENERATE: Path = method(":generateContent");
+
+const fn method(name: &'static str) -> Path {
+    Path::Method {
+        version: VERSION,
+        collection: "models",
+        beside: BESIDE,
+        whole: name,
+        stream: name,
+    }
+}
 
 const STREAMED: Path = Path::Method {
     version: VERSION,

@@ -99,13 +99,7 @@ pub static PROVIDER: Provider = Provider {
             Images::Service(ImageService {
                 wire: ImageWire::Predict,
                 models: &["imagen"],
-                generations: Path::Method {
-                    version: VERSION,
-                    collection: "publishers/google/models",
-                    beside: BESIDE,
-                    whole: ":predict",
-                    stream: ":predict",
-                },
+                generations: PREDICT,
                 edits: None,
                 variations: None,
             }),
@@ -164,10 +158,4 @@ const MESSAGES: Quirks = Quirks {
 };
 
 /// Asked for whole also where the consumer streams.
-const GENERATE: Path = Path::Method {
-    version: VERSION,
-    collection: "publishers/google/models",
-    beside: BESIDE,
-    whole: ":generateContent",
-    stream: ":generateContent",
-};
+const GENERATE: Path = method(":generateContent");
