@@ -8,7 +8,7 @@
 //! ([`quirks`]), and so do their answers and their streams. Google's two methods are rendered, and answered in OpenAI's form. A consumer
 //! that wants a stream of a service that has none gets the events that end one.
 //!
-//! Reading order: [`quirks`], `request`, `form` (a consumer's form as JSON), `edits` (OpenAI's form at another service), `answer`, `events` (streams, both ends), `size`,
+//! Reading order: [`quirks`], `request`, `form` (a consumer's form as JSON, and JSON as a service's form), `edits` (OpenAI's form at another service), `answer`, `events` (streams, both ends), `size`,
 //! `predict` and `generative` (Google's).
 
 mod answer;
@@ -21,6 +21,7 @@ pub mod quirks;
 mod request;
 mod size;
 
+pub use form::FormReader;
 pub use quirks::Quirks;
 
 use crate::{Decoder, Head, Rendered};
@@ -92,6 +93,15 @@ pub enum ImageWire {
     GenerateContent,
 }
 
+/// A body for a service.
+#[derive(Debug)]
+pub struct Prepared {
+    /// The body.
+    pub rendered: Rendered,
+    /// Its type, where it is not JSON.
+    pub content_type: Option<String>,
+}
+
 impl ImageWire {
     /// Whether consumers' bodies and answers go through.
     pub fn is_same(&self) -> bool {
@@ -108,22 +118,29 @@ impl ImageWire {
         matches!(self, Self::OpenAi(quirks) if quirks.streams)
     }
 
-    /// The body for the service: the consumer's with named edits, or one of the service's own form.
+    /// The body for the service: the consumer's with named edits, or one of the service's own form. `boundary` is for a form, and one that
+    /// nothing in it can say by chance.
     ///
     /// # Errors
     /// The service cannot do what is asked (kind `Unsupported`: the next target may).
     pub fn prepare(
         &self,
         form: ImageForm,
-        (head, body): (&Head, &Bytes),
+        consumer: (&Head, &Bytes),
         request: &ImageRequest,
-        model: &str,
-    ) -> Result<Rendered, Failure> {
-        match self {
-            Self::OpenAi(quirks) => edits::edit(form, head, body, request, model, quirks),
+        (model, boundary): (&str, &str),
+    ) -> Result<Prepared, Failure> {
+        let rendered = match self {
+            Self::OpenAi(quirks) => {
+                return edits::edit(form, consumer, request, (model, boundary), quirks);
+            }
             Self::Predict => predict::render(form, request),
             Self::GenerateContent => generative::render(form, request),
-        }
+        }?;
+        Ok(Prepared {
+            rendered,
+            content_type: None,
+        })
     }
 
     /// Reads an answer.
@@ -135,6 +152,14 @@ impl ImageWire {
             Self::OpenAi(_) => answer::parse(body),
             Self::Predict => predict::parse(body),
             Self::GenerateContent => generative::parse(body),
+        }
+    }
+
+    /// An answer of the consumer's own form, for that consumer: as it came, but that images and counts have that form's names.
+    pub fn pass(&self, body: Bytes) -> Bytes {
+        match answer::renamed(&body) {
+            Some(renamed) => Bytes::from(renamed),
+            None => body,
         }
     }
 
@@ -155,14 +180,6 @@ fn unsupported(field: &str, why: &str) -> Failure {
     let mut failure = Failure::invalid(format!("`{field}`: {why}"), Some(field));
     failure.kind = FailureKind::Unsupported;
     failure.retry = Retry::NextTarget;
-    /// An answer of the consumer's own form, for that consumer: as it came, but that images and counts have that form's names.
-    pub fn pass(&self, body: Bytes) -> Bytes {
-        match answer::renamed(&body) {
-            Some(renamed) => Bytes::from(renamed),
-            None => body,
-        }
-    }
-
     failure
 }
 

@@ -19,6 +19,7 @@ mod usage;
 
 pub use editor::{Change, Editor};
 pub use events::{Reader, Step, render_event, render_events};
+pub(crate) use inline::encode;
 pub use inline::{Inline, JsonRequest, parse_json, render_form};
 pub use render::render;
 pub use request::{Format, Request};

@@ -1,5 +1,6 @@
 //! Images: one request; a whole answer, or a stream that shows images on their way. Over the same walk as chat.
 
+use crate::asking::{is_whole, unsupported};
 use crate::attempt::{self, Attempt, Incoming, Outgoing};
 use crate::drive::Run;
 use crate::pump::{Mode, Pump};
@@ -7,11 +8,14 @@ use crate::stream;
 use crate::upstream::Upstream;
 use crate::whole;
 use bytes::Bytes;
-use http::{Method, StatusCode};
+use http::{HeaderValue, Method, StatusCode};
 use llmleaf_dialects::ImageForm;
-use llmleaf_model::{Failure, FailureKind, ImageRequest, Images, Origin, Retry};
+use llmleaf_dialects::images::Prepared;
+use llmleaf_model::{Failure, ImageRequest, Images};
 use llmleaf_providers::{ImageService, Images as Offered, Path};
 use llmleaf_route::Candidate;
+
+const WHAT: &str = "such images";
 
 /// Longest event of a stream: it holds an image whole, in base64.
 const EVENT_BYTES: usize = 64 * 1024 * 1024;
@@ -33,18 +37,26 @@ pub(crate) async fn run(
             let answer = llmleaf_providers::echo::draw(&request)?;
             return answered(run, attempt, form, answer, None);
         }
-        None => return Err(unsupported()),
+        None => return Err(unsupported(WHAT)),
     };
-    let path = path(service, form).ok_or_else(unsupported)?;
+    let path = path(service, form).ok_or_else(|| unsupported(WHAT))?;
     let Some((chat, _)) = upstream.wire(run.job.dialect, &candidate.model) else {
-        return Err(unsupported());
+        return Err(unsupported(WHAT));
     };
     let wire = &service.wire;
     let consumer = (&run.job.head, &run.job.body);
-    let mut rendered = wire.prepare(form, consumer, &request, model)?;
+    // Nothing of an image can say it by chance: it is this exchange's own.
+    let boundary = format!("llmleaf-{}", run.job.id.replace('-', ""));
+    let Prepared {
+        mut rendered,
+        content_type,
+    } = wire.prepare(form, consumer, &request, (model, &boundary))?;
+    let stream = request.stream && wire.streams();
+    // Its images may be megabytes, and what goes out is written.
+    drop(request);
     attempt::heeded(run, wire.routes(), &mut rendered.losses);
     let rendered = attempt::accepted(run, rendered)?;
-    let stream = request.stream && wire.streams();
+    let kind = content_type.and_then(|kind| HeaderValue::from_str(&kind).ok());
     let path = upstream.path(path, &candidate.model, false);
     let going = Outgoing {
         method: Method::POST,
@@ -53,7 +65,7 @@ pub(crate) async fn run(
         body: rendered.body,
         stream,
         same: wire.is_same(),
-        kind: None,
+        kind,
     };
     let Incoming {
         mut watch,
@@ -96,10 +108,8 @@ fn fits(
     model: &str,
 ) -> bool {
     let consumer = (&run.job.head, &run.job.body);
-    let rendered = service.wire.prepare(form, consumer, request, model);
-    let routing = |field: &str| llmleaf_dialects::preferences::is_field(field);
-    let whole = rendered.is_ok_and(|r| r.losses.iter().all(|loss| routing(&loss.field)));
-    whole && path(service, form).is_some()
+    let prepared = service.wire.prepare(form, consumer, request, (model, "b"));
+    is_whole(prepared.map(|prepared| prepared.rendered)) && path(service, form).is_some()
 }
 
 fn path(service: &ImageService, form: ImageForm) -> Option<Path> {
@@ -136,11 +146,4 @@ fn answered(
     run.out.close();
     attempt.complete(&losses);
     Ok(())
-}
-
-fn unsupported() -> Failure {
-    let why = "the target does not make images so";
-    let mut failure = Failure::new(Origin::Gateway, FailureKind::Unsupported, why);
-    failure.retry = Retry::NextTarget;
-    failure
 }

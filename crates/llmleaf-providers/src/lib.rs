@@ -197,9 +197,12 @@ pub struct ImageService {
 }
 
 impl Images {
-    /// OpenAI's form of what services that claim it take, on its path.
+    /// OpenAI's form of what services that claim it take, on its path. Edits were a form before they were JSON.
     const PLAIN: Self = Self::Service(ImageService {
-        wire: ImageWire::OpenAi(images::Quirks::PLAIN),
+        wire: ImageWire::OpenAi(images::Quirks {
+            references: images::quirks::References::Files,
+            ..images::Quirks::PLAIN
+        }),
         ..ImageService::OPENAI
     });
 }

@@ -174,7 +174,9 @@ pub fn hint(path: &str) -> &'static str {
         p if p.contains("responses") => "did you mean /v1/responses, or /v1/responses/{id}?",
         p if p.contains("embeddings") => "did you mean /v1/embeddings?",
         p if p.contains("rerank") => "did you mean /v1/rerank?",
-        p if p.contains("image") => "did you mean /v1/images/generations, or /v1/images/edits?",
+        p if p.contains("image") => {
+            "did you mean /v1/images/generations, /v1/images/edits or /v1/images/variations?"
+        }
         p if p.contains("moderations") => "did you mean /v1/moderations?",
         p if p.contains("audio") || p.contains("speech") || p.contains("transcri") => {
             "did you mean /v1/audio/speech, /v1/audio/transcriptions or /v1/audio/translations?"

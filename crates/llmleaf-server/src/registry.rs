@@ -297,6 +297,12 @@ pub static ENDPOINTS: &[Endpoint] = &[
         "Images of a text and images, whole or streamed.",
     ),
     post(
+        "/v1/images/variations",
+        Operation::Exchange(Draw(ImageForm::Variations)),
+        Dialect::ChatCompletions,
+        "Images like an image.",
+    ),
+    post(
         "/v1/moderations",
         Operation::Exchange(Moderate(ModerationForm::Inputs)),
         Dialect::ChatCompletions,

@@ -444,8 +444,7 @@ impl Call {
     ) -> Result<Reply, Failure> {
         let (parts, body) = request.into_parts();
         let most = self.worker.app.max_body_bytes;
-        let body = inbound::read(&parts.headers, body, most).await?;
-        let body = forms::in_json(asked.operation, &parts.headers, body)?;
+        let body = forms::read(asked.operation, &parts.headers, body, most).await?;
         self.asked(asked, principal, &parts.headers, parts.uri.query(), body)
             .await
     }

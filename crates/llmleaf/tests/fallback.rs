@@ -29,6 +29,8 @@ mod kept;
 mod limits;
 #[path = "fallback/live.rs"]
 mod live;
+#[path = "fallback/pictures.rs"]
+mod pictures;
 #[path = "fallback/pooled.rs"]
 mod pooled;
 #[path = "fallback/realtime.rs"]

@@ -1,7 +1,7 @@
 //! OpenAI's form at another service that speaks it: the named edits.
 
 use super::quirks::{References, Size};
-use super::{ImageForm, Quirks, size, unsupported};
+use super::{ImageForm, Prepared, Quirks, form, size, unsupported};
 use crate::object::{Object, items};
 use crate::splice::{Splices, quote};
 use crate::writer::{ObjectWriter, array};
@@ -20,7 +20,8 @@ const RATIOS: [&str; 13] = [
 #[derive(Default)]
 struct Edits {
     removed: Vec<String>,
-    inserted: String,
+    /// Names, and values in JSON.
+    inserted: Vec<(&'static str, String)>,
     losses: Vec<Loss>,
 }
 
@@ -29,27 +30,24 @@ impl Edits {
         self.removed.push(name.to_owned());
     }
 
-    fn insert(&mut self, name: &str, json: &str) {
-        for part in [&*quote(name), ":", json, ","] {
-            self.inserted.push_str(part);
-        }
+    fn lose(&mut self, loss: Loss) {
+        self.losses.push(loss);
     }
 }
 
 pub(super) fn edit(
     form: ImageForm,
-    head: &Head,
-    body: &Bytes,
+    (head, body): (&Head, &Bytes),
     request: &ImageRequest,
-    model: &str,
+    (model, boundary): (&str, &str),
     quirks: &Quirks,
-) -> Result<Rendered, Failure> {
+) -> Result<Prepared, Failure> {
     let text = head::checked(body)?;
     let mut edits = Edits::default();
     for name in quirks.unsupported.iter() {
         if head.field(text, name).is_some() {
             edits.remove(name);
-            edits.losses.push(Loss::dropped(
+            edits.lose(Loss::dropped(
                 &**name,
                 "the provider does not know this field",
             ));
@@ -60,9 +58,12 @@ pub(super) fn edit(
         head.value(text, "images").unwrap_or_default(),
         quirks.references,
     );
+    // JSON is no form of variations anywhere (OpenAI's document).
+    let in_form = form == ImageForm::Variations
+        || (form == ImageForm::Edits && quirks.references == References::Files);
     resize(request, quirks, &has, &mut edits);
     rename_base64(request, quirks, &mut edits);
-    if form != ImageForm::Generations && !own {
+    if form != ImageForm::Generations && !own && !in_form {
         refer(request, quirks, &has, &mut edits)?;
     }
     if request.stream && !quirks.streams {
@@ -71,25 +72,71 @@ pub(super) fn edit(
         edits.remove("partial_images");
         if request.partial_images.is_some_and(|count| count > 0) {
             let why = "the target shows the finished image only";
-            edits.losses.push(Loss::dropped("partial_images", why));
+            edits.lose(Loss::dropped("partial_images", why));
         }
     }
-    apply(head, text, body, model, quirks, edits)
+    if head.routes() && !quirks.routes {
+        let wishes = head.fields().iter().filter(|field| field.is_wish(text));
+        for field in wishes {
+            let name = field.name(text);
+            edits.lose(Loss::dropped(name, "the target does not route"));
+            edits.remove(name);
+        }
+    }
+    if in_form {
+        return of_form(form, (head, text), request, (model, boundary), edits);
+    }
+    let rendered = apply(head, text, body, model, edits);
+    Ok(Prepared {
+        rendered,
+        content_type: None,
+    })
 }
 
-fn apply(
-    head: &Head,
-    text: &str,
-    body: &Bytes,
-    model: &str,
-    quirks: &Quirks,
+/// The same as a form, whose files are the images.
+fn of_form(
+    form: ImageForm,
+    (head, text): (&Head, &str),
+    request: &ImageRequest,
+    (model, boundary): (&str, &str),
     edits: Edits,
-) -> Result<Rendered, Failure> {
+) -> Result<Prepared, Failure> {
+    const OWN: [&str; 4] = ["model", "image", "images", "mask"];
+    let removed = |name: &str| edits.removed.iter().any(|gone| gone == name);
+    let kept = head.fields().iter().filter_map(|field| {
+        let name = field.name(text);
+        let stays = !OWN.contains(&name) && !removed(name);
+        stays.then_some((name, text.get(field.value.clone())?))
+    });
+    let inserted = edits.inserted.iter().map(|(name, json)| (*name, &**json));
+    let mut fields = vec![("model".to_owned(), model.to_owned())];
+    fields.extend(
+        kept.chain(inserted)
+            .flat_map(|(name, json)| form::fields(name, json)),
+    );
+    let body = form::write(form, request, &fields, boundary)?;
+    Ok(Prepared {
+        rendered: Rendered {
+            body: Bytes::from(body),
+            losses: edits.losses,
+            usage_added: false,
+        },
+        content_type: Some(format!("multipart/form-data; boundary={boundary}")),
+    })
+}
+
+fn apply(head: &Head, text: &str, body: &Bytes, model: &str, edits: Edits) -> Rendered {
     let Edits {
-        mut removed,
-        mut inserted,
-        mut losses,
+        removed,
+        inserted,
+        losses,
     } = edits;
+    let mut put = String::new();
+    for (name, json) in &inserted {
+        for part in [&*quote(name), ":", json, ","] {
+            put.push_str(part);
+        }
+    }
     let mut splices = Splices::new();
     let named = head
         .value(text, "model")
@@ -99,23 +146,15 @@ fn apply(
             splices.replace(field.value.clone(), quote(model));
         }
         Some(_) => {}
-        None => inserted.push_str(&["\"model\":", &quote(model), ","].concat()),
-    }
-    if head.routes() && !quirks.routes {
-        let wishes = head.fields().iter().filter(|field| field.is_wish(text));
-        for field in wishes {
-            let name = field.name(text);
-            losses.push(Loss::dropped(name, "the target does not route"));
-            removed.push(name.to_owned());
-        }
+        None => put.push_str(&["\"model\":", &quote(model), ","].concat()),
     }
     for cut in head.cuts(|field| removed.iter().any(|name| field.is(text, name))) {
         splices.remove(cut);
     }
-    if let (false, Some(at)) = (inserted.is_empty(), head.insertion()) {
-        splices.insert(at, inserted);
+    if let (false, Some(at)) = (put.is_empty(), head.insertion()) {
+        splices.insert(at, put);
     }
-    Ok(edits::rendered(text, body, splices, losses))
+    edits::rendered(text, body, splices, losses)
 }
 
 /// The size in the service's way. What is there in that way already stays, and comes first.
@@ -132,21 +171,26 @@ fn resize(request: &ImageRequest, quirks: &Quirks, has: &dyn Fn(&str) -> bool, e
         Size::Sides => has("width") || has("height"),
         Size::Ratio | Size::Text => has("aspect_ratio"),
     };
-    if own || asked == "auto" {
+    if asked == "auto" {
+        return;
+    }
+    if own {
+        let why = "the request says another one in the target's own way";
+        edits.lose(Loss::dropped("size", why));
         return;
     }
     let Some(sides) = size::sides(asked) else {
         let why = "the target knows no such size";
-        edits.losses.push(Loss::dropped("size", why));
+        edits.lose(Loss::dropped("size", why));
         return;
     };
     if quirks.size == Size::Sides {
-        edits.insert("width", &sides.0.to_string());
-        edits.insert("height", &sides.1.to_string());
+        edits.inserted.push(("width", sides.0.to_string()));
+        edits.inserted.push(("height", sides.1.to_string()));
     } else if let Some((ratio, _)) = size::ratio(sides, &RATIOS) {
-        edits.insert("aspect_ratio", &quote(ratio));
+        edits.inserted.push(("aspect_ratio", quote(ratio)));
         let why = format!("the target takes the ratio {ratio}");
-        edits.losses.push(Loss::approximated("size", why));
+        edits.lose(Loss::approximated("size", why));
     }
 }
 
@@ -159,13 +203,13 @@ fn rename_base64(request: &ImageRequest, quirks: &Quirks, edits: &mut Edits) {
                 edits.remove("response_format");
                 if asked != "b64_json" {
                     let why = "the target tells images in base64";
-                    edits.losses.push(Loss::altered("response_format", why));
+                    edits.lose(Loss::altered("response_format", why));
                 }
             }
         }
         own if asked == Some("b64_json") => {
             edits.remove("response_format");
-            edits.insert("response_format", &quote(own));
+            edits.inserted.push(("response_format", quote(own)));
         }
         _ => {}
     }
@@ -226,6 +270,6 @@ fn refer(
     for old in ["image", "images"].into_iter().filter(|old| has(old)) {
         edits.remove(old);
     }
-    edits.insert(name, &json);
+    edits.inserted.push((name, json));
     Ok(())
 }

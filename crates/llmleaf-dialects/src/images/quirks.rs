@@ -39,6 +39,8 @@ pub enum Size {
 pub enum References {
     /// `images: [{image_url: "…"}]`.
     ImageUrl,
+    /// As files of a form, which is the one body that is taken.
+    Files,
     /// `images: [{type: "image_url", url: "…"}]`.
     Typed,
     /// `input_references: [{type: "image_url", image_url: {url: "…"}}]`, beside any prompt.

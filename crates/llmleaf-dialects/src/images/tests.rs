@@ -4,6 +4,8 @@ use crate::Frame;
 use llmleaf_model::{Event, ImageSource, Usage};
 use serde_json::{Value, json};
 
+mod forms;
+
 const OPENAI: ImageWire = ImageWire::OpenAi(Quirks::REFERENCE);
 const SIDES: ImageWire = ImageWire::OpenAi(Quirks {
     size: Size::Sides,
@@ -26,7 +28,8 @@ fn sent(wire: &ImageWire, form: ImageForm, body: &str) -> Result<(String, Vec<St
     let bytes = Bytes::copy_from_slice(body.as_bytes());
     let head = Head::read_or(&bytes, form.unnamed())?;
     let request = form.parse_request(body, &head.model)?;
-    let rendered = wire.prepare(form, (&head, &bytes), &request, "theirs")?;
+    let rendered = wire.prepare(form, (&head, &bytes), &request, ("theirs", "b"))?;
+    let rendered = rendered.rendered;
     let lost = rendered
         .losses
         .iter()
@@ -111,9 +114,6 @@ fn services_of_the_form_get_their_own_words() {
             vec!["size".to_owned()]
         )
     );
-    let edit = json!({"prompt": "a", "images": [{"image_url": "data:image/webp;base64,AAAA"}]});
-    let (body, _) = tree(&TYPED, ImageForm::Edits, &edit);
-    assert_eq!(
     let both = json!({"prompt": "a", "size": "1536x1024", "aspect_ratio": "1:1"});
     let (body, lost) = tree(&TYPED, ImageForm::Generations, &both);
     assert_eq!(
@@ -123,6 +123,9 @@ fn services_of_the_form_get_their_own_words() {
             vec!["size".to_owned()]
         )
     );
+    let edit = json!({"prompt": "a", "images": [{"image_url": "data:image/webp;base64,AAAA"}]});
+    let (body, _) = tree(&TYPED, ImageForm::Edits, &edit);
+    assert_eq!(
         body["images"],
         json!([{"type": "image_url", "url": "data:image/webp;base64,AAAA"}])
     );
@@ -152,9 +155,6 @@ fn services_of_the_form_get_their_own_words() {
 }
 
 #[test]
-fn googles_methods_are_rendered() {
-    let asked = json!({"prompt": "a", "n": 2, "size": "2048x1152", "quality": "hd", "user": "u", "output_format": "jpeg", "seed": 7, "background": "auto"});
-#[test]
 fn a_size_is_of_the_class_of_its_area() {
     for (sides, class) in [
         ((1024, 1024), "1K"),
@@ -170,6 +170,9 @@ fn a_size_is_of_the_class_of_its_area() {
     }
 }
 
+#[test]
+fn googles_methods_are_rendered() {
+    let asked = json!({"prompt": "a", "n": 2, "size": "2048x1152", "quality": "hd", "user": "u", "output_format": "jpeg", "seed": 7, "background": "auto"});
     let (body, lost) = tree(&ImageWire::Predict, ImageForm::Generations, &asked);
     let parameters = json!({"sampleCount": 2, "aspectRatio": "16:9", "sampleImageSize": "2K", "seed": 7, "outputOptions": {"mimeType": "image/jpeg"}});
     assert_eq!(
@@ -271,9 +274,6 @@ fn answers_are_read_with_what_they_took() {
 }
 
 #[test]
-fn no_image_is_no_answer() {
-    for (wire, body, kind) in [
-#[test]
 fn answers_in_foreign_words_are_told_in_the_forms_own() {
     let passed = |body: &'static str| {
         let passed = OPENAI.pass(Bytes::from_static(body.as_bytes()));
@@ -310,6 +310,9 @@ fn answers_in_foreign_words_are_told_in_the_forms_own() {
     assert_eq!(routed["usage"], expected);
 }
 
+#[test]
+fn no_image_is_no_answer() {
+    for (wire, body, kind) in [
         (OPENAI, "[", FailureKind::InvalidResponse),
         (OPENAI, r#"{"data":[]}"#, FailureKind::InvalidResponse),
         (
@@ -391,6 +394,18 @@ fn a_stream_ends_well_with_a_finished_image_only() {
         _ => None,
     });
     assert_eq!(usage, Some((6, 0, 0, 14, 2)));
+    let thought = r#"{"type":"image_generation.completed","b64_json":"AAAA","usage":{"prompt_tokens":3,"completion_tokens":9,"completion_tokens_details":{"reasoning_tokens":4,"image_tokens":5},"cost":0.5}}"#;
+    let silent = r#"{"type":"image_generation.completed","b64_json":"AAAA","usage":null}"#;
+    let three = read(&[thought, silent, thought]);
+    let usage = three.iter().rev().find_map(|event| match event {
+        Event::UsageReport(usage) => Some(usage),
+        _ => None,
+    });
+    let usage = usage.expect("counts");
+    assert_eq!(
+        (usage.output_reasoning, usage.cost_nano_usd, counts(usage)),
+        (8, Some(1_000_000_000), (6, 0, 0, 10, 3))
+    );
 }
 
 #[test]
@@ -415,75 +430,5 @@ fn a_whole_answer_ends_a_stream() {
     assert!(
         told.starts_with("event: error\ndata: {\"type\":\"error\",\"error\":{\"message\":\"cut\""),
         "{told}"
-    );
-}
-
-#[test]
-fn a_form_is_said_in_json() {
-    let part = |head: &str, data: &str| {
-        format!("--b\r\nContent-Disposition: form-data; {head}\r\n\r\n{data}\r\n")
-    };
-    let file =
-        |name: &str, mime: &str| format!("name=\"{name}\"; filename=\"x\"\r\nContent-Type: {mime}");
-    let parts = [
-        part("name=\"model\"", "m"),
-        part("name=\"prompt\"", "a\r\nb"),
-        part("name=\"n\"", "2"),
-        part("name=\"stream\"", "true"),
-        part(&file("image[]", "image/webp"), "abc"),
-        part(&file("image[]", "application/octet-stream"), "de"),
-        part(&file("mask", "image/png"), "f"),
-    ];
-    let body = parts.concat() + "--b--\r\n";
-    let kind = "Multipart/form-data; charset=utf-8; boundary=\"b\"";
-    let json = ImageForm::Edits
-        .of_parts(kind, body.as_bytes())
-        .expect("a form")
-        .expect("read");
-    let said: Value = serde_json::from_slice(&json).expect("json");
-    let images = json!([{"image_url": "data:image/webp;base64,YWJj"}, {"image_url": "data:image/png;base64,ZGU="}]);
-    let mask = json!({"image_url": "data:image/png;base64,Zg=="});
-    let expected = json!({"model": "m", "prompt": "a\r\nb", "n": 2, "stream": true, "mask": mask, "images": images});
-    assert_eq!(said, expected);
-    assert!(
-        ImageForm::Edits
-            .of_parts("application/json", body.as_bytes())
-            .is_none()
-    );
-    let twice = part("name=\"n\"", "1").repeat(2) + "--b--";
-    let nameless = part("filename=\"x\"", "a") + "--b--";
-    for broken in [
-        "",
-        "--b",
-        "--b--x\r\n--c",
-    let thought = r#"{"type":"image_generation.completed","b64_json":"AAAA","usage":{"prompt_tokens":3,"completion_tokens":9,"completion_tokens_details":{"reasoning_tokens":4,"image_tokens":5},"cost":0.5}}"#;
-    let silent = r#"{"type":"image_generation.completed","b64_json":"AAAA","usage":null}"#;
-    let three = read(&[thought, silent, thought]);
-    let usage = three.iter().rev().find_map(|event| match event {
-        Event::UsageReport(usage) => Some(usage),
-        _ => None,
-    });
-    let usage = usage.expect("counts");
-    assert_eq!(
-        (usage.output_reasoning, usage.cost_nano_usd, counts(usage)),
-        (8, Some(1_000_000_000), (6, 0, 0, 10, 3))
-    );
-        &body[..body.len() - 6],
-        &twice,
-        &nameless,
-        "--b\r\nx\r\n--b--",
-        "--bb\r\n\r\n\r\n--b--",
-    ] {
-        let read = ImageForm::Edits
-            .of_parts(kind, broken.as_bytes())
-            .expect("a form");
-        let fine = broken.starts_with("--b--");
-        assert_eq!(read.is_err(), !fine, "{broken}");
-    }
-    assert!(
-        ImageForm::Edits
-            .of_parts("multipart/form-data; x=y", b"")
-            .expect("a form")
-            .is_err()
     );
 }

@@ -310,7 +310,7 @@ impl Inline {
 }
 
 /// Encodes what fills whole groups, and keeps the rest.
-fn encode(left: &mut Vec<u8>, data: &[u8], out: &mut Vec<u8>) {
+pub(crate) fn encode(left: &mut Vec<u8>, data: &[u8], out: &mut Vec<u8>) {
     let group = 3;
     let mut data = data;
     if !left.is_empty() {

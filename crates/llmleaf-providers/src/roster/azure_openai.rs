@@ -5,12 +5,14 @@ use crate::{
     Auth, Batches, Chat, ClientGrant, Embeddings, ImageService, Images, Mints, Path, Provider,
     Realtime, Speaks, Speech, Transcription, Voices,
 };
-use llmleaf_dialects::EmbeddingWire;
 use llmleaf_dialects::batches::{BatchWire, FilesQuirks};
 use llmleaf_dialects::embeddings::OpenAiQuirks;
+use llmleaf_dialects::images::{self, quirks::References};
 use llmleaf_dialects::speech::{SpeechQuirks, SpeechWire};
 use llmleaf_dialects::transcription::{FormQuirks, TranscriptionWire};
-use llmleaf_dialects::{ChatWire, chat_completions::Quirks, responses, text_completions};
+use llmleaf_dialects::{
+    ChatWire, EmbeddingWire, ImageWire, chat_completions::Quirks, responses, text_completions,
+};
 use std::borrow::Cow;
 
 /// The row.
@@ -64,6 +66,7 @@ pub static PROVIDER: Provider = Provider {
             ..Realtime::OPENAI
         }),
         images: &[Images::Service(ImageService {
+            wire: ImageWire::OpenAi(IMAGES),
             generations: Path::Deployment("/images/generations"),
             edits: Some(Path::Deployment("/images/edits")),
             variations: None,
@@ -83,6 +86,13 @@ pub static PROVIDER: Provider = Provider {
     },
     source: "Microsoft Learn, Azure OpenAI REST reference and API lifecycle, OAuth 2.0 client credentials flow, 2026-11",
     ..Provider::TEMPLATE
+};
+
+// Its edits are documented as `multipart/form-data` (Microsoft Learn, "How to use image generation models", and the REST reference of
+// 2025-04-01-preview, read 2026-11).
+const IMAGES: images::Quirks = images::Quirks {
+    references: References::Files,
+    ..images::Quirks::REFERENCE
 };
 
 const RESPONSES: responses::Quirks = responses::Quirks {

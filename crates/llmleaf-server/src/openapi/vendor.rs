@@ -84,7 +84,7 @@ fn images(form: ImageForm) -> Vendor {
         },
         ImageForm::Variations => Vendor {
             reference: "https://platform.openai.com/docs/api-reference/images/createVariation",
-            required: &["prompt", "image"],
+            required: &["image"],
         },
     }
 }

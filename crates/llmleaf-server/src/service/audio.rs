@@ -1,5 +1,6 @@
 //! Requests about sound: forms that are sent on while they come, and what a query asks.
 
+use super::forms::{is_form, unbounded};
 use super::{Asked, Call};
 use crate::inbound::{self, Streamed};
 use crate::reply::Reply;
@@ -70,10 +71,7 @@ impl Call {
     ) -> Result<Reply, Failure> {
         let app = &self.worker.app;
         let kind = headers.get(CONTENT_TYPE).and_then(|v| v.to_str().ok());
-        let boundary = kind.and_then(boundary).ok_or_else(|| {
-            let why = "the content-type of a form names its boundary";
-            Failure::invalid(why, None)
-        })?;
+        let boundary = kind.and_then(boundary).ok_or_else(unbounded)?;
         let (source, length) = Streamed::new(headers, body, app.max_upload_bytes)?;
         let upload = Upload::new(Box::new(source), length, self.worker.node.room.clone());
         let wanted = Wanted {
@@ -154,11 +152,3 @@ impl Call {
 
 /// Figures of the key's limits, where it has some.
 type Told = Option<llmleaf_route::limits::Figures>;
-
-fn is_form(headers: &HeaderMap) -> bool {
-    let kind = headers.get(CONTENT_TYPE).map(http::HeaderValue::as_bytes);
-    let kind = kind.unwrap_or_default().trim_ascii_start();
-    let form = b"multipart/";
-    kind.get(..form.len())
-        .is_some_and(|kind| kind.eq_ignore_ascii_case(form))
-}
