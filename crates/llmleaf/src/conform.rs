@@ -46,6 +46,7 @@ pub(crate) const DIALECTS: &[(&str, Dialect)] = &[
     ("generate-content", Dialect::GenerateContent),
     ("ollama-chat", Dialect::LINES),
     ("cohere-chat", Dialect::CohereChat),
+    ("completions", Dialect::TextCompletions),
 ];
 
 /// The wire of a dialect as its maker documents it.

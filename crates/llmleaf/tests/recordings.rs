@@ -26,6 +26,8 @@ mod edits;
 mod embeddings;
 #[path = "recordings/modalities.rs"]
 mod modalities;
+#[path = "recordings/pictures.rs"]
+mod pictures;
 #[path = "recordings/reading.rs"]
 mod reading;
 #[path = "recordings/rerank.rs"]

@@ -161,6 +161,21 @@ describe('openai.Surface', () => {
     assert.equal(answer.usage.prompt_tokens, 3);
   });
 
+  it('images', async () => {
+    const { toFile } = load('openai');
+    const { images } = client();
+    const head = (b64) => Buffer.from(b64, 'base64').subarray(1, 4).toString();
+    const answer = await images.generate({ model: 'demo', prompt: 'a red door', n: 2 });
+    assert.deepEqual(answer.data.map((one) => head(one.b64_json)), ['PNG', 'PNG']);
+    const file = (name) => toFile(Buffer.from(PNG, 'base64'), name, { type: 'image/png' });
+    const edit = await images.edit({ model: 'demo', prompt: 'a hat', image: [await file('a.png'), await file('b.png')] });
+    assert.equal(edit.usage.input_tokens_details.image_tokens, 2);
+    assert.ok((await images.createVariation({ model: 'demo', image: await file('a.png') })).data[0].b64_json);
+    const events = [];
+    for await (const event of await images.edit({ model: 'demo', prompt: 'a hat', image: await file('a.png'), stream: true })) events.push(event);
+    assert.deepEqual(events.map((event) => [event.type, head(event.b64_json)]), [['image_edit.completed', 'PNG']]);
+  });
+
   it('speech and transcription', async () => {
     const { toFile } = load('openai');
     const spoken = await client().audio.speech.create({ model: 'demo', input: 'Hello you', voice: 'echo', response_format: 'wav' });

@@ -559,6 +559,28 @@ class Surface(Case):
         self.assertEqual([one.flagged for one in answer.results], [False, True])
         self.assertTrue(answer.results[1].categories.violence)
 
+    def test_images(self):
+        own = client()
+        answer = own.images.generate(model="demo", prompt="a red door", n=2)
+        pictures = [base64.b64decode(one.b64_json) for one in answer.data]
+        self.assertEqual([picture[:8] for picture in pictures], [PNG[:8]] * 2)
+        self.assertEqual((answer.output_format, answer.usage.output_tokens), ("png", 2))
+        # The SDK sends a form; two images are a list in it.
+        edit = own.images.edit(model="demo", prompt="a hat", image=[("a.png", PNG), ("b.png", PNG)], mask=PNG)
+        self.assertEqual(edit.usage.input_tokens_details.image_tokens, 2)
+        self.assertTrue(own.images.create_variation(model="demo", image=PNG).data[0].b64_json)
+        for stream, name in (
+            (own.images.generate(model="demo", prompt="a door", stream=True, partial_images=1), "image_generation.completed"),
+            (own.images.edit(model="demo", prompt="a hat", image=PNG, stream=True), "image_edit.completed"),
+        ):
+            [event] = list(stream)
+            self.assertEqual(event.type, name)
+            self.assertEqual(base64.b64decode(event.b64_json)[:8], PNG[:8])
+            self.assertEqual(event.usage.output_tokens, 1)
+        with self.assertRaises(openai.BadRequestError) as caught:
+            own.images.generate(model="demo", prompt="a door", n=99)
+        self.assertEqual(caught.exception.param, "n")
+
     def test_nobody_listens_at_the_providers_address(self):
         start = time.monotonic()
         with self.assertRaises(openai.InternalServerError) as caught:
