@@ -1,6 +1,7 @@
 //! One request: find its endpoint, prove the caller, read the body, run the exchange.
 
 mod about;
+mod allowed;
 mod audio;
 mod batches;
 mod forms;
@@ -24,9 +25,8 @@ use llmleaf_auth::Principal;
 use llmleaf_dialects::batches::Task;
 use llmleaf_dialects::{Dialect, EmbeddingForm, Head};
 pub use llmleaf_exchange::Job;
-use llmleaf_exchange::{Allowance, Exchange, Node, panics};
+use llmleaf_exchange::{Exchange, Node, panics};
 use llmleaf_model::{Failure, FailureKind, Origin};
-use llmleaf_route::limits::Figures;
 use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::rc::Rc;
@@ -549,46 +549,5 @@ impl Call {
     /// Begins an exchange, and waits for the head of its reply.
     async fn begin(&self, job: Job) -> Result<Reply, Failure> {
         reply::begun(Exchange::start(Rc::clone(&self.worker.node), job)).await
-    }
-
-    /// Tokens that the request is thought to use, where a limit counts them.
-    fn tokens(
-        &self,
-        (operation, heard): (llmleaf_exchange::Operation, Dialect),
-        principal: &Principal,
-        head: &Head,
-        body: &[u8],
-    ) -> u64 {
-        let app = &self.worker.app;
-        let counts = app.shared.counts_tokens
-            || app.allowances.counts_tokens(principal)
-            || app.authenticator.is_leased(principal);
-        if !counts {
-            return 0;
-        }
-        llmleaf_exchange::chain::estimate(operation, heard, head, body)
-    }
-
-    /// What the key's limits allow, and the figures to tell; or the reply that they do not.
-    pub fn allowance(
-        &self,
-        dialect: Dialect,
-        principal: &Principal,
-        tokens: u64,
-    ) -> Result<(Option<Allowance>, Option<Figures>), Box<Reply>> {
-        let app = &self.worker.app;
-        let Some(limiter) = app.allowances.of(principal, app.shared.now()) else {
-            return Ok((None, None));
-        };
-        let admitted = allowance::admit(&limiter, tokens, &app.shared);
-        let figures = limiter.figures(app.shared.now());
-        match admitted {
-            Ok(allowance) => Ok((Some(allowance), Some(figures))),
-            Err(failure) => {
-                let mut reply = reply::failed(dialect, &failure, &self.id);
-                allowance::tell(reply.headers_mut(), dialect, &figures, unix_now());
-                Err(Box::new(reply))
-            }
-        }
     }
 }

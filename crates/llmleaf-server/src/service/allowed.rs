@@ -1,0 +1,52 @@
+//! What a request is thought to use, and whether its key's limits allow that.
+
+use super::{Call, unix_now};
+use crate::allowance;
+use crate::reply::{self, Reply};
+use llmleaf_auth::Principal;
+use llmleaf_dialects::{Dialect, Head};
+use llmleaf_exchange::{Allowance, Operation};
+use llmleaf_route::limits::Figures;
+
+impl Call {
+    /// Tokens that the request is thought to use, where a limit counts them.
+    pub(super) fn tokens(
+        &self,
+        (operation, heard): (Operation, Dialect),
+        principal: &Principal,
+        head: &Head,
+        body: &[u8],
+    ) -> u64 {
+        let app = &self.worker.app;
+        let counts = app.shared.counts_tokens
+            || app.allowances.counts_tokens(principal)
+            || app.authenticator.is_leased(principal);
+        if !counts {
+            return 0;
+        }
+        llmleaf_exchange::chain::estimate(operation, heard, head, body)
+    }
+
+    /// What the key's limits allow, and the figures to tell; or the reply that they do not.
+    pub fn allowance(
+        &self,
+        dialect: Dialect,
+        principal: &Principal,
+        tokens: u64,
+    ) -> Result<(Option<Allowance>, Option<Figures>), Box<Reply>> {
+        let app = &self.worker.app;
+        let Some(limiter) = app.allowances.of(principal, app.shared.now()) else {
+            return Ok((None, None));
+        };
+        let admitted = allowance::admit(&limiter, tokens, &app.shared);
+        let figures = limiter.figures(app.shared.now());
+        match admitted {
+            Ok(allowance) => Ok((Some(allowance), Some(figures))),
+            Err(failure) => {
+                let mut reply = reply::failed(dialect, &failure, &self.id);
+                allowance::tell(reply.headers_mut(), dialect, &figures, unix_now());
+                Err(Box::new(reply))
+            }
+        }
+    }
+}
