@@ -35,6 +35,11 @@ pub trait Source {
     /// # Errors
     /// The consumer's body is too large, too slow, or cut off.
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Failure>>>;
+
+    /// Goes back to its beginning; false where that is gone, as it is unless somebody keeps it.
+    fn begin_again(&mut self) -> bool {
+        false
+    }
 }
 
 /// What a worker holds of uploads, all together. Clones share it.
@@ -71,16 +76,28 @@ impl std::fmt::Debug for Upload {
 impl Upload {
     /// A body that has not been touched. `length` is what the consumer says that it has.
     pub fn new(source: Box<dyn Source>, length: Option<u64>, room: Room) -> Self {
+        let tape = Tape {
+            segments: Vec::new(),
+            length: 0,
+            most: TAPE_BYTES,
+            room,
+        };
+        Self::of(source, length, Some(tape))
+    }
+
+    /// What is kept elsewhere, so that it can be read from its beginning any number of times and nothing of it is held.
+    pub fn kept(source: Box<dyn Source>, length: u64) -> Self {
+        Self::of(source, Some(length), None)
+    }
+
+    fn of(source: Box<dyn Source>, length: Option<u64>, tape: Option<Tape>) -> Self {
         Self(Rc::new(RefCell::new(Inflow {
             source: Some(source),
             length,
             read: 0,
-            tape: Some(Tape {
-                segments: Vec::new(),
-                length: 0,
-                most: TAPE_BYTES,
-                room,
-            }),
+            over: None,
+            is_kept: tape.is_none(),
+            tape,
             crowded: false,
             failure: None,
             waiting: false,
@@ -91,8 +108,8 @@ impl Upload {
 
     /// A reader at the beginning; `None` where the beginning is gone.
     pub fn reader(&self) -> Option<Reader> {
-        let inflow = self.0.borrow();
-        (inflow.tape.is_some() || inflow.read == 0).then(|| Reader {
+        let begun = self.0.borrow_mut().begin_again();
+        begun.then(|| Reader {
             upload: self.clone(),
             at: 0,
         })
@@ -100,7 +117,8 @@ impl Upload {
 
     /// Whether it can be read from the beginning once more.
     pub fn can_begin_again(&self) -> bool {
-        self.0.borrow().tape.is_some()
+        let inflow = self.0.borrow();
+        inflow.tape.is_some() || inflow.is_kept
     }
 
     /// Nobody will begin again: what is held is needed once at most, and what is still to come not at all.
@@ -168,9 +186,13 @@ impl Upload {
 struct Inflow {
     /// `None` when all of it came.
     source: Option<Box<dyn Source>>,
+    /// The same when all of it came, if somebody keeps it.
+    over: Option<Box<dyn Source>>,
     length: Option<u64>,
     /// Bytes that came.
     read: u64,
+    /// Its source has a beginning to go back to.
+    is_kept: bool,
     /// All that came, while that is held.
     tape: Option<Tape>,
     /// The tape was let go because others hold much.
@@ -183,6 +205,22 @@ struct Inflow {
 }
 
 impl Inflow {
+    /// Whether it can be read from the beginning now.
+    fn begin_again(&mut self) -> bool {
+        if self.tape.is_some() || self.read == 0 {
+            return true;
+        }
+        if let Some(over) = self.over.take() {
+            self.source = Some(over);
+        }
+        let source = self.source.as_mut();
+        let again = source.is_some_and(|source| source.begin_again());
+        if again {
+            self.read = 0;
+        }
+        again
+    }
+
     fn poll_source(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Failure>>> {
         if let Some(failure) = &self.failure {
             return Poll::Ready(Some(Err(failure.clone())));
@@ -203,7 +241,8 @@ impl Inflow {
                 Some(Err(failure))
             }
             None => {
-                self.source = None;
+                let over = self.source.take();
+                self.over = over.filter(|_| self.is_kept);
                 None
             }
         })
@@ -317,7 +356,7 @@ impl Reader {
 
     /// Goes back to the beginning; false where that is gone.
     pub fn rewind(&mut self) -> bool {
-        let again = self.upload.can_begin_again();
+        let again = self.upload.can_begin_again() && self.upload.0.borrow_mut().begin_again();
         if again {
             self.at = 0;
         }

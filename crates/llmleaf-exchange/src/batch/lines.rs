@@ -26,10 +26,10 @@ const AHEAD_BYTES: usize = 256 * 1024;
 /// A file of requests under way, that can be read from its beginning.
 #[derive(Clone, Debug)]
 pub struct Filed {
-    /// The form that it is in.
+    /// The form that it is in, or the file alone.
     pub upload: Upload,
     /// The form's boundary.
-    pub boundary: String,
+    pub boundary: Option<String>,
     /// Longest line, in bytes.
     pub longest: usize,
 }
@@ -79,7 +79,7 @@ const EMPTY: &str = "the form has no `file` with a request in it";
 /// The requests of a file.
 pub struct Lines {
     reader: Reader,
-    form: MultipartReader,
+    form: Option<MultipartReader>,
     framer: NdjsonFramer,
     items: items::Reader,
     line: usize,
@@ -125,7 +125,10 @@ impl Lines {
         let max_line_bytes = filed.longest;
         Some(Self {
             reader: filed.upload.reader()?,
-            form: MultipartReader::new(&filed.boundary, MultipartLimits::default()),
+            form: filed
+                .boundary
+                .as_ref()
+                .map(|boundary| MultipartReader::new(boundary, MultipartLimits::default())),
             framer: NdjsonFramer::new(NdjsonLimits { max_line_bytes }),
             items: items::Reader::new(BatchForm::Files, None, "line"),
             line: 0,
@@ -203,20 +206,32 @@ impl Lines {
                 Ok(None) => {}
                 Err(error) => return Poll::Ready(Some(Err(self.unframed(&error)))),
             }
-            let pushed = match self.form.next() {
-                Some(piece) => piece.map_err(malformed).and_then(|piece| self.piece(piece)),
-                None => match ready!(self.reader.poll_next(cx)) {
-                    Some(bytes) => bytes.map(|bytes| self.form.push(&bytes)),
-                    None => {
-                        self.stage = Stage::Over;
-                        self.form.finish().map_err(malformed)
-                    }
-                },
-            };
-            if let Err(failure) = pushed {
+            if let Some(piece) = self.form.as_mut().and_then(MultipartReader::next) {
+                let piece = piece.map_err(malformed);
+                if let Err(failure) = piece.and_then(|piece| self.piece(piece)) {
+                    return Poll::Ready(Some(Err(failure)));
+                }
+                continue;
+            }
+            let more = ready!(self.reader.poll_next(cx)).transpose();
+            if let Err(failure) = more.and_then(|bytes| self.came(bytes)) {
                 return Poll::Ready(Some(Err(failure)));
             }
         }
+    }
+
+    /// More of the body came, or its end.
+    fn came(&mut self, bytes: Option<Bytes>) -> Result<(), Failure> {
+        match (bytes, &mut self.form) {
+            (Some(bytes), Some(form)) => form.push(&bytes),
+            (Some(bytes), None) => self.framer.push(bytes),
+            (None, form) => {
+                self.stage = Stage::Over;
+                let ended = form.as_ref().map_or(Ok(()), MultipartReader::finish);
+                return ended.map_err(malformed);
+            }
+        }
+        Ok(())
     }
 
     /// The next line that is there.
@@ -298,7 +313,7 @@ impl Lines {
 
     fn purposeful(&self) -> Result<(), Failure> {
         let said = self.purpose.as_deref().map(<[u8]>::trim_ascii);
-        if said == Some(PURPOSE.as_bytes()) {
+        if said == Some(PURPOSE.as_bytes()) || self.form.is_none() {
             return Ok(());
         }
         let message = "files are served for batches: `purpose` must be \"batch\"";

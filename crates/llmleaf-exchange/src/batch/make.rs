@@ -1,5 +1,6 @@
 //! Makes a batch: its requests in the provider's own wire, handed over in the way that the provider takes them.
 
+use super::upload::{add, keep, list};
 use super::{At, BatchAsk, dialect, of_consumer, unsupported};
 use crate::attempt::{self, Attempt, Incoming, Outgoing};
 use crate::drive::Run;
@@ -14,7 +15,7 @@ use llmleaf_model::{Failure, FailureKind, Loss, Retry};
 use std::time::Duration;
 
 /// Bytes of requests that are added to a batch at once, where they are added.
-const ADDED_BYTES: usize = 8 * 1024 * 1024;
+pub(super) const ADDED_BYTES: usize = 8 * 1024 * 1024;
 /// What a file is called that no consumer named.
 const FILE: &str = "batch.jsonl";
 /// How often a service is asked whether it has looked at a file, and how long it may take.
@@ -29,19 +30,22 @@ pub(super) async fn run(
 ) -> Result<(), Failure> {
     let wire = at.offer.wire();
     let endpoint = endpoint(at);
-    let items = match ask.file {
-        Some(_) => Vec::new(),
-        None => rendered(run, at, ask)?,
+    let items = match (&ask.file, &ask.filed) {
+        (None, None) => rendered(run, at, ask)?,
+        _ => Vec::new(),
     };
     lost(run, at, ask)?;
-    let input = match (&ask.file, wire) {
-        (Some(file), _) => file.clone().into_bytes(),
-        (None, BatchWire::Files(quirks)) => {
-            let reply = upload(run, attempt, at, quirks, (FILE, &items.concat())).await?;
+    let input = match (&ask.file, wire, &ask.filed) {
+        (Some(file), ..) => file.clone().into_bytes(),
+        (None, BatchWire::Files(quirks), filed) => {
+            let reply = match filed {
+                Some(filed) => keep(run, attempt, at, filed, quirks).await?,
+                None => upload(run, attempt, at, quirks, (FILE, &items.concat())).await?,
+            };
             file_id(&reply)?.into_bytes()
         }
-        (None, BatchWire::Added) => Vec::new(),
-        (None, BatchWire::Messages | BatchWire::GenerateContent) => joined(&items),
+        (None, BatchWire::Added, _) => Vec::new(),
+        (None, BatchWire::Messages | BatchWire::GenerateContent, _) => joined(&items),
     };
     let making = Making {
         model: at.upstream.named(&at.candidate.model),
@@ -50,32 +54,64 @@ pub(super) async fn run(
         labels: &ask.labels,
         mark: &ask.mark,
     };
-    let body = Bytes::from(wire.make(&making, &input));
     let path = match at.offer.batches.create {
         Some(path) => at.upstream.path(path, &at.candidate.model, false),
         None => at.jobs(None, "", "").into(),
     };
     // A service that did not answer may have made it all the same: who made another one elsewhere would have two.
-    let made = post(run, attempt, at, &path, body).await.map_err(once)?;
-    let made = match wire {
-        BatchWire::Added => {
-            let id = wire.parse_batch(&made)?.id;
-            let path = at.jobs(Some(&id), "/requests", "");
-            for piece in pieces(&items) {
-                let body = Bytes::from(added::add(&piece));
-                let added = post(run, attempt, at, &path, body).await.map_err(once);
-                if let Err(failure) = added {
-                    // Half a batch is none.
-                    let path = at.jobs(Some(&id), wire.cancel_tail(), "");
-                    let _ = post(run, attempt, at, &path, Bytes::new()).await;
-                    return Err(failure);
-                }
-            }
-            get(run, attempt, at, &at.jobs(Some(&id), "", "")).await?
+    let made = match (wire, &ask.filed) {
+        (BatchWire::Messages | BatchWire::GenerateContent, Some(filed)) => {
+            list(run, attempt, at, filed, (&making, &path)).await
         }
+        _ => {
+            let body = Bytes::from(wire.make(&making, &input));
+            post(run, attempt, at, &path, body).await
+        }
+    };
+    let made = made.map_err(once)?;
+    let made = match wire {
+        BatchWire::Added => filled(run, attempt, at, ask, (&made, &items)).await?,
         _ => made,
     };
     super::look::tell(run, attempt, at, ask, made)
+}
+
+/// Adds its requests to a batch that was made without any; what the provider says of it then.
+async fn filled(
+    run: &mut Run,
+    attempt: &mut Attempt,
+    at: At<'_>,
+    ask: &BatchAsk,
+    (made, items): (&[u8], &[Vec<u8>]),
+) -> Result<Bytes, Failure> {
+    let wire = at.offer.wire();
+    let id = wire.parse_batch(made)?.id;
+    let path = at.jobs(Some(&id), "/requests", "");
+    let added = match &ask.filed {
+        Some(filed) => add(run, attempt, at, filed, &path).await,
+        None => added_all(run, attempt, at, items, &path).await,
+    };
+    if let Err(failure) = added {
+        // Half a batch is none.
+        let path = at.jobs(Some(&id), wire.cancel_tail(), "");
+        let _ = post(run, attempt, at, &path, Bytes::new()).await;
+        return Err(failure);
+    }
+    get(run, attempt, at, &at.jobs(Some(&id), "", "")).await
+}
+
+async fn added_all(
+    run: &mut Run,
+    attempt: &mut Attempt,
+    at: At<'_>,
+    items: &[Vec<u8>],
+    path: &str,
+) -> Result<(), Failure> {
+    for piece in pieces(items) {
+        let body = Bytes::from(added::add(&piece));
+        post(run, attempt, at, path, body).await.map_err(once)?;
+    }
+    Ok(())
 }
 
 /// The path that the service's requests are for.
@@ -86,7 +122,7 @@ fn endpoint(at: At<'_>) -> &'static str {
     }
 }
 
-fn once(mut failure: Failure) -> Failure {
+pub(super) fn once(mut failure: Failure) -> Failure {
     let ambiguous = matches!(
         failure.kind,
         FailureKind::Timeout | FailureKind::Truncated | FailureKind::InvalidResponse

@@ -1,11 +1,11 @@
-//! Sends a file of requests on while it comes, each in the provider's own wire.
+//! Sends a file of requests on while it is read, each in the provider's own wire: one that a consumer sends, or one that is kept here.
 //!
 //! Errors by line end the upload before its form is complete, so the provider keeps nothing of a file that is refused.
 
 use super::lines::{Filed, Lines};
 use super::look::answer;
-use super::make::{Form, file_id, one, ripen};
-use super::{At, BatchAsk, Offer, unsupported};
+use super::make::{ADDED_BYTES, Form, file_id, once, one, post, ripen};
+use super::{At, BatchAsk, Destined, Offer, unsupported};
 use crate::attempt::{self, Attempt, Incoming, Manner, Outgoing};
 use crate::drive::Run;
 use crate::job::Job;
@@ -15,18 +15,22 @@ use crate::whole;
 use bytes::Bytes;
 use http::Method;
 use llmleaf_dialects::Rendered;
-use llmleaf_dialects::batches::{BatchWire, FilesQuirks, Item, Kind, files};
+use llmleaf_dialects::batches::{BatchWire, FilesQuirks, Item, Kind, Making, added, files};
 use llmleaf_model::{Failure, FailureKind, Loss, Retry};
 use llmleaf_route::Candidate;
 use llmleaf_transport::{Feed, Unfed};
 use std::cell::RefCell;
+use std::future::poll_fn;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 /// Bytes of lines that go on as one piece if they came together.
 const PIECE: usize = 64 * 1024;
+/// Stands where requests are put; no JSON has it.
+const HOLE: u8 = 0;
 
+/// Keeps a file at the provider.
 pub(super) async fn run(
     run: &mut Run,
     attempt: &mut Attempt,
@@ -36,31 +40,7 @@ pub(super) async fn run(
     let (BatchWire::Files(quirks), Some(filed)) = (at.offer.wire(), &ask.filed) else {
         return Err(unsupported("the target keeps no files"));
     };
-    let way = Rc::new(Way {
-        filed: filed.clone(),
-        job: Rc::clone(&run.job),
-        shared: Arc::clone(&run.node.shared),
-        candidate: at.candidate.clone(),
-        offer: at.offer,
-        form: Form::new(&run.job.id, quirks),
-        policy: run.node.shared.settings(run.route).loss_policy,
-        told: RefCell::default(),
-    });
-    let length = way.glance()?;
-    let known = Rendered {
-        body: Bytes::new(),
-        losses: way.told.borrow().losses.clone(),
-        usage_added: false,
-    };
-    attempt::accepted(run, known)?;
-    let reply = send(run, attempt, at, (quirks, &way, length)).await;
-    let told = std::mem::take(&mut *way.told.borrow_mut());
-    let reply = reply.map_err(|failure| told.failure.unwrap_or(failure))?;
-    run.losses = told.losses;
-    let id = file_id(&reply)?;
-    if quirks.files_ripen {
-        ripen(run, attempt, at, &id).await?;
-    }
+    let reply = keep(run, attempt, at, filed, quirks).await?;
     let account = (at.candidate.provider, attempt.credential());
     let naming = |_: Kind, own: &str| ask.names.told(Kind::Input, account, None, own);
     let told = files::renamed(&reply, ask.form, &naming);
@@ -72,11 +52,101 @@ pub(super) async fn run(
     Ok(())
 }
 
+/// Sends a file to a provider that keeps it; what that says of it.
+pub(super) async fn keep(
+    run: &mut Run,
+    attempt: &mut Attempt,
+    at: At<'_>,
+    filed: &Filed,
+    quirks: &FilesQuirks,
+) -> Result<Bytes, Failure> {
+    let around = Around::Form(Form::new(&run.job.id, quirks));
+    let path = at.files(None, &quirks.upload)?;
+    let way = Way::new(run, at, filed, around);
+    let reply = pass(run, attempt, at, &way, &path).await?;
+    let id = file_id(&reply)?;
+    if quirks.files_ripen {
+        ripen(run, attempt, at, &id).await?;
+    }
+    Ok(reply)
+}
+
+/// Makes a batch where its requests are a list in the body; what the provider says of it.
+pub(super) async fn list(
+    run: &mut Run,
+    attempt: &mut Attempt,
+    at: At<'_>,
+    filed: &Filed,
+    (making, path): (&Making<'_>, &str),
+) -> Result<Bytes, Failure> {
+    let body = at.offer.wire().make(making, &[HOLE]);
+    let mut parts = body.splitn(2, |byte| *byte == HOLE).map(Into::into);
+    let around = Around::List(
+        parts.next().unwrap_or_default(),
+        parts.next().unwrap_or_default(),
+    );
+    let way = Way::new(run, at, filed, around);
+    pass(run, attempt, at, &way, path).await
+}
+
+/// Adds requests to a batch that exists, in pieces.
+pub(super) async fn add(
+    run: &mut Run,
+    attempt: &mut Attempt,
+    at: At<'_>,
+    filed: &Filed,
+    path: &str,
+) -> Result<(), Failure> {
+    let way = Way::new(run, at, filed, Around::List(Vec::new(), Vec::new()));
+    let mut passing = Passing::new(&way, None).ok_or_else(crate::upload::gone)?;
+    let mut piece = Vec::new();
+    loop {
+        let more = poll_fn(|cx| passing.poll(cx)).await?;
+        let more = more.unwrap_or_default();
+        let full = piece.len().saturating_add(more.len()) > ADDED_BYTES;
+        if !piece.is_empty() && (full || more.is_empty()) {
+            let requests = piece.strip_prefix(b",").unwrap_or(&piece);
+            let body = Bytes::from(added::add(requests));
+            piece.clear();
+            post(run, attempt, at, path, body).await.map_err(once)?;
+        }
+        if more.is_empty() {
+            break;
+        }
+        piece.extend_from_slice(&more);
+    }
+    run.losses = way.told.take().losses;
+    Ok(())
+}
+
+/// Sends what is made of a file.
+async fn pass(
+    run: &mut Run,
+    attempt: &mut Attempt,
+    at: At<'_>,
+    way: &Rc<Way>,
+    path: &str,
+) -> Result<Bytes, Failure> {
+    let length = way.glance()?;
+    let known = Rendered {
+        body: Bytes::new(),
+        losses: way.told.borrow().losses.clone(),
+        usage_added: false,
+    };
+    attempt::accepted(run, known)?;
+    let reply = send(run, attempt, at, way, (path, length)).await;
+    let told = way.told.take();
+    let reply = reply.map_err(|failure| told.failure.unwrap_or(failure))?;
+    run.losses = told.losses;
+    Ok(reply)
+}
+
 async fn send(
     run: &mut Run,
     attempt: &mut Attempt,
     at: At<'_>,
-    (quirks, way, length): (&FilesQuirks, &Rc<Way>, Option<u64>),
+    way: &Rc<Way>,
+    (path, length): (&str, Option<u64>),
 ) -> Result<Bytes, Failure> {
     let feeds = {
         let way = Rc::clone(way);
@@ -85,15 +155,18 @@ async fn send(
             Some(Box::new(passing) as Box<dyn Feed>)
         }
     };
-    let path = at.files(None, &quirks.upload)?;
+    let (kind, same) = match &way.around {
+        Around::Form(form) => (Some(form.kind()), false),
+        Around::List(..) => (None, true),
+    };
     let going = Outgoing {
         method: Method::POST,
         wire: at.offer.chat,
-        path: &path,
+        path,
         body: Bytes::new(),
         stream: false,
-        same: false,
-        kind: Some(way.form.kind()),
+        same,
+        kind,
     };
     let manner = Manner {
         fed: Some((&way.filed.upload, &feeds)),
@@ -106,6 +179,14 @@ async fn send(
     whole::gather(run, &mut watch, body).await
 }
 
+/// What stands around the requests.
+enum Around {
+    /// A form with a file of lines.
+    Form(Form),
+    /// A body with a list: what is before it, and behind it.
+    List(Vec<u8>, Vec<u8>),
+}
+
 /// From one file to one target.
 struct Way {
     filed: Filed,
@@ -113,7 +194,7 @@ struct Way {
     shared: Arc<Shared>,
     candidate: Candidate,
     offer: Offer,
-    form: Form,
+    around: Around,
     policy: LossPolicy,
     told: RefCell<Told>,
 }
@@ -126,9 +207,26 @@ struct Told {
 }
 
 impl Way {
+    fn new(run: &Run, at: At<'_>, filed: &Filed, around: Around) -> Rc<Self> {
+        let told = Told {
+            losses: run.losses.clone(),
+            failure: None,
+        };
+        Rc::new(Self {
+            filed: filed.clone(),
+            job: Rc::clone(&run.job),
+            shared: Arc::clone(&run.node.shared),
+            candidate: at.candidate.clone(),
+            offer: at.offer,
+            around,
+            policy: run.node.shared.settings(run.route).loss_policy,
+            told: told.into(),
+        })
+    }
+
     /// Has a file that is all there pass, to see whether it can, what is lost, and how long it will be.
     fn glance(self: &Rc<Self>) -> Result<Option<u64>, Failure> {
-        if !self.filed.upload.is_whole() {
+        if !self.filed.upload.is_whole() || self.filed.upload.held().is_none() {
             return Ok(None);
         }
         let mut passing = Passing::new(self, None).ok_or_else(crate::upload::gone)?;
@@ -156,9 +254,12 @@ impl Way {
             upstream: upstream.ok_or_else(gone)?,
             offer: self.offer,
         };
-        if let Some(first) = ask.models.first().filter(|m| m.name != item.head.model) {
+        let other = |first: &&Destined| first.name != item.head.model;
+        if let Some(first) = ask.models.first().filter(other)
+            && self.offer.wire().is_of_one_model()
+        {
             let message = format!(
-                "its provider takes one model in a file, and the first line names \"{}\"",
+                "its provider takes one model in a batch, and the first line names \"{}\"",
                 first.name
             );
             return Err(Failure::invalid(message, Some("model")));
@@ -208,19 +309,27 @@ impl Passing {
                 Poll::Ready(None) => {
                     self.stage = Stage::Ended;
                     self.unheeded();
-                    out.extend_from_slice(self.way.form.tail().as_bytes());
+                    match &self.way.around {
+                        Around::Form(form) => out.extend_from_slice(form.tail().as_bytes()),
+                        Around::List(_, tail) => out.extend_from_slice(tail),
+                    }
                     break;
                 }
                 Poll::Ready(Some(item)) => item?,
             };
-            if self.stage == Stage::Head {
-                self.stage = Stage::Lines;
-                let head = self.way.form.head(&self.lines.filename());
-                out.extend_from_slice(head.as_bytes());
+            match (&self.way.around, self.stage) {
+                (Around::Form(form), Stage::Head) => {
+                    let head = form.head(&self.lines.filename());
+                    out.extend_from_slice(head.as_bytes());
+                }
+                (Around::List(head, _), Stage::Head) => out.extend_from_slice(head),
+                (Around::List(..), _) => out.push(b','),
+                (Around::Form(_), _) => {}
             }
+            self.stage = Stage::Lines;
             let most = self.way.offer.wire().most();
             if self.lines.count() > most {
-                let why = format!("the provider takes at most {most} requests in a file");
+                let why = format!("the provider takes at most {most} requests in a batch");
                 return Poll::Ready(Err(Failure::invalid(why, Some("file"))));
             }
             match self.way.line(&item) {

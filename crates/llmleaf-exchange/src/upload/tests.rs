@@ -88,6 +88,41 @@ fn what_is_little_can_be_read_again_and_what_is_much_once() {
     }
 }
 
+/// What somebody keeps.
+struct Kept(usize);
+
+impl Source for Kept {
+    fn poll_next(&mut self, _: &mut Context<'_>) -> Poll<Option<Result<Bytes, Failure>>> {
+        self.0 += 1;
+        let piece = (self.0 <= 100).then(|| Ok(Bytes::from(vec![b'x'; SEGMENT])));
+        Poll::Ready(piece)
+    }
+
+    fn begin_again(&mut self) -> bool {
+        self.0 = 0;
+        true
+    }
+}
+
+#[test]
+fn what_somebody_keeps_is_read_again_and_never_held() {
+    let upload = Upload::kept(Box::new(Kept(0)), 100 * SEGMENT as u64);
+    for _ in 0..2 {
+        let mut reader = upload.reader().expect("a beginning");
+        assert_eq!(
+            now(reader.next()).expect("a piece").map(|b| b.len()),
+            Some(SEGMENT)
+        );
+        assert!(reader.rewind());
+        assert_eq!(all(reader).expect("all").len(), 100 * SEGMENT);
+        assert!(upload.is_whole() && upload.can_begin_again());
+        assert_eq!(
+            (upload.held(), upload.length()),
+            (None, Some(100 * SEGMENT as u64))
+        );
+    }
+}
+
 #[test]
 fn one_upload_leaves_room_for_others_or_none() {
     let room = Room::default();

@@ -6,11 +6,11 @@ use super::store::{Kept, Store};
 use bytes::Bytes;
 use llmleaf_dialects::batches::{BatchForm, line};
 use llmleaf_exchange::{Aborted, Part};
-use llmleaf_model::{BatchOutcome, BatchResult, BatchStatus};
+use llmleaf_model::{BatchOutcome, BatchResult, BatchStatus, Failure, FailureKind};
 use std::collections::HashSet;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read as _};
-use std::path::Path;
+use std::path::PathBuf;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use tokio::task::JoinHandle;
@@ -48,12 +48,9 @@ struct Source {
 }
 
 impl Reading {
-    /// Of a file, byte for byte.
-    ///
-    /// # Errors
-    /// The system's.
-    pub fn file(path: &Path) -> io::Result<Self> {
-        Ok(Self(Step::Ready(Box::new(File::open(path)?))))
+    /// Of a file, byte for byte. It is opened when it is read.
+    pub fn file(path: PathBuf) -> Self {
+        Self(Step::Ready(Box::new(Whole { path, file: None })))
     }
 
     /// The results of a batch that has ended.
@@ -115,11 +112,52 @@ impl Reading {
     }
 }
 
-impl Pieces for File {
+/// A file as it is.
+struct Whole {
+    path: PathBuf,
+    file: Option<File>,
+}
+
+impl Pieces for Whole {
     fn piece(&mut self) -> io::Result<Vec<u8>> {
+        let file = match self.file.take() {
+            Some(file) => file,
+            None => File::open(&self.path)?,
+        };
+        let file = self.file.insert(file);
         let mut out = Vec::new();
-        self.by_ref().take(PIECE as u64).read_to_end(&mut out)?;
+        file.take(PIECE as u64).read_to_end(&mut out)?;
         Ok(out)
+    }
+}
+
+/// A file that is kept here, for whoever sends it on.
+pub struct Sent {
+    path: PathBuf,
+    reading: Reading,
+}
+
+impl Sent {
+    /// A file there.
+    pub fn new(path: PathBuf) -> Self {
+        Self {
+            reading: Reading::file(path.clone()),
+            path,
+        }
+    }
+}
+
+impl llmleaf_exchange::Source for Sent {
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Failure>>> {
+        self.reading.poll_piece(cx).map_err(|Aborted| {
+            let why = "a file that is kept here cannot be read";
+            Failure::gateway(FailureKind::Internal, why)
+        })
+    }
+
+    fn begin_again(&mut self) -> bool {
+        self.reading = Reading::file(self.path.clone());
+        true
     }
 }
 

@@ -17,6 +17,7 @@ use hyper::body::Incoming;
 use llmleaf_auth::Principal;
 use llmleaf_dialects::batches::{BatchForm, Kind, Order, Task, items};
 use llmleaf_dialects::{Dialect, Head};
+use llmleaf_exchange::batch::Filed;
 use llmleaf_exchange::{BatchAsk, BatchNames, BatchVerb, Destined, Job, Operation, Owner, Part};
 use llmleaf_model::Failure;
 use llmleaf_route::{Candidate, Resolved};
@@ -43,6 +44,16 @@ impl Asked {
     fn key(&self) -> &str {
         self.principal.key_id()
     }
+}
+
+/// Where the requests of a batch are.
+enum From {
+    /// They came along.
+    Body,
+    /// In a file that its provider keeps.
+    There(Found),
+    /// In a file that is kept here.
+    Here(Filed),
 }
 
 impl Call {
@@ -117,7 +128,8 @@ impl Call {
                 return here::take(&asked, store, (order, held), task, &models, named).await;
             }
         };
-        self.place(asked, order, task, destination, None).await
+        self.place(asked, order, task, destination, From::Body)
+            .await
     }
 
     /// A batch of the requests in a file that was sent before.
@@ -143,7 +155,7 @@ impl Call {
         let resolved = self.target_of(&models, &found)?;
         let destination = Destination { models, resolved };
         let task = found.task;
-        self.place(asked, order, task, destination, Some(found))
+        self.place(asked, order, task, destination, From::There(found))
             .await
     }
 
@@ -154,10 +166,18 @@ impl Call {
         order: Order,
         task: Task,
         destination: Destination,
-        file: Option<Found>,
+        from: From,
     ) -> Result<Reply, Failure> {
         let Destination { models, resolved } = destination;
         let mut ask = ask(&asked, task, models);
+        let file = match from {
+            From::Body => None,
+            From::There(found) => Some(found),
+            From::Here(filed) => {
+                ask.filed = Some(filed);
+                None
+            }
+        };
         ask.items = order.items;
         ask.window = order.window;
         ask.labels = order.labels;

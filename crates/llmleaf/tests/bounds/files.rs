@@ -4,12 +4,14 @@ use std::path::PathBuf;
 
 use llmleaf_testkit::binary::Llmleaf;
 use llmleaf_testkit::http::{Connection, Response, request};
+use llmleaf_testkit::stage::LONG;
 
 use crate::uploads::{BEARER, KEY, Sink, mebibytes};
 
 const BEFORE: &str = "--b\r\nContent-Disposition: form-data; name=\"purpose\"\r\n\r\nbatch\r\n--b\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a.jsonl\"\r\n\r\n";
 const AFTER: &str = "\r\n--b--\r\n";
 
+const MADE: &str = "{\"id\":\"msgbatch_1\",\"type\":\"message_batch\",\"processing_status\":\"in_progress\",\"request_counts\":{\"processing\":1,\"succeeded\":0},\"created_at\":\"2026-11-26T00:00:00Z\",\"expires_at\":\"2026-11-27T00:00:00Z\"}";
 const TOOK: &str = "{\"id\":\"file-own\",\"object\":\"file\",\"purpose\":\"batch\"}";
 
 /// A folder for what is kept.
@@ -26,8 +28,10 @@ fn leaf(sink: &Sink, folder: &Folder) -> Llmleaf {
     let config = format!(
         "[server]\nlisten = \"127.0.0.1:0\"\nworkers = 1\nbatch_id_secret = \"a secret of all nodes\"\nmax_upload_bytes = 4294967296\nstate_dir = \"{}\"\n\
          [[providers]]\nname = \"keeps\"\nkind = \"openai\"\nendpoint = \"http://{}/v1\"\ncredential = \"k\"\nprefix = \"keeps\"\n\
+         [[providers]]\nname = \"lists\"\nkind = \"anthropic\"\nendpoint = \"http://{}\"\ncredential = \"k\"\nprefix = \"lists\"\n\
          [[providers]]\nname = \"echo\"\nkind = \"echo\"\nprefix = \"echo\"\n{KEY}",
         folder.0.display(),
+        sink.addr,
         sink.addr,
     );
     Llmleaf::with_config(env!("CARGO_BIN_EXE_llmleaf"), &config).start()
@@ -65,9 +69,9 @@ fn m1_a_long_file_of_requests_costs_no_memory() {
     let mebibytes = mebibytes();
     let name = format!("llmleaf-bounds-files-{}", std::process::id());
     let folder = Folder(std::env::temp_dir().join(name));
-    let sink = Sink::start(&[TOOK, TOOK]);
+    let sink = Sink::start(&[TOOK, TOOK, MADE]);
     let leaf = leaf(&sink, &folder);
-    for model in ["keeps/m", "echo/m"] {
+    for model in ["keeps/m", "lists/m", "echo/m"] {
         let (first, _) = upload(&leaf, model, 16);
         assert_eq!(first.status, 200, "{model}: {}", first.text());
         let before = leaf.resident_kib().expect("a size");
@@ -85,16 +89,21 @@ fn m1_a_long_file_of_requests_costs_no_memory() {
             format!("{{\"input_file_id\":\"{file}\",\"endpoint\":\"/v1/chat/completions\"}}");
         let made = ask(&leaf, "POST", "/v1/batches", &order);
         assert_eq!(made.status, 200, "{}", made.text());
+        // Of those that run here sixteen at a time are asked, each held with its answer.
+        let most = if model == "echo/m" { 24 } else { 8 };
+        let grown = leaf.resident_kib().expect("a size").saturating_sub(before);
+        eprintln!("{model}, made a batch: {grown} KiB above idle");
+        assert!(
+            grown < most << 10,
+            "{model}: {grown} KiB for a batch of {mebibytes} MiB"
+        );
+        if model == "lists/m" {
+            sink.wait(mebibytes << 20);
+            continue;
+        }
         let made = made.json();
         let total = made.u64_at(&["request_counts", "total"]);
         assert_eq!(total, Some(mebibytes as u64 * 16));
-        // Sixteen at a time are asked, each held with its answer.
-        let grown = leaf.resident_kib().expect("a size").saturating_sub(before);
-        eprintln!("made a batch: {grown} KiB above idle");
-        assert!(
-            grown < 24 << 10,
-            "{grown} KiB for a batch of {mebibytes} MiB"
-        );
         let path = format!("/v1/batches/{}/cancel", made.text_at(&["id"]));
         assert_eq!(ask(&leaf, "POST", &path, "").status, 200);
     }
@@ -102,6 +111,8 @@ fn m1_a_long_file_of_requests_costs_no_memory() {
 
 fn ask(leaf: &Llmleaf, method: &str, path: &str, body: &str) -> Response {
     let mut connection = Connection::open(leaf.addr);
+    // All of a long file is read again for its batch.
+    connection.read_timeout(LONG * 20);
     let headers = [
         ("authorization", BEARER),
         ("content-type", "application/json"),

@@ -109,7 +109,7 @@ fn serve(mut stream: TcpStream, answer: &str, tell: &Sender<Heard>) {
 /// The program in front of services at these addresses.
 fn leaf(services: &[SocketAddr]) -> Llmleaf {
     let mut config =
-        "[server]\nlisten = \"127.0.0.1:0\"\nworkers = 1\ntries_per_target = 1\n".to_owned();
+        "[server]\nlisten = \"127.0.0.1:0\"\nworkers = 1\ntries_per_target = 1\nmax_upload_bytes = 4294967296\n".to_owned();
     let mut targets = Vec::new();
     for (at, addr) in services.iter().enumerate() {
         config += &format!(

@@ -20,7 +20,7 @@ fn filed(form: &str, cut: usize) -> Filed {
     let pieces = Pieces(pieces.collect());
     Filed {
         upload: Upload::new(Box::new(pieces), None, Room::default()),
-        boundary: "b".to_owned(),
+        boundary: Some("b".to_owned()),
         longest: 8 * MIB,
     }
 }

@@ -1,10 +1,10 @@
 //! Files of requests: sent on to the provider that will run them, or kept here where that keeps none. Neither way holds one.
 
 use super::here::{self, beside};
-use super::{Asked, ask};
+use super::{Asked, From, ask};
 use crate::batches::destined::{self, Destination};
 use crate::batches::ids::{self, Found, Holder, Named};
-use crate::batches::reading::Reading;
+use crate::batches::reading::{Reading, Sent};
 use crate::batches::shelf::{Card, Writing};
 use crate::batches::store::Store;
 use crate::inbound::Streamed;
@@ -42,7 +42,7 @@ impl Call {
         let (source, length) = Streamed::new(&asked.headers, body, app.max_upload_bytes)?;
         let filed = Filed {
             upload: Upload::new(Box::new(source), length, self.worker.node.room.clone()),
-            boundary,
+            boundary: Some(boundary),
             longest: app.max_body_bytes,
         };
         let first = filed.ahead().await?;
@@ -166,7 +166,7 @@ impl Call {
     pub(super) async fn make_of_own_file(
         self,
         asked: Asked,
-        mut order: Order,
+        order: Order,
         found: &Found,
         told: &str,
     ) -> Result<Reply, Failure> {
@@ -186,9 +186,14 @@ impl Call {
                 here::take(&asked, store, (order, filed), task, &models, named).await
             }
             Ok(destination) => {
-                let (kept, id) = (Arc::clone(store), found.id.clone());
-                order.items = beside(move || kept.shelf.requests(&id, task)?.collect()).await?;
-                self.place(asked, order, task, destination, None).await
+                let sent = Sent::new(store.shelf.lines(&found.id));
+                let filed = Filed {
+                    upload: Upload::kept(Box::new(sent), card.bytes),
+                    boundary: None,
+                    longest: usize::try_from(card.bytes).unwrap_or(usize::MAX),
+                };
+                let from = From::Here(filed);
+                self.place(asked, order, task, destination, from).await
             }
         }
     }
@@ -242,7 +247,7 @@ pub(super) async fn about(
             Ok(reply::json(StatusCode::OK, &gone))
         }
         BatchVerb::Content => {
-            let reading = beside(move || Reading::file(&kept.shelf.lines(&id))).await?;
+            let reading = Reading::file(kept.shelf.lines(&id));
             let mut reply = Response::new(ReplyBody::Kept(reading));
             let headers = reply.headers_mut();
             let kind = HeaderValue::from_static("application/octet-stream");

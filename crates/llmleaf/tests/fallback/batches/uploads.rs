@@ -6,6 +6,8 @@ use llmleaf_testkit::binary::Llmleaf;
 use llmleaf_testkit::http::{self, Connection, Response};
 use llmleaf_testkit::replay::Replay;
 
+/// Services that keep no files.
+const LISTS: [&str; 3] = ["anthropic", "gemini", "xai"];
 const BOUNDARY: &str = "----a-form-7d1";
 
 fn line(id: &str, model: &str, text: &str) -> String {
@@ -131,7 +133,7 @@ fn m1_what_is_wrong_with_a_file_is_told_by_line() {
             format!("{good}\n{}", line("b", "openai/m-2", "hi")),
             "batch",
             400,
-            "line 2: its provider takes one model in a file, and the first line names \"openai/m-1\"",
+            "line 2: its provider takes one model in a batch, and the first line names \"openai/m-1\"",
         ),
         (
             ME,
@@ -165,22 +167,35 @@ fn m1_what_is_wrong_with_a_file_is_told_by_line() {
 #[test]
 fn a_file_that_nobody_keeps_is_kept_here() {
     let directory = Directory::new("files");
-    let replay = Replay::start();
-    super::services::serve(&replay, super::services::Form::Messages);
+    // Those that take a list in the body, and one to which requests are added.
+    let listing = super::services::KINDS
+        .iter()
+        .filter(|(kind, ..)| LISTS.contains(kind));
+    let mut replays = Vec::new();
+    let mut providers = String::new();
+    for (kind, form, path) in listing {
+        let replay = Replay::start();
+        super::services::serve(&replay, *form);
+        providers += &format!(
+            "[[providers]]\nname = \"{kind}\"\nkind = \"{kind}\"\nendpoint = \"{}{path}\"\ncredential = \"CANARY-{kind}\"\nprefix = \"{kind}\"\n\n",
+            replay.url()
+        );
+        replays.push(replay);
+    }
     let config = format!(
-        "[server]\nlisten = \"127.0.0.1:0\"\nworkers = 1\nbatch_id_secret = \"a secret of all nodes\"\nstate_dir = \"{}\"\n\n\
-         [[providers]]\nname = \"ant\"\nkind = \"anthropic\"\nendpoint = \"{}\"\ncredential = \"CANARY-ant\"\nprefix = \"ant\"\n\n\
+        "[server]\nlisten = \"127.0.0.1:0\"\nworkers = 1\nbatch_id_secret = \"a secret of all nodes\"\nstate_dir = \"{}\"\n\n{providers}\
          [[providers]]\nname = \"echo\"\nkind = \"echo\"\nprefix = \"echo\"\n\n\
          [[keys]]\nid = \"me\"\npw_hash = \"{HASH}\"\n\n[[keys]]\nid = \"you\"\npw_hash = \"{HASH}\"\n",
         directory.path(),
-        replay.url(),
     );
     let start = || Llmleaf::with_config(env!("CARGO_BIN_EXE_llmleaf"), &config).start();
     let site = Site {
         nodes: [start(), start()],
         services: std::collections::HashMap::new(),
     };
-    for (model, by_provider) in [("ant/m-1", true), ("echo/x", false)] {
+    for kind in [&LISTS[..], &["echo"]].concat() {
+        let model = &format!("{kind}/m-1");
+        let by_provider = kind != "echo";
         let content = three(model);
         let sent = upload(&site.nodes[0], ME, &form(&content, "batch", false));
         assert_eq!(sent.status, 200, "{model}: {}", sent.text());
@@ -199,7 +214,7 @@ fn a_file_that_nobody_keeps_is_kept_here() {
         let id = made.json().text_at(&["id"]).to_owned();
         if by_provider {
             judge(
-                "anthropic",
+                kind,
                 &lines(&site.get(&format!("/v1/batches/{id}/results"))),
                 3,
             );
