@@ -116,8 +116,14 @@ impl TokenRates {
 }
 
 impl UnitRates {
-    /// What pieces come to. Where tokens are what is billed, pieces without a rate are only told beside them.
-    fn cost(&self, units: Units, by_tokens: bool) -> Option<Micro> {
+    /// What pieces come to. Where tokens are what is billed, pieces without a rate are only told beside them; and of what is said, whose
+    /// characters and length are two measures, one is billed.
+    fn cost(&self, mut units: Units, by_tokens: bool) -> Option<Micro> {
+        match (self.audio_hour, self.characters) {
+            (None, Some(_)) if units.characters > 0 => units.audio_ms = 0,
+            (Some(_), None) if units.audio_ms > 0 => units.characters = 0,
+            _ => {}
+        }
         let each = [
             (
                 u128::from(units.audio_ms),
@@ -162,8 +168,12 @@ impl Rates {
 
     /// What this comes to, in nano-dollars, rounded once at the end. `None` where something was used that has no rate here: part of a bill is not the bill.
     pub fn cost(&self, usage: &Usage, batch: bool) -> Option<u64> {
-        let tokens = self.tokens_for(usage.input_total()).cost(usage)?;
         let pieces = self.units.cost(usage.units, usage.total() > 0)?;
+        // Where pieces are what is billed, tokens are only told beside them.
+        let tokens = match self.tokens == TokenRates::default() && pieces > 0 {
+            true => 0,
+            false => self.tokens_for(usage.input_total()).cost(usage)?,
+        };
         let calls = match usage.server_tool_calls {
             0 => 0,
             calls => (u128::from(calls) * u128::from(self.units.server_tool_call?))

@@ -127,6 +127,41 @@ fn decimals_are_read_and_written_without_floats() {
 }
 
 #[test]
+fn h11_what_is_billed_by_the_piece_is_not_billed_by_tokens_too() {
+    let said = Usage {
+        input: 10,
+        units: Units {
+            characters: 2000,
+            audio_ms: 90_000,
+            ..Units::default()
+        },
+        ..Usage::default()
+    };
+    // 15 dollars a million characters.
+    assert_eq!(
+        rates("openai", "tts-1").cost(&said, false),
+        Some(30_000_000)
+    );
+    let heard = Usage {
+        output: 10,
+        units: Units {
+            audio_ms: 90_000,
+            ..Units::default()
+        },
+        ..Usage::default()
+    };
+    // 36 cents an hour.
+    let whisper = rates("openai", "whisper-1");
+    assert_eq!(whisper.cost(&heard, false), Some(9_000_000));
+    // Nobody counted what is billed: what is known beside it is no bill.
+    let unheard = Usage {
+        units: Units::default(),
+        ..heard
+    };
+    assert_eq!(whisper.cost(&unheard, false), None);
+}
+
+#[test]
 fn h11_what_has_no_rate_makes_the_cost_unknown() {
     let rates = rates("openai", "gpt-4o");
     let audio = Usage {
