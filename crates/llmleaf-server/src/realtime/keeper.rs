@@ -17,7 +17,7 @@ use tokio::task::AbortHandle;
 
 /// How long a session goes on whose issuer cannot be asked, in seconds.
 const PATIENCE: u64 = 60;
-/// Shortest time between two questions of one session, in seconds.
+/// Pause before an issuer that did not answer is asked again, in seconds.
 const AGAIN: u64 = 5;
 
 /// Decides on a session.
@@ -130,7 +130,6 @@ impl Standing {
 
     fn hear(&mut self, answer: Result<Principal, AuthError>, now: u64) {
         self.asking = None;
-        self.next = now.saturating_add(AGAIN);
         match answer {
             Ok(principal) if principal.key_id() == self.principal.key_id() => {
                 self.principal = principal;
@@ -143,7 +142,7 @@ impl Standing {
                 AuthError::IssuerUnavailable
                 | AuthError::Overloaded
                 | AuthError::VerdictsUnavailable,
-            ) => {}
+            ) => self.next = now.saturating_add(AGAIN),
             Err(error) => self.refused = Some(error),
         }
     }

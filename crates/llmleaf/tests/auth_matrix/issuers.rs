@@ -8,6 +8,7 @@ use llmleaf_testkit::binary::Llmleaf;
 use llmleaf_testkit::http::Response;
 use llmleaf_testkit::replay::{Gate, Replay, Script};
 use llmleaf_testkit::stage::LONG;
+use llmleaf_testkit::websocket::{Message, Socket};
 use serde_json::json;
 
 use super::idp::{by_evil_ed, claims, ed_jwk, key_set, keys, raw, token, with};
@@ -281,6 +282,53 @@ fn f12_an_issuer_is_asked_once_and_not_believed_when_it_says_nothing() {
     ] {
         assert!(!log.contains(secret), "{secret} is in the log");
     }
+}
+
+/// An issuer may revoke a token while its session goes on: it is asked again when its word does not count any more.
+#[test]
+fn f12_a_session_ends_when_its_token_is_revoked() {
+    let idp = Replay::start();
+    let url = idp.url();
+    let revoked = Arc::new(AtomicBool::new(false));
+    let is_revoked = Arc::clone(&revoked);
+    idp.on(move |_| match is_revoked.load(Ordering::SeqCst) {
+        false => Script::json(200, r#"{"active":true,"sub":"carol","roles":"dev"}"#),
+        true => Script::json(200, r#"{"active":false}"#),
+    });
+    let leaf = leaf_with(&format!(
+        "[oauth]\nissuer = \"{url}\"\naudience = [\"llmleaf\"]\njwks_uri = \"{url}/keys\"\n\
+         role_models = {{ dev = [\"demo\"] }}\n\n\
+         [oauth.introspection]\nurl = \"{url}/introspect\"\ntokens = \"opaque\"\n\
+         client_id = \"leaf\"\nclient_secret = \"canary-secret-9fK2\"\ncache_ttl_secs = 1\n"
+    ));
+    let bearer = format!("Bearer {OPAQUE}");
+    let headers = [("authorization", bearer.as_str())];
+    let opened = Socket::open(leaf.addr, "/v1/realtime?model=demo", &headers);
+    let mut session = opened.map_err(|reply| reply.text()).expect("a session");
+    assert!(session.text().contains("session.created"));
+    let asked = || {
+        let requests = idp.requests().into_iter();
+        requests
+            .filter(|request| request.path == "/introspect")
+            .count()
+    };
+    while asked() < 2 {
+        let all = idp.requests().len();
+        let more = idp.wait_requests(all + 1, LONG);
+        assert!(more.is_some(), "it is not asked again");
+    }
+    session.send(r#"{"type":"session.update","session":{"type":"realtime"}}"#);
+    assert!(session.text().contains("session.updated"), "it goes on");
+    revoked.store(true, Ordering::SeqCst);
+    let code = loop {
+        match session.message() {
+            Message::Close(code, _) => break code,
+            Message::End => panic!("it is not told why"),
+            Message::Text(_) | Message::Control(..) => {}
+        }
+    };
+    assert_eq!(code, 1008);
+    assert_eq!(models(&leaf, OPAQUE).status, 401);
 }
 
 #[test]
