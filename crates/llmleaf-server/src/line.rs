@@ -12,7 +12,6 @@ use std::cell::Cell;
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::time::{Instant, Sleep, sleep};
@@ -181,17 +180,17 @@ pub struct Open {
 }
 
 impl Open {
-    /// Waits for the reply, and has the reply's body keep this request open. When the node's time to finish is over, `closing` is set and
-    /// whoever waits is polled once more.
+    /// Waits for the reply, and has the reply's body keep this request open. It is polled when something has called that it waits for, and
+    /// when there is something `else_new` that all of them look at when they are polled.
     /// It is pinned by the caller: a future that takes another one and pins it has room for it twice.
     pub async fn reply(
         self,
         reply: Pin<&mut impl Future<Output = Reply>>,
-        closing: &AtomicBool,
+        mut else_new: impl FnMut() -> bool,
     ) -> Response<Held> {
         let mut reply = Awoken::new(reply);
         let reply = poll_fn(|cx| {
-            let polled = reply.poll(closing.load(Ordering::Relaxed), cx);
+            let polled = reply.poll(else_new(), cx);
             if polled.is_pending() {
                 self.line.wait();
             }

@@ -280,6 +280,7 @@ where
     let of_service = Rc::clone(&line);
     let upgrades = Upgrades::new(Rc::clone(&desk));
     let opens = Rc::clone(&upgrades);
+    let hears = house.orders.clone();
     let service = move |request: Request<Incoming>| {
         let worker = desk.worker();
         // Only HTTP/2 runs more than one at a time.
@@ -287,11 +288,13 @@ where
         let crowded = of_service.is_crowded() || matches!(further, Some(None));
         let open = of_service.open(further.flatten());
         let opens = Rc::clone(&opens);
+        let mut news = hears.clone();
+        news.mark_unchanged();
         async move {
             let node = Rc::clone(&worker);
             let version = request.version();
             let reply = std::pin::pin!(service::serve(worker, request, crowded, &opens));
-            let mut reply = open.reply(reply, &node.app.closing).await;
+            let mut reply = open.reply(reply, || is_news(&mut news)).await;
             if reply.status() == StatusCode::SWITCHING_PROTOCOLS {
                 return Ok(reply);
             }
@@ -315,6 +318,15 @@ where
         ))
         .await;
     }
+}
+
+/// Whether an order came since this was asked last. What runs looks at the state of the node then.
+fn is_news(orders: &mut watch::Receiver<Order>) -> bool {
+    let is_news = orders.has_changed().unwrap_or(true);
+    if is_news {
+        orders.mark_unchanged();
+    }
+    is_news
 }
 
 /// Whether the connection opens as HTTP/2; looks at the first bytes and leaves them where they are.

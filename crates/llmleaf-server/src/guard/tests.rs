@@ -4,7 +4,6 @@ use crate::reply;
 use http::StatusCode;
 use std::io::ErrorKind;
 use std::rc::Rc;
-use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 use tokio::time::{Instant, advance};
@@ -31,7 +30,7 @@ fn connected() -> (DuplexStream, Guard<DuplexStream>, Rc<Line>) {
 /// One request of that connection, answered.
 async fn answer(line: &Rc<Line>) {
     let whole = std::pin::pin!(async { reply::whole(StatusCode::OK, "text/plain", "") });
-    drop(line.open(None).reply(whole, &AtomicBool::new(false)).await);
+    drop(line.open(None).reply(whole, || false).await);
 }
 
 /// Reads until the guard gives the connection up; how long that took.
@@ -173,10 +172,7 @@ fn a9_what_waits_behind_a_request_is_bounded_and_comes_in_order() {
                 let behind = sent.get() - answered * request.len();
                 assert!(behind <= MOST_AHEAD + 4096, "{behind}");
                 let whole = async { reply::whole(StatusCode::OK, "text/plain", "") };
-                drop(
-                    open.reply(std::pin::pin!(whole), &AtomicBool::new(false))
-                        .await,
-                );
+                drop(open.reply(std::pin::pin!(whole), || false).await);
             }
         };
         tokio::join!(sending, reading);

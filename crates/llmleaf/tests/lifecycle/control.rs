@@ -186,6 +186,39 @@ fn f10_what_the_controller_says_of_a_key_is_heeded() {
     nothing_leaks(&stage);
 }
 
+/// Before the first word of an answer nothing wakes what waits for it but the look at the callers.
+#[test]
+fn f10_what_waits_for_its_first_word_is_cut_too() {
+    for stream in [false, true] {
+        let controller = Controller::start();
+        let (credential, row) = pulled_key("pulled");
+        controller.set(Part::Keys, &keys(&[&row]));
+        let config = controller.config(&[Part::Keys, Part::Verdicts]);
+        let config = config.replace("[control.limits]", "[control.limits]\non_block = \"cut\"");
+        let stage = stage().key(&config).start();
+        let bearer = format!("Bearer {credential}");
+        let gate = Gate::new();
+        let answer = Script::json(200, Wire::Chat.whole("first answer"));
+        stage.first.push(answer.hold_head(&gate));
+        let mut connection = Connection::open(stage.leaf.addr);
+        connection.send(&request(
+            "POST",
+            "/v1/chat/completions",
+            &[("authorization", &bearer)],
+            Wire::Chat.request("chat-first", stream).as_bytes(),
+        ));
+        assert!(stage.first.wait_requests(1, LONG).is_some(), "it waits");
+        controller.set(
+            Part::Verdicts,
+            r#"{"verdicts":{"pulled":{"blocked":true}}}"#,
+        );
+        let cut = connection.response();
+        assert_eq!(cut.status, 403, "{}", cut.text());
+        assert_eq!(Wire::Chat.read_error(&cut).code, "key_blocked");
+        gate.release();
+    }
+}
+
 /// A running stream of a caller that is turned away goes on, or is cut where that is asked for: with an error, and its upstream with it.
 #[test]
 fn f10_what_runs_for_a_blocked_key_ends_as_it_was_asked_for() {

@@ -15,7 +15,6 @@ use std::convert::Infallible;
 use std::future::Future;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::sync::atomic::AtomicBool;
 use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, duplex};
@@ -70,7 +69,7 @@ fn answer(
         }
         let reply = async { reply::whole(StatusCode::OK, "text/plain", vec![b'x'; LARGE]) };
         Ok(open
-            .reply(std::pin::pin!(reply), &AtomicBool::new(false))
+            .reply(std::pin::pin!(reply), || false)
             .await
             .map(Either::Left))
     }
