@@ -197,3 +197,24 @@ fn h7_who_is_away_or_busy_is_asked_again_and_nothing_is_laid_aside() {
     }
     assert_eq!(taken, 20);
 }
+
+/// Another configuration may want other batches; what is being halved because of its size goes on being so.
+#[test]
+fn another_bound_counts_from_the_next_batch_on() {
+    let spool = Spool::in_memory(Bounds::of(1 << 20));
+    append(&spool, 0..100);
+    let mut delivery = Delivery::new(spool, 16, 7);
+    let mut pushed = |bound: usize, verdict| {
+        delivery.bound(bound);
+        let Next::Push(batch) = delivery.next(0) else {
+            panic!("nothing to push");
+        };
+        delivery.told(verdict, 0);
+        batch.records.len()
+    };
+    assert_eq!(pushed(16, Verdict::Taken), 16);
+    assert_eq!(pushed(4, Verdict::Taken), 4);
+    assert_eq!(pushed(32, Verdict::TooLarge), 32);
+    assert_eq!(pushed(64, Verdict::Taken), 16, "halved, and not forgotten");
+    assert_eq!(pushed(8, Verdict::Taken), 8);
+}
