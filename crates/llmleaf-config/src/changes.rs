@@ -2,12 +2,12 @@
 
 use std::fmt;
 
-use crate::{Config, Credential, Key, Oauth, Provider, Route, Server};
+use crate::{Config, Credential, Key, Metrics, Oauth, Provider, Route, Server};
 
 /// One table that is not as it was.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Change {
-    /// Which: `provider`, `route`, `prices`, `key`, `server`, `oauth`, `control`.
+    /// Which: `provider`, `route`, `prices`, `key`, `server`, `metrics`, `oauth`, `control`.
     pub table: &'static str,
     /// Its name, where there are several of the kind.
     pub name: String,
@@ -47,6 +47,12 @@ impl Config {
         let mut all = Vec::new();
         let server = self.server.differs_from(&before.server);
         note(&mut all, "server", "", server);
+        note(
+            &mut all,
+            "metrics",
+            "",
+            metrics_keys(&self.metrics, &before.metrics),
+        );
         let of = |provider: &Provider| provider.name.clone();
         let keys = Provider::differs_from;
         tables(
@@ -242,6 +248,17 @@ impl Server {
         ];
         differing(&keys, format!("{self:?}") == format!("{before:?}"))
     }
+}
+
+fn metrics_keys(now: &Metrics, before: &Metrics) -> Option<Vec<&'static str>> {
+    let keys = [
+        ("listen", now.listen == before.listen),
+        ("token", now.token == before.token),
+        ("models", now.models == before.models),
+        ("keys", now.keys == before.keys),
+        ("gen_ai", now.gen_ai == before.gen_ai),
+    ];
+    differing(&keys, true)
 }
 
 fn route_keys(now: &Route, before: &Route) -> Option<Vec<&'static str>> {

@@ -5,7 +5,7 @@
 //! a [`Config`] of plain values, complete and consistent, or the [`Diagnostics`] that say why not.
 //!
 //! Reading order: `read.rs` (how one table is read without stopping at the first mistake), then one file
-//! per table (`server.rs`, `providers.rs`, `credentials.rs`, `settings.rs`, `routes.rs`, `prices.rs`, `keys.rs`, `oauth.rs`, `control.rs`; and those that
+//! per table (`server.rs`, `providers.rs`, `credentials.rs`, `settings.rs`, `routes.rs`, `prices.rs`, `keys.rs`, `oauth.rs`, `control.rs`, `metrics.rs`; and those that
 //! several of them share: `timeouts.rs`, `retries.rs`, `limits.rs`),
 //! then `load.rs` (the whole, and what must hold between tables), `layer.rs` (what a controller adds to it), `changes.rs` (what one configuration has
 //! that another had not), `pending.rs` (what is accepted but not in
@@ -20,6 +20,7 @@ mod keys;
 mod layer;
 mod limits;
 mod load;
+mod metrics;
 mod nearest;
 mod oauth;
 mod pending;
@@ -45,6 +46,7 @@ pub use diagnose::{Diagnostic, Diagnostics, Severity};
 pub use keys::Key;
 pub use layer::{Added, Layer, LayerError};
 pub use limits::Limits;
+pub use metrics::Metrics;
 pub use oauth::{Introspection, IntrospectionAuth, Oauth};
 pub use prices::{PriceEntry, Prices};
 pub use providers::{ClientCertificate, DataPolicy, OnCancel, Provider};
@@ -63,6 +65,8 @@ use std::path::PathBuf;
 pub struct Config {
     /// The listener and the defaults for everything below.
     pub server: Server,
+    /// What is told to scrapers.
+    pub metrics: Metrics,
     /// The services that can be called, in file order; names are unique.
     pub providers: Vec<Provider>,
     /// Which model name goes where, in file order; models are unique and targets name real providers.

@@ -248,7 +248,7 @@ fn listen(cx: &Reading<'_>, table: &mut Table<'_>) -> Option<At<SocketAddr>> {
     }
 }
 
-fn bad_address(at: &At<String>) -> Diagnostic {
+pub(crate) fn bad_address(at: &At<String>) -> Diagnostic {
     let text = at.value.trim();
     let example = match text.rsplit_once(':') {
         _ if text.contains("://") => Some("127.0.0.1:8080".to_owned()),

@@ -247,6 +247,13 @@ pub struct EndRecord {
 }
 
 impl EndRecord {
+    /// Whether it tells of a part of another exchange: an answer of a batch, or one in a session. It has no time of its own, and no
+    /// begin was told of it.
+    pub fn is_part(&self) -> bool {
+        let mut attempts = self.attempts.iter();
+        attempts.any(|attempt| *attempt.id == *self.began.id)
+    }
+
     /// The attempt that decided: the last one, but for those that were only slower than another.
     pub fn decided(&self) -> Option<&UsageRecord> {
         let mut back = self.attempts.iter().rev();

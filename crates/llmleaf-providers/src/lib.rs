@@ -35,6 +35,8 @@ pub struct Provider {
     pub aliases: &'static [&'static str],
     /// The service's name for people.
     pub title: &'static str,
+    /// What OpenTelemetry calls it (`gen_ai.provider.name`), where that is not the kind.
+    pub semantic: Option<&'static str>,
     /// Where the service lives, exactly as it prints it; `None` where the operator must give an `endpoint`.
     pub base_url: Option<&'static str>,
     /// How its address follows from the operator's project and location there, for a service that has one address for each.
@@ -254,6 +256,7 @@ impl Provider {
         name: "",
         aliases: &[],
         title: "",
+        semantic: None,
         base_url: None,
         place: None,
         auth: Auth::Bearer,
@@ -265,6 +268,11 @@ impl Provider {
         forwards: &[],
         source: "",
     };
+
+    /// What OpenTelemetry calls it.
+    pub fn semantic_name(&self) -> &'static str {
+        self.semantic.unwrap_or(self.name)
+    }
 
     /// True for a provider that needs neither address nor credential.
     pub fn is_local(&self) -> bool {

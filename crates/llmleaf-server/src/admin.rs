@@ -50,7 +50,7 @@ pub fn cooling_ms(app: &App, provider: usize, model: Option<&str>) -> u64 {
 }
 
 /// Until its breaker lets somebody through, and one of its credentials may be used.
-fn left_ms(provider: &Provider, target: &TargetView, now: Millis) -> u64 {
+pub fn left_ms(provider: &Provider, target: &TargetView, now: Millis) -> u64 {
     let breaker = match target.state {
         BreakerState::Open(until) => until.since(now),
         BreakerState::Closed | BreakerState::HalfOpen => 0,

@@ -14,6 +14,7 @@ use crate::batches::store::Store;
 use crate::kept::ResponseIds;
 use crate::load::Load;
 use crate::reload::LastReload;
+use crate::telemetry::Telemetry;
 use crate::tls;
 use crate::tokens::Tokens;
 use crate::usage::Usage;
@@ -51,6 +52,8 @@ pub struct App {
     pub shared: Arc<Shared>,
     /// Usage records that wait to be pushed.
     pub usage: Option<Usage>,
+    /// What is counted while serving.
+    pub telemetry: Arc<Telemetry>,
     /// Consumer keys.
     pub authenticator: Arc<Authenticator>,
     /// Issuers whose tokens prove callers.
@@ -119,7 +122,8 @@ impl App {
         let tls = config.server.tls.as_ref();
         let started = crate::service::unix_now().as_secs();
         let usage = Usage::of(config)?;
-        let sinks = usage.iter().map(Usage::sink);
+        let telemetry = Arc::new(Telemetry::new(config));
+        let sinks = usage.iter().map(Usage::sink).chain([telemetry.sink()]);
         let ledger = Arc::new(Ledger::new(sinks.collect()));
         Ok(Self {
             generation: 1,
@@ -137,6 +141,7 @@ impl App {
             forwarded: forwarded(&upstreams),
             shared: Arc::new(Shared::new(parts(config, upstreams, &ways)?, ledger)),
             usage,
+            telemetry,
             passes: passes(config, &authenticator),
             authenticator,
             board: Arc::default(),
@@ -197,6 +202,7 @@ impl App {
             allowances: before.allowances.renew(key_limits(config), now),
             shared: Arc::new(shared),
             usage: before.usage.clone(),
+            telemetry: Arc::clone(&before.telemetry),
             authenticator: Arc::clone(&before.authenticator),
             board: Arc::clone(&before.board),
             budget: Arc::clone(&before.budget),

@@ -17,6 +17,8 @@ pub enum Kind {
     Main,
     /// `server.tls.listen`.
     Tls,
+    /// `metrics.listen`: scrapers, without TLS.
+    Metrics,
 }
 
 /// An address to listen on.
@@ -28,10 +30,12 @@ pub struct Address {
 }
 
 /// The addresses of a configuration.
-pub fn addresses(server: &llmleaf_config::Server) -> Vec<Address> {
+pub fn addresses(config: &llmleaf_config::Config) -> Vec<Address> {
+    let server = &config.server;
     let apart = server.tls.as_ref().and_then(|tls| tls.listen);
     let main = (Kind::Main, Some(server.listen));
-    [main, (Kind::Tls, apart)]
+    let scrapers = (Kind::Metrics, config.metrics.listen);
+    [main, (Kind::Tls, apart), scrapers]
         .into_iter()
         .filter_map(|(kind, listen)| {
             Some(Address {

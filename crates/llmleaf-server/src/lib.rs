@@ -6,7 +6,7 @@
 //! Reading order: [`registry`] (every endpoint, one row each), `path` (which row a path means), `app` (the node built from
 //! its config), `service` (one request), `gate` (what is refused of any request), `authenticate`, `inbound` (the body), `kept` (whose answer an id names), `lease` (what a key's budget has left), `batches` (whose batch), `socket` (many requests over a WebSocket), `realtime` (sessions of speech and text), `reply` (the answer on its way),
 //! `worker` and `run` (threads, signals, the end), `guard` and `line` (a consumer's connection), `load` (how much is taken on), `doors` and `tls`
-//! (listeners), `ways` (to providers), `reload`, `watch` and `desk` (how another configuration takes effect), `control` (a controller's client beside it all), then `discovery` and `admin`.
+//! (listeners), `ways` (to providers), `reload`, `watch` and `desk` (how another configuration takes effect), `control` (a controller's client beside it all), then `discovery`, `admin` and `telemetry`.
 
 mod admin;
 mod alarm;
@@ -40,6 +40,7 @@ mod run;
 mod service;
 mod signals;
 mod socket;
+mod telemetry;
 mod tls;
 mod tokens;
 mod usage;

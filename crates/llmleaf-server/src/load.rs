@@ -6,7 +6,7 @@ mod memory;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
 use thiserror::Error;
 
 pub use memory::watch;
@@ -48,6 +48,8 @@ pub struct Load {
     memory_ceiling: Option<u64>,
     /// As [`Pressure`] numbers it.
     pressure: AtomicU8,
+    /// Requests that were turned away, and connections.
+    shed: [AtomicU64; 2],
 }
 
 /// How near memory is to its ceiling.
@@ -94,6 +96,7 @@ impl Load {
             connections: AtomicUsize::new(0),
             memory_ceiling: memory_limit.or_else(memory::of_control_group),
             pressure: AtomicU8::new(Pressure::None as u8),
+            shed: Default::default(),
         })
     }
 
@@ -110,8 +113,28 @@ impl Load {
         match before {
             _ if before < self.most && !full => Entry::Served(seat),
             _ if before < self.most.saturating_add(PROBES) => Entry::Probes(seat),
-            _ => Entry::Full,
+            _ => {
+                self.shed[1].fetch_add(1, Ordering::Relaxed);
+                Entry::Full
+            }
         }
+    }
+
+    /// How many connections there are, and how many there may be.
+    pub fn connections(&self) -> (usize, usize) {
+        (self.connections.load(Ordering::Relaxed), self.most)
+    }
+
+    /// A request is turned away.
+    pub fn shed(&self) {
+        self.shed[0].fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How many requests were turned away, and how many connections.
+    pub fn turned_away(&self) -> (u64, u64) {
+        let [requests, connections] = &self.shed;
+        let count = |of: &AtomicU64| of.load(Ordering::Relaxed);
+        (count(requests), count(connections))
     }
 
     /// A further stream runs on a connection that has one; `None` when there is no place for it.

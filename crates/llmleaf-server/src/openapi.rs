@@ -70,7 +70,7 @@ fn operation(endpoint: &Endpoint) -> Value {
         "operationId": operation_id(endpoint),
         "summary": endpoint.summary,
         "tags": [tag(endpoint.operation)],
-        "security": security(endpoint.auth),
+        "security": security(endpoint),
         "responses": responses(endpoint),
     });
     let parameters = parameters(endpoint);
@@ -135,7 +135,10 @@ fn tag(operation: Operation) -> &'static str {
         | Operation::Alive
         | Operation::Ready
         | Operation::Probe => "service",
-        Operation::AdminRoutes | Operation::AdminHealth | Operation::AdminKeys => "admin",
+        Operation::AdminRoutes
+        | Operation::AdminHealth
+        | Operation::AdminKeys
+        | Operation::Metrics => "admin",
     }
 }
 
@@ -425,6 +428,7 @@ fn success(endpoint: &Endpoint) -> Value {
         Operation::AdminRoutes => ("Routes and prefixes.", of("AdminRoutes")),
         Operation::AdminHealth => ("Health and usage records.", of("AdminHealth")),
         Operation::AdminKeys => ("The keys.", of("AdminKeys")),
+        Operation::Metrics => ("The numbers.", numbers()),
     };
     json!({"description": description, "content": content})
 }
@@ -434,6 +438,14 @@ fn events() -> Value {
     json!({
         "application/json": {"schema": {"type": "object"}},
         "text/event-stream": {"schema": {"type": "string"}},
+    })
+}
+
+/// In the form that the scraper asks for.
+fn numbers() -> Value {
+    json!({
+        "application/openmetrics-text": {"schema": {"type": "string"}},
+        "text/plain": {"schema": {"type": "string"}},
     })
 }
 
@@ -459,8 +471,11 @@ fn error_schema(endpoint: &Endpoint) -> Value {
     }
 }
 
-fn security(auth: AuthClass) -> Value {
-    match auth {
+fn security(endpoint: &Endpoint) -> Value {
+    match endpoint.auth {
+        AuthClass::Admin if endpoint.operation == Operation::Metrics => {
+            json!([{"adminToken": []}, {"metricsToken": []}])
+        }
         AuthClass::Public => json!([]),
         AuthClass::Consumer => json!([
             {"bearer": []}, {"basic": []}, {"xApiKey": []}, {"apiKey": []}, {"xGoogApiKey": []},
@@ -481,6 +496,7 @@ fn security_schemes() -> Value {
         "xApiKey": header("x-api-key", "The bearer's value, as Anthropic's clients send it."),
         "apiKey": header("api-key", "The bearer's value, as Azure's clients send it."),
         "xGoogApiKey": header("x-goog-api-key", "The bearer's value, as Google's clients send it."),
+        "metricsToken": {"type": "http", "scheme": "bearer", "description": "`metrics.token`."},
         "adminToken": header("x-admin-token", "`server.admin_token`."),
     })
 }

@@ -1,6 +1,7 @@
 //! Every endpoint, one row each. The router, the OpenAPI document, body limits and auth classes come from here.
 
 mod batches;
+mod node;
 mod row;
 
 pub use batches::BatchCall;
@@ -64,6 +65,8 @@ pub enum Operation {
     AdminHealth,
     /// Consumer keys, without secrets.
     AdminKeys,
+    /// Numbers for scrapers.
+    Metrics,
 }
 
 /// Where a request says which model it asks, and whether to stream.
@@ -420,24 +423,10 @@ pub static ENDPOINTS: &[Endpoint] = &[
         Operation::Ready,
         "200 while the node takes work, 503 while it drains.",
     ),
-    get(
-        "/admin/routes",
-        AuthClass::Admin,
-        Operation::AdminRoutes,
-        "Configured routes and prefixes.",
-    ),
-    get(
-        "/admin/health",
-        AuthClass::Admin,
-        Operation::AdminHealth,
-        "Health of the targets, and the last usage records.",
-    ),
-    get(
-        "/admin/keys",
-        AuthClass::Admin,
-        Operation::AdminKeys,
-        "Consumer keys, without secrets.",
-    ),
+    node::ROUTES,
+    node::HEALTH,
+    node::KEYS,
+    node::METRICS,
     lines(
         Method::GET,
         "/",

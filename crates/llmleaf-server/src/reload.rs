@@ -222,6 +222,7 @@ impl Reloader {
         let app = Arc::new(app);
         app.authenticator.install(roster);
         app.allowances.install(app.shared.now());
+        app.telemetry.follow(&config);
         self.published.put(Arc::clone(&app));
         // Who is proven from here on is proven by what is in effect.
         if let Some(tokens) = &before.tokens {
@@ -249,9 +250,9 @@ impl Reloader {
 
     /// Binds the addresses that are new.
     fn bind(&self, config: &Config) -> Result<Vec<Vec<Bound>>, String> {
-        let known = doors::addresses(&self.config.server);
+        let known = doors::addresses(&self.config);
         let mut fresh: Vec<Vec<Bound>> = Vec::new();
-        for address in doors::addresses(&config.server) {
+        for address in doors::addresses(config) {
             if known.contains(&address) {
                 continue;
             }
@@ -265,8 +266,8 @@ impl Reloader {
 
     /// Tells each worker its addresses, where they are others than before.
     fn open(&self, config: &Config, mut fresh: Vec<Vec<Bound>>) {
-        let wanted = doors::addresses(&config.server);
-        if wanted == doors::addresses(&self.config.server) {
+        let wanted = doors::addresses(config);
+        if wanted == doors::addresses(&self.config) {
             return;
         }
         for listen in fresh.iter().filter_map(|bound| bound.first()?.at()) {

@@ -4,7 +4,7 @@ use crate::app::{App, BuildError};
 use crate::batches::runner;
 use crate::control::Controller;
 use crate::desk::Published;
-use crate::doors::{self, Bound, Kind};
+use crate::doors::{self, Address, Bound, Kind};
 use crate::load;
 use crate::notify::Notify;
 use crate::reload::{Reloader, Source};
@@ -61,6 +61,8 @@ pub struct Listening {
     pub addr: SocketAddr,
     /// Whether TLS is spoken there.
     pub tls: bool,
+    /// Whether it is for scrapers alone.
+    pub scrapers: bool,
 }
 
 type Worker = JoinHandle<std::io::Result<()>>;
@@ -113,7 +115,7 @@ pub fn run(
     };
     // Before anybody can connect: who may, and where to, should be known by then.
     runtime.block_on(reloader.first());
-    let (listening, bound) = bind(&reloader.config.server, workers)?;
+    let (listening, bound) = bind(&reloader.config, workers)?;
     warm_up(&app)?;
     load::watch(&app.load).map_err(RunError::Start)?;
     let mut signals = {
@@ -161,19 +163,24 @@ fn join(threads: Vec<Worker>) -> Result<(), RunError> {
 }
 
 /// Binds every address for every worker.
-fn bind(server: &Server, workers: usize) -> Result<(Vec<Listening>, Vec<Vec<Bound>>), RunError> {
+fn bind(config: &Config, workers: usize) -> Result<(Vec<Listening>, Vec<Vec<Bound>>), RunError> {
+    let server = &config.server;
     let apart = server.tls.as_ref().is_some_and(|tls| tls.listen.is_some());
     let mut listening = Vec::new();
     let mut all: Vec<Vec<Bound>> = (0..workers).map(|_| Vec::new()).collect();
-    for address in doors::addresses(server) {
-        let listen = address.listen;
+    for address in doors::addresses(config) {
+        let Address { listen, kind } = address;
         let (addr, bound) = doors::bind(address, workers, server.reuse_port)
             .map_err(|error| RunError::Listen { listen, error })?;
         all.iter_mut()
             .zip(bound)
             .for_each(|(worker, bound)| worker.push(bound));
-        let tls = address.kind == Kind::Tls || (server.tls.is_some() && !apart);
-        listening.push(Listening { addr, tls });
+        let own = kind == Kind::Main && server.tls.is_some() && !apart;
+        listening.push(Listening {
+            addr,
+            tls: kind == Kind::Tls || own,
+            scrapers: kind == Kind::Metrics,
+        });
     }
     Ok((listening, all))
 }

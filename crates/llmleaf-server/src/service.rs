@@ -5,9 +5,12 @@ mod allowed;
 mod audio;
 mod batches;
 mod forms;
+mod node;
 mod refusals;
 
-use self::refusals::{overloaded, unknown};
+pub use self::node::public;
+use self::refusals::overloaded;
+pub use self::refusals::unknown;
 use crate::app::App;
 use crate::kept::{self, Turn};
 use crate::registry::{self, Addressing, AuthClass, Endpoint, Matched, Operation};
@@ -15,11 +18,11 @@ use crate::reply::{self, Reply, ReplyBody};
 use crate::request_id::Ids;
 use crate::socket::{Caller, Opened, Upgrades};
 use crate::{
-    admin, allowance, authenticate, discovery, gate, inbound, lease, path, realtime, routing,
-    socket,
+    allowance, authenticate, discovery, gate, inbound, lease, path, realtime, routing, socket,
+    telemetry,
 };
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response};
 use hyper::body::Incoming;
 use llmleaf_auth::Principal;
 use llmleaf_dialects::batches::Task;
@@ -31,7 +34,6 @@ use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::task::Poll;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -287,8 +289,11 @@ impl Call {
             Matched::Unknown => return Err(unknown(path)),
         };
         match endpoint.auth {
-            AuthClass::Public => Ok(self.public(endpoint)),
+            AuthClass::Public => Ok(public(&self.worker.app, endpoint)),
             _ if self.sheds(endpoint.operation) => Err(overloaded()),
+            AuthClass::Admin if endpoint.operation == Operation::Metrics => {
+                telemetry::door::enter(&self.worker.app, request.headers(), path).await
+            }
             AuthClass::Admin => self.admin(endpoint.operation, request.headers(), path),
             // It proves its caller itself: browsers have other places for that.
             AuthClass::Consumer if endpoint.operation == Operation::Realtime => {
@@ -310,53 +315,12 @@ impl Call {
             operation,
             Operation::Exchange(_) | Operation::Batch(_) | Operation::Realtime
         );
-        self.crowded || is_exchange && self.worker.app.load.is_shedding()
-    }
-
-    fn public(&self, endpoint: &Endpoint) -> Reply {
-        let app = &self.worker.app;
-        match endpoint.operation {
-            Operation::OpenApi => {
-                reply::whole(StatusCode::OK, "application/json", app.openapi.clone())
-            }
-            Operation::Ready if app.draining.load(Ordering::Relaxed) => {
-                reply::whole(StatusCode::SERVICE_UNAVAILABLE, "text/plain", "draining\n")
-            }
-            Operation::Ready if app.authenticator.is_cold() => {
-                let body = "waiting for the roster of keys\n";
-                reply::whole(StatusCode::SERVICE_UNAVAILABLE, "text/plain", body)
-            }
-            Operation::Version => discovery::tags::version(),
-            Operation::Probe => {
-                reply::whole(StatusCode::OK, "text/plain", endpoint.dialect.greeting())
-            }
-            _ => reply::whole(StatusCode::OK, "text/plain", "ok\n"),
+        let load = &self.worker.app.load;
+        let sheds = self.crowded || is_exchange && load.is_shedding();
+        if sheds {
+            load.shed();
         }
-    }
-
-    fn admin(
-        &self,
-        operation: Operation,
-        headers: &HeaderMap,
-        path: &str,
-    ) -> Result<Reply, Failure> {
-        let app = &self.worker.app;
-        if app.admin_token.is_none() {
-            return Err(unknown(path));
-        }
-        if !admin::admitted(app, headers) {
-            let message = "the admin surface wants its token in `x-admin-token`";
-            return Err(Failure::new(
-                Origin::Consumer,
-                FailureKind::Authentication,
-                message,
-            ));
-        }
-        Ok(match operation {
-            Operation::AdminRoutes => admin::routes(app),
-            Operation::AdminHealth => admin::health(app),
-            _ => admin::keys(app),
-        })
+        sheds
     }
 
     async fn consumer(

@@ -8,7 +8,7 @@ use crate::guard::HEAD_TIMEOUT;
 use crate::line::Line;
 use crate::load::{Entry, Seat};
 use crate::socket::{self, Upgrades};
-use crate::{gate, service};
+use crate::{gate, service, telemetry};
 use http::{Request, StatusCode};
 use hyper::body::Incoming;
 use llmleaf_exchange::panics;
@@ -170,7 +170,8 @@ impl House {
             Entry::Served(seat) => (false, seat),
             Entry::Probes(seat) => (true, seat),
             Entry::Full => {
-                let plain = kind == Kind::Main && app.tls.as_ref().is_none_or(|tls| tls.apart);
+                let own = kind == Kind::Main && app.tls.as_ref().is_some_and(|tls| !tls.apart);
+                let plain = kind != Kind::Tls && !own;
                 if plain {
                     // It may be lost: nobody waits for what the consumer has to say.
                     let _ = stream.try_write(FULL);
@@ -237,12 +238,16 @@ struct Place {
 
 async fn connection(house: House, stream: TcpStream, kind: Kind, place: Place) {
     let tls = house.desk.worker().app.tls.clone();
-    let tls = tls.filter(|tls| kind == Kind::Tls || !tls.apart);
+    let tls = tls.filter(|tls| match kind {
+        Kind::Tls => true,
+        Kind::Main => !tls.apart,
+        Kind::Metrics => false,
+    });
     let Some(tls) = tls else {
-        if kind == Kind::Main
+        if kind != Kind::Tls
             && let Some(Ok(speaks_h2)) = first(&house.orders, preface(&stream)).await
         {
-            talk(&house, stream, speaks_h2, place.crowded).await;
+            talk(&house, stream, kind, speaks_h2, place.crowded).await;
         }
         return;
     };
@@ -252,7 +257,7 @@ async fn connection(house: House, stream: TcpStream, kind: Kind, place: Place) {
         // What rustls takes beyond what the socket does.
         stream.get_mut().1.set_buffer_limit(Some(TLS_UNWRITTEN));
         let speaks_h2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
-        talk(&house, stream, speaks_h2, place.crowded).await;
+        talk(&house, stream, kind, speaks_h2, place.crowded).await;
     }
 }
 
@@ -271,7 +276,7 @@ async fn first<F: Future>(orders: &watch::Receiver<Order>, beginning: F) -> Opti
 }
 
 /// Speaks with a consumer on a connection that is ready for it.
-async fn talk<S>(house: &House, stream: S, speaks_h2: bool, crowded: bool)
+async fn talk<S>(house: &House, stream: S, kind: Kind, speaks_h2: bool, crowded: bool)
 where
     S: AsyncRead + AsyncWrite + Unpin + 'static,
 {
@@ -293,6 +298,15 @@ where
         async move {
             let node = Rc::clone(&worker);
             let version = request.version();
+            if kind == Kind::Metrics {
+                // Boxed: hardly any connection is one of these.
+                let reply = Box::pin(telemetry::door::serve(&worker, &request));
+                let mut reply = open.reply(std::pin::pin!(reply), &node.app.closing).await;
+                if node.app.draining.load(Ordering::Relaxed) {
+                    gate::close(&mut reply, version);
+                }
+                return Ok(reply);
+            }
             let reply = std::pin::pin!(service::serve(worker, request, crowded, &opens));
             let mut reply = open.reply(reply, || is_news(&mut news)).await;
             if reply.status() == StatusCode::SWITCHING_PROTOCOLS {

@@ -26,6 +26,7 @@ pub mod http;
 pub mod json;
 pub mod jsondiff;
 pub mod judge;
+pub mod metrics;
 pub mod recordings;
 pub mod replay;
 pub mod samples;

@@ -8,6 +8,7 @@ use super::tree::Tree;
 const FLOORS: &[(&str, u8)] = &[
     ("llmleaf-model", 0),
     ("llmleaf-framing", 0),
+    ("llmleaf-metrics", 0),
     ("llmleaf-dialects", 1),
     ("llmleaf-prices", 1),
     ("llmleaf-providers", 2),

@@ -12,6 +12,7 @@ const PURE: &[&str] = &[
     "llmleaf-auth",
     "llmleaf-mint",
     "llmleaf-prices",
+    "llmleaf-metrics",
 ];
 
 /// What is not reached from a pure crate. A type such as `std::time::Instant` as an argument is fine: reading it is not.

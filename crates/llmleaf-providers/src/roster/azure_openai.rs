@@ -20,6 +20,7 @@ pub static PROVIDER: Provider = Provider {
     name: "azure-openai",
     aliases: &["azure"],
     title: "Azure OpenAI",
+    semantic: Some("azure.ai.openai"),
     auth: Auth::Header("api-key"),
     mints: Mints::ClientGrant(ClientGrant {
         authority: "https://login.microsoftonline.com",

@@ -14,6 +14,7 @@ pub static PROVIDER: Provider = Provider {
     name: "gemini",
     aliases: &["google"],
     title: "Google Gemini",
+    semantic: Some("gcp.gemini"),
     base_url: Some("https://generativelanguage.googleapis.com/v1beta"),
     auth: Auth::Header("x-goog-api-key"),
     credential_env: Some("GEMINI_API_KEY"),

@@ -25,6 +25,7 @@ use std::borrow::Cow;
 pub static PROVIDER: Provider = Provider {
     name: "mistral",
     title: "Mistral",
+    semantic: Some("mistral_ai"),
     base_url: Some("https://api.mistral.ai/v1"),
     credential_env: Some("MISTRAL_API_KEY"),
     speaks: Speaks {

@@ -20,6 +20,7 @@ pub static PROVIDER: Provider = Provider {
     name: "moonshot",
     aliases: &["kimi", "kimi-k2"],
     title: "Moonshot AI",
+    semantic: Some("moonshot_ai"),
     base_url: Some("https://api.moonshot.ai/v1"),
     credential_env: Some("MOONSHOT_API_KEY"),
     speaks: Speaks {

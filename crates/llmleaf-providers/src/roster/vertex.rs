@@ -15,6 +15,7 @@ pub static PROVIDER: Provider = Provider {
     name: "vertex",
     aliases: &["vertex-ai", "google-vertex"],
     title: "Vertex AI",
+    semantic: Some("gcp.vertex_ai"),
     // The host of a location: "Generative AI on Vertex AI locations", cloud.google.com; those of `us` and `eu` as the vendor's SDKs
     // have them. Read 2026-11.
     place: Some(Place {

@@ -14,6 +14,7 @@ pub static PROVIDER: Provider = Provider {
     name: "xai",
     aliases: &["grok"],
     title: "xAI",
+    semantic: Some("x_ai"),
     base_url: Some("https://api.x.ai/v1"),
     credential_env: Some("XAI_API_KEY"),
     speaks: Speaks {

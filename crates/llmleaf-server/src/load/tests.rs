@@ -8,6 +8,7 @@ fn load(most: usize, memory_ceiling: Option<u64>) -> Arc<Load> {
         connections: AtomicUsize::new(0),
         memory_ceiling,
         pressure: AtomicU8::new(Pressure::None as u8),
+        shed: Default::default(),
     })
 }
 

@@ -29,7 +29,7 @@ pub(super) fn overloaded() -> Failure {
 }
 
 /// There is no such path.
-pub(super) fn unknown(path: &str) -> Failure {
+pub fn unknown(path: &str) -> Failure {
     let message = format!("no such endpoint; {}", path::hint(path));
     Failure::new(Origin::Consumer, FailureKind::NotFound, message)
 }

@@ -98,6 +98,10 @@ fn log_warnings(warnings: &Diagnostics) {
 
 fn announce(at: Listening, built_in: bool) {
     let listen = at.addr;
+    if at.scrapers {
+        tracing::info!(%listen, "scrapers are served there");
+        return;
+    }
     if built_in && out::stderr_is_terminal() {
         out::error(&dev::banner(listen));
         return;

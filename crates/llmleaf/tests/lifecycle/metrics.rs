@@ -1,0 +1,228 @@
+//! The numbers that scrapers read, against the records in the log: both are fed by the ledger, and both count everything once.
+
+use std::time::Instant;
+
+use llmleaf_testkit::http::{Connection, Response, request};
+use llmleaf_testkit::json::{self, Value};
+use llmleaf_testkit::metrics::Exposition;
+use llmleaf_testkit::replay::Script;
+use llmleaf_testkit::samples::Wire;
+use llmleaf_testkit::stage::{CREDENTIALS, LONG, Stage};
+
+use super::stage;
+
+const TOKEN: &str = "Bearer scrape-canary-Wd55";
+
+fn metered() -> Stage {
+    let table = "admin_token = \"admin-canary-Lk93\"\n[metrics]\ntoken = \"scrape-canary-Wd55\"\nkeys = 10\n";
+    stage()
+        .first("timeouts = { headers_ms = 300 }\n")
+        .server(table)
+        .start()
+}
+
+fn get(stage: &Stage, path: &str, headers: &[(&str, &str)]) -> Response {
+    let mut connection = Connection::open(stage.leaf.addr);
+    connection.send(&request("GET", path, headers, b""));
+    connection.response()
+}
+
+fn scrape(stage: &Stage) -> Exposition {
+    let response = get(stage, "/metrics", &[("authorization", TOKEN)]);
+    assert_eq!(response.status, 200, "{}", response.text());
+    Exposition::read(&response.text())
+}
+
+/// Scrapes until so many requests have ended and none runs.
+fn settled(stage: &Stage, ended: usize) -> Exposition {
+    let deadline = Instant::now() + LONG;
+    loop {
+        let page = scrape(stage);
+        let running = page.sum("llmleaf_requests_in_flight", &[]);
+        if running < 0.5 && count(&page, "llmleaf_requests_total", &[]) >= ended {
+            return page;
+        }
+        assert!(Instant::now() < deadline, "{running} run after a long wait");
+    }
+}
+
+fn count(page: &Exposition, name: &str, labels: &[(&str, &str)]) -> usize {
+    let sum = page.sum(name, labels);
+    assert!(sum.fract() < f64::EPSILON, "{name}: {sum}");
+    format!("{sum}").parse().expect("a whole number")
+}
+
+/// What each request is answered, and whether its consumer waits for the end of it.
+fn faults(wire: Wire) -> Vec<(Script, bool)> {
+    let stream = wire.stream("first answer");
+    let whole = || Script::sse(stream.body());
+    vec![
+        (whole(), true),
+        (whole().close_at(stream.head().len()), true),
+        (whole().close_at(stream.until(1).len()), true),
+        (
+            Script::json(503, wire.error("overloaded_error", "busy")),
+            true,
+        ),
+        (
+            Script::json(400, wire.error("invalid_request_error", "no")),
+            true,
+        ),
+        (Script::raw(""), true),
+        (Script::silent(), true),
+        (whole().stall_at(stream.until(1).len()), false),
+        // The last one: it keeps the target from the requests behind it.
+        (
+            Script::json(429, wire.error("rate_limit_error", "slow down")),
+            true,
+        ),
+    ]
+}
+
+/// Every fault on every chain; how many requests were made.
+fn play(stage: &Stage) -> usize {
+    let mut asked = 0;
+    for pair in Wire::PAIRS {
+        for model in [Stage::chain(pair.1), Stage::alone(pair.1)] {
+            for (script, waits) in faults(pair.1) {
+                let mut request = stage.play(pair.0, &model, true, script);
+                asked += 1;
+                if waits {
+                    let _ = request.connection.response();
+                } else {
+                    request.connection.read_to("first ");
+                }
+            }
+        }
+    }
+    asked
+}
+
+#[test]
+fn n7_what_is_counted_is_what_was_recorded() {
+    let stage = metered();
+    let asked = play(&stage);
+    let page = settled(&stage, asked);
+    for each in [
+        "llmleaf_requests_total",
+        "llmleaf_key_requests_total",
+        "llmleaf_request_duration_seconds_count",
+        "llmleaf_overhead_seconds_count",
+    ] {
+        assert_eq!(count(&page, each, &[]), asked, "{each}");
+    }
+    attempts_agree(&stage, &page);
+    ends_agree(&stage, &page, asked);
+    secrets_are_in_no_number(&stage);
+}
+
+fn attempts_agree(stage: &Stage, page: &Exposition) {
+    let attempts = count(page, "llmleaf_attempts_total", &[]);
+    let of_attempt = |line: &str| line.contains("\"target\":\"llmleaf::usage\"");
+    let lines = stage.leaf.wait_lines(attempts, LONG, of_attempt);
+    let lines = lines.expect("as many records in the log");
+    let records: Vec<Value> = (lines.iter())
+        .filter_map(|line| json::parse(line).ok())
+        .collect();
+    assert_eq!(records.len(), attempts);
+    for outcome in [
+        "completed",
+        "cancelled",
+        "failed",
+        "broken",
+        "outrun",
+        "proxy_error",
+    ] {
+        let is = |record: &&Value| record.text_at(&["outcome"]) == outcome;
+        let told = records.iter().filter(is).count();
+        let counted = count(page, "llmleaf_attempts_total", &[("outcome", outcome)]);
+        assert_eq!(counted, told, "{outcome}");
+        assert!(
+            told > 0 || ["outrun", "proxy_error"].contains(&outcome),
+            "{outcome}"
+        );
+    }
+    let sum = |field: &str| -> u64 { records.iter().filter_map(|r| r.u64_at(&[field])).sum() };
+    for class in ["input", "output", "input_cache_read", "output_reasoning"] {
+        let told = count(page, "llmleaf_tokens_total", &[("type", class)]);
+        assert_eq!(told as u64, sum(class), "{class}");
+    }
+    assert!(count(page, "llmleaf_tokens_total", &[]) > 0);
+    let durations = count(page, "gen_ai_client_operation_duration_seconds_count", &[]);
+    assert_eq!(durations, attempts);
+    let errors = count(page, "llmleaf_attempt_errors_total", &[]);
+    let completed = count(page, "llmleaf_attempts_total", &[("outcome", "completed")]);
+    assert_eq!(errors + completed, attempts);
+}
+
+/// The log tells each end once, with the last attempt or, where nothing of any attempt came through, by itself.
+fn ends_agree(stage: &Stage, page: &Exposition, asked: usize) {
+    let of_end = |line: &str| line.contains("\"end\":\"");
+    let ends = stage.leaf.wait_lines(asked, LONG, of_end);
+    let ends = ends.expect("as many ends");
+    for end in [
+        "completed",
+        "client_cancelled",
+        "refused",
+        "limited",
+        "upstream_error",
+        "timed_out",
+        "upstream_truncated",
+    ] {
+        let named = format!("\"end\":\"{end}\"");
+        let told = ends.iter().filter(|line| line.contains(&named)).count();
+        let counted = count(page, "llmleaf_requests_total", &[("end", end)]);
+        assert_eq!(counted, told, "{end}");
+    }
+}
+
+/// Whoever scrapes learns names and numbers.
+fn secrets_are_in_no_number(stage: &Stage) {
+    let mut secrets = vec![
+        stage.key.clone(),
+        "admin-canary".into(),
+        "scrape-canary".into(),
+    ];
+    secrets.extend(CREDENTIALS.map(str::to_owned));
+    secrets.extend(["first answer".to_owned(), "Say two words".to_owned()]);
+    for accept in ["application/openmetrics-text", "text/plain"] {
+        let headers = [("authorization", TOKEN), ("accept", accept)];
+        let page = get(stage, "/metrics", &headers).text();
+        assert!(page.contains("llmleaf_requests_total{"), "{page}");
+        for secret in &secrets {
+            assert!(!page.contains(secret.as_str()), "{secret}");
+        }
+    }
+}
+
+#[test]
+fn the_numbers_want_their_token() {
+    let stage = metered();
+    let bearer = stage.bearer();
+    for (headers, status) in [
+        (vec![], 401),
+        (vec![("authorization", bearer.as_str())], 401),
+        (vec![("authorization", "Bearer scrape-canary-Wd5")], 401),
+        (vec![("authorization", TOKEN)], 200),
+        (vec![("x-admin-token", "admin-canary-Lk93")], 200),
+    ] {
+        assert_eq!(
+            get(&stage, "/metrics", &headers).status,
+            status,
+            "{headers:?}"
+        );
+    }
+    // It opens nothing else.
+    for path in ["/admin/health", "/v1/models"] {
+        assert_eq!(
+            get(&stage, path, &[("authorization", TOKEN)]).status,
+            401,
+            "{path}"
+        );
+    }
+    let plain = super::stage().start();
+    assert_eq!(
+        get(&plain, "/metrics", &[("authorization", TOKEN)]).status,
+        404
+    );
+}
