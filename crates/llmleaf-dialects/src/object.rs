@@ -40,6 +40,14 @@ impl<'a> Object<'a> {
         self.fields.iter().find(|(k, _)| k == name).map(|(_, v)| *v)
     }
 
+    /// A count in a report: a whole number, which some write as `7.0`. One that cannot be is none (see [`crate::LARGEST_COUNT`]).
+    pub fn count(&self, name: &str) -> Option<u64> {
+        let text = self.get(name)?.get();
+        let digits = text.strip_suffix(".0").unwrap_or(text);
+        let count = digits.parse().ok();
+        count.filter(|count| *count <= crate::LARGEST_COUNT)
+    }
+
     /// Removes a field and returns its value. `null` counts as absent.
     pub fn take(&mut self, name: &str) -> Option<&'a RawValue> {
         let at = self.fields.iter().position(|(k, _)| k == name)?;

@@ -337,9 +337,8 @@ pub fn parse_answer(body: &[u8]) -> Result<Embeddings, Failure> {
 
 fn usage(raw: &RawValue) -> Option<Usage> {
     let object = Object::from_raw(raw)?;
-    let input = object.get("promptTokenCount")?.get().parse::<u64>().ok()?;
     Some(Usage {
-        input: input.min(crate::LARGEST_COUNT),
+        input: object.count("promptTokenCount")?,
         ..Usage::default()
     })
 }

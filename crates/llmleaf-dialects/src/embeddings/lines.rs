@@ -102,8 +102,6 @@ pub fn parse_answer(body: &[u8]) -> Result<Embeddings, Failure> {
     let list = list.or_else(|| object.get("embedding").and_then(one));
     let list = list.ok_or_else(|| broken("the answer holds no vectors"))?;
     let vectors: Option<Vec<Vector>> = list.into_iter().map(vector::read).collect();
-    let count = object.get("prompt_eval_count");
-    let count = count.and_then(|raw| raw.get().parse::<u64>().ok());
     Ok(Embeddings {
         id: None,
         model: object
@@ -111,8 +109,8 @@ pub fn parse_answer(body: &[u8]) -> Result<Embeddings, Failure> {
             .and_then(string)
             .map(|name| name.into_owned()),
         vectors: vectors.ok_or_else(|| broken("an entry of the answer holds no vector"))?,
-        usage: count.map(|count| Usage {
-            input: count.min(crate::LARGEST_COUNT),
+        usage: object.count("prompt_eval_count").map(|input| Usage {
+            input,
             ..Usage::default()
         }),
     })

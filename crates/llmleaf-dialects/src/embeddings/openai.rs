@@ -253,10 +253,10 @@ pub fn parse_answer(body: &[u8]) -> Result<Embeddings, Failure> {
 /// The counts. There is no output: what is not of the prompt is nothing.
 fn usage(raw: &RawValue) -> Option<Usage> {
     let object = Object::from_raw(raw)?;
-    let count = |name: &str| object.get(name)?.get().parse::<u64>().ok();
-    let input = count("prompt_tokens").or_else(|| count("total_tokens"))?;
+    let input = object.count("prompt_tokens");
+    let input = input.or_else(|| object.count("total_tokens"))?;
     let mut usage = Usage {
-        input: input.min(crate::LARGEST_COUNT),
+        input,
         ..Usage::default()
     };
     let cost = object.get("cost").map(RawValue::get);

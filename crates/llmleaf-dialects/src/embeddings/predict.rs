@@ -6,7 +6,6 @@ use crate::object::{Object, items};
 use crate::writer::ObjectWriter;
 use bytes::Bytes;
 use llmleaf_model::{EmbeddingRequest, Embeddings, Failure, Loss, Usage, VectorEncoding};
-use serde_json::value::RawValue;
 
 /// Renders a request.
 pub fn render_request(request: &EmbeddingRequest) -> Result<Rendered, Failure> {
@@ -65,7 +64,8 @@ pub fn parse_answer(body: &[u8]) -> Result<Embeddings, Failure> {
         let values = one.get("values").and_then(vector::read);
         let values = values.filter(|values| vector::encoding(values) == VectorEncoding::Float);
         vectors.push(values.ok_or_else(|| broken("an entry of the answer holds no vector"))?);
-        if let Some(count) = one.get("statistics").and_then(count) {
+        let statistics = one.get("statistics").and_then(Object::from_raw);
+        if let Some(count) = statistics.and_then(|statistics| statistics.count("token_count")) {
             tokens = Some(tokens.unwrap_or_default().saturating_add(count));
         }
     }
@@ -78,11 +78,4 @@ pub fn parse_answer(body: &[u8]) -> Result<Embeddings, Failure> {
             ..Usage::default()
         }),
     })
-}
-
-/// Counts are whole, and written as `7` or `7.0`.
-fn count(raw: &RawValue) -> Option<u64> {
-    let statistics = Object::from_raw(raw)?;
-    let text = statistics.get("token_count")?.get();
-    text.strip_suffix(".0").unwrap_or(text).parse().ok()
 }

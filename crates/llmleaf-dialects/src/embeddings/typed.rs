@@ -217,11 +217,7 @@ fn usage(raw: &RawValue) -> Option<Usage> {
     let meta = Object::from_raw(raw)?;
     let of = |name: &str| meta.get(name).and_then(Object::from_raw);
     let (billed, tokens) = (of("billed_units"), of("tokens"));
-    let count = |object: &Option<Object<'_>>, name: &str| {
-        let text = object.as_ref()?.get(name)?.get();
-        let digits = text.strip_suffix(".0").unwrap_or(text);
-        Some(digits.parse::<u64>().ok()?.min(crate::LARGEST_COUNT))
-    };
+    let count = |object: &Option<Object<'_>>, name: &str| object.as_ref()?.count(name);
     let (input, images) = (count(&billed, "input_tokens"), count(&billed, "images"));
     let input = input.or_else(|| count(&tokens, "input_tokens"));
     let image_tokens = count(&billed, "image_tokens");

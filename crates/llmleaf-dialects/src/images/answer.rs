@@ -154,30 +154,26 @@ pub(super) fn usage(report: Option<&RawValue>, images: u64) -> Usage {
 }
 
 fn tokens(report: &Object<'_>) -> Usage {
-    let count = |object: &Object<'_>, name: &str| {
-        let count = object.get(name)?.get().parse::<u64>().ok()?;
-        (count <= crate::LARGEST_COUNT).then_some(count)
-    };
     let inner = |name: &str| report.get(name).and_then(Object::from_raw);
     let mut usage = Usage {
-        input: count(report, "input_tokens").unwrap_or_default(),
-        output: count(report, "output_tokens").unwrap_or_default(),
+        input: report.count("input_tokens").unwrap_or_default(),
+        output: report.count("output_tokens").unwrap_or_default(),
         ..Usage::default()
     };
     if let Some(details) = inner("input_tokens_details") {
-        let cached = count(&details, "cached_tokens").unwrap_or_default();
-        let images = count(&details, "image_tokens").unwrap_or_default();
+        let cached = details.count("cached_tokens").unwrap_or_default();
+        let images = details.count("image_tokens").unwrap_or_default();
         usage.set_inclusive_input(usage.input, cached, 0, 0);
         usage.set_input_image(images);
     }
     // Where no details are told, all of it is of the image (ImagesUsage).
     let images = match inner("output_tokens_details") {
-        Some(details) => count(&details, "image_tokens").unwrap_or_default(),
+        Some(details) => details.count("image_tokens").unwrap_or_default(),
         None => usage.output,
     };
     usage.set_output_image(images);
     let cost = report.get("cost").map(RawValue::get);
-    let ticks = || Some(count(report, "cost_in_usd_ticks")? / 10);
+    let ticks = || Some(report.count("cost_in_usd_ticks")? / 10);
     usage.cost_nano_usd = cost.and_then(llmleaf_model::usage::nano_usd).or_else(ticks);
     usage
 }

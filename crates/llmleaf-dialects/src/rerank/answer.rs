@@ -3,7 +3,6 @@
 //! They are one form but for what is beside the results: Cohere tells `meta` (ApiMeta in its OpenAPI document 1.0), others `usage`. Some say
 //! `data` for `results` and `score` for `relevance_score`.
 
-use crate::LARGEST_COUNT;
 use crate::object::{Object, items, string};
 use crate::writer::{ObjectWriter, array, json_object};
 use llmleaf_model::{
@@ -80,7 +79,7 @@ fn usage(object: &Object<'_>) -> Option<Usage> {
     let of = |name: &str| Object::from_raw(meta.as_ref()?.get(name)?);
     let (billed, tokens) = (of("billed_units"), of("tokens"));
     let told = object.get("usage").and_then(Object::from_raw);
-    let count = |object: &Option<Object<'_>>, name: &str| whole(object.as_ref()?.get(name)?);
+    let count = |object: &Option<Object<'_>>, name: &str| object.as_ref()?.count(name);
     let searches = count(&billed, "search_units").or_else(|| count(&told, "search_units"));
     let input = count(&told, "prompt_tokens")
         .or_else(|| count(&told, "total_tokens"))
@@ -97,13 +96,6 @@ fn usage(object: &Object<'_>) -> Option<Usage> {
     };
     usage.units.searches = searches.unwrap_or_default();
     Some(usage)
-}
-
-/// A count. Cohere's document has them as numbers of any kind.
-fn whole(raw: &RawValue) -> Option<u64> {
-    let text = raw.get();
-    let digits = text.strip_suffix(".0").unwrap_or(text);
-    Some(digits.parse::<u64>().ok()?.min(LARGEST_COUNT))
 }
 
 /// The results as a consumer gets them from here: the best first, no more than were asked for.

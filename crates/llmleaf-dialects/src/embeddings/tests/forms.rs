@@ -218,6 +218,53 @@ fn ollamas_empty_input_asks_for_no_vectors() {
 }
 
 #[test]
+fn counts_that_make_no_sense_are_none() {
+    let request = read(EmbeddingForm::Lines, r#"{"input":["a"]}"#);
+    for (count, input) in [
+        ("7", Some(7)),
+        ("7.0", Some(7)),
+        ("-1", None),
+        ("1e3", None),
+        ("9007199254740993", None),
+        ("null", None),
+    ] {
+        for (wire, body) in [
+            (
+                OPENAI,
+                format!(r#"{{"data":[{{"embedding":[1]}}],"usage":{{"prompt_tokens":{count}}}}}"#),
+            ),
+            (
+                GEMINI,
+                format!(
+                    r#"{{"embeddings":[{{"values":[1]}}],"usageMetadata":{{"promptTokenCount":{count}}}}}"#
+                ),
+            ),
+            (
+                PREDICT,
+                format!(
+                    r#"{{"predictions":[{{"embeddings":{{"values":[1],"statistics":{{"token_count":{count}}}}}}}]}}"#
+                ),
+            ),
+            (
+                TYPED,
+                format!(
+                    r#"{{"embeddings":[[1]],"meta":{{"billed_units":{{"input_tokens":{count}}}}}}}"#
+                ),
+            ),
+            (
+                LINES,
+                format!(r#"{{"embeddings":[[1]],"prompt_eval_count":{count}}}"#),
+            ),
+        ] {
+            let answer = wire
+                .parse_answer(body.as_bytes(), &request)
+                .expect("an answer");
+            assert_eq!(answer.usage.map(|usage| usage.input), input, "{body}");
+        }
+    }
+}
+
+#[test]
 fn answers_of_every_wire_are_read() {
     let request = read(EmbeddingForm::Lines, r#"{"input":["a","b"]}"#);
     let vertex = br#"{"predictions":[{"embeddings":{"values":[1],"statistics":{"token_count":2}}},{"embeddings":{"values":[2],"statistics":{"token_count":3.0}}}]}"#;
