@@ -89,8 +89,7 @@ pub static PROVIDER: Provider = Provider {
     ..Provider::TEMPLATE
 };
 
-// Its edits are documented as `multipart/form-data` (Microsoft Learn, "How to use image generation models", and the REST reference of
-// 2025-04-01-preview, read 2026-11).
+// OpenAI's SDK for Go lists edits among the routes of Azure that take a multipart form (openai/openai-go pull request 477, 2025-08).
 const IMAGES: images::Quirks = images::Quirks {
     references: References::Files,
     ..images::Quirks::REFERENCE
