@@ -27,8 +27,8 @@ pub(super) fn ratio<'r>((width, height): (u64, u64), known: &[&'r str]) -> Optio
 }
 
 /// The class that the area falls into: whatever the ratio, an image of class `1K` has a megapixel, one of `2K` four and one of `4K`
-/// sixteen ("Image generation", ai.google.dev, aspect ratios and image size, read 2026-11). What lies between is the nearest of them, by
-/// factor; 3840x2160 lies in the middle, and is called 4K everywhere.
+/// sixteen (tables that resellers of Gemini 3's image models publish, seen 2026-11: 21:9 is 1584x672, 3168x1344 or 6336x2688). What lies
+/// between is the nearest of them, by factor; 3840x2160 lies in the middle, and is called 4K everywhere.
 pub(super) fn class((width, height): (u64, u64)) -> &'static str {
     match width.saturating_mul(height) {
         0..=2_097_152 => "1K",
