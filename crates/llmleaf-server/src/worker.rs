@@ -301,7 +301,9 @@ where
             if kind == Kind::Metrics {
                 // Boxed: hardly any connection is one of these.
                 let reply = Box::pin(telemetry::door::serve(&worker, &request));
-                let mut reply = open.reply(std::pin::pin!(reply), &node.app.closing).await;
+                let mut reply = open
+                    .reply(std::pin::pin!(reply), || is_news(&mut news))
+                    .await;
                 if node.app.draining.load(Ordering::Relaxed) {
                     gate::close(&mut reply, version);
                 }
