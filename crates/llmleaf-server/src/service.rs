@@ -18,8 +18,7 @@ use crate::reply::{self, Reply, ReplyBody};
 use crate::request_id::Ids;
 use crate::socket::{Caller, Opened, Upgrades};
 use crate::{
-    allowance, authenticate, discovery, gate, inbound, lease, path, realtime, routing, socket,
-    telemetry,
+    allowance, authenticate, discovery, gate, inbound, path, realtime, routing, socket, telemetry,
 };
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response};
@@ -442,11 +441,10 @@ impl Call {
             llmleaf_exchange::Operation::CountTokens => 0,
             _ => self.tokens((operation, heard), &principal, &head, &body),
         };
-        let (allowance, told) = match self.allowance(dialect, &principal, tokens) {
-            Ok(allowed) => allowed,
+        let (allowance, told) = match self.admit(dialect, &principal, tokens).await? {
+            Ok(admitted) => admitted,
             Err(reply) => return Ok(*reply),
         };
-        let allowance = lease::hold(app, &principal, tokens, allowance).await?;
         let settings = app.shared.settings(routing.resolved.route);
         let follows = settings.affinity
             && app

@@ -1,12 +1,16 @@
-//! What a request is thought to use, and whether its key's limits allow that.
+//! What a request is thought to use, and whether its key's limits and budget allow that.
 
 use super::{Call, unix_now};
-use crate::allowance;
 use crate::reply::{self, Reply};
+use crate::{allowance, lease};
 use llmleaf_auth::Principal;
 use llmleaf_dialects::{Dialect, Head};
 use llmleaf_exchange::{Allowance, Operation};
+use llmleaf_model::Failure;
 use llmleaf_route::limits::Figures;
+
+/// What a request holds of its key's limits and budget, and the figures to tell; or the reply that it may not.
+pub type Admitted = Result<(Option<Allowance>, Option<Figures>), Box<Reply>>;
 
 impl Call {
     /// Tokens that the request is thought to use, where a limit counts them.
@@ -27,13 +31,26 @@ impl Call {
         llmleaf_exchange::chain::estimate(operation, heard, head, body)
     }
 
-    /// What the key's limits allow, and the figures to tell; or the reply that they do not.
-    pub fn allowance(
+    /// What the key's limits and its budget allow. Whatever asks a provider for an answer passes here.
+    ///
+    /// # Errors
+    /// Those of the budget.
+    pub async fn admit(
         &self,
         dialect: Dialect,
         principal: &Principal,
         tokens: u64,
-    ) -> Result<(Option<Allowance>, Option<Figures>), Box<Reply>> {
+    ) -> Result<Admitted, Failure> {
+        let (allowance, told) = match self.allowance(dialect, principal, tokens) {
+            Ok(allowed) => allowed,
+            Err(reply) => return Ok(Err(reply)),
+        };
+        let held = lease::hold(&self.worker.app, principal, tokens, allowance).await?;
+        Ok(Ok((held, told)))
+    }
+
+    /// What the key's limits allow: half of [`Self::admit`], for what uses no budget or holds one in a way of its own.
+    pub fn allowance(&self, dialect: Dialect, principal: &Principal, tokens: u64) -> Admitted {
         let app = &self.worker.app;
         let Some(limiter) = app.allowances.of(principal, app.shared.now()) else {
             return Ok((None, None));

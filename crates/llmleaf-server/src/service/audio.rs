@@ -42,7 +42,9 @@ impl Call {
                 let missing = || Failure::invalid("the query names no `model`", Some("model"));
                 let model = model.filter(|model| !model.is_empty());
                 let head = Head::addressed(b"{}", model.ok_or_else(missing)?, false)?;
-                let job = self.job(audio, head, None, &principal, &parts.headers);
+                let job = self
+                    .job(audio, head, None, &principal, &parts.headers)
+                    .await;
                 self.begun(job).await
             }
             _ => {
@@ -82,12 +84,14 @@ impl Call {
         let form = upload.form(&boundary, wanted).await?;
         let model = form.1.get("model").unwrap_or_default().to_owned();
         let head = Head::addressed(b"{}", model, false)?;
-        let job = self.job(audio, head, Some(upload), principal, headers);
+        let job = self
+            .job(audio, head, Some(upload), principal, headers)
+            .await;
         self.begun(job).await
     }
 
     /// A request without a body that is held.
-    fn job(
+    async fn job(
         &self,
         audio: Audio,
         head: Head,
@@ -99,10 +103,16 @@ impl Call {
         let routing = routing::of(app, principal, DIALECT, &head, b"{}")?;
         let tokens = match audio {
             Audio::Voices => 0,
-            _ => self.tokens((Operation::Audio(audio), DIALECT), principal, &head, b"{}"),
+            _ => {
+                let asked = (Operation::Audio(audio), DIALECT);
+                match self.tokens(asked, principal, &head, b"{}") {
+                    0 => 0,
+                    tokens => tokens.saturating_add(sound_tokens(upload.as_ref())),
+                }
+            }
         };
-        let (allowance, told) = match self.allowance(DIALECT, principal, tokens) {
-            Ok(allowed) => allowed,
+        let (allowance, told) = match self.admit(DIALECT, principal, tokens).await? {
+            Ok(admitted) => admitted,
             Err(reply) => return Ok(Err(reply)),
         };
         let job = Job {
@@ -148,6 +158,15 @@ impl Call {
         }
         Ok(reply)
     }
+}
+
+/// Bytes of sound that are thought to be a token: at 128 kbit/s services count one for each 500 to 1600 of them.
+const SOUND_BYTES_PER_TOKEN: u64 = 1024;
+
+/// Tokens that a file is thought to be, by what its consumer says of its length.
+fn sound_tokens(upload: Option<&Upload>) -> u64 {
+    let length = upload.and_then(Upload::length);
+    length.unwrap_or_default() / SOUND_BYTES_PER_TOKEN
 }
 
 /// Figures of the key's limits, where it has some.

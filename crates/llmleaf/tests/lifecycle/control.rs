@@ -414,6 +414,17 @@ fn a_key_with_a_budget_spends_its_slice_and_no_more() {
         wait.is_some_and(|wait| (30..=60).contains(&wait)),
         "{wait:?}"
     );
+    let form =
+        "--b\r\nContent-Disposition: form-data; name=\"model\"\r\n\r\nchat-first\r\n--b--\r\n";
+    let bearer = format!("Bearer {credential}");
+    let kind = ("content-type", "multipart/form-data; boundary=b");
+    let headers = [("authorization", bearer.as_str()), kind];
+    let mut connection = Connection::open(stage.leaf.addr);
+    let path = "/v1/audio/transcriptions";
+    connection.send(&request("POST", path, &headers, form.as_bytes()));
+    let over = connection.response();
+    assert_eq!(over.status, 429, "uploads are no way around it");
+    assert_eq!(over.json().text_at(&["error", "code"]), "budget_exhausted");
     assert_eq!(ask(&stage, &stage.key).status, 200, "a key without one");
     let told = controller.pushed(Part::Leases);
     let first = told.first().expect("it was asked for");
