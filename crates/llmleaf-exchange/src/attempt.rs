@@ -271,6 +271,8 @@ pub(crate) async fn send_as(
         // A token may have been revoked, or run out by another clock than ours: once, another one is asked for.
         if let (401, false, Some(minter), Some(old)) =
             (response.status.as_u16(), again, minter, &token)
+            // The answer stands where what was sent cannot be sent once more.
+            && manner.fed.is_none_or(|(upload, _)| upload.can_begin_again())
             && let Some(new) = Box::pin(minting::another(run, minter, old, mints, &watch)).await
         {
             token = Some(new?);

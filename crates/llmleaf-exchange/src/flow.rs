@@ -3,10 +3,11 @@
 use crate::attempt::Attempt;
 use crate::drive::{self, Run};
 use crate::failure;
-use crate::pump::Meter;
+use crate::pump::{HOLD_BYTES, Meter};
+use crate::upload;
 use bytes::Bytes;
 use http::HeaderValue;
-use llmleaf_model::Failure;
+use llmleaf_model::{Failure, FailureKind};
 use llmleaf_route::Watch;
 use llmleaf_transport::Body;
 use std::pin::pin;
@@ -51,12 +52,16 @@ pub(crate) async fn run(
 ) -> Result<(), Failure> {
     let mut out = Vec::new();
     let result = loop {
-        let next = run.wait(&watch, pin!(body.chunk())).await;
+        let next = match attempt.meter.ended {
+            // What is still to come of the request keeps nobody waiting.
+            true => run.wait(&watch, pin!(body.chunk())).await,
+            false => upload::answered(run, &mut watch, &mut body).await,
+        };
         let result = match next {
             // The answer is complete; what its transport does now is no matter of the consumer's.
             Err(_) | Ok(Some(Err(_)) | None) if attempt.meter.ended => break Ok(()),
             Err(alarm) => break Err(failure::timeout(alarm, &watch)),
-            Ok(Some(Err(error))) => break Err(failure::transport(&error, true)),
+            Ok(Some(Err(error))) => break Err(upload::broken(run, &error, true)),
             Ok(None) => {
                 let ended = tap.end(&mut out, &mut attempt.meter);
                 deliver(run, attempt, &mut watch, &mut out, kind);
@@ -75,9 +80,27 @@ pub(crate) async fn run(
         if let Err(failure) = result {
             break Err(failure);
         }
+        if !attempt.meter.committed && out.len() > HOLD_BYTES {
+            let why = "the provider sent too much before the first content";
+            break Err(Failure::upstream(FailureKind::InvalidResponse, why));
+        }
         run.out.taken().await;
     };
+    concluded(run, attempt, kind, result).await
+}
+
+/// The answer ended, one way or the other.
+async fn concluded(
+    run: &mut Run,
+    attempt: &mut Attempt,
+    kind: &Kind,
+    result: Result<(), Failure>,
+) -> Result<(), Failure> {
     match result {
+        Ok(()) if !attempt.meter.committed => {
+            let why = "the provider's answer ended and holds nothing";
+            Err(Failure::upstream(FailureKind::InvalidResponse, why))
+        }
         Ok(()) => {
             head(run, kind);
             attempt.complete(&run.losses);

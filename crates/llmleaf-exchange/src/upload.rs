@@ -13,7 +13,7 @@ mod form;
 mod sending;
 
 pub use form::{Field, Form, Wanted};
-pub(crate) use sending::{gone, sent};
+pub(crate) use sending::{answered, broken, gone, sent};
 
 use bytes::{Bytes, BytesMut};
 use llmleaf_model::{Failure, FailureKind, Origin};
@@ -100,7 +100,9 @@ impl Upload {
             tape,
             crowded: false,
             failure: None,
-            waiting: false,
+            halted: None,
+            at: 0,
+            last: false,
             moves: 0,
             form: None,
         })))
@@ -118,12 +120,14 @@ impl Upload {
     /// Whether it can be read from the beginning once more.
     pub fn can_begin_again(&self) -> bool {
         let inflow = self.0.borrow();
-        inflow.tape.is_some() || inflow.is_kept
+        inflow.tape.is_some() && !inflow.last || inflow.is_kept
     }
 
-    /// Nobody will begin again: what is held is needed once at most, and what is still to come not at all.
+    /// Nobody will begin again: what is held is needed until it is read out, and what is still to come is not held at all.
     pub fn let_go(&self) {
-        self.0.borrow_mut().tape = None;
+        let inflow = &mut *self.0.borrow_mut();
+        inflow.last = true;
+        inflow.release();
     }
 
     /// How long it is: as counted where all of it came, else as the consumer says.
@@ -137,12 +141,13 @@ impl Upload {
 
     /// Why it could not be read to its end.
     pub fn failure(&self) -> Option<Failure> {
-        self.0.borrow().failure.clone()
+        let inflow = self.0.borrow();
+        inflow.failure.as_ref().or(inflow.halted.as_ref()).cloned()
     }
 
-    /// The consumer ends it: what it sent is not what it may send.
+    /// Whoever reads ends it: what it says is not what the target can take. It may be what another one can.
     pub fn fail(&self, failure: Failure) {
-        self.0.borrow_mut().failure.get_or_insert(failure);
+        self.0.borrow_mut().halted.get_or_insert(failure);
     }
 
     /// All of it came.
@@ -155,12 +160,7 @@ impl Upload {
         self.0.borrow().form.clone()
     }
 
-    /// Whether whoever reads waits for the consumer.
-    pub fn is_waiting(&self) -> bool {
-        self.0.borrow().waiting
-    }
-
-    /// A number that changes with every piece that is read.
+    /// A number that changes with every piece that is read, and whenever one is waited for.
     pub fn moves(&self) -> u64 {
         self.0.borrow().moves
     }
@@ -197,19 +197,33 @@ struct Inflow {
     tape: Option<Tape>,
     /// The tape was let go because others hold much.
     crowded: bool,
+    /// What its consumer did wrong.
     failure: Option<Failure>,
-    waiting: bool,
+    /// Why the last reader did not go on.
+    halted: Option<Failure>,
+    /// How much the last reader has.
+    at: usize,
+    /// The last reader is the last one.
+    last: bool,
     moves: u64,
     /// What was read of it ahead, if it is a form, and its boundary.
     form: Option<Rc<(String, Form)>>,
 }
 
 impl Inflow {
-    /// Whether it can be read from the beginning now.
+    /// Whether it can be read from the beginning now. What halted a reader before is that one's own.
     fn begin_again(&mut self) -> bool {
-        if self.tape.is_some() || self.read == 0 {
-            return true;
+        let held = self.tape.is_some() && !self.last || self.read == 0;
+        if !held && !self.source_again() {
+            return false;
         }
+        self.halted = None;
+        self.at = 0;
+        true
+    }
+
+    /// The same for a source that somebody keeps.
+    fn source_again(&mut self) -> bool {
         if let Some(over) = self.over.take() {
             self.source = Some(over);
         }
@@ -228,9 +242,8 @@ impl Inflow {
         let Some(source) = &mut self.source else {
             return Poll::Ready(None);
         };
+        self.moves = self.moves.wrapping_add(1);
         let polled = source.poll_next(cx);
-        self.waiting = polled.is_pending();
-        self.moves = self.moves.wrapping_add(u64::from(polled.is_ready()));
         Poll::Ready(match ready!(polled) {
             Some(Ok(bytes)) => {
                 self.record(&bytes);
@@ -246,6 +259,14 @@ impl Inflow {
                 None
             }
         })
+    }
+
+    /// Drops what is held where nobody needs it.
+    fn release(&mut self) {
+        let read_out = |tape: &Tape| self.at >= tape.length;
+        if self.last && self.tape.as_ref().is_some_and(read_out) {
+            self.tape = None;
+        }
     }
 
     fn record(&mut self, bytes: &[u8]) {
@@ -319,9 +340,12 @@ impl Reader {
     pub fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Failure>>> {
         let inflow = &mut *self.upload.0.borrow_mut();
         if let Some(held) = inflow.tape.as_ref().and_then(|tape| tape.from(self.at)) {
+            let held = Bytes::copy_from_slice(held);
             self.at += held.len();
+            inflow.at = self.at;
             inflow.moves = inflow.moves.wrapping_add(1);
-            return Poll::Ready(Some(Ok(Bytes::copy_from_slice(held))));
+            inflow.release();
+            return Poll::Ready(Some(Ok(held)));
         }
         if self.at as u64 != inflow.read {
             return Poll::Ready(Some(Err(Failure::gateway(
@@ -332,6 +356,7 @@ impl Reader {
         let polled = inflow.poll_source(cx);
         if let Poll::Ready(Some(Ok(bytes))) = &polled {
             self.at += bytes.len();
+            inflow.at = self.at;
         }
         polled
     }

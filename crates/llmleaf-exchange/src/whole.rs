@@ -5,13 +5,13 @@ use crate::drive::Run;
 use crate::failure;
 use crate::pump::Pump;
 use crate::stream;
+use crate::upload;
 use bytes::{Bytes, BytesMut};
 use http::StatusCode;
 use llmleaf_model::{Event, Failure, FailureKind};
 use llmleaf_providers::echo::Step;
 use llmleaf_route::Watch;
 use llmleaf_transport::Body;
-use std::pin::pin;
 use std::time::Duration;
 
 /// Largest whole answer. Images and audio come in base64 inside it.
@@ -72,9 +72,9 @@ pub(crate) async fn gather(
     let mut first = Bytes::new();
     let mut all = BytesMut::new();
     loop {
-        let piece = match run.wait(watch, pin!(body.chunk())).await {
+        let piece = match upload::answered(run, watch, &mut body).await {
             Err(clock) => return Err(failure::timeout(clock, watch)),
-            Ok(Some(Err(error))) => return Err(failure::transport(&error, true)),
+            Ok(Some(Err(error))) => return Err(upload::broken(run, &error, true)),
             Ok(Some(Ok(piece))) => piece,
             // A body of one piece is never copied.
             Ok(None) if all.is_empty() => return Ok(first),

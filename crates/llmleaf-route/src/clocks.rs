@@ -14,7 +14,7 @@ pub struct Clocks {
     pub first_content: Duration,
     /// Longest silence between upstream bytes.
     pub idle: Duration,
-    /// The attempt as a whole. Each attempt of an exchange has its own, so that a fallback is left some time.
+    /// The attempt as a whole, but for the time in which a body was sent that is not held here. Each attempt of an exchange has its own, so that a fallback is left some time.
     pub total: Duration,
 }
 
@@ -81,9 +81,15 @@ impl Watch {
         }
     }
 
-    /// A piece of a request that takes its time went out: what its answer may take counts from the last one.
-    pub fn sending(&mut self, now: Millis) {
+    /// A piece of a request that takes its time went out, or its consumer is waited for: every clock stands still for as long, and what
+    /// the answer may take counts from the last one. Says how long that was.
+    pub fn sending(&mut self, now: Millis) -> Duration {
+        let passed = Duration::from_millis(now.since(self.began));
         self.began = now;
+        self.last_bytes = now;
+        self.ends = self.ends.after(passed);
+        self.content_by = self.content_by.after(passed);
+        passed
     }
 
     /// The response head came.
@@ -221,8 +227,28 @@ mod tests {
             watch.sending(Millis(now));
         }
         assert_eq!(watch.deadline(), (Millis(370), Clock::Headers));
-        watch.sending(Millis(960));
-        assert_eq!(watch.deadline(), (Millis(1000), Clock::Total));
+        // However long it takes, what is left of the attempt and of the exchange is what it was.
+        watch.content_by(Millis(400));
+        assert_eq!(watch.sending(Millis(5000)), Duration::from_millis(4730));
+        assert_eq!(watch.deadline(), (Millis(5100), Clock::Headers));
+        watch.headers(Millis(5090));
+        assert_eq!(watch.expired(Millis(5129)), None);
+        assert_eq!(watch.expired(Millis(5130)), Some(Clock::Deadline));
+        watch.content();
+        watch.bytes(Millis(5960));
+        assert_eq!(watch.deadline(), (Millis(6000), Clock::Total));
+    }
+
+    #[test]
+    fn an_answer_that_began_before_its_request_ended_does_not_pay_for_a_slow_consumer() {
+        let mut watch = Watch::new(CLOCKS, Millis(0));
+        watch.headers(Millis(10));
+        watch.sending(Millis(500));
+        assert_eq!(watch.deadline(), (Millis(580), Clock::Idle));
+        watch.content_by(Millis::NEVER);
+        watch.sending(Millis(600));
+        watch.bytes(Millis(660));
+        assert_eq!(watch.deadline(), (Millis(740), Clock::Idle));
     }
 
     #[test]

@@ -124,6 +124,41 @@ fn what_somebody_keeps_is_read_again_and_never_held() {
 }
 
 #[test]
+fn what_is_held_is_read_out_before_it_is_let_go() {
+    let bytes: Vec<u8> = (0..SEGMENT * 3).map(|at| at as u8).collect();
+    let room = Room::default();
+    let upload = upload(&bytes, 1000, &room);
+    let read = |reader: &mut Reader| now(reader.next()).expect("no failure");
+    let mut ahead = upload.reader().expect("untouched");
+    while ahead.at < SEGMENT * 2 {
+        assert!(read(&mut ahead).is_some());
+    }
+    let mut reader = upload.reader().expect("held");
+    assert!(read(&mut reader).is_some());
+    upload.let_go();
+    assert!(!upload.can_begin_again() && upload.reader().is_none());
+    assert!(!reader.rewind());
+    let mut rest = bytes[..reader.at].to_vec();
+    while let Some(piece) = read(&mut reader) {
+        rest.extend_from_slice(&piece);
+    }
+    assert_eq!(rest, bytes);
+    assert_eq!(room.0.get(), 0);
+}
+
+#[test]
+fn what_halted_one_reader_is_no_matter_of_the_next() {
+    let upload = upload(b"abc", 1, &Room::default());
+    let reader = upload.reader().expect("untouched");
+    upload.fail(Failure::gateway(FailureKind::Unsupported, "no"));
+    assert!(upload.failure().is_some());
+    drop(reader);
+    let reader = upload.reader().expect("held");
+    assert_eq!(upload.failure(), None);
+    assert_eq!(all(reader).expect("all"), b"abc");
+}
+
+#[test]
 fn one_upload_leaves_room_for_others_or_none() {
     let room = Room::default();
     assert!(room.take(ROOM_BYTES - 10));

@@ -102,6 +102,18 @@ fn b13_of_several_stated_waits_the_smallest_that_remains_is_told() {
     assert_eq!(next(&mut patient, 7_000).unwrap().member, 1);
 }
 
+#[test]
+fn the_time_that_a_body_took_to_come_is_not_the_exchanges() {
+    let fleet = fleet(2, 1);
+    let mut walk = walk(&fleet, POLICY, 0);
+    let attempt = next(&mut walk, 0).unwrap();
+    walk.extend(Duration::from_secs(600));
+    assert_eq!(walk.deadline(), Millis(660_000));
+    let failed = failure(FailureKind::Server, 500, None);
+    walk.failed(attempt, &failed, Millis(601_000));
+    assert_eq!(next(&mut walk, 601_000).unwrap().member, 1);
+}
+
 /// Fault B13: no wait, a wait of nothing and an absurd one.
 #[test]
 fn b13_waits_that_say_nothing_become_guesses_and_absurd_ones_are_cut() {
