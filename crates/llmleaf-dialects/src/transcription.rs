@@ -138,7 +138,7 @@ impl FormQuirks {
             Format::Json | Format::Text => Ok(Ask::Words),
             Format::Srt | Format::Vtt | Format::Verbose if timed => Ok(Ask::Times),
             Format::Diarized if self.diarize.is_some() => Ok(Ask::Speakers),
-            _ => Err(unsupported(format)),
+            _ => Err(unsupported(format.as_str())),
         }
     }
 }
@@ -171,7 +171,7 @@ impl TranscriptionWire {
         match (self, format) {
             (Self::Form(quirks), _) => quirks.ask(format),
             (Self::GenerateContent, Format::Json | Format::Text) => Ok(Ask::Words),
-            (Self::GenerateContent, _) => Err(unsupported(format)),
+            (Self::GenerateContent, _) => Err(unsupported(format.as_str())),
         }
     }
 
@@ -216,16 +216,35 @@ impl Whole {
     }
 }
 
+/// Most fields that are told to be lost, and most bytes of a name in what is told: both are the consumer's.
+const LOSSES: usize = 64;
+const NAME_BYTES: usize = 128;
+
+/// Takes note of a field that the target does not have.
+fn lose(losses: &mut Vec<Loss>, name: &str) {
+    let why = "the target has no such field";
+    match losses.len() {
+        ..LOSSES if name.len() <= NAME_BYTES => losses.push(Loss::dropped(name, why)),
+        ..LOSSES => {
+            let short = name.get(..name.floor_char_boundary(NAME_BYTES));
+            let short = [short.unwrap_or_default(), "..."].concat();
+            losses.push(Loss::dropped(short, why));
+        }
+        LOSSES => losses.push(Loss::dropped(
+            "...",
+            "more fields that the target does not have",
+        )),
+        _ => {}
+    }
+}
+
 fn broken(why: impl Into<String>) -> Failure {
     Failure::upstream(FailureKind::InvalidResponse, why)
 }
 
 /// The target cannot answer in that format; another may.
-fn unsupported(format: Format) -> Failure {
-    let why = format!(
-        "the target does not tell what `response_format` \"{}\" needs",
-        format.as_str()
-    );
+pub fn unsupported(format: &str) -> Failure {
+    let why = format!("the target does not tell what `response_format` \"{format}\" needs");
     let mut failure = Failure::invalid(why, Some("response_format"));
     failure.kind = FailureKind::Unsupported;
     failure.retry = Retry::NextTarget;

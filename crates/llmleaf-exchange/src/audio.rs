@@ -15,7 +15,7 @@ use crate::drive::Run;
 use crate::upstream::Upstream;
 use http::HeaderValue;
 use llmleaf_dialects::transcription::Task;
-use llmleaf_model::{Failure, FailureKind, Origin, Retry};
+use llmleaf_model::{Failure, FailureKind, Finish, FinishReason, Loss, Origin, Retry};
 use llmleaf_route::Candidate;
 
 /// What is asked about sound.
@@ -56,6 +56,36 @@ pub(crate) async fn run(
             transcription::run(run, attempt, candidate, upstream, task).await
         }
     }
+}
+
+/// Whether a target takes every field of the request.
+pub(crate) fn expresses(run: &Run, upstream: &Upstream, audio: Audio, model: &str) -> bool {
+    match audio {
+        Audio::Speech => speech::expresses(run, upstream, model),
+        Audio::Voices => true,
+        Audio::Transcription(task) => transcription::expresses(run, upstream, task, model),
+    }
+}
+
+/// Whether nothing but what is asked of routing is lost.
+fn keeps_all(losses: &[Loss]) -> bool {
+    let routing = |loss: &Loss| llmleaf_dialects::preferences::is_field(&loss.field);
+    losses.iter().all(routing)
+}
+
+/// A chat's answer ended otherwise than by being done: what there is of it is part of what was asked for, or none of it.
+fn stopped(finish: &Finish) -> Option<Failure> {
+    let (kind, why) = match finish.reason {
+        FinishReason::Stop | FinishReason::StopSequence => return None,
+        FinishReason::ContentFilter | FinishReason::Refusal => {
+            (FailureKind::ContentPolicy, "by its content policy")
+        }
+        FinishReason::Error => (FailureKind::Server, "by an error"),
+        _ => (FailureKind::Truncated, "before it was done"),
+    };
+    let word = finish.native.as_deref().unwrap_or("no reason");
+    let message = format!("the target stopped its answer {why} ({word})");
+    Some(Failure::new(kind.upstream_origin(), kind, message))
 }
 
 /// The target does not do that; another may.

@@ -4,7 +4,7 @@ use crate::drive::Run;
 use crate::job::Operation;
 use crate::node::{RouteSettings, Shared};
 use crate::upstream::Upstream;
-use crate::{count, draw, embed, moderate, rerank};
+use crate::{audio, count, draw, embed, moderate, rerank};
 use llmleaf_dialects::object::Object;
 use llmleaf_dialects::{Dialect, Head, Target};
 use llmleaf_model::{Failure, FailureKind, MaxPrice, Origin, Preferences};
@@ -214,6 +214,10 @@ fn expresses(run: &mut Run, stop: &Stop) -> Result<bool, Failure> {
     }
     if let (Operation::Draw(form), Some(upstream)) = (run.job.operation, upstream) {
         return Ok(draw::expresses(run, upstream, form, &stop.candidate.model));
+    }
+    if let (Operation::Audio(what), Some(upstream)) = (run.job.operation, upstream) {
+        let model = &stop.candidate.model;
+        return Ok(audio::expresses(run, upstream, what, model));
     }
     let model = &*stop.candidate.model;
     let wire = upstream.and_then(|u| Some((u.wire(run.job.heard, model)?.0, u.named(model))));

@@ -4,7 +4,7 @@
 //! or behind it.
 
 use super::request::{Request, is_granularity};
-use super::{Ask, FormQuirks, Format, Streams};
+use super::{Ask, FormQuirks, Format, Streams, lose, unsupported};
 use bytes::Bytes;
 use llmleaf_framing::{MultipartError, MultipartLimits, MultipartReader, PartHead, Piece};
 use llmleaf_model::{Failure, Loss};
@@ -169,7 +169,7 @@ impl Editor {
             self.write(&head.raw, out);
             self.open = Open::Kept;
         } else {
-            self.lose(name);
+            lose(&mut self.losses, name);
             self.open = Open::Dropped;
         }
         Ok(())
@@ -215,13 +215,17 @@ impl Editor {
             _ if self.quirks.takes(name) => self.field(&head, text, text, out),
             // Only where times are told anyway is nothing lost by not asking for them.
             _ if is_granularity(name) && self.request.format != Format::Verbose => {}
-            _ => self.lose(name),
+            _ => lose(&mut self.losses, name),
         }
         Ok(())
     }
 
     fn format(&mut self, head: &PartHead, text: &str, out: &mut Vec<u8>) -> Result<(), Failure> {
         let Some(format) = Format::read(text) else {
+            // Of a service whose answers are not the reference's nobody here knows what it makes of that.
+            if !self.quirks.is_plain() && !text.is_empty() {
+                return Err(unsupported(text));
+            }
             // The service says what it thinks of it.
             self.field(head, text, text, out);
             return Ok(());
@@ -283,11 +287,6 @@ impl Editor {
         };
         self.begun = true;
         out.extend_from_slice(raw);
-    }
-
-    fn lose(&mut self, name: &str) {
-        self.losses
-            .push(Loss::dropped(name, "the target has no such field"));
     }
 }
 

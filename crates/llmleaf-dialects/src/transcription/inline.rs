@@ -1,8 +1,8 @@
 //! Sound inside JSON: consumers that send it so, and the one wire that wants it so. A form on its way there is encoded while it passes.
 
 use super::request::{Request, is_granularity};
-use super::{Change, Editor, Format, Task, Whole, unsupported};
-use crate::level::Level;
+use super::{Change, Editor, FormQuirks, Format, NAME_BYTES, Task, Whole, lose, unsupported};
+use crate::level::{Level, wrong};
 use crate::object::{items, string};
 use crate::writer::{self, ObjectWriter};
 use base64::Engine as _;
@@ -11,44 +11,70 @@ use bytes::Bytes;
 use llmleaf_framing::{MultipartError, MultipartLimits, MultipartReader, PartHead, Piece};
 use llmleaf_model::{Failure, Loss};
 use serde_json::value::RawValue;
+use std::borrow::Cow;
 
 /// Longest field that is looked at.
 const FIELD_BYTES: usize = 64 * 1024;
 
+/// Bytes of base64 that are decoded at a time: whole groups.
+const PIECE: usize = 64 * 1024;
+
 /// A consumer's request in JSON, as OpenRouter documents it (OpenAPI document 1.0.0, `/audio/transcriptions`).
 #[derive(Clone, Debug)]
-pub struct JsonRequest {
+pub struct JsonRequest<'a> {
     /// What it says beside the sound.
     pub request: Request,
     /// Its fields as a form says them, in order, without the model.
-    fields: Vec<(String, String)>,
+    fields: Vec<Said>,
+    /// What it says of its sound that nobody knows.
+    unknown: Vec<String>,
     /// The sound, in base64.
-    data: String,
+    data: Cow<'a, str>,
     /// What the sound is written as.
     format: String,
+}
+
+/// A field as a form says it.
+#[derive(Clone, Debug)]
+struct Said {
+    name: String,
+    value: String,
+    /// It asks something of routing.
+    wish: bool,
 }
 
 /// Reads a consumer's JSON request.
 ///
 /// # Errors
 /// It does not say what is needed; the failure names the field.
-pub fn parse_json(body: &str) -> Result<JsonRequest, Failure> {
+pub fn parse_json(body: &str) -> Result<JsonRequest<'_>, Failure> {
     let mut top = Level::top(body)?;
     top.raw("model");
     let audio = top.object("input_audio")?;
     let mut audio = audio.ok_or_else(|| top.missing("input_audio"))?;
-    let (data, format) = (audio.required("data")?, audio.required("format")?);
+    let data = audio.raw("data").ok_or_else(|| audio.missing("data"))?;
+    // Long, and hardly ever with anything in it that has to be decoded: it stays where it is.
+    let data = string(data).ok_or_else(|| wrong(&audio.at("data"), "a string"))?;
+    let format = audio.required("format")?;
+    let unknown = audio.into_rest();
+    let unknown = unknown
+        .iter()
+        .map(|(name, _)| format!("input_audio.{name}"));
+    let unknown = unknown.collect();
     let mut request = Request::default();
     let mut fields = Vec::new();
     for (name, value) in top.into_rest().iter() {
+        // By its type, which a form does not tell.
+        let wish = crate::preferences::is_wish(name, value.raw().get());
         for (name, value) in values(name, value.raw()) {
             request.field(&name, &value)?;
-            fields.push((name, value));
+            fields.push(Said { name, value, wish });
         }
     }
     Ok(JsonRequest {
         request,
         fields,
+        unknown,
         data,
         format,
     })
@@ -71,63 +97,65 @@ fn values(name: &str, raw: &RawValue) -> Vec<(String, String)> {
 /// # Errors
 /// The sound is not base64, or the service cannot do what is asked.
 pub fn render_form(
-    json: &JsonRequest,
+    json: &JsonRequest<'_>,
     boundary: &str,
     change: &Change<'_>,
 ) -> Result<Whole, Failure> {
-    let data = json.data.trim_end_matches('=');
-    let sound = STANDARD_NO_PAD.decode(data).map_err(|_| {
-        let field = "input_audio.data";
-        Failure::invalid(format!("`{field}` must be base64"), Some(field))
-    })?;
-    let mut form = Vec::with_capacity(sound.len() + 1024);
-    let mut part = |head: &str, value: &[u8]| {
-        for piece in [
-            b"--",
-            boundary.as_bytes(),
-            b"\r\nContent-Disposition: form-data; ",
-            head.as_bytes(),
-            b"\r\n\r\n",
-            value,
-            b"\r\n",
-        ] {
-            form.extend_from_slice(piece);
-        }
+    let mut editor = Editor::new(boundary, change);
+    let mut losses = Vec::new();
+    let mut out = Vec::with_capacity(json.data.len() / 4 * 3 + 1024);
+    let head = |head: &str| {
+        let head = ["\r\n--", boundary, DISPOSITION, head, "\r\n\r\n"];
+        head.concat().into_bytes()
     };
-    part("name=\"model\"", change.model.as_bytes());
-    // What is asked of routing was done here, unless the service knows it.
-    let wish = |name: &str, value: &str| {
-        change.quirks.takes.is_none() && crate::preferences::is_wish(name, value)
-    };
-    let fields = json.fields.iter();
-    for (name, value) in fields.filter(|(name, value)| !wish(name, value)) {
+    editor.push(&head("name=\"model\""), &mut out)?;
+    editor.push(change.model.as_bytes(), &mut out)?;
+    let goes = |said: &&Said| said.goes(change.quirks);
+    for Said { name, value, .. } in json.fields.iter().filter(goes) {
         // What cannot stand in a head is no field of any service.
-        if name
-            .bytes()
-            .all(|b| b.is_ascii_graphic() && !matches!(b, b'"' | b'\\'))
-        {
-            part(&format!("name=\"{name}\""), value.as_bytes());
+        let stands = |b: u8| b.is_ascii_graphic() && !matches!(b, b'"' | b'\\');
+        if name.bytes().all(stands) && name.len() <= NAME_BYTES && !name.is_empty() {
+            editor.push(&head(&format!("name=\"{name}\"")), &mut out)?;
+            editor.push(value.as_bytes(), &mut out)?;
+        } else {
+            lose(&mut losses, name);
         }
     }
     let format = &json.format;
-    let named = format.bytes().all(|b| b.is_ascii_alphanumeric());
+    let named = format.bytes().all(|b| b.is_ascii_alphanumeric()) && format.len() <= NAME_BYTES;
     let ending = if named { format } else { "bin" };
-    let head = format!(
+    let file = format!(
         "name=\"file\"; filename=\"audio.{ending}\"\r\nContent-Type: {}",
         mime(None, Some(&format!("a.{ending}")))
     );
-    part(&head, &sound);
-    form.extend_from_slice(format!("--{boundary}--\r\n").as_bytes());
-    let mut editor = Editor::new(boundary, change);
-    let mut out = Vec::with_capacity(form.len());
-    editor.push(&form, &mut out)?;
+    editor.push(&head(&file), &mut out)?;
+    let data = json.data.trim_end_matches('=').as_bytes();
+    for piece in data.chunks(PIECE) {
+        let sound = STANDARD_NO_PAD.decode(piece).map_err(|_| {
+            let field = "input_audio.data";
+            Failure::invalid(format!("`{field}` must be base64"), Some(field))
+        })?;
+        editor.push(&sound, &mut out)?;
+    }
+    editor.push(format!("\r\n--{boundary}--\r\n").as_bytes(), &mut out)?;
     editor.finish()?;
-    let mut whole = Whole::json(out, editor.losses().to_vec());
+    losses.extend_from_slice(editor.losses());
+    json.unknown.iter().for_each(|name| lose(&mut losses, name));
+    let mut whole = Whole::json(out, losses);
     whole.content_type = format!("multipart/form-data; boundary={boundary}").into();
     Ok(whole)
 }
 
-impl JsonRequest {
+const DISPOSITION: &str = "\r\nContent-Disposition: form-data; ";
+
+impl Said {
+    /// What is asked of routing was done here, unless the service knows it.
+    fn goes(&self, quirks: &FormQuirks) -> bool {
+        !self.wish || quirks.takes.is_some() && quirks.takes(&self.name)
+    }
+}
+
+impl JsonRequest<'_> {
     /// How long the sound is, in base64.
     pub fn encoded_length(&self) -> usize {
         self.data.len()
@@ -139,14 +167,18 @@ impl JsonRequest {
     /// The wire cannot do what is asked.
     pub fn render_generate(&self, task: Task) -> Result<Whole, Failure> {
         check(&self.request)?;
-        let mut out = BEFORE.as_bytes().to_vec();
+        let mut out = Vec::with_capacity(self.data.len() + 1024);
+        out.extend_from_slice(BEFORE.as_bytes());
         writer::string(&mut out, mime(None, Some(&format!("a.{}", self.format))));
         out.extend_from_slice(DATA.as_bytes());
         writer::string(&mut out, &self.data);
         after(&self.request, task, &mut out);
         let known = |name: &str| Request::reads(name) && !is_granularity(name);
-        let lost = self.fields.iter().filter(|(name, _)| !known(name));
-        let losses = lost.map(|(name, _)| lost_field(name)).collect();
+        let lost = self.fields.iter();
+        let lost = lost.filter(|said| !said.wish && !known(&said.name));
+        let mut losses = Vec::new();
+        let lost = lost.map(|said| &said.name).chain(&self.unknown);
+        lost.for_each(|name| lose(&mut losses, name));
         Ok(Whole::json(out, losses))
     }
 }
@@ -241,7 +273,9 @@ impl Inline {
             let why = format!("the field `{name}` stands twice");
             return Err(Failure::invalid(why, Some(&name)));
         }
-        self.seen.push(name.clone());
+        if reads || name == "file" {
+            self.seen.push(name.clone());
+        }
         self.open = match name.as_str() {
             "file" => {
                 self.file = true;
@@ -254,7 +288,7 @@ impl Inline {
             }
             _ if reads => Open::Read(name, Vec::new()),
             _ => {
-                self.losses.push(lost_field(&name));
+                lose(&mut self.losses, &name);
                 Open::Dropped
             }
         };
@@ -291,7 +325,7 @@ impl Inline {
                 };
                 self.request.field(&name, &text)?;
                 if is_granularity(&name) {
-                    self.losses.push(lost_field(&name));
+                    lose(&mut self.losses, &name);
                 }
                 check(&self.request)?;
             }
@@ -360,14 +394,11 @@ fn after(request: &Request, task: Task, out: &mut Vec<u8>) {
 }
 
 fn check(request: &Request) -> Result<(), Failure> {
-    match request.format {
-        Format::Json | Format::Text => Ok(()),
-        other => Err(unsupported(other)),
+    match (&request.other_format, request.format) {
+        (Some(other), _) => Err(unsupported(other)),
+        (None, Format::Json | Format::Text) => Ok(()),
+        (None, other) => Err(unsupported(other.as_str())),
     }
-}
-
-fn lost_field(name: &str) -> Loss {
-    Loss::dropped(name, "the target has no such field")
 }
 
 /// The type of a file, from what its part says, else from how its name ends.

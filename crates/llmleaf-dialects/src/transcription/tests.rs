@@ -255,7 +255,7 @@ proptest! {
     #[test]
     fn sound_inside_json_is_the_sound(sound in prop::collection::vec(any::<u8>(), 1..400), piece in 1usize..64, last in any::<bool>()) {
         use base64::Engine as _;
-        prop_assume!(!sound.windows(7).any(|w| w == b"\r\n--bnd"));
+        prop_assume!(!sound.windows(5).any(|w| w == b"--bnd"));
         let mut list = vec![("language", "de"), ("temperature", "0.5"), ("model", "m"), ("include[]", "x")];
         if last {
             list.reverse();
@@ -274,7 +274,7 @@ proptest! {
 
 #[test]
 fn json_becomes_a_form_or_stays_inside_json() {
-    let body = r#"{"model":"m","input_audio":{"data":"UklGRg==","format":"wav"},"language":"en","temperature":0.2,"timestamp_granularities":["word","segment"],"provider":{"a":1}}"#;
+    let body = r#"{"model":"m","input_audio":{"data":"UklGRg==","format":"wav"},"language":"en","temperature":0.2,"timestamp_granularities":["word","segment"],"provider":{"a":1},"models":["n"],"route":"fallback"}"#;
     let json = parse_json(body).expect("a request");
     assert!(json.request.words && json.request.segments);
     let change = Change {
@@ -292,6 +292,10 @@ fn json_becomes_a_form_or_stays_inside_json() {
     ] {
         assert!(form.contains(part), "{part:?} in {form:?}");
     }
+    for wish in ["provider", "models", "route"] {
+        assert!(!form.contains(wish), "what routing is asked: {form:?}");
+    }
+    assert_eq!(whole.rendered.losses, []);
     let whole = json.render_generate(Task::Translate).expect("it can");
     let sent: serde_json::Value = serde_json::from_slice(&whole.rendered.body).expect("JSON");
     assert_eq!(
@@ -306,11 +310,7 @@ fn json_becomes_a_form_or_stays_inside_json() {
         .collect();
     assert_eq!(
         lost,
-        [
-            "timestamp_granularities[]",
-            "timestamp_granularities[]",
-            "provider"
-        ]
+        ["timestamp_granularities[]", "timestamp_granularities[]"]
     );
     for (body, param) in [
         (r#"{"model":"m"}"#, "input_audio"),
@@ -322,6 +322,76 @@ fn json_becomes_a_form_or_stays_inside_json() {
     ] {
         let failure = parse_json(body).and_then(|json| render_form(&json, "b", &change).map(drop));
         assert_eq!(failure.expect_err("refused").param.as_deref(), Some(param));
+    }
+}
+
+#[test]
+fn what_goes_nowhere_is_told_however_it_is_named_and_however_much_it_is() {
+    let change = Change {
+        model: "theirs",
+        quirks: &FormQuirks::REFERENCE,
+    };
+    let body = r#"{"model":"m","input_audio":{"data":"UklG","format":"wav","sample_rate":8000},"no field":1,"provider":"a word"}"#;
+    let json = parse_json(body).expect("a request");
+    let lost = |whole: &Whole| -> Vec<String> {
+        let losses = whole.rendered.losses.iter();
+        losses.map(|loss| loss.field.clone()).collect()
+    };
+    let form = render_form(&json, "xyz", &change).expect("a form");
+    assert_eq!(lost(&form), ["no field", "input_audio.sample_rate"]);
+    let text = String::from_utf8_lossy(&form.rendered.body).into_owned();
+    assert!(
+        text.contains("name=\"provider\"\r\n\r\na word\r\n"),
+        "{text}"
+    );
+    let generated = json.render_generate(Task::Transcribe).expect("it can");
+    let all = ["no field", "provider", "input_audio.sample_rate"];
+    assert_eq!(lost(&generated), all);
+    let names: Vec<String> = (0..500)
+        .map(|at| format!("{at}{}", "\u{e4}".repeat(2000)))
+        .collect();
+    let list: Vec<(&str, &str)> = names.iter().map(|name| (name.as_str(), "x")).collect();
+    let mut inline = Inline::new(B, Task::Transcribe);
+    inline
+        .push(&fields(&list, b"sound"), &mut Vec::new())
+        .expect("a form");
+    let losses = inline.losses();
+    assert_eq!(losses.len(), 65);
+    assert!(losses.iter().all(|loss| loss.field.len() < 140));
+}
+
+#[test]
+fn long_sound_in_json_is_decoded_in_pieces() {
+    use base64::Engine as _;
+    for length in [49_151usize, 49_152, 49_153, 200_000, 200_001] {
+        let sound: Vec<u8> = b"sound ".iter().copied().cycle().take(length).collect();
+        let data = base64::engine::general_purpose::STANDARD.encode(&sound);
+        let body = format!(r#"{{"model":"m","input_audio":{{"data":"{data}","format":"wav"}}}}"#);
+        let json = parse_json(&body).expect("a request");
+        let change = Change {
+            model: "theirs",
+            quirks: &FormQuirks::REFERENCE,
+        };
+        let whole = render_form(&json, "xyz", &change).expect("a form");
+        let expected = [b"\r\n\r\n", &sound[..], b"\r\n--xyz--\r\n"].concat();
+        assert!(whole.rendered.body.ends_with(&expected), "{length}");
+    }
+}
+
+#[test]
+fn a_format_that_nobody_knows_goes_only_to_those_who_answer_as_the_reference_does() {
+    let body = fields(&[("model", "m"), ("response_format", "tsv")], b"sound");
+    let own = FormQuirks {
+        formats: list(&[]),
+        ..FormQuirks::REFERENCE
+    };
+    assert!(edited(&body, 9, &FormQuirks::REFERENCE).is_ok());
+    let edited = edited(&body, 9, &own).map(drop);
+    let inlined = Inline::new(B, Task::Transcribe).push(&body, &mut Vec::new());
+    for refused in [edited, inlined] {
+        let failure = refused.expect_err("it cannot");
+        assert_eq!(failure.kind, FailureKind::Unsupported);
+        assert_eq!(failure.retry, Retry::NextTarget);
     }
 }
 

@@ -76,7 +76,8 @@ pub(super) async fn listen(
     let (request, heard) = match run.job.upload.clone() {
         Some(upload) => uploaded(&upload).await?,
         None => {
-            let text = llmleaf_dialects::head::text(&run.job.body)?;
+            let body = run.job.body.clone();
+            let text = llmleaf_dialects::head::text(&body)?;
             let json = llmleaf_dialects::transcription::parse_json(text)?;
             let heard = echo::Sound::begin(&[], json.encoded_length() as u64);
             (json.request, heard)

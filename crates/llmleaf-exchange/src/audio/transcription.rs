@@ -1,7 +1,7 @@
 //! What was said is written down: an upload, or sound inside JSON, to whatever form the target has.
 
 use super::form::{Making, change};
-use super::{header, heard, local, unsupported};
+use super::{header, heard, keeps_all, local, unsupported};
 use crate::attempt::{self, Attempt, Incoming, Manner, Outgoing};
 use crate::drive::Run;
 use crate::upload;
@@ -10,7 +10,7 @@ use bytes::Bytes;
 use http::{HeaderValue, Method};
 use llmleaf_dialects::splice::{Splices, quote};
 use llmleaf_dialects::transcription::{
-    Ask, JsonRequest, Request, Task, TranscriptionWire, Whole, parse_json, render_form,
+    self, Ask, JsonRequest, Request, Task, TranscriptionWire, Whole, parse_json, render_form,
 };
 use llmleaf_dialects::{ChatWire, Rendered};
 use llmleaf_model::{Failure, Loss};
@@ -76,12 +76,39 @@ pub(super) async fn run(
 
 /// What is asked of the target, and whether its answer is to come as it is made.
 fn asked(way: &Way<'_>, request: &Request) -> Result<(Ask, bool), Failure> {
-    // A format that nobody knows goes to those who take any.
-    let ask = match (&request.other_format, way.wire) {
-        (Some(_), TranscriptionWire::Form(quirks)) if quirks.is_plain() => Ask::Same,
-        _ => way.wire.ask(request.format)?,
-    };
+    let ask = answers(way.wire, request)?;
     Ok((ask, request.stream && way.wire.streams()))
+}
+
+fn answers(wire: &TranscriptionWire, request: &Request) -> Result<Ask, Failure> {
+    match (&request.other_format, wire) {
+        // A format that nobody knows goes to those who take any, and its answer back as it is.
+        (Some(_), TranscriptionWire::Form(quirks)) if quirks.is_plain() => Ok(Ask::Same),
+        (Some(format), _) => Err(transcription::unsupported(format)),
+        (None, _) => wire.ask(request.format),
+    }
+}
+
+/// Whether a target takes every field of the request.
+pub(super) fn expresses(run: &Run, upstream: &Upstream, task: Task, model: &str) -> bool {
+    let wire = match &upstream.row.speaks.transcription {
+        Some(Transcription::Wire {
+            wire, translations, ..
+        }) if task == Task::Transcribe || translations.is_some() => wire,
+        Some(Transcription::Echo) => return true,
+        _ => return false,
+    };
+    // What a form asks of its target is found out where it is sent: nothing in it asks for routing.
+    if run.job.upload.is_some() {
+        return true;
+    }
+    let text = llmleaf_dialects::head::text(&run.job.body);
+    let Ok(json) = text.and_then(parse_json) else {
+        return false;
+    };
+    let rendered = render(run, (wire, upstream.named(model), task), &json);
+    answers(wire, &json.request).is_ok()
+        && rendered.is_ok_and(|whole| keeps_all(&whole.rendered.losses))
 }
 
 /// A form, sent on while it comes.
@@ -138,13 +165,13 @@ fn quoted(boundary: &str) -> Cow<'_, str> {
 
 /// Sound inside JSON.
 async fn whole(run: &mut Run, mut way: Way<'_>) -> Result<(), Failure> {
-    let text = llmleaf_dialects::head::text(&run.job.body)?;
-    let json = parse_json(text)?;
+    let body = run.job.body.clone();
+    let json = parse_json(llmleaf_dialects::head::text(&body)?)?;
     let (_, stream) = asked(&way, &json.request)?;
     let Whole {
         mut rendered,
         content_type,
-    } = render(run, &way, &json)?;
+    } = render(run, (way.wire, way.model, way.task), &json)?;
     attempt::heeded(run, false, &mut rendered.losses);
     let rendered = attempt::accepted(run, rendered)?;
     let kind = header(&content_type);
@@ -156,16 +183,20 @@ async fn whole(run: &mut Run, mut way: Way<'_>) -> Result<(), Failure> {
     answer(run, way, &json.request, incoming).await
 }
 
-fn render(run: &Run, way: &Way<'_>, json: &JsonRequest) -> Result<Whole, Failure> {
-    match way.wire {
-        TranscriptionWire::GenerateContent => json.render_generate(way.task),
+fn render(
+    run: &Run,
+    (wire, model, task): (&TranscriptionWire, &str, Task),
+    json: &JsonRequest<'_>,
+) -> Result<Whole, Failure> {
+    match wire {
+        TranscriptionWire::GenerateContent => json.render_generate(task),
         TranscriptionWire::Form(quirks)
-            if quirks.json && way.wire.ask(json.request.format)? == Ask::Same =>
+            if quirks.json && answers(wire, &json.request)? == Ask::Same =>
         {
             let text = llmleaf_dialects::head::text(&run.job.body)?;
             let mut splices = Splices::new();
             if let Some(field) = run.job.head.field(text, "model") {
-                splices.replace(field.value.clone(), quote(way.model));
+                splices.replace(field.value.clone(), quote(model));
             }
             Ok(Whole {
                 rendered: Rendered {
@@ -179,7 +210,7 @@ fn render(run: &Run, way: &Way<'_>, json: &JsonRequest) -> Result<Whole, Failure
         TranscriptionWire::Form(quirks) => {
             // Nothing of the sound can say it by chance: it is this exchange's own.
             let boundary = format!("llmleaf-{}", run.job.id.replace('-', ""));
-            render_form(json, &boundary, &change(way.model, quirks))
+            render_form(json, &boundary, &change(model, quirks))
         }
     }
 }
@@ -210,11 +241,7 @@ async fn answer(
     request: &Request,
     incoming: Incoming,
 ) -> Result<(), Failure> {
-    let same = way
-        .wire
-        .ask(request.format)
-        .is_ok_and(|ask| ask == Ask::Same)
-        || request.other_format.is_some();
+    let same = answers(way.wire, request).is_ok_and(|ask| ask == Ask::Same);
     let asked = heard::Asked {
         wire: way.wire,
         chat: way.chat,
