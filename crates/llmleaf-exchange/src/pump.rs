@@ -15,7 +15,7 @@ use llmleaf_prices::Sheet;
 use std::sync::Arc;
 
 /// Most bytes held back before the first content.
-const HOLD_BYTES: usize = 1024 * 1024;
+pub(crate) const HOLD_BYTES: usize = 1024 * 1024;
 
 /// Most bytes of text, reasoning, arguments and media in an answer that is collected from a stream.
 const COLLECT_BYTES: u64 = 128 * 1024 * 1024;
@@ -73,14 +73,15 @@ impl Meter {
         self.ended = running.ended;
     }
 
-    fn report(&mut self, usage: &Usage) {
+    /// The provider reports what it used so far.
+    pub fn report(&mut self, usage: &Usage) {
         self.usage = Some(usage.clone());
         self.reports += 1;
         self.bytes_since_usage = 0;
     }
 
     /// So many bytes of text came.
-    fn text(&mut self, bytes: usize) {
+    pub fn text(&mut self, bytes: usize) {
         let length = bytes as u64;
         self.bytes += length;
         self.bytes_since_usage += length;

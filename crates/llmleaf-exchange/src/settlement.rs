@@ -5,7 +5,7 @@ mod costs;
 
 use crate::ledger::{Cost, Grade, Outcome};
 use crate::pump::Meter;
-use llmleaf_model::Usage;
+use llmleaf_model::{Units, Usage};
 use llmleaf_prices::Sheet;
 
 /// Bytes of text per token where nobody counted: the rule of thumb for English. Better than nothing, and marked as such.
@@ -45,6 +45,15 @@ pub(crate) fn settle(
         }
         None => (Usage::default(), Grade::None),
     }
+}
+
+/// Whether what is known of an attempt beside tokens has a price, so that a cost can be told where nobody reported any.
+pub(crate) fn is_priced(units: Units, sheet: Option<&Sheet>) -> bool {
+    sheet.is_some_and(|sheet| {
+        let rates = &sheet.rates.units;
+        let characters = units.characters > 0 && rates.characters.is_some();
+        characters || units.audio_ms > 0 && rates.audio_hour.is_some()
+    })
 }
 
 /// What was used costs what the provider says, else what it comes to by the prices that are known.

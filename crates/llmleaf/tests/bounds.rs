@@ -14,6 +14,8 @@ mod bodies;
 mod canaries;
 #[path = "bounds/files.rs"]
 mod files;
+#[path = "bounds/halves.rs"]
+mod halves;
 #[path = "bounds/memory.rs"]
 mod memory;
 #[path = "bounds/requests.rs"]

@@ -305,13 +305,29 @@ impl Attempt {
                 | Operation::Audio(Audio::Voices)
         );
         if !free {
-            (record.usage, record.grade) = settlement::settle(&self.meter, record.outcome, input);
+            // How much is in a sound only who heard it can say: no bytes of a request or an answer tell it.
+            let unheard = matches!(
+                self.job.operation,
+                Operation::Audio(Audio::Transcription(_))
+            ) && self.meter.usage.is_none();
+            if !unheard {
+                let settled = settlement::settle(&self.meter, record.outcome, input);
+                (record.usage, record.grade) = settled;
+            }
             if self.meter.committed || record.outcome == Outcome::Completed {
                 let units = &mut record.usage.units;
                 units.characters = units.characters.max(self.units.characters);
                 units.audio_ms = units.audio_ms.max(self.units.audio_ms);
             }
-            let open = record.outcome.is_open() || self.meter.is_open();
+            let sheet = self.shared.sheet(self.provider, &record.upstream_model);
+            let sheet = sheet.map(AsRef::as_ref);
+            if record.grade == Grade::None && settlement::is_priced(record.usage.units, sheet) {
+                record.grade = Grade::Estimated;
+            }
+            let uncounted = unheard && record.grade == Grade::None;
+            let open = record.outcome.is_open()
+                || self.meter.is_open()
+                || uncounted && record.outcome == Outcome::Completed;
             record.possibly_billed = possibly_billed || (self.sent && open);
         }
         record.cost = self.cost(&record, free);

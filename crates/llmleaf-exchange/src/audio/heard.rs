@@ -1,6 +1,6 @@
 //! The answer about a sound: handed on as it came where its form is the consumer's, else read and written anew.
 
-use super::{header, local};
+use super::{header, local, stopped};
 use crate::attempt::{self, Attempt, Incoming};
 use crate::drive::Run;
 use crate::flow::{self, Kind, Tap};
@@ -52,6 +52,7 @@ pub(super) async fn run(
             framer: SseFramer::new(SseLimits::default()),
             transcript: Transcript::default(),
             segments: 0,
+            stopped: None,
             diarized: asked.request.format == Format::Diarized,
             silent: !asked.request.wants_events(),
         };
@@ -73,7 +74,7 @@ pub(super) async fn run(
         return forward(run, attempt, &asked, body, told);
     }
     let transcript = match asked.wire {
-        TranscriptionWire::GenerateContent => generated(asked.chat, &body)?,
+        TranscriptionWire::GenerateContent => generated(asked.chat, &body, &mut attempt.meter)?,
         TranscriptionWire::Form(_) if asked.same && asked.request.format == Format::Text => {
             Transcript {
                 text: String::from_utf8_lossy(&body).trim_end().to_owned(),
@@ -87,8 +88,8 @@ pub(super) async fn run(
 }
 
 fn note(attempt: &mut Attempt, usage: Option<&Usage>) {
-    attempt.meter.usage = usage.cloned();
     if let Some(usage) = usage {
+        attempt.meter.report(usage);
         attempt.units.audio_ms = usage.units.audio_ms;
     }
 }
@@ -107,8 +108,12 @@ fn forward(
             .is_ok_and(|kind| kind.starts_with("application/json"))
     });
     if is_json || matches!(format, Format::Json | Format::Verbose | Format::Diarized) {
-        let transcript = parse_answer(&body)?;
-        note(attempt, transcript.usage.as_ref());
+        match parse_answer(&body) {
+            Ok(transcript) => note(attempt, transcript.usage.as_ref()),
+            // What an answer in a format is that nobody here knows is the consumer's to judge.
+            Err(_) if asked.request.other_format.is_some() => {}
+            Err(failure) => return Err(failure),
+        }
     }
     attempt.first_content(run.node.shared.now());
     attempt.meter.ended = true;
@@ -119,25 +124,41 @@ fn forward(
 }
 
 /// The answer of a chat wire as a transcript.
-fn generated(chat: &ChatWire, body: &[u8]) -> Result<Transcript, Failure> {
+fn generated(chat: &ChatWire, body: &[u8], meter: &mut Meter) -> Result<Transcript, Failure> {
     let mut transcript = Transcript::default();
+    let mut end = None;
     for event in chat.parse_response(body) {
-        said(event, &mut transcript)?;
+        if let Event::ChoiceEnd { finish, .. } = &event {
+            end = end.or_else(|| stopped(finish));
+        }
+        // What was used is told behind the reason for the end.
+        said(event, &mut transcript, meter)?;
     }
-    Ok(transcript)
+    match end {
+        Some(failure) => Err(failure),
+        None => Ok(transcript),
+    }
 }
 
 /// What an event of a chat wire adds; the text, where it is some.
-fn said(event: Event, transcript: &mut Transcript) -> Result<Option<String>, Failure> {
+fn said(
+    event: Event,
+    transcript: &mut Transcript,
+    meter: &mut Meter,
+) -> Result<Option<String>, Failure> {
     match event {
         Event::BlockDelta {
             delta: Delta::Text(text),
             ..
         } => {
+            meter.text(text.len());
             transcript.text.push_str(&text);
             return Ok(Some(text));
         }
-        Event::UsageReport(usage) => transcript.usage = Some(usage),
+        Event::UsageReport(usage) => {
+            meter.report(&usage);
+            transcript.usage = Some(usage);
+        }
         Event::Error(failure) => return Err(*failure),
         _ => {}
     }
@@ -159,6 +180,8 @@ struct Listening {
     framer: SseFramer,
     transcript: Transcript,
     segments: usize,
+    /// Why the answer is not all that was asked for.
+    stopped: Option<Failure>,
     diarized: bool,
     /// Nothing is written: the answer is gathered.
     silent: bool,
@@ -193,7 +216,11 @@ impl Listening {
         };
         for event in std::mem::take(events) {
             let ends = matches!(event, Event::ResponseEnd);
-            let text = said(event, &mut self.transcript)?;
+            if let Event::ChoiceEnd { finish, .. } = &event {
+                // What was used is told behind it.
+                self.stopped = self.stopped.take().or_else(|| stopped(finish));
+            }
+            let text = said(event, &mut self.transcript, meter)?;
             // What was said is counted already.
             if let Some(text) = text.filter(|text| !text.is_empty()) {
                 meter.committed = true;
@@ -203,6 +230,9 @@ impl Listening {
                 }
             }
             if ends {
+                if let Some(failure) = self.stopped.take() {
+                    return Err(failure);
+                }
                 let usage = self.transcript.usage.clone();
                 self.step(Step::Done(None, usage), out, meter, !self.silent)?;
             }
@@ -219,6 +249,7 @@ impl Listening {
     ) -> Result<(), Failure> {
         match &step {
             Step::Text(text) => {
+                meter.text(text.len());
                 self.transcript.text.push_str(text);
                 meter.committed |= !text.is_empty();
             }
@@ -232,7 +263,9 @@ impl Listening {
                     self.transcript.text.clone_from(text);
                 }
                 self.transcript.usage.clone_from(usage);
-                meter.usage.clone_from(usage);
+                if let Some(usage) = usage {
+                    meter.report(usage);
+                }
                 meter.committed = true;
                 meter.ended = true;
             }

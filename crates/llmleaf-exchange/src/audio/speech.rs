@@ -1,6 +1,6 @@
 //! A text is said: the sound goes on as it comes.
 
-use super::{header, local, unsupported};
+use super::{header, keeps_all, local, stopped, unsupported};
 use crate::attempt::{self, Attempt, Incoming, Manner, Outgoing};
 use crate::drive::Run;
 use crate::flow::{self, Kind, Tap};
@@ -10,8 +10,8 @@ use crate::whole;
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, Method};
-use llmleaf_dialects::Decoder;
 use llmleaf_dialects::speech::{self, Heard, Pcm, Reader, SpeechWire, Writer};
+use llmleaf_dialects::{ChatWire, Decoder, Rendered};
 use llmleaf_framing::{Frame, SseFramer, SseLimits};
 use llmleaf_model::{BlockKind, Delta, Event, Failure, FailureKind, SpeechRequest, Usage};
 use llmleaf_providers::Speech;
@@ -36,12 +36,7 @@ pub(super) async fn run(
         return Err(unsupported("the target does not say texts"));
     };
     let model = upstream.named(&candidate.model);
-    let mut rendered = match wire {
-        SpeechWire::Reference(quirks) => {
-            speech::edit(&run.job.head, &run.job.body, &request, model, quirks)?
-        }
-        _ => speech::render_request(&request, model, wire, true)?,
-    };
+    let mut rendered = rendered(run, &request, model, wire)?;
     attempt::heeded(run, wire.routes(), &mut rendered.losses);
     let rendered = attempt::accepted(run, rendered)?;
     let path = upstream.path(path, &candidate.model, true);
@@ -68,30 +63,15 @@ pub(super) async fn run(
         headers,
         body,
     } = incoming;
-    let floats = matches!(wire, SpeechWire::AudioData(_)) && speech::format(&request) == "pcm";
     let in_events = attempt::is_event_stream(&headers);
-    let samples = matches!(wire, SpeechWire::GenerateContent);
-    let mut tap = Speaking {
-        way: match (in_events, wire) {
-            (false, SpeechWire::Reference(_)) => Way::AsItIs,
-            (true, SpeechWire::Reference(_)) if request.events => Way::Relayed(framer()),
-            (_, SpeechWire::GenerateContent) => Way::Decoded(framer(), chat.decoder(), Vec::new()),
-            _ => Way::Events(framer()),
-        },
-        reader: Reader::new(floats),
-        writer: Writer::new(
-            request.events,
-            (samples && speech::format(&request) == "wav").then_some(Pcm::USUAL),
-        ),
-        samples: samples.then_some(Pcm::USUAL),
-        sound: 0,
-    };
-    if attempt::is_json(&headers) {
+    let in_json = attempt::is_json(&headers) && matches!(wire, SpeechWire::AudioData(_));
+    if !in_events && !in_json && is_text(&headers) {
+        let why = "the provider answered text in place of sound";
+        return Err(Failure::upstream(FailureKind::InvalidResponse, why));
+    }
+    let mut tap = Speaking::new(&request, wire, chat, in_events);
+    if in_json {
         let body = whole::gather(run, &mut watch, body).await?;
-        if !matches!(wire, SpeechWire::AudioData(_)) {
-            let why = "the provider answered JSON in place of sound";
-            return Err(Failure::upstream(FailureKind::InvalidResponse, why));
-        }
         return answered(run, attempt, tap, &body, &kind).await;
     }
     let result = flow::run(run, attempt, watch, body, &mut tap, &kind).await;
@@ -99,6 +79,41 @@ pub(super) async fn run(
         attempt.units.audio_ms = pcm.millis(tap.sound);
     }
     result
+}
+
+/// Whether a target takes every field of the request.
+pub(super) fn expresses(run: &Run, upstream: &Upstream, model: &str) -> bool {
+    let text = llmleaf_dialects::head::text(&run.job.body);
+    let request = text.and_then(|text| speech::parse_request(text, &run.job.head.model));
+    match (request, &upstream.row.speaks.speech) {
+        (Ok(request), Some(Speech::Wire(wire, ..))) => {
+            let rendered = rendered(run, &request, upstream.named(model), wire);
+            rendered.is_ok_and(|rendered| keeps_all(&rendered.losses))
+        }
+        (Ok(_), Some(Speech::Echo)) => true,
+        _ => false,
+    }
+}
+
+fn rendered(
+    run: &Run,
+    request: &SpeechRequest,
+    model: &str,
+    wire: &SpeechWire,
+) -> Result<Rendered, Failure> {
+    match wire {
+        SpeechWire::Reference(quirks) => {
+            speech::edit(&run.job.head, &run.job.body, request, model, quirks)
+        }
+        _ => speech::render_request(request, model, wire, true),
+    }
+}
+
+/// Whether what came says that it is a page, or JSON: no type of any sound, and some proxies answer so with a good status.
+fn is_text(headers: &HeaderMap) -> bool {
+    let kind = headers.get(CONTENT_TYPE).and_then(|v| v.to_str().ok());
+    let kind = kind.unwrap_or_default().trim_start().to_ascii_lowercase();
+    kind.starts_with("text/") || kind.split(';').next().is_some_and(|k| k.contains("json"))
 }
 
 /// The type of the sound: as the provider says it, where it is one of sound, else by what was asked for.
@@ -154,9 +169,37 @@ struct Speaking {
     samples: Option<Pcm>,
     /// Bytes of sound so far.
     sound: u64,
+    /// Why the answer is not all that was asked for.
+    stopped: Option<Failure>,
 }
 
 impl Speaking {
+    fn new(
+        request: &SpeechRequest,
+        wire: &SpeechWire,
+        chat: &'static ChatWire,
+        in_events: bool,
+    ) -> Self {
+        let format = speech::format(request);
+        let floats = matches!(wire, SpeechWire::AudioData(_)) && format == "pcm";
+        let samples = matches!(wire, SpeechWire::GenerateContent).then_some(Pcm::USUAL);
+        Self {
+            way: match (in_events, wire) {
+                (false, SpeechWire::Reference(_)) => Way::AsItIs,
+                (true, SpeechWire::Reference(_)) if request.events => Way::Relayed(framer()),
+                (_, SpeechWire::GenerateContent) => {
+                    Way::Decoded(framer(), chat.decoder(), Vec::new())
+                }
+                _ => Way::Events(framer()),
+            },
+            reader: Reader::new(floats),
+            writer: Writer::new(request.events, samples.filter(|_| format == "wav")),
+            samples,
+            sound: 0,
+            stopped: None,
+        }
+    }
+
     fn heard(&mut self, heard: Heard, out: &mut Vec<u8>, meter: &mut Meter) -> Result<(), Failure> {
         match heard {
             Heard::Sound(sound) => {
@@ -219,8 +262,13 @@ impl Speaking {
                 let heard = self.reader.decode(&data);
                 self.heard(heard, out, meter)?;
             }
-            Event::UsageReport(usage) => meter.usage = Some(usage),
-            Event::ResponseEnd => self.done(None, out, meter),
+            Event::UsageReport(usage) => meter.report(&usage),
+            // What was used is told behind it.
+            Event::ChoiceEnd { finish, .. } => self.stopped = stopped(&finish),
+            Event::ResponseEnd => match self.stopped.take() {
+                Some(failure) => return Err(failure),
+                None => self.done(None, out, meter),
+            },
             Event::Error(failure) => return Err(*failure),
             _ => {}
         }
@@ -279,6 +327,13 @@ impl Tap for Speaking {
     }
 
     fn end(&mut self, out: &mut Vec<u8>, meter: &mut Meter) -> Result<(), Failure> {
+        // The last event may lack the empty line behind it.
+        if let Some(Ok(tail)) = self.framer().and_then(SseFramer::finish)
+            && let Some(frame) = tail.frame
+            && !meter.ended
+        {
+            self.frame(&frame, out, meter)?;
+        }
         match &mut self.way {
             // The transport says where the sound ends.
             Way::AsItIs => self.done(None, out, meter),

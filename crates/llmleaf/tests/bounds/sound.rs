@@ -9,9 +9,9 @@ use super::uploads::{BEARER, KEY};
 
 /// 24 samples, and the two halves of them in base64.
 const SAMPLES: [u8; 48] = [7; 48];
-const HALF: &str = "BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcH";
+pub const HALF: &str = "BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcH";
 
-fn generated() -> Script {
+pub fn generated() -> Script {
     let part = json!({"inlineData": {"mimeType": "audio/L16;codec=pcm;rate=16000", "data": HALF}});
     let chunk = |finish: Value| {
         let candidate = json!({"content": {"parts": [part], "role": "model"}, "finishReason": finish, "index": 0});
@@ -25,7 +25,7 @@ fn generated() -> Script {
     Script::sse(chunk(Value::Null) + &chunk("STOP".into()))
 }
 
-fn in_json() -> Script {
+pub fn in_json() -> Script {
     let delta = json!({"type": "speech.audio.delta", "audio_data": HALF});
     let done = json!({"type": "speech.audio.done", "usage": {"prompt_tokens": 3, "completion_tokens": 9, "total_tokens": 12}});
     Script::sse(format!(
@@ -33,14 +33,19 @@ fn in_json() -> Script {
     ))
 }
 
-struct Heard {
-    leaf: Llmleaf,
-    replay: Replay,
+pub struct Heard {
+    pub leaf: Llmleaf,
+    pub replay: Replay,
 }
 
 impl Heard {
     /// The program in front of one service, played as each of these kinds; the route `any` tries them in order.
-    fn start(kinds: &[&str]) -> Self {
+    pub fn start(kinds: &[&str]) -> Self {
+        Self::start_with(kinds, "")
+    }
+
+    /// The same with more in its configuration.
+    pub fn start_with(kinds: &[&str], more: &str) -> Self {
         let replay = Replay::start();
         let mut config =
             "[server]\nlisten = \"127.0.0.1:0\"\nworkers = 1\ntries_per_target = 1\nadmin_token = \"env:ADMIN\"\n".to_owned();
@@ -58,12 +63,18 @@ impl Heard {
             "[[routes]]\nmodel = \"any\"\ntargets = [{}]\n",
             targets.join(", ")
         );
-        let leaf = Llmleaf::with_config(env!("CARGO_BIN_EXE_llmleaf"), &(config + KEY));
+        let leaf = Llmleaf::with_config(env!("CARGO_BIN_EXE_llmleaf"), &(config + more + KEY));
         let leaf = leaf.env("ADMIN", "told-to-nobody").start();
         Self { leaf, replay }
     }
 
-    fn post(&self, path: &str, kind: &str, body: &[u8]) -> (Response, Vec<Request>) {
+    /// What the admin surface tells.
+    pub fn health(&self) -> String {
+        let token = [("x-admin-token", "told-to-nobody")];
+        llmleaf_testkit::http::get(self.leaf.addr, "/admin/health", &token).text()
+    }
+
+    pub fn post(&self, path: &str, kind: &str, body: &[u8]) -> (Response, Vec<Request>) {
         let mut connection = Connection::open(self.leaf.addr);
         let headers = [("authorization", BEARER), ("content-type", kind)];
         connection.send(&request("POST", path, &headers, body));
@@ -71,7 +82,7 @@ impl Heard {
         (response, self.replay.take_requests())
     }
 
-    fn say(&self, model: &str, more: &Value) -> (Response, Vec<Request>) {
+    pub fn say(&self, model: &str, more: &Value) -> (Response, Vec<Request>) {
         let mut body = json!({"model": model, "input": "Hello", "voice": "Kore"});
         for (name, value) in more.as_object().into_iter().flatten() {
             body[name] = value.clone();
@@ -83,7 +94,7 @@ impl Heard {
         )
     }
 
-    fn hear(&self, model: &str, fields: &[(&str, &str)]) -> (Response, Vec<Request>) {
+    pub fn hear(&self, model: &str, fields: &[(&str, &str)]) -> (Response, Vec<Request>) {
         let part = |head: &str, value: &str| {
             format!("--b\r\nContent-Disposition: form-data; {head}\r\n\r\n{value}\r\n")
         };
@@ -155,12 +166,7 @@ fn sound_from_two_forms_reaches_consumers_as_bytes_and_as_events() {
     let last: Value = serde_json::from_str(&events[events.len() - 1].data).expect("JSON");
     assert_eq!(last["usage"]["total_tokens"], 12);
     assert!(events[0].data.contains(HALF));
-    let records = llmleaf_testkit::http::get(
-        heard.leaf.addr,
-        "/admin/health",
-        &[("x-admin-token", "told-to-nobody")],
-    );
-    let records = records.text();
+    let records = heard.health();
     assert!(records.contains("\"characters\":5"), "{records}");
 }
 
