@@ -297,3 +297,23 @@ fn who_hangs_up_on_a_sound_pays_for_its_text() {
         (&json!("estimated"), &json!(true))
     );
 }
+
+#[test]
+fn who_hangs_up_on_a_transcript_pays_for_what_was_told_by_then() {
+    let heard = Heard::start(&["gemini"]);
+    let first = format!("data: {}\n\n", said("Well ", &Value::Null));
+    let whole = format!("{first}data: {}\n\n", said("said.", &"STOP".into()));
+    heard.replay.push(Script::sse(whole).stall_at(first.len()));
+    let form = "--b\r\nContent-Disposition: form-data; name=\"model\"\r\n\r\ngemini/flash\r\n--b\r\nContent-Disposition: form-data; name=\"stream\"\r\n\r\ntrue\r\n--b\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a.mp3\"\r\n\r\nsound\r\n--b--\r\n";
+    let kind = ("content-type", "multipart/form-data; boundary=b");
+    let headers = [("authorization", BEARER), kind];
+    let mut connection = Connection::open(heard.leaf.addr);
+    let path = "/v1/audio/transcriptions";
+    connection.send(&request("POST", path, &headers, form.as_bytes()));
+    assert_eq!(connection.read_to("Well ").status, 200);
+    drop(connection);
+    wait(&heard, "\"outcome\":\"cancelled\"");
+    let record = record(&heard);
+    let told = (&record["grade"], &record["usage"]["input"]);
+    assert_eq!(told, (&json!("partial"), &json!(30)), "{record}");
+}

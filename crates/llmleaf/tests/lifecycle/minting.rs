@@ -192,6 +192,40 @@ fn a_refused_token_is_replaced_once() {
     assert_eq!(cloud.tokens.requests().len(), 2);
 }
 
+/// What an upload sent is gone where it was much, so that another token would have nothing to go with.
+#[test]
+fn a_refused_token_stays_refused_where_the_upload_is_gone() {
+    let refusal = r#"{"error":{"code":"401","message":"Access denied."}}"#;
+    let bearer = format!("Bearer {CREDENTIAL}");
+    let headers = [
+        ("content-type", "multipart/form-data; boundary=b"),
+        ("authorization", bearer.as_str()),
+    ];
+    for (file, tries) in [(1 << 20, 2), (6 << 20, 1)] {
+        let cloud = Cloud::start();
+        cloud.service.on(move |_| Script::json(401, refusal));
+        let provider = format!(
+            "[[providers]]\nname = \"a\"\nkind = \"azure-openai\"\nendpoint = \"{}\"\n\
+             entra = {{ tenant = \"my-tenant\", client_id = \"my-id\", client_secret = \"env:SECRET\", authority = \"{}\" }}\n\n\
+             [[routes]]\nmodel = \"a\"\ntargets = [{{ provider = \"a\", model = \"whisper\" }}]\n\n",
+            cloud.service.url(),
+            cloud.tokens.url(),
+        );
+        let leaf = cloud.leaf(&provider, &[], &[("SECRET", "cs~canary")]);
+        let form = format!(
+            "--b\r\nContent-Disposition: form-data; name=\"model\"\r\n\r\na\r\n--b\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a\"\r\n\r\n{}\r\n--b--\r\n",
+            "x".repeat(file)
+        );
+        let mut connection = http::Connection::open(leaf.addr);
+        let path = "/v1/audio/transcriptions";
+        connection.send(&http::request("POST", path, &headers, form.as_bytes()));
+        let response = connection.response();
+        assert_eq!(response.status, 502, "{}", response.text());
+        assert_eq!(cloud.service.requests().len(), tries);
+        assert_eq!(cloud.tokens.requests().len(), tries);
+    }
+}
+
 #[test]
 fn a_token_endpoint_that_fails_is_a_failure_of_the_provider() {
     let cloud = Cloud::start();
