@@ -30,6 +30,12 @@ pub(crate) trait Tap {
     /// # Errors
     /// The answer was not complete.
     fn end(&mut self, out: &mut Vec<u8>, meter: &mut Meter) -> Result<(), Failure>;
+
+    /// How long the sound is that was said so far, in milliseconds, where that can be told. It is asked while the answer comes, so
+    /// that the record of one that is cut has it too.
+    fn said_ms(&self) -> u64 {
+        0
+    }
 }
 
 /// How the consumer gets it.
@@ -64,13 +70,16 @@ pub(crate) async fn run(
             Ok(Some(Err(error))) => break Err(upload::broken(run, &error, true)),
             Ok(None) => {
                 let ended = tap.end(&mut out, &mut attempt.meter);
+                attempt.units.audio_ms = attempt.units.audio_ms.max(tap.said_ms());
                 deliver(run, attempt, &mut watch, &mut out, kind);
                 break ended;
             }
             Ok(Some(Ok(bytes))) => {
                 watch.bytes(run.node.shared.now());
                 run.out.read(bytes.len());
-                tap.bytes(bytes, &mut out, &mut attempt.meter)
+                let taken = tap.bytes(bytes, &mut out, &mut attempt.meter);
+                attempt.units.audio_ms = attempt.units.audio_ms.max(tap.said_ms());
+                taken
             }
         };
         deliver(run, attempt, &mut watch, &mut out, kind);

@@ -9,7 +9,7 @@ use http::StatusCode;
 use llmleaf_dialects::speech::{self, Pcm, Writer};
 use llmleaf_dialects::transcription::{Request, Task, render, render_events};
 use llmleaf_framing::{MultipartLimits, MultipartReader, Piece};
-use llmleaf_model::{Failure, SpeechRequest, Transcript};
+use llmleaf_model::{Failure, Loss, SpeechRequest, Transcript};
 use llmleaf_providers::echo;
 
 /// Bytes of sound that are handed on at a time.
@@ -21,12 +21,21 @@ pub(super) async fn speak(
     attempt: &mut Attempt,
     request: &SpeechRequest,
 ) -> Result<(), Failure> {
-    let format = speech::format(request);
+    // Who asks for no format gets one that is written here, and is told so.
+    let format = request.format.as_deref().unwrap_or("wav");
+    if request.format.is_none() {
+        let why = "mp3 is not written here: this is wav";
+        run.losses.push(Loss::approximated("response_format", why));
+    }
     let samples = echo::tone(&request.input);
     let mut sound = match format {
         "wav" => speech::header(Pcm::USUAL, u32::try_from(samples.len()).ok()),
         "pcm" => Vec::new(),
-        _ => return Err(unsupported("the echo writes wav and pcm only")),
+        _ => {
+            let mut failure = unsupported("this model writes `wav` and `pcm` only");
+            failure.param = Some("response_format".to_owned());
+            return Err(failure);
+        }
     };
     attempt.units.audio_ms = Pcm::USUAL.millis(samples.len() as u64);
     sound.extend_from_slice(&samples);
@@ -83,6 +92,11 @@ pub(super) async fn listen(
             (json.request, heard)
         }
     };
+    if let Some(format) = &request.other_format {
+        let known = "json, text, srt, verbose_json, vtt and diarized_json";
+        let why = format!("`response_format` {format:?} is not written here; {known} are");
+        return Err(Failure::invalid(why, Some("response_format")));
+    }
     let transcript = echo::transcript(&heard);
     attempt.units.audio_ms = heard.millis();
     attempt.meter.usage.clone_from(&transcript.usage);

@@ -74,11 +74,7 @@ pub(super) async fn run(
         let body = whole::gather(run, &mut watch, body).await?;
         return answered(run, attempt, tap, &body, &kind).await;
     }
-    let result = flow::run(run, attempt, watch, body, &mut tap, &kind).await;
-    if let Some(pcm) = tap.samples {
-        attempt.units.audio_ms = pcm.millis(tap.sound);
-    }
-    result
+    flow::run(run, attempt, watch, body, &mut tap, &kind).await
 }
 
 /// Whether a target takes every field of the request.
@@ -307,6 +303,10 @@ impl Speaking {
 }
 
 impl Tap for Speaking {
+    fn said_ms(&self) -> u64 {
+        self.samples.map_or(0, |pcm| pcm.millis(self.sound))
+    }
+
     fn bytes(&mut self, bytes: Bytes, out: &mut Vec<u8>, meter: &mut Meter) -> Result<(), Failure> {
         let Some(framer) = self.framer() else {
             self.sound = self.sound.saturating_add(bytes.len() as u64);

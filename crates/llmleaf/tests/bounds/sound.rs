@@ -170,6 +170,74 @@ fn sound_from_two_forms_reaches_consumers_as_bytes_and_as_events() {
     assert!(records.contains("\"characters\":5"), "{records}");
 }
 
+/// What the last record counts, and what it costs, where that is known.
+fn counted(heard: &Heard) -> (u64, u64, Option<u64>) {
+    let admin = [("x-admin-token", "told-to-nobody")];
+    let health = llmleaf_testkit::http::get(heard.leaf.addr, "/admin/health", &admin);
+    let health: Value = serde_json::from_str(&health.text()).expect("JSON");
+    let last = &health["recent"][0];
+    let count = |name: &str| last["usage"][name].as_u64().expect("a count");
+    let cost = last["cost_nano_usd"].as_u64();
+    (count("characters"), count("audio_ms"), cost)
+}
+
+#[test]
+fn h11_sound_is_counted_and_costs_what_its_characters_or_its_length_do() {
+    let heard = Heard::start(&["gemini", "openai", "groq"]);
+    // 48 bytes at 16 kHz are a millisecond and a half.
+    heard.replay.push(generated());
+    heard.say("gemini/tts", &json!({"response_format": "wav"}));
+    assert_eq!(
+        counted(&heard),
+        (5, 1, None),
+        "nobody knows what that model costs"
+    );
+    heard
+        .replay
+        .push(Script::body(200, "audio/mpeg", vec![7; 9000]));
+    heard.say("openai/tts-1", &json!({}));
+    assert_eq!(
+        counted(&heard),
+        (5, 0, Some(75_000)),
+        "15 dollars a million"
+    );
+    let said = json!({"text": "a", "usage": {"type": "duration", "seconds": 90}});
+    heard.replay.push(Script::json(200, said.to_string()));
+    heard.hear("openai/whisper-1", &[]);
+    assert_eq!(
+        counted(&heard),
+        (0, 90_000, Some(9_000_000)),
+        "36 cents an hour"
+    );
+    let told = json!({"text": "a", "duration": 2.5, "segments": []});
+    heard.replay.push(Script::json(200, told.to_string()));
+    heard.hear("openai/whisper-1", &[("response_format", "verbose_json")]);
+    assert_eq!(counted(&heard), (0, 2500, Some(250_000)));
+}
+
+#[test]
+fn the_echo_says_which_sound_it_writes_and_refuses_forms_that_nobody_knows() {
+    let config = "[server]\nlisten = \"127.0.0.1:0\"\n[[providers]]\nname = \"echo\"\nkind = \"echo\"\nprefix = \"echo\"\n";
+    let leaf = Llmleaf::with_config(env!("CARGO_BIN_EXE_llmleaf"), &(config.to_owned() + KEY));
+    let heard = Heard {
+        leaf: leaf.start(),
+        replay: Replay::start(),
+    };
+    let (response, _) = heard.say("echo/a", &json!({}));
+    assert_eq!(response.status, 200, "{}", response.text());
+    assert_eq!(response.header("content-type"), Some("audio/wav"));
+    assert_eq!(&response.body[..4], b"RIFF");
+    let loss = response.header("x-llmleaf-loss").unwrap_or_default();
+    assert!(loss.contains("response_format"), "{loss}");
+    let (mp3, _) = heard.say("echo/a", &json!({"response_format": "mp3"}));
+    let (unknown, _) = heard.hear("echo/a", &[("response_format", "nonsense")]);
+    for refused in [mp3, unknown] {
+        assert_eq!(refused.status, 400, "{}", refused.text());
+        let told = refused.json();
+        assert_eq!(told.text_at(&["error", "param"]), "response_format");
+    }
+}
+
 #[test]
 fn a_broken_sound_has_no_good_end() {
     let heard = Heard::start(&["gemini", "mistral", "openai"]);
