@@ -53,7 +53,7 @@ pub(crate) async fn run(run: &mut Run, held: Held) -> Result<(), Failure> {
     let Some(upstream) = shared.upstreams.get(candidate.provider) else {
         return Err(internal("the route names no provider"));
     };
-    run.common.ending.through(stop.route);
+    run.common.ending.through(held.number, stop.route);
     let mut attempt = Attempt::begin(run, candidate, upstream, held);
     run.losses.clear();
     let result = made(run, &mut attempt, candidate, upstream).await;

@@ -2,7 +2,8 @@
 
 use crate::failure;
 use crate::job::Job;
-use crate::ledger::{Began, End, EndRecord, Outcome, UsageRecord};
+use crate::ledger;
+use crate::ledger::{Began, End, EndRecord, Outcome, Routes, UsageRecord};
 use crate::node::Shared;
 use crate::outlet::Outlet;
 use llmleaf_model::{Failure, FailureKind, Origin};
@@ -19,7 +20,7 @@ pub(crate) struct Ending {
     /// Taken when it is written.
     accepted: RefCell<Option<Began>>,
     attempts: RefCell<Vec<UsageRecord>>,
-    route: Cell<Option<usize>>,
+    routes: Routes,
     failed: Cell<Option<(End, &'static str)>>,
     done: Cell<bool>,
 }
@@ -47,7 +48,7 @@ impl Ending {
             shared,
             out,
             attempts: RefCell::default(),
-            route: Cell::new(None),
+            routes: Routes::default(),
             failed: Cell::new(None),
             done: Cell::new(false),
         }
@@ -67,8 +68,14 @@ impl Ending {
     }
 
     /// An attempt begins, by this route.
-    pub fn through(&self, route: Option<usize>) {
-        self.route.set(route);
+    pub fn through(&self, attempt: u32, route: Option<usize>) {
+        self.routes.reached(attempt, route);
+    }
+
+    /// The name of the route that led to an attempt.
+    fn route_of(&self, attempt: Option<&UsageRecord>) -> Option<Arc<str>> {
+        let route = self.routes.of(attempt)?;
+        self.shared.settings(Some(route)).name.clone()
     }
 
     /// An attempt has ended.
@@ -96,8 +103,8 @@ impl Ending {
         let Some(accepted) = self.accepted.borrow().clone() else {
             return;
         };
-        let route = self.route.get();
         self.shared.ledger.ended(EndRecord {
+            route: self.route_of(Some(&record)),
             began: Began {
                 id: record.id.as_str().into(),
                 operation,
@@ -105,7 +112,6 @@ impl Ending {
                 stream: false,
                 ..accepted
             },
-            route: route.and_then(|route| self.shared.settings(Some(route)).name.clone()),
             end: match outcome {
                 Outcome::Completed => End::Completed,
                 Outcome::Cancelled => End::Cancelled,
@@ -159,9 +165,9 @@ impl Ending {
             .filter_map(|a| Some(a.began_ms.saturating_add(a.first_content_ms?)))
             .min();
         let total_ms = self.since(self.shared.now());
-        let route = self.route.get();
+        let route = self.route_of(ledger::decided(&attempts));
         Some(EndRecord {
-            route: route.and_then(|route| self.shared.settings(Some(route)).name.clone()),
+            route,
             end,
             failure,
             status: self.out.status(),

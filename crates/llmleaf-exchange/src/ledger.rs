@@ -5,6 +5,7 @@
 
 mod log;
 mod recent;
+mod routes;
 
 use crate::panics;
 use llmleaf_model::Usage;
@@ -12,6 +13,7 @@ use std::sync::Arc;
 
 pub(crate) use self::log::Log;
 pub(crate) use self::recent::Recent;
+pub(crate) use self::routes::Routes;
 
 /// How an attempt ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -226,7 +228,7 @@ pub struct Began {
 pub struct EndRecord {
     /// What was accepted.
     pub began: Began,
-    /// The route that led to the last attempt; none where a provider was reached by its prefix, or nobody was asked.
+    /// The route that led to the attempt that decided; none where a provider was reached by its prefix, or nobody was asked.
     pub route: Option<Arc<str>>,
     /// Why it ended.
     pub end: End,
@@ -254,10 +256,10 @@ impl EndRecord {
         attempts.any(|attempt| *attempt.id == *self.began.id)
     }
 
-    /// The attempt that decided: the last one, but for those that were only slower than another.
+    /// The attempt that decided: the one whose answer the consumer got, else the one of which it got something, else the one that failed
+    /// last. Of two beside each other that is not always the later one.
     pub fn decided(&self) -> Option<&UsageRecord> {
-        let mut back = self.attempts.iter().rev();
-        back.find(|attempt| attempt.outcome != Outcome::Outrun)
+        decided(&self.attempts)
     }
 
     /// What all its attempts cost together, and whether that is all: an attempt whose cost is unknown adds nothing.
@@ -268,6 +270,19 @@ impl EndRecord {
             (sum, all && cost.is_some())
         })
     }
+}
+
+/// The attempt that decided, of these.
+pub(crate) fn decided(attempts: &[UsageRecord]) -> Option<&UsageRecord> {
+    let rank = |attempt: &UsageRecord| match attempt.outcome {
+        Outcome::Completed => 3,
+        Outcome::Broken | Outcome::Cancelled | Outcome::ProxyError => 2,
+        Outcome::Failed => 1,
+        Outcome::Outrun => 0,
+    };
+    let ended = |attempt: &UsageRecord| attempt.began_ms.saturating_add(attempt.total_ms);
+    let decided = attempts.iter().filter(|attempt| rank(attempt) > 0);
+    decided.max_by_key(|attempt| (rank(attempt), ended(attempt)))
 }
 
 /// Somebody who wants to know what becomes of exchanges. It is told in the worker that serves the consumer: it must neither wait nor take

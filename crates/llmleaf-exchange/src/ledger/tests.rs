@@ -70,6 +70,40 @@ fn what_is_not_known_is_not_nothing() {
     assert_eq!(ended(Vec::new()).decided().map(|a| a.attempt), None);
 }
 
+#[test]
+fn of_two_attempts_beside_each_other_the_answer_decides() {
+    use Outcome::{Broken, Cancelled, Completed, Failed, Outrun};
+    // Each attempt with its begin and its end.
+    for (attempts, decided) in [
+        (vec![(Completed, 0, 90), (Failed, 50, 60)], Some(1)),
+        (vec![(Failed, 0, 60), (Completed, 50, 90)], Some(2)),
+        (vec![(Failed, 0, 90), (Failed, 50, 60)], Some(1)),
+        (vec![(Failed, 0, 10), (Failed, 10, 20)], Some(2)),
+        (vec![(Failed, 0, 10), (Failed, 10, 10)], Some(2)),
+        (vec![(Broken, 0, 90), (Outrun, 50, 60)], Some(1)),
+        (vec![(Outrun, 0, 60), (Cancelled, 50, 90)], Some(2)),
+        (vec![(Cancelled, 0, 60), (Failed, 50, 60)], Some(1)),
+        (vec![(Outrun, 0, 60)], None),
+    ] {
+        let told = attempts
+            .iter()
+            .zip(1..)
+            .map(|((outcome, began, end), number)| UsageRecord {
+                began_ms: *began,
+                total_ms: end - began,
+                ..attempt(number, *outcome, Cost::Unknown)
+            });
+        let record = ended(told.collect());
+        assert_eq!(record.decided().map(|a| a.attempt), decided, "{attempts:?}");
+        // Each by a route of its own.
+        let routes = Routes::default();
+        routes.reached(1, Some(10));
+        routes.reached(2, None);
+        let route = decided.and_then(|number| (number == 1).then_some(10));
+        assert_eq!(routes.of(record.decided()), route, "{attempts:?}");
+    }
+}
+
 #[derive(Default)]
 struct Counts(AtomicUsize, AtomicUsize, AtomicUsize);
 
