@@ -69,6 +69,7 @@ pub(crate) async fn run(run: &mut Run, held: Held) -> Result<(), Failure> {
             // What it took is not held: nobody else can be given it.
             failure.retry = Retry::Never;
         }
+        failure.possibly_billed |= attempt.worked(&failure);
         attempt.failed(&failure, &run.losses);
         let mut walk = run.common.walk.borrow_mut();
         if let Some((held, walk)) = attempt.take().zip(walk.as_mut()) {

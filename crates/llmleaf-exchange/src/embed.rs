@@ -74,6 +74,7 @@ pub(crate) async fn run(
         }
         // Should a later one fail, these were billed all the same.
         attempt.meter.usage = answer.as_ref().and_then(|answer| answer.usage.clone());
+        attempt.meter.uncounted += u64::from(attempt.meter.usage.is_none());
     }
     let mut answer = answer.unwrap_or_default();
     answer.usage = Some(count_of(run, answer.usage));

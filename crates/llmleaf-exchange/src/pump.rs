@@ -39,7 +39,7 @@ pub(crate) struct Meter {
     /// The provider's last report.
     pub usage: Option<Usage>,
     /// How many reports came.
-    reports: u64,
+    pub reports: u64,
     /// Bytes of text, reasoning and arguments since that report.
     pub bytes_since_usage: u64,
     /// Bytes of text, reasoning and arguments in all.
@@ -52,6 +52,8 @@ pub(crate) struct Meter {
     pub ended: bool,
     /// What came is whole, and the answer is still being made: it is to be asked for later.
     pub unfinished: bool,
+    /// Parts of the work that were answered, and that the provider did not count.
+    pub uncounted: u64,
 }
 
 impl Meter {

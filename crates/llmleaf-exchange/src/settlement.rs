@@ -2,10 +2,12 @@
 
 #[cfg(test)]
 mod costs;
+#[cfg(test)]
+mod tests;
 
 use crate::ledger::{Cost, Grade, Outcome};
 use crate::pump::Meter;
-use llmleaf_model::{Units, Usage};
+use llmleaf_model::{Failure, FailureKind, Units, Usage};
 use llmleaf_prices::Sheet;
 
 /// Bytes of text per token where nobody counted: the rule of thumb for English. Better than nothing, and marked as such.
@@ -32,6 +34,9 @@ pub(crate) fn settle(
             )
         }
         None if meter.is_open() => (Usage::default(), Grade::None),
+        None if meter.uncounted > 0 && outcome != Outcome::Completed => {
+            (Usage::default(), Grade::None)
+        }
         None if meter.bytes > 0 || outcome == Outcome::Completed => {
             let output = meter.bytes.div_ceil(BYTES_PER_TOKEN);
             (
@@ -56,6 +61,47 @@ pub(crate) fn is_priced(units: Units, sheet: Option<&Sheet>) -> bool {
     })
 }
 
+/// Whether the upstream may have done work of which nobody says so: a request went out and nobody heard how it ended, pieces of it were
+/// answered without a count, or what failed is no word of the provider's that it did nothing.
+pub(crate) fn possibly_billed(
+    meter: &Meter,
+    outcome: Outcome,
+    sent: bool,
+    failure: Option<(&Failure, Option<u16>)>,
+) -> bool {
+    let open = outcome.is_open() || meter.is_open();
+    let uncounted = meter.uncounted > 0 && outcome != Outcome::Completed;
+    (sent && (open || uncounted))
+        || failure
+            .is_some_and(|(failure, status)| failure.possibly_billed || worked(failure, status))
+}
+
+/// Whether it failed at an answer that had come with a good status: the provider did its work, and what it did cannot be used here.
+pub(crate) fn worked(failure: &Failure, status: Option<u16>) -> bool {
+    status.is_some_and(|status| (200..300).contains(&status))
+        && matches!(
+            failure.kind,
+            FailureKind::InvalidResponse
+                | FailureKind::Truncated
+                | FailureKind::Timeout
+                | FailureKind::Internal
+        )
+}
+
+/// What an attempt costs whose counts have this grade. Nothing only where nothing was done.
+pub(crate) fn charge(
+    usage: &Usage,
+    grade: Grade,
+    possibly_billed: bool,
+    sheet: Option<&Sheet>,
+) -> Cost {
+    match grade {
+        Grade::None if possibly_billed => Cost::Unknown,
+        Grade::None => Cost::Computed(0),
+        _ => cost(usage, sheet, false),
+    }
+}
+
 /// What was used costs what the provider says, else what it comes to by the prices that are known.
 pub(crate) fn cost(usage: &Usage, sheet: Option<&Sheet>, batch: bool) -> Cost {
     if let Some(nano) = usage.cost_nano_usd {
@@ -63,116 +109,4 @@ pub(crate) fn cost(usage: &Usage, sheet: Option<&Sheet>, batch: bool) -> Cost {
     }
     let cost = sheet.and_then(|sheet| sheet.rates.cost(usage, batch));
     cost.map_or(Cost::Unknown, Cost::Computed)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use llmleaf_model::{Delta, Event, Finish, FinishReason, ResponseStart};
-
-    fn queued() -> Event {
-        Event::ChoiceEnd {
-            choice: 0,
-            finish: Finish::new(FinishReason::Unstated, "queued"),
-        }
-    }
-
-    fn text(length: usize) -> Event {
-        Event::BlockDelta {
-            block: 0,
-            delta: Delta::Text("x".repeat(length)),
-        }
-    }
-
-    fn usage(input: u64, output: u64) -> Usage {
-        Usage {
-            input,
-            output,
-            ..Usage::default()
-        }
-    }
-
-    fn start(usage: Option<Usage>) -> Event {
-        Event::ResponseStart(ResponseStart {
-            usage,
-            ..ResponseStart::default()
-        })
-    }
-
-    fn settled(events: &[Event], outcome: Outcome) -> (u64, u64, Grade) {
-        let mut running = Meter::default();
-        let mut seen = Meter::default();
-        for event in events {
-            running.see(event);
-            seen.glance(&running);
-        }
-        let (usage, grade) = settle(&seen, outcome, || 50);
-        (usage.input, usage.output, grade)
-    }
-
-    #[test]
-    fn every_end_has_its_counts_and_grade() {
-        use Outcome::{Broken, Cancelled, Completed, Failed};
-        let report = |input, output| Event::UsageReport(usage(input, output));
-        let first = || start(Some(usage(100, 1)));
-        for (events, outcome, settlement) in [
-            (
-                vec![text(40), report(9, 7), Event::ResponseEnd],
-                Completed,
-                (9, 7, Grade::Reported),
-            ),
-            // A first report of one token does not stand for all that came after it.
-            (
-                vec![first(), text(400)],
-                Cancelled,
-                (100, 101, Grade::Partial),
-            ),
-            (
-                vec![first(), text(400), report(100, 90)],
-                Broken,
-                (100, 90, Grade::Partial),
-            ),
-            // Reports with every chunk: the last one counts, not the first.
-            (
-                vec![text(4), report(9, 1), text(4), report(9, 2), text(4)],
-                Cancelled,
-                (9, 3, Grade::Partial),
-            ),
-            // A report before the start is not lost by a start that has none.
-            (
-                vec![report(9, 7), start(None), text(4), Event::ResponseEnd],
-                Completed,
-                (9, 7, Grade::Reported),
-            ),
-            (
-                vec![start(None), text(40)],
-                Cancelled,
-                (50, 10, Grade::Estimated),
-            ),
-            (
-                vec![text(40), Event::ResponseEnd],
-                Completed,
-                (50, 10, Grade::Estimated),
-            ),
-            // It is made in the background: what it takes is not known yet.
-            (
-                vec![start(None), queued(), Event::ResponseEnd],
-                Completed,
-                (0, 0, Grade::None),
-            ),
-            (
-                vec![text(40), queued(), Event::ResponseEnd],
-                Completed,
-                (50, 10, Grade::Estimated),
-            ),
-            (vec![start(None)], Failed, (0, 0, Grade::None)),
-            (vec![], Cancelled, (0, 0, Grade::None)),
-        ] {
-            assert_eq!(
-                settled(&events, outcome),
-                settlement,
-                "{events:?} {outcome:?}"
-            );
-        }
-    }
 }

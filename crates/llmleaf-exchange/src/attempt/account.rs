@@ -250,6 +250,12 @@ impl Attempt {
         health::log_of(provider.name(), target.model(), changes);
     }
 
+    /// Whether it failed at what the provider may bill all the same.
+    pub(super) fn worked(&self, failure: &Failure) -> bool {
+        let status = self.record.as_ref().and_then(|record| record.status);
+        settlement::worked(failure, status) || (self.sent && self.meter.uncounted > 0)
+    }
+
     /// It failed before anything of it reached the consumer. What the failure is held against is the walk's to judge.
     pub(super) fn failed(&mut self, failure: &Failure, losses: &[Loss]) {
         self.close(Outcome::Failed, Some(failure), losses);
@@ -271,7 +277,7 @@ impl Attempt {
             .take(LOSSES)
             .map(ToString::to_string)
             .collect();
-        let spent = self.write(record, failure.is_some_and(|f| f.possibly_billed));
+        let spent = self.write(record, failure);
         if let (Some(_), Some(tokens), Some(held)) = (failure, spent.tokens, &mut self.held) {
             held.settle(tokens, self.shared.now());
         }
@@ -283,17 +289,12 @@ impl Attempt {
         if free || !self.sent {
             return Cost::Computed(0);
         }
-        match record.grade {
-            Grade::None if record.possibly_billed => Cost::Unknown,
-            Grade::None => Cost::Computed(0),
-            _ => {
-                let sheet = self.shared.sheet(self.provider, &record.upstream_model);
-                settlement::cost(&record.usage, sheet.map(AsRef::as_ref), false)
-            }
-        }
+        let sheet = self.shared.sheet(self.provider, &record.upstream_model);
+        let sheet = sheet.map(AsRef::as_ref);
+        settlement::charge(&record.usage, record.grade, record.possibly_billed, sheet)
     }
 
-    fn write(&self, mut record: UsageRecord, possibly_billed: bool) -> Spent {
+    fn write(&self, mut record: UsageRecord, failure: Option<&Failure>) -> Spent {
         let input = || count::of_body(self.job.operation, self.job.heard, &self.job.body);
         // Nobody is billed for counting, or for asking after what was made before.
         let free = matches!(
@@ -325,10 +326,13 @@ impl Attempt {
                 record.grade = Grade::Estimated;
             }
             let uncounted = unheard && record.grade == Grade::None;
-            let open = record.outcome.is_open()
-                || self.meter.is_open()
-                || uncounted && record.outcome == Outcome::Completed;
-            record.possibly_billed = possibly_billed || (self.sent && open);
+            let done = record.outcome == Outcome::Completed;
+            record.possibly_billed = settlement::possibly_billed(
+                &self.meter,
+                record.outcome,
+                self.sent,
+                failure.map(|failure| (failure, record.status)),
+            ) || (self.sent && uncounted && done);
         }
         record.cost = self.cost(&record, free);
         if self.out.is_gone() {
@@ -379,7 +383,7 @@ impl Drop for Attempt {
             } else if self.common.outrun.get() {
                 record.outcome = Outcome::Outrun;
             }
-            let spent = self.write(record, false);
+            let spent = self.write(record, None);
             if let (true, Some(held), Some(tokens)) = (self.sent, &mut self.held, spent.tokens) {
                 held.settle(tokens, self.shared.now());
             }

@@ -4,6 +4,7 @@ use llmleaf_testkit::binary::Llmleaf;
 use llmleaf_testkit::http::{Response, post};
 use llmleaf_testkit::json::Value;
 use llmleaf_testkit::replay::{Replay, Request, Script};
+use llmleaf_testkit::stage::LONG;
 
 const KEY: (&str, &str) = ("authorization", "Bearer bWU6czNjcmV0");
 
@@ -84,6 +85,58 @@ fn a_piece_that_fails_leaves_the_whole_to_the_next_target() {
         .map(|one| one.elements_at(&["embedding"]).len())
         .collect();
     assert_eq!(lengths, [256; 100], "all of them are of the second target");
+    let failed = |line: &str| line.contains("llmleaf::usage") && line.contains("\"failed\"");
+    let lines = leaf.wait_lines(1, LONG, failed).expect("a record");
+    let record = llmleaf_testkit::json::parse(&lines[0]).expect("JSON");
+    assert_eq!(record.text_at(&["grade"]), "partial");
+    assert_eq!(record.u64_at(&["input"]), Some(96), "of the first piece");
+}
+
+#[test]
+fn a_piece_that_nobody_counted_is_not_free() {
+    let replay = Replay::start();
+    let leaf = start(&replay);
+    let mut first = true;
+    replay.on(move |request| match std::mem::take(&mut first) {
+        true => {
+            let body = request.json().expect("JSON");
+            let each = body.elements_at(&["texts"]).iter().map(|_| "[1,1]");
+            let all = each.collect::<Vec<_>>().join(",");
+            Script::json(
+                200,
+                format!("{{\"id\":\"i\",\"embeddings\":{{\"float\":[{all}]}}}}"),
+            )
+        }
+        false => Script::json(429, "{\"message\":\"busy\"}"),
+    });
+    embed(&leaf);
+    let failed = |line: &str| line.contains("llmleaf::usage") && line.contains("\"failed\"");
+    let lines = leaf.wait_lines(1, LONG, failed).expect("a record");
+    let record = llmleaf_testkit::json::parse(&lines[0]).expect("JSON");
+    assert_eq!(record.text_at(&["grade"]), "none");
+    assert!(record.get("possibly_billed").is_some_and(Value::is_truthy));
+    assert!(
+        record.get("cost_nano_usd").is_none(),
+        "unknown: {}",
+        lines[0]
+    );
+}
+
+#[test]
+fn an_answer_that_is_none_is_not_free() {
+    let replay = Replay::start();
+    let leaf = start(&replay);
+    replay.on(|_| Script::json(200, "{\"odd\":true}"));
+    embed(&leaf);
+    let failed = |line: &str| line.contains("llmleaf::usage") && line.contains("\"failed\"");
+    let lines = leaf.wait_lines(1, LONG, failed).expect("a record");
+    let record = llmleaf_testkit::json::parse(&lines[0]).expect("JSON");
+    assert!(record.get("possibly_billed").is_some_and(Value::is_truthy));
+    assert!(
+        record.get("cost_nano_usd").is_none(),
+        "unknown: {}",
+        lines[0]
+    );
 }
 
 #[test]
