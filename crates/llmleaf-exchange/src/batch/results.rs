@@ -4,7 +4,7 @@
 
 use super::look::{own, unready};
 use super::make::{asking, get};
-use super::{At, BatchAsk, Part, dialect, of_consumer};
+use super::{At, BatchAsk, Destined, Part, dialect, of_consumer};
 use crate::attempt::{self, Attempt, Incoming};
 use crate::drive::{self, Run};
 use crate::failure;
@@ -408,19 +408,8 @@ impl<'a> Teller<'a> {
 
     /// The model that the consumer asked, of those that the batch has.
     fn model(&self, upstream: Option<&str>) -> &'a str {
-        let models = &self.ask.models;
-        let provider = self.at.candidate.provider;
-        let first = models.first().map_or("", |model| model.name.as_str());
-        let Some(upstream) = upstream.filter(|_| models.len() > 1) else {
-            return first;
-        };
-        // Services answer with the dated name of what was asked for.
-        let fits = |own: &str| upstream == own || upstream.starts_with(own);
-        let fitting = models.iter().filter_map(|model| {
-            let own = model.at(provider)?;
-            fits(own).then_some((own.len(), model.name.as_str()))
-        });
-        fitting.max().map_or(first, |(_, name)| name)
+        let asked = asked(&self.ask.models, self.at.candidate.provider, upstream);
+        asked.map_or("", |model| model.name.as_str())
     }
 
     /// One record for an answer, however often it is fetched: its name follows from the batch's and the request's.
@@ -429,11 +418,66 @@ impl<'a> Teller<'a> {
         let own = run.job.owner.as_ref().map(|owner| owner.id.as_str());
         let own = self.ask.batch.as_deref().or(own).unwrap_or_default();
         let id = format!("{provider}/{own}/{custom_id}");
-        let model = self.model(read.model.as_deref());
-        let upstream = read.model.as_deref();
-        let upstream = upstream.unwrap_or(&self.at.candidate.model);
+        let asked = asked(
+            &self.ask.models,
+            self.at.candidate.provider,
+            read.model.as_deref(),
+        );
+        let model = asked.map_or("", |model| model.name.as_str());
+        // Priced by what was asked for, as everywhere: an answer may name another form of it, or nothing that is known.
+        let target = asked.and_then(|model| model.at(self.at.candidate.provider));
+        let upstream = target.unwrap_or(&self.at.candidate.model);
         let usage: Option<Usage> = read.usage;
         attempt.batched(id, model, upstream, usage);
+    }
+}
+
+/// The model that was asked, of those that a batch has at a provider, by what its answer calls itself.
+fn asked<'a>(models: &'a [Destined], provider: usize, told: Option<&str>) -> Option<&'a Destined> {
+    let Some(told) = told.filter(|_| models.len() > 1) else {
+        return models.first();
+    };
+    // Services answer with the dated name of what was asked for.
+    let fitting = models.iter().filter_map(|model| {
+        let own = model.at(provider)?;
+        told.starts_with(own).then_some((own.len(), model))
+    });
+    let longest = fitting.max_by_key(|(length, _)| *length);
+    longest.map(|(_, model)| model).or_else(|| models.first())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use llmleaf_route::Candidate;
+
+    #[test]
+    fn an_answer_counts_for_the_target_that_was_asked() {
+        let model = |name: &str, own: &str| Destined {
+            name: name.to_owned(),
+            chain: vec![
+                Candidate {
+                    provider: 1,
+                    model: "elsewhere".into(),
+                },
+                Candidate {
+                    provider: 2,
+                    model: own.into(),
+                },
+            ],
+        };
+        let models = [model("fast", "gpt-x"), model("smart", "gpt-x-pro")];
+        let target = |models: &[Destined], told: Option<&str>| {
+            let asked = asked(models, 2, told).expect("one of them");
+            (asked.name.clone(), asked.at(2).map(str::to_owned))
+        };
+        let fast = ("fast".to_owned(), Some("gpt-x".to_owned()));
+        let smart = ("smart".to_owned(), Some("gpt-x-pro".to_owned()));
+        assert_eq!(target(&models, Some("gpt-x-2026-01-01")), fast);
+        assert_eq!(target(&models, Some("gpt-x-pro-2026-01-01")), smart);
+        assert_eq!(target(&models, None), fast);
+        // Whatever the answer of the only one calls itself.
+        assert_eq!(target(&models[1..], Some("some-snapshot")), smart);
     }
 }
 
