@@ -1,6 +1,6 @@
 //! `[[prices]]`, and the table of prices that `server.prices_file` names: what models cost beside what the program knows.
 
-use llmleaf_prices::{Book, Rates, Sheet, Tier, TokenRates, UnitRates};
+use llmleaf_prices::{Book, Rates, Service, Sheet, Tier, TokenRates, UnitRates};
 use toml::de::DeValue;
 
 use crate::diagnose::Diagnostic;
@@ -73,6 +73,7 @@ fn entry(cx: &Reading<'_>, mut table: Table<'_>, providers: &[At<String>]) -> Op
             tokens,
         })
     });
+    let services = services(cx, &mut table);
     let mut money = |key| dollars(cx, &mut table, key, Some("dollars, such as `0.25`"));
     let units = UnitRates {
         audio_hour: money("audio_hour"),
@@ -87,6 +88,7 @@ fn entry(cx: &Reading<'_>, mut table: Table<'_>, providers: &[At<String>]) -> Op
         rates: Rates {
             tokens,
             tiers: long.into_iter().collect(),
+            services,
             units,
             batch_permille: batch.and_then(|share| u16::try_from(share / 1_000_000).ok()),
         },
@@ -99,6 +101,21 @@ fn entry(cx: &Reading<'_>, mut table: Table<'_>, providers: &[At<String>]) -> Op
         model: model?.value,
         sheet,
     })
+}
+
+/// Rates of classes of service, by their names.
+fn services(cx: &Reading<'_>, table: &mut Table<'_>) -> Vec<(Box<str>, Service)> {
+    let Some(tiers) = table.table(cx, "tiers") else {
+        return Vec::new();
+    };
+    let names = tiers.free_keys();
+    let each = names.iter().filter_map(|name| {
+        let mut one = tiers.free_table(cx, name)?;
+        let tokens = tokens(cx, &mut one);
+        one.finish(cx);
+        Some((name.value.to_ascii_lowercase().into(), Service::Own(tokens)))
+    });
+    each.collect()
 }
 
 fn tokens(cx: &Reading<'_>, table: &mut Table<'_>) -> TokenRates {

@@ -4,6 +4,7 @@ use crate::attempt::Cut;
 use crate::failure;
 use crate::kept::Told;
 use crate::outlet::Outlet;
+use crate::settlement;
 use llmleaf_dialects::{ChatWire, Decoder, Dialect, Encoder, Frame, Relayed};
 use llmleaf_framing::{
     ArrayFramer, FramingError, NdjsonFramer, NdjsonLimits, SseFramer, SseLimits, Tail,
@@ -462,7 +463,7 @@ impl Pump {
 
     /// What the last report among the events that wait comes to, where that is to be told and is not told yet.
     fn cost(&self) -> Option<u64> {
-        let rates = &self.teller.as_ref()?.rates;
+        let sheet = self.teller.as_deref()?;
         let mut reports = self.events.iter().rev().filter_map(|event| match event {
             Event::UsageReport(usage) => Some(usage),
             _ => None,
@@ -470,16 +471,16 @@ impl Pump {
         let usage = reports
             .next()
             .filter(|usage| usage.cost_nano_usd.is_none())?;
-        rates.cost(usage, false)
+        settlement::cost(usage, Some(sheet), false).nano_usd()
     }
 
     /// An event with its cost, where that is to be told. The record is made without it: there it would pass for the provider's own word.
     fn priced(&self, mut event: Event) -> Event {
-        if let Some(teller) = &self.teller
+        if let Some(sheet) = self.teller.as_deref()
             && let Event::UsageReport(usage) = &mut event
             && usage.cost_nano_usd.is_none()
         {
-            usage.cost_nano_usd = teller.rates.cost(usage, false);
+            usage.cost_nano_usd = settlement::cost(usage, Some(sheet), false).nano_usd();
         }
         event
     }

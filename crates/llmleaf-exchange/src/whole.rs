@@ -4,6 +4,7 @@ use crate::attempt::{Answer, Attempt};
 use crate::drive::Run;
 use crate::failure;
 use crate::pump::Pump;
+use crate::settlement;
 use crate::stream;
 use crate::upload;
 use bytes::{Bytes, BytesMut};
@@ -122,7 +123,7 @@ fn forward(
     let usage = usage.filter(|usage| usage.cost_nano_usd.is_none());
     let cost = usage
         .zip(run.teller())
-        .and_then(|(usage, teller)| teller.rates.cost(usage, false));
+        .and_then(|(usage, teller)| settlement::cost(usage, Some(&*teller), false).nano_usd());
     let told = cost.and_then(|cost| answer.wire.tell_cost(&body, cost));
     attempt.complete(&run.losses);
     run.whole(StatusCode::OK, told.map_or(body, Bytes::from));

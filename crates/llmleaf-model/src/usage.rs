@@ -34,6 +34,8 @@ pub struct Usage {
     pub units: Units,
     /// Cost as the provider states it, in nano-dollars (1e-9 USD).
     pub cost_nano_usd: Option<u64>,
+    /// The class of service that the provider says it answered in (`priority`), where that is not its usual one: it has prices of its own.
+    pub tier: Option<Box<str>>,
     /// The report as its dialect wrote it.
     pub native: Option<(DialectName, Json)>,
 }
@@ -90,8 +92,13 @@ impl Usage {
             server_tool_calls,
             units,
             cost_nano_usd,
+            tier,
             native: _,
         } = more;
+        if self.tier != tier {
+            // A class that no table has: nobody knows what the sum costs.
+            self.tier = Some("mixed".into());
+        }
         for (sum, more) in [
             (&mut self.input, input),
             (&mut self.input_cache_read, input_cache_read),
@@ -125,6 +132,22 @@ impl Usage {
         ]
         .into_iter()
         .fold(0, u64::saturating_add)
+    }
+
+    /// Takes note of the class of service, in the provider's word for it. What it calls its usual one is none; a batch is told otherwise.
+    pub fn set_tier(&mut self, said: &str) {
+        const USUAL: [&str; 8] = [
+            "",
+            "auto",
+            "batch",
+            "default",
+            "none",
+            "on_demand",
+            "standard",
+            "standard_only",
+        ];
+        let usual = USUAL.iter().any(|usual| usual.eq_ignore_ascii_case(said));
+        self.tier = (!usual).then(|| said.to_ascii_lowercase().into());
     }
 
     /// All output tokens.

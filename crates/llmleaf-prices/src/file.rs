@@ -3,7 +3,7 @@
 
 use crate::book::{Book, Sheet};
 use crate::decimal::scaled;
-use crate::rates::{Rates, Tier, TokenRates, UnitRates};
+use crate::rates::{Rates, Service, Tier, TokenRates, UnitRates};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use std::collections::HashMap;
@@ -144,6 +144,13 @@ impl Fields {
             let tokens = self.tokens(suffix);
             (tokens != TokenRates::default()).then_some(Tier { above, tokens })
         });
+        let services = ["priority", "flex"].into_iter().filter_map(|name| {
+            let tokens = self.tokens(&format!("_{name}"));
+            tokens
+                .input
+                .is_some()
+                .then(|| (name.into(), Service::Own(tokens)))
+        });
         let batch = self
             .number("input_cost_per_token_batches", PER_TOKEN)
             .zip(tokens.input.filter(|rate| *rate > 0))
@@ -153,6 +160,7 @@ impl Fields {
         let rates = Rates {
             tokens,
             tiers: tiers.collect(),
+            services: services.collect(),
             units,
             batch_permille: batch,
         };

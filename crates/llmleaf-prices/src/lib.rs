@@ -13,7 +13,7 @@ pub mod rates;
 pub mod shipped;
 
 pub use book::{Book, Sheet, Tariff};
-pub use rates::{Rates, Tier, TokenRates, UnitRates};
+pub use rates::{Rates, Service, Tier, TokenRates, UnitRates};
 
 #[cfg(test)]
 mod tests;

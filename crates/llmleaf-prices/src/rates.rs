@@ -53,6 +53,15 @@ pub struct UnitRates {
     pub request: Option<u64>,
 }
 
+/// What tokens cost in a class of service.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Service {
+    /// Rates of its own.
+    Own(TokenRates),
+    /// So many thousandths of the usual.
+    Share(u16),
+}
+
 /// What a model costs.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Rates {
@@ -60,6 +69,8 @@ pub struct Rates {
     pub tokens: TokenRates,
     /// Rates of long prompts, in rising order.
     pub tiers: Vec<Tier>,
+    /// Classes of service other than the usual one, by the provider's word for them. A class that is not here has no price here.
+    pub services: Vec<(Box<str>, Service)>,
     /// Pieces.
     pub units: UnitRates,
     /// What of it is to be paid for a batch, in thousandths. `None`: nobody knows.
@@ -166,13 +177,28 @@ impl Rates {
         reached.fold(self.tokens, |below, tier| tier.tokens.over(below))
     }
 
+    /// What tokens come to in a class of service. With rates of its own, none are known of prompts whose length has a price.
+    fn cost_in(&self, service: &str, usage: &Usage) -> Option<Micro> {
+        let prompt = usage.input_total();
+        let mut services = self.services.iter();
+        match &services.find(|(name, _)| **name == *service)?.1 {
+            Service::Share(permille) => {
+                Some(share(self.tokens_for(prompt).cost(usage)?, *permille))
+            }
+            Service::Own(_) if self.tiers.iter().any(|tier| prompt > tier.above) => None,
+            Service::Own(rates) => rates.cost(usage),
+        }
+    }
+
     /// What this comes to, in nano-dollars, rounded once at the end. `None` where something was used that has no rate here: part of a bill is not the bill.
     pub fn cost(&self, usage: &Usage, batch: bool) -> Option<u64> {
         let pieces = self.units.cost(usage.units, usage.total() > 0)?;
         // Where pieces are what is billed, tokens are only told beside them.
-        let tokens = match self.tokens == TokenRates::default() && pieces > 0 {
-            true => 0,
-            false => self.tokens_for(usage.input_total()).cost(usage)?,
+        let tokens = match usage.tier.as_deref() {
+            _ if self.tokens == TokenRates::default() && pieces > 0 => 0,
+            None => self.tokens_for(usage.input_total()).cost(usage)?,
+            Some(_) if batch => return None,
+            Some(tier) => self.cost_in(tier, usage)?,
         };
         let calls = match usage.server_tool_calls {
             0 => 0,

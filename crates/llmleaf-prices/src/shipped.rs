@@ -1,13 +1,14 @@
 //! The table that comes with the program: few prices, each read on its provider's own page or where that page is quoted, with source and
 //! date. What is not in it is unknown, until the configuration or a table of the operator's says it.
 //!
-//! A line that begins with `provider` begins a provider: its kind, and what of a price is to be paid for a batch, in thousandths. Every other
+//! A line that begins with `provider` begins a provider: its kind, and what of a price is to be paid for a batch, and in the class of service
+//! `flex`, in thousandths. Every other
 //! line is a model: its names, then fields and their values; dollars per million tokens unless a field's name says otherwise. After `above`
-//! and a number of tokens stand the rates of longer prompts. A line with `from` and a date counts from that day on.
+//! and a number of tokens stand the rates of longer prompts; after `tier` and a name, behind those, the rates of a class of service. A line with `from` and a date counts from that day on.
 
 use crate::book::{Book, Sheet};
 use crate::decimal::scaled;
-use crate::rates::{Rates, Tier};
+use crate::rates::{Rates, Service, Tier, TokenRates};
 
 const TABLE: &str = include_str!("shipped.txt");
 
@@ -29,6 +30,7 @@ pub fn book(today: &str) -> Book {
 pub fn read(table: &str, today: &str, book: &mut Book) -> Result<(), usize> {
     let mut provider = None;
     let mut batch = None;
+    let mut flex = None;
     let mut refused = None;
     for (index, line) in table.lines().enumerate() {
         let line = line.split_once('#').map_or(line, |(line, _)| line);
@@ -38,13 +40,17 @@ pub fn read(table: &str, today: &str, book: &mut Book) -> Result<(), usize> {
             ["provider", name, rest @ ..] => {
                 provider = Some(*name);
                 batch = match rest {
-                    ["batch", permille] => permille.parse().ok(),
+                    ["batch", permille, ..] => permille.parse().ok(),
+                    _ => None,
+                };
+                flex = match rest {
+                    [.., "flex", permille] => permille.parse().ok(),
                     _ => None,
                 };
                 Some(())
             }
             words => provider.and_then(|provider| {
-                let (names, sheet) = model(words, today, batch)?;
+                let (names, sheet) = model(words, today, (batch, flex))?;
                 for name in names.into_iter().take_while(|_| sheet.is_some()) {
                     book.of(provider)
                         .set(name, sheet.clone().unwrap_or_default());
@@ -63,7 +69,7 @@ pub fn read(table: &str, today: &str, book: &mut Book) -> Result<(), usize> {
 fn model<'a>(
     words: &[&'a str],
     today: &str,
-    batch: Option<u16>,
+    (batch, flex): (Option<u16>, Option<u16>),
 ) -> Option<(Vec<&'a str>, Option<Sheet>)> {
     let first = words.iter().position(|word| FIELDS.contains(word))?;
     let (names, fields) = words.split_at_checked(first)?;
@@ -80,9 +86,10 @@ fn model<'a>(
             return None;
         };
         let money = || Some(scaled(value, NANO));
-        let tokens = match tiers.last_mut() {
-            Some(tier) => &mut tier.tokens,
-            None => &mut rates.tokens,
+        let tokens = match (rates.services.last_mut(), tiers.last_mut()) {
+            (Some((_, Service::Own(tokens))), _) => tokens,
+            (_, Some(tier)) => &mut tier.tokens,
+            (_, None) => &mut rates.tokens,
         };
         match *field {
             "in" => tokens.input = money()?,
@@ -103,6 +110,9 @@ fn model<'a>(
                 above: value.parse().ok()?,
                 ..Tier::default()
             }),
+            "tier" => rates
+                .services
+                .push(((*value).into(), Service::Own(TokenRates::default()))),
             "context" => sheet.context = Some(value.parse().ok()?),
             "max" => sheet.max_output = Some(value.parse().ok()?),
             "from" => due = *value <= today,
@@ -113,6 +123,9 @@ fn model<'a>(
         return None;
     }
     rates.tiers = tiers;
+    rates
+        .services
+        .extend(flex.map(|permille| ("flex".into(), Service::Share(permille))));
     sheet.rates = rates;
     Some((names.to_vec(), due.then_some(sheet)))
 }
@@ -133,6 +146,7 @@ const FIELDS: &[&str] = &[
     "image",
     "search",
     "above",
+    "tier",
     "context",
     "max",
     "from",

@@ -193,6 +193,52 @@ fn h11_what_has_no_rate_makes_the_cost_unknown() {
 }
 
 #[test]
+fn h11_a_class_of_service_costs_what_its_table_says_or_nobody_knows() {
+    let used = |tier: &str, input| {
+        let mut usage = Usage {
+            input,
+            input_cache_read: 10,
+            output: 100,
+            ..Usage::default()
+        };
+        usage.set_tier(tier);
+        usage
+    };
+    let rates = rates("openai", "gpt-4.1");
+    // 1000×2 + 10×0.5 + 100×8; 1000×3.5 + 10×0.875 + 100×14
+    for usual in ["", "auto", "default", "standard", "Standard", "on_demand"] {
+        assert_eq!(
+            rates.cost(&used(usual, 1000), false),
+            Some(2_805_000),
+            "{usual}"
+        );
+    }
+    assert_eq!(rates.cost(&used("priority", 1000), false), Some(4_908_750));
+    assert_eq!(rates.cost(&used("flex", 1000), false), Some(1_402_500));
+    assert_eq!(rates.cost(&used("scale", 1000), false), None);
+    assert_eq!(
+        rates.cost(&used("priority", 1000), true),
+        None,
+        "a batch has none"
+    );
+    let rates = self::rates("openai", "gpt-5.4");
+    assert!(rates.cost(&used("priority", 1000), false).is_some());
+    assert_eq!(
+        rates.cost(&used("priority", 300_000), false),
+        None,
+        "a long prompt"
+    );
+    // Half of 300000×5 + 10×0.5 + 100×22.5
+    assert_eq!(rates.cost(&used("flex", 300_000), false), Some(751_127_500));
+    let table = r#"{"m": {"litellm_provider": "p", "input_cost_per_token": 1e-06, "input_cost_per_token_flex": 5e-07, "output_cost_per_token_flex": 2e-06,
+        "cache_read_input_token_cost_flex": 5e-08}}"#;
+    let mut book = Book::default();
+    assert_eq!(file::read(table, &mut book).ok(), Some(1));
+    let rates = book.of("p").get("m").expect("it is there").rates.clone();
+    assert_eq!(rates.cost(&used("flex", 1000), false), Some(700_500));
+}
+
+#[test]
 fn a_table_in_the_common_form_is_read() {
     let text = r#"{
         "sample_spec": {"litellm_provider": "one of …", "max_tokens": "LEGACY", "input_cost_per_token": 0.0},
@@ -307,7 +353,8 @@ proptest! {
             input_audio: above(tokens.input_audio, long.input_audio), input_image: above(tokens.input_image, long.input_image),
             output_audio: above(tokens.output_audio, long.output_audio), output_image: above(tokens.output_image, long.output_image),
         };
-        let rates = Rates { tokens, tiers: vec![Tier { above: 200_000, tokens: dearer }], units, batch_permille: Some(500) };
+        let tiers = vec![Tier { above: 200_000, tokens: dearer }];
+        let rates = Rates { tokens, tiers, units, batch_permille: Some(500), services: Vec::new() };
         let cost = rates.cost(&usage, false).expect("everything has a rate");
         prop_assert!(rates.cost(&usage, true).expect("everything has a rate") <= cost);
         let added = Usage { input: usage.input.saturating_add(more), output: usage.output.saturating_add(more), input_cache_read: usage.input_cache_read.saturating_add(more), ..usage };

@@ -1,3 +1,4 @@
+use llmleaf_prices::Service;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -135,6 +136,9 @@ fn the_example_reads_as_written() {
     );
     assert_eq!(priced.sheet.rates.units.search, Some(2_000_000));
     assert_eq!(priced.sheet.rates.batch_permille, Some(500));
+    let (tier, rates) = &priced.sheet.rates.services[0];
+    let long = priced.sheet.rates.tokens_for(200_001);
+    assert_eq!((&**tier, *rates), ("priority", Service::Own(long)));
     let table = config.prices.table.get("openai").and_then(|t| t.get("m"));
     assert_eq!(
         table.and_then(|m| m.rates.tokens.input),

@@ -21,10 +21,11 @@ pub fn outline(body: &[u8]) -> Option<Usage> {
     {
         return None;
     }
-    let (mut choices, mut report) = (Once::default(), Once::default());
+    let (mut choices, mut report, mut tier) = <(Once<'_>, Once<'_>, Once<'_>)>::default();
     skim::each(text, |entry| match entry.plain_key(text) {
         Some("choices") => choices.put(text.get(entry.value)),
         Some("usage") => report.put(text.get(entry.value)),
+        Some("service_tier") => tier.put(text.get(entry.value)),
         _ => {}
     })?;
     choices
@@ -32,7 +33,12 @@ pub fn outline(body: &[u8]) -> Option<Usage> {
         .strip_prefix('[')?
         .trim_ascii_start()
         .strip_prefix('{')?;
-    usage::read(report.only()?)
+    let mut usage = usage::read(report.only()?)?;
+    let tier = tier.only().and_then(|text| text.strip_prefix('"'));
+    if let Some(tier) = tier.and_then(|text| text.strip_suffix('"')) {
+        usage.set_tier(tier);
+    }
+    Some(usage)
 }
 
 /// A field that must not stand twice.

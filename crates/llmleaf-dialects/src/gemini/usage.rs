@@ -37,6 +37,13 @@ pub(crate) fn parse(raw: &RawValue, searches: u64) -> Option<Usage> {
     let spoken = of_modality(&report, "candidatesTokensDetails", AUDIO);
     usage.set_inclusive_output(answer.saturating_add(thoughts), thoughts, spoken);
     usage.set_output_image(of_modality(&report, "candidatesTokensDetails", IMAGE));
+    // Vertex AI says `ON_DEMAND_PRIORITY` where the other surface says `priority`.
+    let said = ["serviceTier", "trafficType"]
+        .into_iter()
+        .find_map(|name| report.get(name).and_then(string))
+        .unwrap_or_default()
+        .to_ascii_lowercase();
+    usage.set_tier(said.strip_prefix("on_demand_").unwrap_or(&said));
     Some(usage)
 }
 

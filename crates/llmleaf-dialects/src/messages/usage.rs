@@ -1,7 +1,7 @@
 //! Token counts: this wire counts exclusively, `input_tokens` without what a cache gave or took.
 
 use super::wire::{ObjectWriter, json_object, one_line};
-use crate::object::Object;
+use crate::object::{Object, string};
 use llmleaf_model::usage::nano_usd;
 use llmleaf_model::{DialectName, Json, Usage};
 use serde_json::value::RawValue;
@@ -59,6 +59,12 @@ impl Counts {
         usage.input_cache_write = total - usage.input_cache_write_1h;
         let thinking = self.inner("output_tokens_details", "thinking_tokens");
         usage.set_inclusive_output(self.count("output_tokens"), thinking, 0);
+        // Fast mode is told apart from the class of service, and costs more than any (platform.claude.com, fast mode, 2026-11).
+        let said = |name: &str| self.get(name).and_then(|json| string(json.raw()));
+        match said("speed").as_deref() {
+            Some("fast") => usage.set_tier("fast"),
+            _ => usage.set_tier(&said("service_tier").unwrap_or_default()),
+        }
         Some(usage)
     }
 

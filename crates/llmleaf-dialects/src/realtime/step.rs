@@ -16,7 +16,7 @@ pub enum Step {
     /// The answer that is being made is not wanted any more.
     Cancel,
     /// This was used.
-    Count(Counted),
+    Count(Box<Counted>),
 }
 
 /// Says events to a consumer, each with a name of its own.

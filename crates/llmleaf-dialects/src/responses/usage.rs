@@ -1,10 +1,19 @@
 //! Token counts: this wire counts inclusively, cached input inside the input, reasoning inside the output.
 
 use super::wire::ObjectWriter;
-use crate::object::Object;
+use crate::object::{Object, string};
 use llmleaf_model::usage::nano_usd;
 use llmleaf_model::{DialectName, Json, Usage};
 use serde_json::value::RawValue;
+
+/// The report of a response object.
+pub(super) fn of(response: &Object<'_>) -> Option<Usage> {
+    let mut usage = response.get("usage").and_then(parse)?;
+    if let Some(tier) = response.get("service_tier").and_then(string) {
+        usage.set_tier(&tier);
+    }
+    Some(usage)
+}
 
 /// Reads a report; `None` where it states neither an input nor an output count that makes sense.
 pub(super) fn parse(raw: &RawValue) -> Option<Usage> {

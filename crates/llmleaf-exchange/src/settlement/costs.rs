@@ -135,6 +135,51 @@ const ROWS: &[Row] = &[
     ("perplexity", "sonar", CHAT, false, r#"{"completion_tokens":16,"cost":{"input_tokens_cost":2e-05,"output_tokens_cost":2e-05,"request_cost":0.005,"total_cost":0.00504},"prompt_tokens":24,"total_tokens":40}"#, Reported(5_040_000)),
 ];
 
+/// Reports in classes of service other than the usual one; a class may stand beside the report.
+#[rustfmt::skip]
+const TIERS: &[Row] = &[
+    // 1000×3.5 + 10×0.875 + 100×14
+    ("openai", "gpt-4.1", CHAT, false, r#"{"prompt_tokens":1010,"completion_tokens":100,"total_tokens":1110,"prompt_tokens_details":{"cached_tokens":10}},"service_tier":"priority""#, Computed(4_908_750)),
+    // 1000×2 + 10×0.5 + 100×8, and half of that
+    ("openai", "gpt-4.1", CHAT, false, r#"{"prompt_tokens":1010,"completion_tokens":100,"total_tokens":1110,"prompt_tokens_details":{"cached_tokens":10}},"service_tier":"default""#, Computed(2_805_000)),
+    ("openai", "gpt-4.1", Dialect::Responses, false, r#"{"input_tokens":1010,"output_tokens":100,"input_tokens_details":{"cached_tokens":10}},"service_tier":"flex""#, Computed(1_402_500)),
+    ("openai", "gpt-4.1", Dialect::Responses, false, r#"{"input_tokens":1010,"output_tokens":100},"service_tier":"scale""#, Unknown),
+    ("openai", "gpt-4.1", Dialect::Responses, true, r#"{"input_tokens":1010,"output_tokens":100},"service_tier":"priority""#, Unknown),
+    ("groq", "openai/gpt-oss-20b", CHAT, false, r#"{"prompt_tokens":260,"completion_tokens":100,"total_tokens":360},"service_tier":"on_demand""#, Computed(49_500)),
+    ("groq", "openai/gpt-oss-20b", CHAT, false, r#"{"prompt_tokens":260,"completion_tokens":100,"total_tokens":360},"service_tier":"performance""#, Unknown),
+    ("anthropic", "claude-opus-5", Dialect::Messages, false, r#"{"input_tokens":20,"output_tokens":5,"service_tier":"standard","speed":"standard"}"#, Computed(225_000)),
+    ("anthropic", "claude-opus-5", Dialect::Messages, false, r#"{"input_tokens":20,"output_tokens":5,"service_tier":"standard","speed":"fast"}"#, Unknown),
+    ("anthropic", "claude-opus-5", Dialect::Messages, false, r#"{"input_tokens":20,"output_tokens":5,"service_tier":"priority"}"#, Unknown),
+    ("gemini", "gemini-2.5-flash", Dialect::GenerateContent, false, r#"{"promptTokenCount":10,"candidatesTokenCount":10,"totalTokenCount":20,"serviceTier":"standard"}"#, Computed(28_000)),
+    ("gemini", "gemini-2.5-flash", Dialect::GenerateContent, false, r#"{"promptTokenCount":10,"candidatesTokenCount":10,"totalTokenCount":20,"serviceTier":"priority"}"#, Unknown),
+    ("gemini", "gemini-2.5-flash", Dialect::GenerateContent, false, r#"{"promptTokenCount":10,"candidatesTokenCount":10,"totalTokenCount":20,"trafficType":"ON_DEMAND"}"#, Computed(28_000)),
+    ("gemini", "gemini-2.5-flash", Dialect::GenerateContent, false, r#"{"promptTokenCount":10,"candidatesTokenCount":10,"totalTokenCount":20,"trafficType":"ON_DEMAND_FLEX"}"#, Unknown),
+];
+
+#[test]
+fn h11_a_class_of_service_is_read_with_its_report() {
+    let book = shipped::book("2026-11-26");
+    for (provider, model, dialect, batch, report, expected) in TIERS {
+        let usage = read(provider, *dialect, report);
+        let sheet = book.get(provider).and_then(|tariff| tariff.get(model));
+        let found = cost(&usage, sheet.map(AsRef::as_ref), *batch);
+        assert_eq!(found, *expected, "{provider} {model} {usage:?}");
+        // Whoever reads an answer in outline reads the same.
+        if *dialect == CHAT {
+            let wires = find(provider).expect("a provider").speaks.chat.iter();
+            let outlines = wires.filter_map(|chat| match chat {
+                Chat::Wire(wire, _) => wire.outline(answer(CHAT, report).as_bytes()),
+                Chat::Echo => None,
+            });
+            assert_eq!(
+                outlines.map(|o| o.tier).next(),
+                Some(usage.tier),
+                "{report}"
+            );
+        }
+    }
+}
+
 #[test]
 fn h11_recorded_reports_come_to_what_a_hand_comes_to() {
     assert!(ROWS.len() >= 30);

@@ -7,6 +7,7 @@ use super::super::wire::{
 };
 use super::parse_finish;
 use crate::assembly::{Assembly, MediaStart, ReasoningKey, ToolFragment};
+use crate::object::string;
 use llmleaf_model::{
     Artefact, ArtefactKind, Citation, Delta, DialectName, Event, Json, MediaKind, Provenance,
     ReasoningForm, ResponseStart, Rest, ToolFlavour,
@@ -48,9 +49,12 @@ impl Reading {
         let beside = chunk.x_groq.0.as_ref().and_then(|beside| beside.usage.0);
         if let Some(raw) = chunk.usage.0.or(beside)
             && self.usage.as_deref() != Some(raw.get())
-            && let Some(usage) = usage::parse(raw)
+            && let Some(mut usage) = usage::parse(raw)
         {
             self.usage = Some(raw.get().into());
+            if let Some(tier) = chunk.service_tier.0.and_then(string) {
+                usage.set_tier(&tier);
+            }
             out.push(Event::UsageReport(usage));
         }
     }

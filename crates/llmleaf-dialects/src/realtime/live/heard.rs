@@ -69,7 +69,7 @@ impl Live {
         let mut last = self.last_item.take();
         let counted = answer.finish(ending, usage, &mut last, &mut self.voice(out));
         self.last_item = last;
-        out.push(Step::Count(counted));
+        out.push(Step::Count(Box::new(counted)));
     }
 
     /// What was heard is written down, once an answer to it begins.
@@ -125,14 +125,14 @@ impl Live {
             {
                 // Of the answer that was cancelled; nobody waits for it, and it is paid for.
                 let id = self.voice(out).fresh("resp");
-                out.push(Step::Count(crate::realtime::Counted {
+                out.push(Step::Count(Box::new(crate::realtime::Counted {
                     part: crate::realtime::Part::Answer,
                     id,
                     usage,
                     reported: true,
                     complete: true,
                     model: None,
-                }));
+                })));
             }
             self.muted = false;
             self.finish(Ending::Completed, out);

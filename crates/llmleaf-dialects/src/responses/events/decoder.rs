@@ -272,7 +272,7 @@ impl ResponsesDecoder {
             }
         }
         self.items.end(out);
-        if let Some(usage) = response.get("usage").and_then(usage::parse) {
+        if let Some(usage) = usage::of(response) {
             out.push(Event::UsageReport(usage));
         }
         let finish: Finish = finish::read(response, self.items.called());
@@ -291,7 +291,7 @@ impl ResponsesDecoder {
     }
 
     fn fail_as(&mut self, response: &Object<'_>, whole: &[u8], out: &mut Vec<Event>) {
-        if let Some(usage) = response.get("usage").and_then(usage::parse) {
+        if let Some(usage) = usage::of(response) {
             out.push(Event::UsageReport(usage));
         }
         let words = response.get("error").filter(|raw| raw.get() != "null");
