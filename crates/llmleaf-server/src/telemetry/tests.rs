@@ -1,8 +1,10 @@
 use super::*;
 use crate::admin::tests::{NODE, node, text};
 use llmleaf_exchange::{Began, Cost, End, EndRecord, Grade, Outcome, UsageRecord};
+use llmleaf_metrics::{Family, Kind};
 use llmleaf_model::Usage;
 use llmleaf_testkit::metrics::Exposition;
+use std::collections::{BTreeSet, HashMap};
 
 fn attempt(number: u32, provider: &str, model: &str, outcome: Outcome) -> UsageRecord {
     let good = outcome == Outcome::Completed;
@@ -342,5 +344,89 @@ async fn a_page_comes_squeezed_to_those_who_take_it() {
             .await
             .unwrap();
         assert!(!reply.headers().contains_key("content-encoding"), "{plain}");
+    }
+}
+
+/// Names of metrics and labels in an expression, and the labels that it may have.
+fn check_expression(expression: &str, samples: &HashMap<String, &'static Family>) {
+    let word = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    let ours = ["llmleaf_", "gen_ai_client_", "process_"];
+    let mut labels = BTreeSet::from(["le", "instance", "job"]);
+    for name in expression.split(|c: char| !word(c)) {
+        if ours.iter().any(|ours| name.starts_with(ours)) {
+            let family = samples.get(name);
+            let family = family.unwrap_or_else(|| panic!("{name} is not exported: {expression}"));
+            labels.extend(family.labels);
+        }
+    }
+    let groups = expression.split("by (").skip(1);
+    let groups = groups.flat_map(|rest| rest.split(')').next().unwrap().split(','));
+    let matchers = expression.split('{').skip(1);
+    let matchers = matchers.flat_map(|rest| rest.split('}').next().unwrap().split("\","));
+    let matchers = matchers.map(|one| one.split(['=', '!']).next().unwrap());
+    for label in groups
+        .chain(matchers)
+        .map(|label| label.trim_start_matches(',').trim())
+    {
+        assert!(labels.contains(label), "no label {label:?}: {expression}");
+    }
+}
+
+#[test]
+fn the_dashboard_and_the_alerts_ask_for_what_there_is() {
+    let mut samples: HashMap<String, &'static Family> = HashMap::new();
+    for family in names::ALL {
+        let endings: &[&str] = match family.kind {
+            Kind::Counter => &["_total"],
+            Kind::Gauge => &[""],
+            Kind::Info => &["_info"],
+            Kind::Histogram(_) => &["_bucket", "_sum", "_count"],
+        };
+        samples.extend(
+            endings
+                .iter()
+                .map(|ending| (format!("{}{ending}", family.name), *family)),
+        );
+    }
+    let alerts = include_str!("../../../../deploy/prometheus/alerts.yml");
+    let lines = alerts.lines().map(str::trim);
+    let rules: Vec<&str> = lines
+        .filter_map(|line| line.strip_prefix("expr: "))
+        .collect();
+    assert!(rules.len() >= 10);
+    assert_eq!(rules.len(), alerts.matches("- alert: ").count());
+    let dashboard = include_str!("../../../../deploy/grafana/llmleaf.json");
+    let dashboard: serde_json::Value = serde_json::from_str(dashboard).unwrap();
+    let panels = dashboard["panels"].as_array().unwrap();
+    let targets = panels
+        .iter()
+        .filter_map(|panel| panel["targets"].as_array());
+    let shown = targets
+        .flatten()
+        .map(|target| target["expr"].as_str().unwrap());
+    let shown: Vec<&str> = shown.collect();
+    assert!(shown.len() >= 20);
+    for expression in rules.into_iter().chain(shown) {
+        check_expression(expression, &samples);
+    }
+}
+
+#[test]
+fn every_name_is_explained() {
+    let text = include_str!("../../../../docs/metrics.md");
+    for family in names::ALL {
+        let ending = match family.kind {
+            Kind::Counter => "_total",
+            Kind::Info => "_info",
+            Kind::Gauge | Kind::Histogram(_) => "",
+        };
+        let labels: Vec<String> = family.labels.iter().map(|l| format!("`{l}`")).collect();
+        let row = format!(
+            "| `{}{ending}` | {} | {} |",
+            family.name,
+            family.kind.as_str(),
+            labels.join(", ")
+        );
+        assert!(text.contains(&row), "docs/metrics.md lacks {row}");
     }
 }
