@@ -90,7 +90,7 @@ async fn pump(
         .await?;
     let mut response = Response::new(Pumped(Some(upstream.body)));
     *response.status_mut() = upstream.status;
-    *response.headers_mut() = upstream.headers;
+    *response.headers_mut() = upstream.headers.into_map();
     Ok(response)
 }
 
