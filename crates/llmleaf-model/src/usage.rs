@@ -301,6 +301,7 @@ mod tests {
                 searches: n,
             },
             cost_nano_usd: Some(n),
+            tier: None,
             native: None,
         };
         let mut sum = all(2);
