@@ -6,7 +6,7 @@ use crate::hidden::Hidden;
 use bytes::Bytes;
 use http::header::{ACCEPT, CONTENT_TYPE};
 use http::{HeaderName, HeaderValue, Method, Request};
-use llmleaf_model::{Failure, FailureKind};
+use llmleaf_model::{Failure, FailureKind, percent};
 use sha2::{Digest, Sha256};
 use std::time::Duration;
 
@@ -212,15 +212,8 @@ fn fields(all: &[(&str, &str)]) -> String {
         }
         out.push_str(name);
         out.push('=');
-        for byte in value.bytes() {
-            match byte {
-                b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'*' => {
-                    out.push(char::from(byte));
-                }
-                b' ' => out.push('+'),
-                _ => out.push_str(&format!("%{byte:02X}")),
-            }
-        }
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.* ".contains(&byte);
+        out.push_str(&percent::encode_but(value, plain).replace(' ', "+"));
     }
     out
 }

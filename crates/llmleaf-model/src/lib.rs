@@ -20,6 +20,7 @@ pub mod loss;
 pub mod media;
 pub mod message;
 pub mod moderation;
+pub mod percent;
 pub mod preferences;
 pub mod reasoning;
 pub mod request;

@@ -1,5 +1,7 @@
 //! Paths of operations below a base URL.
 
+use llmleaf_model::percent;
+
 /// Path of an operation below the base URL.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Path {
@@ -119,18 +121,13 @@ pub(crate) fn is_version(segment: &str) -> bool {
 /// Percent-encodes a path segment: everything but unreserved characters (RFC 3986, section 2.3) and `@`, which needs no encoding there
 /// and stands before the date in names of models.
 pub(crate) fn encode(segment: &str) -> String {
-    let mut out = String::with_capacity(segment.len());
-    for byte in segment.bytes() {
-        match byte {
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'~' | b'@' => {
-                out.push(char::from(byte))
-            }
-            // A segment of dots alone would walk the path.
-            b'.' if segment.bytes().any(|b| b != b'.') => out.push('.'),
-            _ => out.push_str(&format!("%{byte:02X}")),
-        }
-    }
-    out
+    // A segment of dots alone would walk the path.
+    let dots = segment.bytes().all(|byte| byte == b'.');
+    percent::encode_but(segment, |byte| match byte {
+        b'.' => !dots,
+        b'@' => true,
+        byte => percent::is_unreserved(byte),
+    })
 }
 
 #[cfg(test)]

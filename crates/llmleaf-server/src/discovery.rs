@@ -44,7 +44,7 @@ use entry::{Endpoint, Entry, Pricing};
 use http::{HeaderMap, StatusCode};
 use llmleaf_auth::Principal;
 use llmleaf_dialects::Dialect;
-use llmleaf_model::{Failure, FailureKind, Origin};
+use llmleaf_model::{Failure, FailureKind, Origin, percent};
 use query::{KINDS, Kind, Query};
 use serde::Serialize;
 use std::borrow::Cow;
@@ -261,7 +261,7 @@ fn page<'a>(mut models: Vec<Model<'a>>, query: &Query) -> (Vec<Model<'a>>, bool)
 }
 
 fn next_page(last: &str, query: &Query) -> String {
-    let mut url = format!("/v1/models?after_id={}", query::encode(last));
+    let mut url = format!("/v1/models?after_id={}", percent::encode(last));
     if let Some(limit) = query.limit {
         url.push_str(&format!("&limit={limit}"));
     }
@@ -271,7 +271,7 @@ fn next_page(last: &str, query: &Query) -> String {
         url.push_str(&format!("&type={name}"));
     }
     if let Some(search) = &query.search {
-        url.push_str(&format!("&search={}", query::encode(search)));
+        url.push_str(&format!("&search={}", percent::encode(search)));
     }
     url
 }

@@ -174,7 +174,7 @@ impl<'a> Entry<'a> {
             default_parameters: None,
             supported_voices: None,
             links: Links {
-                details: format!("/v1/models/{}", super::query::encode(id)),
+                details: format!("/v1/models/{}", llmleaf_model::percent::encode(id)),
             },
             endpoints: None,
         }
