@@ -77,6 +77,43 @@ impl Budget {
         }
     }
 
+    /// For what was used already, at another time: it is told, whether something is left or not.
+    pub fn charge(self: &Arc<Self>, key: &str) -> Hold {
+        let held = self.leases.lock().hold_anyway(key, self.now());
+        Hold {
+            budget: Arc::clone(self),
+            held: Some(held),
+            used: Spent::default(),
+        }
+    }
+
+    /// Takes as much again as something that goes on for long, without waiting.
+    fn again(&self, held: &Held) -> Result<Option<Held>, Spendless> {
+        let now = self.now();
+        // What one costs may be thought otherwise by now.
+        let thought = Spent {
+            nano_usd: 0,
+            ..held.amount()
+        };
+        let (next, due) = {
+            let mut leases = self.leases.lock();
+            (leases.hold(held.key(), thought, now), leases.due())
+        };
+        if due.is_some_and(|due| due <= now) {
+            self.wanted.notify_one();
+        }
+        match next {
+            Ok(next) => Ok(Some(next)),
+            // The answer is on its way, and counts the next time.
+            Err(Denied::Asking) => Ok(None),
+            Err(Denied::Exhausted(until)) => {
+                let wait = until.map(|until| Duration::from_millis(until.since(now)));
+                Err(Spendless::Exhausted(wait))
+            }
+            Err(Denied::Away) => Err(Spendless::Unknown),
+        }
+    }
+
     /// Whether requests go on without a lease while the controller does not answer.
     pub fn open(&self, open: bool) {
         self.leases.lock().set_open(open);
@@ -171,17 +208,35 @@ impl Hold {
         };
         self.used = self.used.plus(more);
     }
+
+    /// Settles what was used so far as a request of its own, and takes as much again.
+    ///
+    /// # Errors
+    /// Nothing is left. What is used all the same is settled with what was used so far.
+    pub fn renew(&mut self) -> Result<(), Spendless> {
+        let Some(held) = &self.held else {
+            return Ok(());
+        };
+        if let Some(next) = self.budget.again(held)? {
+            self.settle(Some(next));
+        }
+        Ok(())
+    }
+
+    fn settle(&mut self, next: Option<Held>) {
+        let used = Spent {
+            requests: 1,
+            ..std::mem::take(&mut self.used)
+        };
+        if let Some(held) = std::mem::replace(&mut self.held, next) {
+            self.budget.settle(held, used);
+        }
+    }
 }
 
 impl Drop for Hold {
     fn drop(&mut self) {
-        if let Some(held) = self.held.take() {
-            let used = Spent {
-                requests: 1,
-                ..self.used
-            };
-            self.budget.settle(held, used);
-        }
+        self.settle(None);
     }
 }
 
@@ -261,6 +316,42 @@ mod tests {
         }
         let woken = wakes.0.load(std::sync::atomic::Ordering::Relaxed);
         assert!(woken <= 2, "{woken} times");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_goes_on_for_long_is_settled_as_it_goes_and_ends_when_nothing_is_left() {
+        let budget = Arc::<Budget>::default();
+        let controller = async {
+            let reports = budget.next().await;
+            budget.answered(&reports, &granted(&reports, 2));
+        };
+        let (held, ()) = tokio::join!(budget.hold("k", Spent::default()), controller);
+        let mut held = held.expect("granted");
+        held.spend(7, 9);
+        assert_eq!(held.renew(), Ok(()));
+        let reports = budget.next().await;
+        let told = |reports: &Reports| {
+            let spent = reports.leases.iter().map(|lease| lease.spent);
+            spent.fold(Spent::default(), Spent::plus)
+        };
+        assert_eq!(told(&reports).tokens, 7);
+        // Nothing more is granted, and the controller says so.
+        let mut answer = granted(&reports, 2);
+        answer.leases[0].exhausted_secs = Some(60);
+        budget.answered(&reports, &answer);
+        held.spend(5, 0);
+        let refused = held.renew();
+        assert!(
+            matches!(refused, Err(Spendless::Exhausted(Some(_)))),
+            "{refused:?}"
+        );
+        // What was used before is told all the same, and so is what another time used.
+        let mut charged = budget.charge("k");
+        charged.spend(100, 3);
+        drop((held, charged));
+        let reports = budget.next().await;
+        let told = told(&reports);
+        assert_eq!((told.requests, told.tokens, told.nano_usd), (3, 112, 12));
     }
 
     #[tokio::test(start_paused = true)]

@@ -44,6 +44,11 @@ pub struct Held {
 }
 
 impl Held {
+    /// Whose it is.
+    pub fn key(&self) -> &Arc<str> {
+        &self.key
+    }
+
     /// How much is held.
     pub fn amount(&self) -> Spent {
         self.amount
@@ -132,6 +137,21 @@ impl Leases {
             }
             Err(Denied::Asking) if self.away => Err(Denied::Away),
             Err(denied) => Err(denied),
+        }
+    }
+
+    /// The same for what was used already, at another time: it is told, whether something is left or not.
+    pub fn hold_anyway(&mut self, key: &str, now: Millis) -> Held {
+        if let Ok(held) = self.hold(key, Spent::default(), now) {
+            return held;
+        }
+        if let Some(purse) = self.purses.get_mut(key) {
+            purse.hold_without();
+        }
+        Held {
+            key: Arc::from(key),
+            lease: None,
+            amount: Spent::default(),
         }
     }
 

@@ -20,7 +20,7 @@ mod usage;
 
 pub use listener::{Counted, Listener, Part};
 pub use step::Step;
-pub use told::{error, error_of};
+pub use told::{Wrong, error, error_of, wrong_in};
 
 #[cfg(test)]
 mod tests;

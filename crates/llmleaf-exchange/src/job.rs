@@ -9,7 +9,7 @@ use crate::upload::Upload;
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue};
 use llmleaf_dialects::{Dialect, EmbeddingForm, Head, ImageForm, ModerationForm, RerankForm};
-use llmleaf_model::Preferences;
+use llmleaf_model::{Failure, Preferences};
 use llmleaf_route::{Permit, Resolved};
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -131,6 +131,12 @@ pub struct Allowance(Rc<RefCell<Held>>);
 pub trait Spending: std::fmt::Debug {
     /// So many tokens more, and so many billionths of a dollar.
     fn spend(&mut self, tokens: u64, nano_usd: u64);
+
+    /// Settles what was used so far, and takes as much again as at first: for what goes on for long.
+    ///
+    /// # Errors
+    /// Nothing is left. What is used all the same is settled later.
+    fn renew(&mut self) -> Result<(), Failure>;
 }
 
 #[derive(Debug)]
@@ -182,6 +188,21 @@ impl Allowance {
     pub(crate) fn pay(&self, nano_usd: u64) {
         if let Some(budget) = &mut self.0.borrow_mut().budget {
             budget.spend(0, nano_usd);
+        }
+    }
+
+    /// Takes anew of the budget, if there is one.
+    pub(crate) fn renew(&self) -> Result<(), Failure> {
+        match &mut self.0.borrow_mut().budget {
+            Some(budget) => budget.renew(),
+            None => Ok(()),
+        }
+    }
+
+    /// So many tokens were used at another time, which no limit of this minute is for.
+    pub(crate) fn charge(&self, tokens: u64, nano_usd: u64) {
+        if let Some(budget) = &mut self.0.borrow_mut().budget {
+            budget.spend(tokens, nano_usd);
         }
     }
 

@@ -4,6 +4,7 @@
 //! the ledger is made, so that telling them takes no lock.
 
 mod log;
+mod paid;
 mod recent;
 mod routes;
 
@@ -12,6 +13,7 @@ use llmleaf_model::Usage;
 use std::sync::Arc;
 
 pub(crate) use self::log::Log;
+use self::paid::Paid;
 pub(crate) use self::recent::Recent;
 pub(crate) use self::routes::Routes;
 
@@ -303,6 +305,8 @@ pub struct Ledger {
     log: Log,
     sinks: Vec<Box<dyn Sink>>,
     recent: Recent,
+    /// Answers of batches that their key paid for.
+    pub(crate) paid: Paid,
 }
 
 impl Ledger {
@@ -312,6 +316,7 @@ impl Ledger {
             log: Log,
             sinks,
             recent: Recent::default(),
+            paid: Paid::default(),
         }
     }
 

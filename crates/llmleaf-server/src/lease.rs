@@ -14,6 +14,10 @@ impl Spending for Charged {
     fn spend(&mut self, tokens: u64, nano_usd: u64) {
         self.0.spend(tokens, nano_usd);
     }
+
+    fn renew(&mut self) -> Result<(), Failure> {
+        self.0.renew().map_err(refused)
+    }
 }
 
 /// Adds to what a request holds what it takes of its key's budget, if the key has one. Only where nothing is left of the slice that this
@@ -39,14 +43,9 @@ pub async fn hold(
         true => app.budget.hold(principal.key_id(), thought).await,
         false => Err(Spendless::Unknown),
     };
-    let hold = held.map_err(refused)?;
-    let budget = Box::new(Charged(hold));
-    Ok(Some(Allowance::budgeted(
-        allowance,
-        budget,
-        tokens,
-        &app.shared,
-    )))
+    let budget = Box::new(Charged(held.map_err(refused)?));
+    let all = Allowance::budgeted(allowance, budget, tokens, &app.shared);
+    Ok(Some(all))
 }
 
 fn refused(spendless: Spendless) -> Failure {

@@ -18,7 +18,7 @@ use crate::routing::{self, Routing};
 use crate::service::{Call, Job, unix_now};
 use crate::socket::{self, Opened, Upgrades};
 use crate::worker::Order;
-use crate::{allowance, authenticate};
+use crate::{allowance, authenticate, lease};
 use asked::Asked;
 use bytes::Bytes;
 use http::request::Parts;
@@ -93,6 +93,9 @@ pub async fn open(call: &Call, upgrades: &Rc<Upgrades>, parts: &Parts) -> Result
             (accept, &asked, parts),
         ));
     }
+    // Each answer takes anew; of a session that is held here, by itself.
+    let holder = keeper.principal().clone();
+    let allowance = lease::hold(app, &holder, 0, allowance).await?;
     let spare = bridges.then(|| (keeper.clone(), opening.clone()));
     let most = app.max_body_bytes.min(MESSAGE_BYTES);
     let mut talk = Talk::new(Box::new(keeper), most);

@@ -24,10 +24,9 @@ use llmleaf_auth::Principal;
 use llmleaf_dialects::responses::socket as wire;
 use llmleaf_model::{Failure, FailureKind, Origin};
 use llmleaf_transport::{
-    Bounds, Close, CloseCode, Fault, Message, Received, Role, WebSocket, closing,
+    Bounds, Close, CloseCode, Fault, Leg, Message, Received, Role, WebSocket, closing,
 };
 use std::cell::RefCell;
-use std::collections::VecDeque;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
@@ -178,10 +177,9 @@ async fn turns<S: AsyncRead + AsyncWrite + Unpin>(
     let mut session = Session {
         desk,
         opened,
-        socket,
+        leg: Leg::new(socket),
         lanes: Vec::new(),
         memory: wire::Memory::default(),
-        outbox: VecDeque::new(),
         end: Box::pin(tokio::time::sleep_until(Instant::now() + LIFETIME)),
         leaving: None,
         draining: *orders.borrow_and_update() != Order::Run,
@@ -207,11 +205,10 @@ async fn turns<S: AsyncRead + AsyncWrite + Unpin>(
 struct Session<S> {
     desk: Rc<Desk>,
     opened: Caller,
-    socket: WebSocket<S>,
+    /// While messages wait there, no turn is asked for more.
+    leg: Leg<S>,
     lanes: Vec<Lane>,
     memory: wire::Memory,
-    /// Messages on their way; no turn is asked for more while there are any.
-    outbox: VecDeque<Message>,
     end: Pin<Box<Sleep>>,
     /// Why it ends, once that is so; what was said before leaves first.
     leaving: Option<Close>,
@@ -220,17 +217,17 @@ struct Session<S> {
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Fault>> {
-        if let Poll::Ready(fault) = self.socket.poll_clock(true, cx) {
+        if let Poll::Ready(fault) = self.leg.socket.poll_clock(true, cx) {
             return Poll::Ready(Err(fault));
         }
         self.poll_clocks(cx);
         while self.leaving.is_none() {
-            match self.socket.poll_next(cx) {
+            match self.leg.socket.poll_next(cx) {
                 Poll::Ready(Received::Message(message)) => self.take(message),
                 // Dropping it all ends what runs.
                 Poll::Ready(Received::Closed(_)) => {
                     self.lanes.clear();
-                    ready!(self.socket.poll_flush(cx))?;
+                    ready!(self.leg.socket.poll_flush(cx))?;
                     return Poll::Ready(Ok(()));
                 }
                 Poll::Ready(Received::Failed(fault)) => return Poll::Ready(Err(fault)),
@@ -238,7 +235,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
             }
         }
         loop {
-            ready!(self.poll_send(cx))?;
+            ready!(self.leg.poll_send(cx))?;
             if self.leaving.is_some() && self.is_idle() {
                 return Poll::Ready(Ok(()));
             }
@@ -327,20 +324,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
     }
 
     fn refuse(&mut self, failure: &Failure, lane: Option<&str>) {
-        if self.outbox.len() >= MOST_REFUSED {
+        if self.leg.waiting() >= MOST_REFUSED {
             return self.leave(CloseCode::Policy, "too many messages that cannot be meant");
         }
         let reply = llmleaf_dialects::Dialect::Responses.render_error(failure, "");
         let event = wire::refusal(reply.status, &[], &reply.body.into(), lane);
-        self.outbox.push_back(Message::text(event));
+        self.leg.push(Message::text(event));
     }
 
     /// Says why it ends, where that is our doing.
     async fn say_goodbye(&mut self) {
         if let Some(why) = self.leaving.take() {
-            let sent = std::future::poll_fn(|cx| self.poll_send(cx));
-            let _: Result<Result<(), Fault>, _> = tokio::time::timeout(GOODBYE, sent).await;
-            self.socket.close(Some(why), GOODBYE).await;
+            self.leg.end(Some(why), GOODBYE).await;
         }
     }
 
@@ -353,18 +348,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
             Fault::Silent => closing(CloseCode::Away, "nobody answers"),
             Fault::Gone => return,
         };
-        self.socket.close(Some(why), GOODBYE).await;
-    }
-
-    /// Sends what there is; ready when the socket has all of it.
-    fn poll_send(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Fault>> {
-        while !self.outbox.is_empty() {
-            ready!(self.socket.poll_ready(cx))?;
-            if let Some(message) = self.outbox.pop_front() {
-                self.socket.send(message)?;
-            }
-        }
-        self.socket.poll_flush(cx)
+        self.leg.socket.close(Some(why), GOODBYE).await;
     }
 
     /// Lets every lane go on; whether anything came of it.
@@ -374,7 +358,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
             let passed = lane.poll(&self.desk, &self.opened, &mut self.memory, cx);
             moved |= !matches!(passed, Passed::Nothing);
             if let Passed::Messages(messages) = passed {
-                self.outbox.extend(messages.into_iter().map(Message::text));
+                let messages = messages.into_iter().map(Message::text);
+                messages.for_each(|message| self.leg.push(message));
             }
         }
         if moved && self.is_idle() {

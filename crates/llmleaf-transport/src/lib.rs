@@ -44,5 +44,6 @@ pub use proxy::{Proxy, ProxyKind};
 pub use stream::Stream;
 pub use tls::{Identity, TlsConfig, TlsError};
 pub use websocket::{
-    Bounds, Close, CloseCode, Fault, Handshake, Message, Received, Role, WebSocket, closing,
+    Bounds, Close, CloseCode, Fault, Handshake, Leg, Message, Received, Role, WAITING_BYTES,
+    WebSocket, closing,
 };

@@ -4,6 +4,10 @@
 //! pongs are answered and counted, and never seen outside; a peer that says nothing, or takes nothing, for too long is
 //! given up. No extension is ever agreed on, so a compressed frame is a broken one.
 
+mod leg;
+
+pub use leg::{Leg, WAITING_BYTES};
+
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;

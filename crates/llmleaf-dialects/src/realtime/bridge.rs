@@ -13,7 +13,7 @@ mod turn;
 #[cfg(test)]
 mod tests;
 
-use super::step::{Step, Voice, invalid, placed};
+use super::step::{Speaker, Step, Voice, invalid, placed};
 use crate::object::{self, Object};
 use items::{Conversation, Item};
 use llmleaf_model::{Failure, FailureKind, Origin};
@@ -28,15 +28,11 @@ const LONGEST_ID: usize = 512;
 /// A session.
 #[derive(Debug)]
 pub struct Bridge {
-    model: String,
-    /// The session's own name, of which all others are made.
-    name: String,
+    speaker: Speaker,
     older: bool,
     settings: Settings,
     conversation: Conversation,
     turn: Option<Turn>,
-    /// Names that were given.
-    named: u64,
 }
 
 /// Something that is no matter of a session of texts.
@@ -52,13 +48,11 @@ impl Bridge {
     /// A session with a model; `name` is unique, in letters and digits.
     pub fn new(model: &str, name: &str, older: bool) -> Self {
         Self {
-            model: model.to_owned(),
-            name: name.to_owned(),
+            speaker: Speaker::new(model, name),
             older,
             settings: Settings::default(),
             conversation: Conversation::new(CONVERSATION_BYTES),
             turn: None,
-            named: 0,
         }
     }
 
@@ -113,7 +107,7 @@ impl Bridge {
                         "invalid_event",
                     )
                 })?;
-                self.settings.update(session, &self.model)?;
+                self.settings.update(session, &self.speaker.model)?;
                 self.tell_session("session.updated", out);
                 Ok(())
             }
@@ -209,16 +203,11 @@ impl Bridge {
             Some(input) => input.clone(),
             None => self.conversation.input(),
         };
-        let body = asked.body(&self.model, &input);
+        let body = asked.body(&self.speaker.model, &input);
         let id = self.voice(out).fresh("resp");
-        let conversation = asked.keeps.then(|| format!("conv_{}", self.name));
+        let conversation = asked.keeps.then(|| format!("conv_{}", self.speaker.name));
         let turn = Turn::new(id, conversation, self.older, asked);
-        let mut voice = Voice {
-            name: &self.name,
-            named: &mut self.named,
-            out,
-        };
-        turn.begin(&mut voice);
+        turn.begin(&mut self.voice(out));
         self.turn = Some(turn);
         out.push(Step::Ask(body));
         Ok(())
@@ -250,11 +239,7 @@ impl Bridge {
         let Some(turn) = &mut self.turn else {
             return out;
         };
-        let mut voice = Voice {
-            name: &self.name,
-            named: &mut self.named,
-            out: &mut out,
-        };
+        let mut voice = self.speaker.voice(&mut out);
         if let Some(ending) = turn.hear(&event, &mut self.conversation, &mut voice) {
             self.finish(&ending, &mut out);
         }
@@ -291,39 +276,18 @@ impl Bridge {
 
     fn finish(&mut self, ending: &turn::Ending, out: &mut Vec<Step>) {
         if let Some(turn) = self.turn.take() {
-            let mut voice = Voice {
-                name: &self.name,
-                named: &mut self.named,
-                out,
-            };
+            let mut voice = self.speaker.voice(out);
             turn.finish(ending, &mut self.conversation, &mut voice);
         }
     }
 
     fn voice<'a>(&'a mut self, out: &'a mut Vec<Step>) -> Voice<'a> {
-        Voice {
-            name: &self.name,
-            named: &mut self.named,
-            out,
-        }
+        self.speaker.voice(out)
     }
 
     fn tell_session(&mut self, kind: &str, out: &mut Vec<Step>) {
-        let (settings, model, older) = (&self.settings, &self.model, self.older);
-        let id = format!("sess_{}", self.name);
-        let mut voice = Voice {
-            name: &self.name,
-            named: &mut self.named,
-            out,
-        };
-        voice.say(kind, |event| {
-            event.object("session", |session| {
-                session
-                    .string("object", "realtime.session")
-                    .string("id", &id)
-                    .string("model", model);
-                settings.tell(older, session);
-            });
-        });
+        let (settings, older) = (&self.settings, self.older);
+        self.speaker
+            .tell_session(kind, |session| settings.tell(older, session), out);
     }
 }

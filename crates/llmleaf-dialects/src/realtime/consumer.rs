@@ -12,12 +12,25 @@ const LONGEST_ID: usize = 512;
 /// One event of a consumer.
 #[derive(Debug)]
 pub struct Said {
-    /// Whether it asks for an answer.
-    pub asks: bool,
+    /// What it leads to.
+    pub asks: Asks,
     /// Its own name, for errors about it.
     pub event_id: Option<String>,
     /// The models that it names.
     pub models: Vec<Named>,
+}
+
+/// What an event leads to, beside what it changes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Asks {
+    /// Nothing that costs.
+    Nothing,
+    /// A piece of speech, which may be answered or written down when it ends.
+    Speech,
+    /// Speech ends here.
+    SpeechEnd,
+    /// An answer.
+    Answer,
 }
 
 /// A model that is named.
@@ -60,7 +73,12 @@ pub fn read(text: &str) -> Result<Said, Failure> {
         })?;
     }
     Ok(Said {
-        asks: kind == "response.create",
+        asks: match &*kind {
+            "input_audio_buffer.append" => Asks::Speech,
+            "input_audio_buffer.commit" => Asks::SpeechEnd,
+            "response.create" => Asks::Answer,
+            _ => Asks::Nothing,
+        },
         event_id: event_id
             .filter(|id| id.len() <= LONGEST_ID)
             .map(std::borrow::Cow::into_owned),
@@ -74,6 +92,24 @@ pub(super) fn writer(text: &str, session: &RawValue) -> Option<String> {
     named(text, session, &mut models)?;
     let writer = models.into_iter().rfind(|model| model.writes);
     writer.map(|model| model.name)
+}
+
+/// Whether the speech in a session is answered without being asked to: so it is unless turns are not detected, or not answered.
+pub(super) fn answers_speech(session: &RawValue) -> bool {
+    let Some(session) = Object::from_raw(session) else {
+        return true;
+    };
+    let below = |name: &str| session.get(name).and_then(Object::from_raw);
+    let newer = below("audio").and_then(|audio| audio.get("input").and_then(Object::from_raw));
+    let newer = newer.as_ref().and_then(|input| input.get("turn_detection"));
+    let Some(detection) = newer.or_else(|| session.get("turn_detection")) else {
+        return true;
+    };
+    let answers = Object::from_raw(detection).map(|detection| {
+        let says = detection.get("create_response");
+        says.is_none_or(|raw| raw.get() != "false")
+    });
+    answers.unwrap_or(false)
 }
 
 /// The models that the settings of a session or an answer name, whichever form they have.
@@ -114,7 +150,7 @@ fn named(text: &str, setting: &RawValue, out: &mut Vec<Named>) -> Option<()> {
 struct RawObject(Range<usize>);
 
 /// Where a piece of a text stands in it.
-fn place(text: &str, raw: &RawValue) -> Range<usize> {
+pub(super) fn place(text: &str, raw: &RawValue) -> Range<usize> {
     let at = raw.get().as_ptr() as usize - text.as_ptr() as usize;
     at..at + raw.get().len()
 }

@@ -39,13 +39,26 @@ pub struct Counted {
 }
 
 /// What is known of a session.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Listener {
     open: Vec<Running>,
+    /// Speech is answered without being asked to.
+    answers_speech: bool,
     /// What is said is in a telephone's form.
     telephone: bool,
     /// The model that writes down what is heard.
     writer: Option<String>,
+}
+
+impl Default for Listener {
+    fn default() -> Self {
+        Self {
+            open: Vec::new(),
+            answers_speech: true,
+            telephone: false,
+            writer: None,
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -85,7 +98,7 @@ impl Listener {
             "response.done" => self.done(&event),
             "conversation.item.input_audio_transcription.completed" => Some(Counted {
                 part: Part::Transcript,
-                id: word("item_id").unwrap_or_default().into_owned(),
+                id: transcript(&word("item_id").unwrap_or_default(), &event),
                 usage: usage::of_transcription(event.get("usage")?)?,
                 reported: true,
                 complete: true,
@@ -98,6 +111,7 @@ impl Listener {
                     .any(|name| text.contains(name));
                 let session = event.get("session");
                 self.writer = session.and_then(|session| consumer::writer(text, session));
+                self.answers_speech = session.is_none_or(consumer::answers_speech);
                 None
             }
             _ => None,
@@ -125,6 +139,11 @@ impl Listener {
     /// Whether an answer runs.
     pub fn is_answering(&self) -> bool {
         !self.open.is_empty()
+    }
+
+    /// Whether speech that ends uses something by itself: an answer, or what it is written down by.
+    pub fn speech_uses(&self) -> bool {
+        self.answers_speech || self.writer.is_some()
     }
 
     /// What runs when the session ends: nobody will say what it used.
@@ -163,5 +182,13 @@ impl Listener {
             output_audio: running.audio.saturating_mul(AUDIO_TOKENS).div_ceil(second),
             ..Usage::default()
         }
+    }
+}
+
+/// A name for what was written down of an item: each of its parts has its own.
+fn transcript(item: &str, event: &Object<'_>) -> String {
+    match event.get("content_index") {
+        Some(part) => format!("{item}.{}", part.get()),
+        None => item.to_owned(),
     }
 }

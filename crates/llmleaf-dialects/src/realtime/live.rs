@@ -19,15 +19,22 @@ mod setup;
 mod tests;
 
 use super::Counted;
-use super::step::{Step, Voice, invalid, placed};
+use super::step::{Speaker, Step, Voice, invalid, placed};
 use crate::object::{self, Object};
 use crate::writer::{ObjectWriter, array, json_object};
 use answer::Answer;
 use llmleaf_model::{Failure, FailureKind, Origin, Usage};
 use setup::Setup;
+use std::collections::VecDeque;
 
 /// Bytes of messages that are held until the provider has taken the settings.
 const HELD_BYTES: usize = 1024 * 1024;
+/// Bytes of texts that wait for the answer to them.
+const TURNS_BYTES: usize = 8 * 1024 * 1024;
+/// What one of these costs beside its bytes, so that a flood of empty ones is bounded too.
+const MESSAGE_BYTES: usize = 64;
+/// Answers that were cut short and whose end the provider has not told.
+const CUT: usize = 16;
 /// Calls whose names are remembered for what comes of them.
 const CALLS: usize = 256;
 
@@ -45,17 +52,16 @@ enum Stage {
 /// A session.
 #[derive(Debug)]
 pub struct Live {
-    model: String,
+    speaker: Speaker,
     upstream: String,
-    name: String,
     older: bool,
-    named: u64,
     stage: Stage,
     setup: Setup,
     held: Vec<String>,
     held_bytes: usize,
     /// What was said in texts since the last answer, as turns.
     turns: Vec<String>,
+    turns_bytes: usize,
     /// Speech was begun, where the consumer says itself when it ends.
     speaks: bool,
     /// What was said in speech, as written down so far, and its item.
@@ -63,9 +69,18 @@ pub struct Live {
     calls: Vec<(String, String)>,
     last_item: Option<String>,
     answer: Option<Answer>,
-    /// What comes of the answer is passed over: it was cancelled.
-    muted: bool,
+    /// Answers that were cut short, oldest first: the provider tells later what they used, and that their turn is complete.
+    unsettled: VecDeque<Cut>,
     usage: Option<Usage>,
+}
+
+/// An answer that was cut short.
+#[derive(Debug)]
+struct Cut {
+    /// What was seen of it, or what its provider said so far; nothing where none was being made.
+    counted: Option<Counted>,
+    /// The consumer cut it, and the provider does not know: what still comes of it is passed over.
+    muted: bool,
 }
 
 /// Something that the wire does not have.
@@ -81,22 +96,21 @@ impl Live {
     /// A session with a model, by the names that consumer and provider have for it; `name` is unique, in letters and digits.
     pub fn new(model: &str, upstream: &str, name: &str, older: bool) -> Self {
         Self {
-            model: model.to_owned(),
+            speaker: Speaker::new(model, name),
             upstream: upstream.to_owned(),
-            name: name.to_owned(),
             older,
-            named: 0,
             stage: Stage::Settling,
             setup: Setup::default(),
             held: Vec::new(),
             held_bytes: 0,
             turns: Vec::new(),
+            turns_bytes: 0,
             speaks: false,
             heard: None,
             calls: Vec::new(),
             last_item: None,
             answer: None,
-            muted: false,
+            unsettled: VecDeque::new(),
             usage: None,
         }
     }
@@ -109,10 +123,13 @@ impl Live {
     }
 
     /// What runs when the session ends: nobody will say what it used.
-    pub fn left(&mut self) -> Option<Counted> {
+    pub fn left(&mut self) -> Vec<Counted> {
+        let cut = self.unsettled.drain(..);
+        let mut left: Vec<Counted> = cut.filter_map(|cut| cut.counted).collect();
         let usage = self.usage.take();
         let answer = self.answer.take();
-        answer.map(|answer| answer.counted(usage, false))
+        left.extend(answer.map(|answer| answer.counted(usage, false)));
+        left
     }
 
     /// Takes an event of the consumer.
@@ -162,8 +179,7 @@ impl Live {
                     let why = "no answer is being made";
                     return Err(invalid(why, None, "response_cancel_not_active"));
                 }
-                self.finish(answer::Ending::Cancelled("client_cancelled"), out);
-                self.muted = true;
+                self.cut("client_cancelled", true, out);
                 Ok(())
             }
             "input_audio_buffer.clear"
@@ -213,11 +229,12 @@ impl Live {
             out.push(Step::Send(message));
             return Ok(());
         }
-        self.held_bytes += message.len();
-        if self.held_bytes > HELD_BYTES {
+        let bytes = self.held_bytes + message.len() + MESSAGE_BYTES;
+        if bytes > HELD_BYTES {
             let why = "too much was said before the provider was ready";
             return Err(invalid(why, None, "too_much_held"));
         }
+        self.held_bytes = bytes;
         self.held.push(message);
         Ok(())
     }
@@ -227,13 +244,14 @@ impl Live {
         let audio = audio
             .ok_or_else(|| invalid("`audio` must be a string", Some("audio"), "invalid_value"))?;
         let audio = audio.get().to_owned();
-        if self.setup.is_manual() && !std::mem::replace(&mut self.speaks, true) {
+        if self.setup.is_manual() && !self.speaks {
             self.send(
                 input(|input| {
                     input.raw("activityStart", "{}");
                 }),
                 out,
             )?;
+            self.speaks = true;
         }
         self.send(
             input(|input| {
@@ -278,6 +296,12 @@ impl Live {
         match kind.as_str() {
             "message" => {
                 let turn = turn_of(&item)?;
+                let bytes = self.turns_bytes + turn.len() + MESSAGE_BYTES;
+                if bytes > TURNS_BYTES {
+                    let why = "too much was said since the last answer; ask for one first";
+                    return Err(invalid(why, Some("item"), "too_much_held"));
+                }
+                self.turns_bytes = bytes;
                 self.turns.push(turn);
                 self.settle(out);
             }
@@ -371,45 +395,28 @@ impl Live {
             self.settle(out);
             return Ok(());
         }
-        let turns = std::mem::take(&mut self.turns);
         let message = json_object(|message| {
             message.object("clientContent", |content| {
-                let turns = turns.iter().map(String::as_str);
+                let turns = self.turns.iter().map(String::as_str);
                 array(content.key("turns"), turns, crate::writer::one_line);
                 content.bool("turnComplete", true);
             });
         });
         self.send(message.as_str().to_owned(), out)?;
-        self.muted = false;
+        self.turns.clear();
+        self.turns_bytes = 0;
         self.begin(out);
         Ok(())
     }
 
     fn voice<'a>(&'a mut self, out: &'a mut Vec<Step>) -> Voice<'a> {
-        Voice {
-            name: &self.name,
-            named: &mut self.named,
-            out,
-        }
+        self.speaker.voice(out)
     }
 
     fn tell_session(&mut self, kind: &str, out: &mut Vec<Step>) {
-        let (setup, model, older) = (&self.setup, &self.model, self.older);
-        let id = format!("sess_{}", self.name);
-        let mut voice = Voice {
-            name: &self.name,
-            named: &mut self.named,
-            out,
-        };
-        voice.say(kind, |event| {
-            event.object("session", |session| {
-                session
-                    .string("object", "realtime.session")
-                    .string("id", &id)
-                    .string("model", model);
-                setup.tell(older, session);
-            });
-        });
+        let (setup, older) = (&self.setup, self.older);
+        self.speaker
+            .tell_session(kind, |session| setup.tell(older, session), out);
     }
 }
 

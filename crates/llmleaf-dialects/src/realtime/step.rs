@@ -19,6 +19,58 @@ pub enum Step {
     Count(Box<Counted>),
 }
 
+/// Who says a session's events: under which names, and of which model.
+#[derive(Debug)]
+pub(super) struct Speaker {
+    /// The model, as its consumer calls it.
+    pub model: String,
+    /// The session's own name, of which all others are made.
+    pub name: String,
+    /// Names that were given.
+    named: u64,
+}
+
+impl Speaker {
+    pub fn new(model: &str, name: &str) -> Self {
+        Self {
+            model: model.to_owned(),
+            name: name.to_owned(),
+            named: 0,
+        }
+    }
+
+    pub fn voice<'a>(&'a mut self, out: &'a mut Vec<Step>) -> Voice<'a> {
+        Voice {
+            name: &self.name,
+            named: &mut self.named,
+            out,
+        }
+    }
+
+    pub fn fresh(&mut self, prefix: &str) -> String {
+        self.voice(&mut Vec::new()).fresh(prefix)
+    }
+
+    /// Tells of the session; `settings` are what is in effect.
+    pub fn tell_session(
+        &mut self,
+        kind: &str,
+        settings: impl FnOnce(&mut ObjectWriter<'_>),
+        out: &mut Vec<Step>,
+    ) {
+        let (id, model) = (format!("sess_{}", self.name), self.model.clone());
+        self.voice(out).say(kind, |event| {
+            event.object("session", |session| {
+                session
+                    .string("object", "realtime.session")
+                    .string("id", &id)
+                    .string("model", &model);
+                settings(session);
+            });
+        });
+    }
+}
+
 /// Says events to a consumer, each with a name of its own.
 pub(super) struct Voice<'a> {
     /// The session's own name, of which all others are made.

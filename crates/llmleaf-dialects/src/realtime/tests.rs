@@ -1,4 +1,4 @@
-use super::{Listener, Part, consumer, error, error_of};
+use super::{Listener, Part, consumer, error, error_of, wrong_in};
 use llmleaf_model::{Failure, FailureKind, Origin};
 
 fn models(text: &str) -> Vec<(String, bool)> {
@@ -117,6 +117,14 @@ fn what_was_used_is_heard() {
     assert_eq!((counted.part, &*counted.id), (Part::Transcript, "item_1"));
     assert_eq!(counted.model.as_deref(), Some("w"));
     assert_eq!((counted.usage.input_audio, counted.usage.output), (13, 9));
+    // Two parts of one item are two records.
+    for part in [0, 1] {
+        let part_of = format!(
+            r#"{{"type":"conversation.item.input_audio_transcription.completed","item_id":"item_1","content_index":{part},"usage":{{"type":"duration","seconds":1}}}}"#
+        );
+        let counted = listener.hear(&part_of).expect("it is counted");
+        assert_eq!(counted.id, format!("item_1.{part}"));
+    }
     let length = r#"{"type":"conversation.item.input_audio_transcription.completed","item_id":"item_2","usage":{"type":"duration","seconds":2.5}}"#;
     let counted = listener.hear(length).expect("it is counted");
     assert_eq!(counted.usage.units.audio_ms, 2500);
@@ -216,5 +224,84 @@ fn errors_are_events_and_events_are_errors() {
         ("", None),
     ] {
         assert_eq!(error_of(said), status, "{said}");
+    }
+}
+
+#[test]
+fn speech_asks_for_answers_unless_the_session_says_otherwise() {
+    let session = |input: &str| format!(r#"{{"type":"session.updated","session":{input}}}"#);
+    for (said, uses) in [
+        (r#"{}"#, true),
+        (
+            r#"{"audio":{"input":{"turn_detection":{"type":"server_vad"}}}}"#,
+            true,
+        ),
+        (
+            r#"{"turn_detection":{"type":"semantic_vad","create_response":true}}"#,
+            true,
+        ),
+        (r#"{"audio":{"input":{"turn_detection":null}}}"#, false),
+        (r#"{"turn_detection":null}"#, false),
+        (
+            r#"{"turn_detection":{"type":"server_vad","create_response":false}}"#,
+            false,
+        ),
+        // It is written down.
+        (
+            r#"{"audio":{"input":{"turn_detection":null,"transcription":{"model":"w"}}}}"#,
+            true,
+        ),
+    ] {
+        let mut listener = Listener::default();
+        assert!(listener.speech_uses(), "so it is before anything is said");
+        listener.hear(&session(said));
+        assert_eq!(listener.speech_uses(), uses, "{said}");
+    }
+    for (kind, asks) in [
+        ("input_audio_buffer.append", consumer::Asks::Speech),
+        ("input_audio_buffer.commit", consumer::Asks::SpeechEnd),
+        ("response.create", consumer::Asks::Answer),
+        ("session.update", consumer::Asks::Nothing),
+    ] {
+        let said = consumer::read(&format!(r#"{{"type":"{kind}"}}"#)).expect("an event");
+        assert_eq!(said.asks, asks, "{kind}");
+    }
+}
+
+#[test]
+fn what_went_wrong_is_found_wherever_it_is_told() {
+    for (text, alone) in [
+        (
+            r#"{"type":"error","error":{"type":"server_error","message":"at acme"}}"#,
+            true,
+        ),
+        (
+            r#"{"type":"response.done","response":{"id":"r","status":"failed","status_details":{"type":"failed","error":{"type":"server_error","message":"at acme"}}}}"#,
+            false,
+        ),
+        (
+            r#"{"type":"conversation.item.input_audio_transcription.failed","item_id":"i","error":{"type":"server_error","message":"at acme"}}"#,
+            false,
+        ),
+    ] {
+        let wrong = wrong_in(text).expect("it is told");
+        assert_eq!(
+            (wrong.status, error_of(text).is_some()),
+            (500, alone),
+            "{text}"
+        );
+        assert_eq!(
+            wrong.body(text),
+            r#"{"error":{"type":"server_error","message":"at acme"}}"#
+        );
+        let told = wrong.reworded(text, "a \"word\"").expect("it has words");
+        assert_eq!(told, text.replace("at acme", r#"a \"word\""#));
+    }
+    for fine in [
+        r#"{"type":"response.done","response":{"id":"r","status":"completed","status_details":null,"output":["\"error\""]}}"#,
+        r#"{"type":"response.output_text.delta","delta":"the word \"error\""}"#,
+        r#"{"type":"response.done","response":{"status_details":{"error":null}}}"#,
+    ] {
+        assert!(wrong_in(fine).is_none(), "{fine}");
     }
 }

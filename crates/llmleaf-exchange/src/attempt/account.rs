@@ -133,6 +133,7 @@ impl Attempt {
         self.parts = self.parts.saturating_add(total);
         if let Some(allowance) = &self.job.allowance {
             allowance.spend(total);
+            allowance.pay(record.cost.nano_usd().unwrap_or_default());
         }
         self.common.ending.spoken(record);
     }
@@ -181,7 +182,7 @@ impl Attempt {
         };
         let sheet = self.shared.sheet(self.provider, upstream_model);
         let sheet = sheet.map(AsRef::as_ref);
-        self.common.ending.batched(UsageRecord {
+        let record = UsageRecord {
             id,
             model: model.into(),
             upstream_model: upstream_model.into(),
@@ -197,7 +198,16 @@ impl Attempt {
             usage: usage.unwrap_or_default(),
             losses: Vec::new(),
             ..record.clone()
-        });
+        };
+        if let Some(allowance) = &self.job.allowance
+            && self.shared.ledger.paid.is_new(&record.id)
+        {
+            allowance.charge(
+                record.usage.total(),
+                record.cost.nano_usd().unwrap_or_default(),
+            );
+        }
+        self.common.ending.batched(record);
     }
 
     /// The upstream's status came.

@@ -1,19 +1,22 @@
 //! A session that goes on: what either end says is handed to the other, as long as both are there.
 
-use super::leg::Leg;
+use super::pair::{Came, Pair};
 use super::{Consumer, Duplex, Talk};
 use crate::attempt::Attempt;
 use crate::drive::Run;
 use crate::failure;
 use crate::upstream::Upstream;
+use llmleaf_dialects::realtime::consumer::{self, Asks};
 use llmleaf_dialects::realtime::live::Live;
-use llmleaf_dialects::realtime::{self, Counted, Listener, Step, consumer};
+use llmleaf_dialects::realtime::{self, Counted, Listener, Step, Wrong};
 use llmleaf_model::{Failure, FailureKind};
 use llmleaf_providers::RealtimeWire;
 use llmleaf_route::Candidate;
-use llmleaf_transport::{Close, CloseCode, Fault, Message, Received, Stream, WebSocket, closing};
+use llmleaf_transport::{
+    Close, CloseCode, Fault, Leg, Message, Received, Stream, WebSocket, closing,
+};
 use std::rc::Rc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::time::{Interval, MissedTickBehavior};
 
@@ -50,8 +53,7 @@ enum Tongue {
 
 /// The two ends of a session.
 pub struct Relay<'a> {
-    consumer: Leg<Box<dyn Duplex>>,
-    provider: Leg<Stream>,
+    ends: Pair<Box<dyn Duplex>, Stream>,
     tongue: Tongue,
     verdicts: Interval,
     talk: &'a Rc<Talk>,
@@ -59,6 +61,10 @@ pub struct Relay<'a> {
     upstream: &'a Upstream,
     /// Events that we said.
     said: u64,
+    /// Speech is refused, and its consumer knows.
+    hushed: bool,
+    /// Something was used since what the session holds of its key's budget was taken.
+    spent: bool,
 }
 
 impl<'a> Relay<'a> {
@@ -83,14 +89,18 @@ impl<'a> Relay<'a> {
         verdicts.set_missed_tick_behavior(MissedTickBehavior::Delay);
         verdicts.reset();
         Self {
-            consumer: Leg::new(consumer),
-            provider: Leg::new(provider),
+            ends: Pair {
+                consumer: Leg::new(consumer),
+                provider: Leg::new(provider),
+            },
             tongue,
             verdicts,
             talk,
             candidate,
             upstream,
             said: 0,
+            hushed: false,
+            spent: false,
         }
     }
 
@@ -108,58 +118,59 @@ impl<'a> Relay<'a> {
         }
         let end = std::future::poll_fn(|cx| self.poll(run, attempt, cx)).await;
         self.left().iter().for_each(|left| attempt.part(left));
+        let Pair {
+            mut consumer,
+            mut provider,
+        } = self.ends;
         match end {
             End::ConsumerLeft(why) => {
-                self.provider.end(told(why.as_ref()), GOODBYE_UP).await;
+                provider.end(told(why.as_ref()), GOODBYE_UP).await;
                 // What the socket answers of itself.
-                let flushed = std::future::poll_fn(|cx| self.consumer.socket.poll_flush(cx));
+                let flushed = std::future::poll_fn(|cx| consumer.socket.poll_flush(cx));
                 let _ = tokio::time::timeout(GOODBYE_DOWN, flushed).await;
                 attempt.complete(&[]);
             }
             End::ConsumerBroke(why) => {
-                self.provider.socket.close(away(), GOODBYE_UP).await;
-                drop(self.provider);
-                self.consumer.socket.close(Some(why), GOODBYE_DOWN).await;
+                provider.socket.close(away(), GOODBYE_UP).await;
+                drop(provider);
+                consumer.socket.close(Some(why), GOODBYE_DOWN).await;
                 attempt.complete(&[]);
             }
             End::UpstreamLeft(why) => {
                 let why = of_provider(why);
-                self.consumer.end(why, GOODBYE_DOWN).await;
+                consumer.end(why, GOODBYE_DOWN).await;
                 attempt.complete(&[]);
             }
             End::UpstreamBroke(fault) => {
                 if let Fault::Broken(why) = &fault {
                     let why = Some(why.clone());
-                    self.provider.socket.close(why, GOODBYE_UP).await;
+                    provider.socket.close(why, GOODBYE_UP).await;
                 }
-                drop(self.provider);
+                drop(provider);
                 let failure = broken(&fault);
                 attempt.broke(&failure, &[]);
                 run.common.ending.failed(&failure);
                 let event = told_error(run, &mut self.said, &failure, None);
-                self.consumer.push(event);
                 let why = closing(CloseCode::Error, "the provider broke off");
-                self.consumer.end(Some(why), GOODBYE_DOWN).await;
+                last_words(&mut consumer, event, why).await;
             }
             End::Refused(failure) => {
-                self.provider.socket.close(away(), GOODBYE_UP).await;
-                drop(self.provider);
+                provider.socket.close(away(), GOODBYE_UP).await;
+                drop(provider);
                 attempt.complete(&[]);
                 let event = told_error(run, &mut self.said, &failure, None);
-                self.consumer.push(event);
                 let why = closing(CloseCode::Policy, "this key may not go on");
-                self.consumer.end(Some(why), GOODBYE_DOWN).await;
+                last_words(&mut consumer, event, why).await;
             }
             End::Closing => {
-                self.provider.socket.close(away(), GOODBYE_UP).await;
-                drop(self.provider);
+                provider.socket.close(away(), GOODBYE_UP).await;
+                drop(provider);
                 attempt.complete(&[]);
                 let failure = failure::shutdown();
                 run.common.ending.failed(&failure);
                 let event = told_error(run, &mut self.said, &failure, None);
-                self.consumer.push(event);
                 let why = closing(CloseCode::Away, "this gateway is shutting down");
-                self.consumer.end(Some(why), GOODBYE_DOWN).await;
+                last_words(&mut consumer, event, why).await;
             }
         }
     }
@@ -174,66 +185,18 @@ impl<'a> Relay<'a> {
             }
         }
         loop {
-            let mut moved = false;
-            while self.provider.has_room() && self.consumer.has_room() {
-                match self.consumer.socket.poll_next(cx) {
-                    Poll::Pending => break,
-                    Poll::Ready(Received::Message(message)) => {
-                        moved = true;
-                        self.take(run, attempt, message);
-                    }
-                    Poll::Ready(Received::Closed(why)) => {
-                        return Poll::Ready(End::ConsumerLeft(why));
-                    }
-                    Poll::Ready(Received::Failed(Fault::Broken(why))) => {
-                        return Poll::Ready(End::ConsumerBroke(why));
-                    }
-                    Poll::Ready(Received::Failed(_)) => {
-                        return Poll::Ready(End::ConsumerLeft(away()));
-                    }
+            match ready!(self.ends.poll_next(cx)) {
+                Came::Consumer(Received::Message(message)) => self.take(run, attempt, message),
+                Came::Provider(Received::Message(message)) => self.hear(attempt, message),
+                Came::Consumer(end) => return Poll::Ready(of_consumer(end)),
+                Came::Provider(Received::Closed(why)) => {
+                    return Poll::Ready(End::UpstreamLeft(why));
+                }
+                Came::Provider(Received::Failed(fault)) => {
+                    return Poll::Ready(End::UpstreamBroke(fault));
                 }
             }
-            while self.consumer.has_room() {
-                match self.provider.socket.poll_next(cx) {
-                    Poll::Pending => break,
-                    Poll::Ready(Received::Message(message)) => {
-                        moved = true;
-                        self.hear(attempt, message);
-                    }
-                    Poll::Ready(Received::Closed(why)) => {
-                        return Poll::Ready(End::UpstreamLeft(why));
-                    }
-                    Poll::Ready(Received::Failed(fault)) => {
-                        return Poll::Ready(End::UpstreamBroke(fault));
-                    }
-                }
-            }
-            if let Some(end) = self.poll_out(cx) {
-                return Poll::Ready(end);
-            }
-            if !moved {
-                return Poll::Pending;
-            }
         }
-    }
-
-    /// Sends what waits at both ends, and looks at their clocks.
-    fn poll_out(&mut self, cx: &mut Context<'_>) -> Option<End> {
-        if let Poll::Ready(Err(_)) = self.consumer.poll_send(cx) {
-            return Some(End::ConsumerLeft(away()));
-        }
-        if let Poll::Ready(Err(fault)) = self.provider.poll_send(cx) {
-            return Some(End::UpstreamBroke(fault));
-        }
-        let listens = self.provider.has_room() && self.consumer.has_room();
-        if self.consumer.socket.poll_clock(listens, cx).is_ready() {
-            return Some(End::ConsumerLeft(away()));
-        }
-        let listens = self.consumer.has_room();
-        if let Poll::Ready(fault) = self.provider.socket.poll_clock(listens, cx) {
-            return Some(End::UpstreamBroke(fault));
-        }
-        None
     }
 
     /// Takes what the consumer says, and hands it on if it may be said.
@@ -247,9 +210,16 @@ impl<'a> Relay<'a> {
             Err(failure) => return self.refuse(run, &failure, None),
         };
         let judged = self.judge(run, &said);
+        let speech = said.asks == Asks::Speech;
         if let Err(failure) = judged {
-            return self.refuse(run, &failure, said.event_id.as_deref());
+            // Speech comes in many pieces: one refusal tells of all that follow.
+            if !(speech && self.hushed) {
+                self.refuse(run, &failure, said.event_id.as_deref());
+            }
+            self.hushed |= speech;
+            return;
         }
+        self.hushed &= !speech;
         if let Tongue::Live(live) = &mut self.tongue {
             let steps = live.take(&text);
             return self.follow(attempt, steps);
@@ -258,14 +228,14 @@ impl<'a> Relay<'a> {
         let renamed = consumer::renamed(&text, &said, |model| {
             (model.name == *asked).then(|| self.upstream.named(&self.candidate.model).to_owned())
         });
-        self.provider.push(match renamed {
+        self.ends.provider.push(match renamed {
             Some(renamed) => Message::text(renamed),
             None => Message::Text(text),
         });
     }
 
     /// Whether an event may be said: the models that it names, and what it asks for.
-    fn judge(&self, run: &Run, said: &consumer::Said) -> Result<(), Failure> {
+    fn judge(&mut self, run: &Run, said: &consumer::Said) -> Result<(), Failure> {
         let asked = &run.job.head.model;
         for model in &said.models {
             let own = model.name == *asked || model.name == *self.candidate.model;
@@ -280,16 +250,35 @@ impl<'a> Relay<'a> {
                 return Err(failure);
             }
         }
-        if said.asks {
-            self.talk.warden.verdict()?;
-            self.talk.warden.admits()?;
+        match said.asks {
+            Asks::Nothing => return Ok(()),
+            Asks::Answer => self.talk.warden.verdict()?,
+            // Nothing comes of it by itself.
+            Asks::Speech | Asks::SpeechEnd if !self.speech_uses() => return Ok(()),
+            Asks::Speech | Asks::SpeechEnd => {}
+        }
+        self.talk.warden.admits()?;
+        if self.spent
+            && let Some(allowance) = &run.job.allowance
+        {
+            allowance.renew()?;
+            self.spent = false;
         }
         Ok(())
     }
 
+    /// Whether speech that ends uses something without being asked to.
+    fn speech_uses(&self) -> bool {
+        match &self.tongue {
+            Tongue::Same(listener) => listener.speech_uses(),
+            // Whoever says when it ends, it is answered then.
+            Tongue::Live(_) => true,
+        }
+    }
+
     fn refuse(&mut self, run: &Run, failure: &Failure, about: Option<&str>) {
         let event = told_error(run, &mut self.said, failure, about);
-        self.consumer.push(event);
+        self.ends.consumer.push(event);
     }
 
     /// Takes what the provider says, and hands it on.
@@ -303,28 +292,48 @@ impl<'a> Relay<'a> {
             }
         };
         let Message::Text(text) = &message else {
-            return self.consumer.push(message);
+            return self.ends.consumer.push(message);
         };
         if let Some(counted) = listener.hear(text) {
+            self.spent = true;
             attempt.part(&counted);
         }
-        // Errors quote credentials.
-        if realtime::error_of(text).is_some() {
-            let mut quoted = Failure::upstream(FailureKind::Server, text.as_str());
-            self.upstream.scrub(&mut quoted);
-            if quoted.message != text.as_str() {
-                return self.consumer.push(Message::text(quoted.message));
-            }
+        if let Some(wrong) = realtime::wrong_in(text) {
+            let told = self.reworded(text, &wrong);
+            return self.ends.consumer.push(Message::text(told));
         }
-        self.consumer.push(message);
+        self.ends.consumer.push(message);
+    }
+
+    /// An event that tells of a failure, in the words in which consumers are told of any other: none that quote a credential, or speak
+    /// of the operator's account.
+    fn reworded(&self, text: &str, wrong: &Wrong) -> String {
+        let wire = self.upstream.error_wire(&self.candidate.model);
+        let told = wire.and_then(|wire| {
+            let body = wrong.body(text).into();
+            let mut failure = wire.parse_error(wrong.status, &|_| None, &body);
+            self.upstream.scrub(&mut failure);
+            let public = crate::drive::public(&failure);
+            let other = public.message != failure.message;
+            other
+                .then(|| wrong.reworded(text, &public.message))
+                .flatten()
+        });
+        let told = told.unwrap_or_else(|| text.to_owned());
+        let mut quoted = Failure::upstream(FailureKind::Server, told);
+        self.upstream.scrub(&mut quoted);
+        quoted.message
     }
 
     fn follow(&mut self, attempt: &mut Attempt, steps: Vec<Step>) {
         for step in steps {
             match step {
-                Step::Say(text) => self.consumer.push(Message::text(text)),
-                Step::Send(text) => self.provider.push(Message::text(text)),
-                Step::Count(counted) => attempt.part(&counted),
+                Step::Say(text) => self.ends.consumer.push(Message::text(text)),
+                Step::Send(text) => self.ends.provider.push(Message::text(text)),
+                Step::Count(counted) => {
+                    self.spent = true;
+                    attempt.part(&counted);
+                }
                 // Nobody who only chats is asked here.
                 Step::Ask(_) | Step::Cancel => {}
             }
@@ -335,9 +344,24 @@ impl<'a> Relay<'a> {
     fn left(&mut self) -> Vec<Counted> {
         match &mut self.tongue {
             Tongue::Same(listener) => listener.left(),
-            Tongue::Live(live) => live.left().into_iter().collect(),
+            Tongue::Live(live) => live.left(),
         }
     }
+}
+
+/// How the consumer's end ends it.
+fn of_consumer(received: Received) -> End {
+    match received {
+        Received::Closed(why) => End::ConsumerLeft(why),
+        Received::Failed(Fault::Broken(why)) => End::ConsumerBroke(why),
+        Received::Failed(_) | Received::Message(_) => End::ConsumerLeft(away()),
+    }
+}
+
+/// Tells the consumer why, and says good-bye.
+async fn last_words(consumer: &mut Leg<Box<dyn Duplex>>, event: Message, why: Close) {
+    consumer.push(event);
+    consumer.end(Some(why), GOODBYE_DOWN).await;
 }
 
 fn told_error(run: &Run, said: &mut u64, failure: &Failure, about: Option<&str>) -> Message {

@@ -13,9 +13,8 @@ use llmleaf_dialects::realtime::Step;
 use llmleaf_dialects::realtime::bridge::Bridge;
 use llmleaf_exchange::realtime::{Duplex, Warden as _};
 use llmleaf_transport::{
-    Bounds, Close, CloseCode, Fault, Message, Received, Role, WebSocket, closing,
+    Bounds, Close, CloseCode, Fault, Leg, Message, Received, Role, WebSocket, closing,
 };
-use std::collections::VecDeque;
 use std::rc::Rc;
 use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, ready};
@@ -83,10 +82,9 @@ pub async fn run_bridged<S: Duplex>(
         caller: Caller { principal, headers },
         desk,
         keeper,
-        socket: WebSocket::new(stream, &begun, Role::Server, bounds).await,
+        leg: Leg::new(WebSocket::new(stream, &begun, Role::Server, bounds).await),
         bridge,
         turn: None,
-        outbox: VecDeque::new(),
         verdicts,
     };
     let greeting = session.bridge.greet();
@@ -107,10 +105,7 @@ pub async fn run_bridged<S: Duplex>(
     // What runs ends here, whatever becomes of the words.
     session.turn = None;
     if let Some(why) = why {
-        let sent = std::future::poll_fn(|cx| session.poll_send(cx));
-        if let Ok(Ok(())) = tokio::time::timeout(GOODBYE, sent).await {
-            session.socket.close(Some(why), GOODBYE).await;
-        }
+        session.leg.end(Some(why), GOODBYE).await;
     }
 }
 
@@ -118,11 +113,10 @@ struct Session<S> {
     desk: Rc<Desk>,
     keeper: Keeper,
     caller: Caller,
-    socket: WebSocket<S>,
+    /// While events wait there, nobody is read from.
+    leg: Leg<S>,
     bridge: Bridge,
     turn: Option<Running>,
-    /// Events on their way; nobody is read from while there are any.
-    outbox: VecDeque<Message>,
     verdicts: Interval,
 }
 
@@ -139,21 +133,18 @@ impl<S: Duplex> Session<S> {
                 return Poll::Ready(Some(why));
             }
         }
-        if self
-            .socket
-            .poll_clock(self.outbox.is_empty(), cx)
-            .is_ready()
-        {
+        let listens = self.leg.waiting() == 0;
+        if self.leg.socket.poll_clock(listens, cx).is_ready() {
             return Poll::Ready(Some(closing(CloseCode::Away, "nobody answers")));
         }
         loop {
-            match self.poll_send(cx) {
+            match self.leg.poll_send(cx) {
                 Poll::Ready(Ok(())) => {}
                 Poll::Ready(Err(_)) => return Poll::Ready(None),
                 Poll::Pending => return Poll::Pending,
             }
             let mut moved = self.poll_turn(cx);
-            match self.socket.poll_next(cx) {
+            match self.leg.socket.poll_next(cx) {
                 Poll::Pending => {}
                 Poll::Ready(Received::Message(message)) => {
                     moved = true;
@@ -161,7 +152,7 @@ impl<S: Duplex> Session<S> {
                 }
                 Poll::Ready(Received::Closed(_)) => {
                     self.turn = None;
-                    ready!(self.socket.poll_flush(cx)).ok();
+                    ready!(self.leg.socket.poll_flush(cx)).ok();
                     return Poll::Ready(None);
                 }
                 Poll::Ready(Received::Failed(Fault::Broken(why))) => {
@@ -169,7 +160,7 @@ impl<S: Duplex> Session<S> {
                 }
                 Poll::Ready(Received::Failed(_)) => return Poll::Ready(None),
             }
-            if self.outbox.len() > MOST_WAITING {
+            if self.leg.waiting() > MOST_WAITING {
                 return Poll::Ready(Some(closing(CloseCode::Policy, "too many events")));
             }
             if !moved {
@@ -190,7 +181,7 @@ impl<S: Duplex> Session<S> {
     fn follow(&mut self, steps: Vec<Step>) {
         for step in steps {
             match step {
-                Step::Say(text) => self.outbox.push_back(Message::text(text)),
+                Step::Say(text) => self.leg.push(Message::text(text)),
                 Step::Cancel => self.turn = None,
                 // There is no provider with a session, and a record is the exchange's.
                 Step::Send(_) | Step::Count(_) => {}
@@ -229,16 +220,5 @@ impl<S: Duplex> Session<S> {
             self.follow(steps);
         }
         true
-    }
-
-    /// Sends what there is; ready when the socket has all of it.
-    fn poll_send(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Fault>> {
-        while !self.outbox.is_empty() {
-            ready!(self.socket.poll_ready(cx))?;
-            if let Some(message) = self.outbox.pop_front() {
-                self.socket.send(message)?;
-            }
-        }
-        self.socket.poll_flush(cx)
     }
 }

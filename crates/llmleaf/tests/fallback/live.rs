@@ -248,3 +248,80 @@ fn j6_many_sessions_cost_little_each() {
     println!("{count} sessions: {each} KiB each");
     assert!(each < 128, "{each} KiB each");
 }
+
+/// An answer that used so much.
+fn done(id: &str, tokens: u64) -> String {
+    format!(
+        r#"{{"type":"response.done","response":{{"id":"{id}","status":"completed","usage":{{"total_tokens":{tokens},"input_tokens":{tokens},"output_tokens":0}}}}}}"#
+    )
+}
+
+#[test]
+fn speech_is_not_taken_from_a_key_that_is_at_its_limit_of_tokens() {
+    let site = site_with(&key("limits = { tokens_per_min = 1000 }\n"));
+    let (mut consumer, mut provider) = site.pair();
+    let speech = r#"{"type":"input_audio_buffer.append","event_id":"mine","audio":"AAAA"}"#;
+    let commit = r#"{"type":"input_audio_buffer.commit"}"#;
+    consumer.send(speech);
+    assert_eq!(provider.text(), speech);
+    // The provider answers speech when that ends, without being asked to.
+    provider.send(&done("resp_1", 4000));
+    assert!(consumer.text().contains("resp_1"));
+    for event in [speech, speech, commit] {
+        consumer.send(event);
+    }
+    // One refusal tells of all pieces of speech, and the end of it has its own.
+    for about in ["mine", ""] {
+        let error = next(&mut consumer);
+        assert_eq!(error.text_at(&["error", "code"]), "rate_limit_exceeded");
+        assert_eq!(error.text_at(&["error", "event_id"]), about);
+    }
+    // Where speech is not answered by itself, it is the answer that is refused.
+    let manual =
+        r#"{"type":"session.updated","session":{"audio":{"input":{"turn_detection":null}}}}"#;
+    provider.send(manual);
+    assert_eq!(consumer.text(), manual);
+    consumer.send(speech);
+    assert_eq!(provider.text(), speech);
+    consumer.send(r#"{"type":"response.create"}"#);
+    let error = next(&mut consumer);
+    assert_eq!(error.text_at(&["error", "code"]), "rate_limit_exceeded");
+}
+
+#[test]
+fn what_a_provider_says_of_a_failure_is_told_as_that_of_any_other_request() {
+    let site = site();
+    let (mut consumer, mut provider) = site.pair();
+    let quota = r#"{"type":"insufficient_quota","code":"insufficient_quota","message":"org-1234 has no money, says CANARY-vendor-credential"}"#;
+    let invalid = r#"{"type":"invalid_request_error","code":"x","message":"`a` is no field, CANARY-vendor-credential"}"#;
+    let failed = |error: &str| {
+        [
+            format!(r#"{{"type":"error","event_id":"e","error":{error}}}"#),
+            format!(
+                r#"{{"type":"response.done","response":{{"id":"r","status":"failed","status_details":{{"type":"failed","error":{error}}},"usage":null}}}}"#
+            ),
+            format!(
+                r#"{{"type":"conversation.item.input_audio_transcription.failed","item_id":"i","content_index":0,"error":{error}}}"#
+            ),
+        ]
+    };
+    for event in failed(quota) {
+        provider.send(&event);
+        let told = consumer.text();
+        assert!(
+            !told.contains("org-1234") && !told.contains("CANARY"),
+            "{told}"
+        );
+        assert!(told.contains("the provider failed: "), "{told}");
+        assert!(told.contains("insufficient_quota"), "{told}");
+    }
+    // What is wrong with the consumer's own event is its matter.
+    for event in failed(invalid) {
+        provider.send(&event);
+        let told = consumer.text();
+        assert_eq!(
+            told,
+            event.replace("CANARY-vendor-credential", "[credential]")
+        );
+    }
+}

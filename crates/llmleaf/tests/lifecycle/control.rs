@@ -8,7 +8,9 @@ use llmleaf_testkit::http::{Connection, End, Response, get, post, request};
 use llmleaf_testkit::json::Value;
 use llmleaf_testkit::replay::{Gate, Replay, Script};
 use llmleaf_testkit::samples::Wire;
+use llmleaf_testkit::sessions::Sessions;
 use llmleaf_testkit::stage::{LONG, Stage};
+use llmleaf_testkit::websocket::Socket;
 
 use super::{answer, stage};
 
@@ -432,6 +434,61 @@ fn a_key_with_a_budget_spends_its_slice_and_no_more() {
         first.contains("\"key\":\"pulled\"") && first.contains("\"want\":{"),
         "{first}"
     );
+    nothing_leaks(&stage);
+}
+
+/// A session takes of its key's budget with each answer, and what each used is told while it goes on.
+#[test]
+fn a_session_spends_its_slice_answer_by_answer() {
+    let controller = Controller::start();
+    let (credential, row) = pulled_key("pulled");
+    controller.set(Part::Keys, &keys(&[&row]));
+    controller.set(Part::Verdicts, r#"{"verdicts":{"pulled":{"leased":true}}}"#);
+    let granted = r#"{"leases":[{"key":"pulled","lease":"l-1","granted":{"requests":2},
+        "expires_in_secs":600,"exhausted_secs":60}]}"#;
+    controller.answer(Part::Leases, granted);
+    let vendor = Sessions::start();
+    let config = format!(
+        "{}\n[[providers]]\nname = \"talks\"\nkind = \"openai\"\nendpoint = \"{}\"\ncredential = \"CANARY-talks\"\nprefix = \"talks\"\n",
+        controller.config(&[Part::Keys, Part::Verdicts, Part::Leases]),
+        vendor.url()
+    );
+    let stage = stage().key(&config).start();
+    let bearer = format!("Bearer {credential}");
+    let path = "/v1/realtime?model=talks/gpt-realtime";
+    let open = || Socket::open(stage.leaf.addr, path, &[("authorization", &bearer)]);
+    let (mut consumer, mut provider) = std::thread::scope(|scope| {
+        let provider = scope.spawn(|| {
+            let mut session = vendor.next();
+            session.send(r#"{"type":"session.created","session":{}}"#);
+            session
+        });
+        let opened = open().map_err(|reply| reply.text()).expect("a session");
+        (opened, provider.join().expect("a session"))
+    });
+    consumer.text();
+    let create = r#"{"type":"response.create"}"#;
+    for id in ["resp_1", "resp_2"] {
+        consumer.send(create);
+        assert_eq!(provider.text(), create, "{id}");
+        provider.send(&format!(r#"{{"type":"response.done","response":{{"id":"{id}","status":"completed","usage":{{"total_tokens":77,"input_tokens":70,"output_tokens":7}}}}}}"#));
+        assert!(consumer.text().contains(id));
+    }
+    consumer.send(create);
+    let refused = consumer.text();
+    assert!(refused.contains("budget_exhausted"), "{refused}");
+    let other = open().err().map(|reply| reply.status);
+    assert_eq!(other, Some(429), "another session");
+    // While it still goes on, the controller hears of the first answer.
+    let began = Instant::now();
+    let told = || controller.pushed(Part::Leases).concat();
+    while !told().contains("\"tokens\":77") {
+        assert!(began.elapsed() < LONG, "{}", told());
+        let all = controller.replay.requests().len();
+        let _ = controller
+            .replay
+            .wait_requests(all + 1, Duration::from_millis(100));
+    }
     nothing_leaks(&stage);
 }
 

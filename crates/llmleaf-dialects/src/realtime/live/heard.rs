@@ -1,9 +1,10 @@
 //! What the provider says.
 
 use super::answer::{Answer, Ending};
-use super::{CALLS, Live, Stage};
+use super::{CALLS, CUT, Cut, Live, Stage};
 use crate::object::{self, Object};
 use crate::realtime::step::Step;
+use crate::realtime::{Counted, Part};
 use llmleaf_model::{Failure, FailureKind, Usage};
 use serde_json::value::RawValue;
 
@@ -19,10 +20,14 @@ impl Live {
             out.extend(self.held.drain(..).map(Step::Send));
             self.held_bytes = 0;
         }
+        let content = top.get("serverContent").and_then(Object::from_raw);
         if let Some(report) = top.get("usageMetadata").and_then(Object::from_raw) {
-            self.usage = Some(usage(&report));
+            let speaks = content
+                .as_ref()
+                .is_some_and(|content| content.get("modelTurn").is_some());
+            self.used(usage(&report), speaks);
         }
-        if let Some(content) = top.get("serverContent").and_then(Object::from_raw) {
+        if let Some(content) = content {
             self.content(&content, &mut out);
         }
         if let Some(call) = top.get("toolCall").and_then(Object::from_raw) {
@@ -51,7 +56,7 @@ impl Live {
             true => "text",
             false => "audio",
         };
-        let (conversation, older) = (format!("conv_{}", self.name), self.older);
+        let (conversation, older) = (format!("conv_{}", self.speaker.name), self.older);
         self.answer = Some(Answer::begin(
             conversation,
             older,
@@ -60,16 +65,59 @@ impl Live {
         ));
     }
 
-    /// The answer ends.
-    pub(super) fn finish(&mut self, ending: Ending, out: &mut Vec<Step>) {
+    /// The answer ends, and what it used.
+    fn end(&mut self, ending: Ending, out: &mut Vec<Step>) -> Option<Counted> {
         let usage = self.usage.take();
-        let Some(answer) = self.answer.take() else {
-            return;
-        };
+        let answer = self.answer.take()?;
         let mut last = self.last_item.take();
         let counted = answer.finish(ending, usage, &mut last, &mut self.voice(out));
         self.last_item = last;
-        out.push(Step::Count(Box::new(counted)));
+        Some(counted)
+    }
+
+    /// The answer is whole.
+    fn finish(&mut self, out: &mut Vec<Step>) {
+        let counted = self.end(Ending::Completed, out);
+        out.extend(counted.map(Box::new).map(Step::Count));
+    }
+
+    /// The answer is cut short. What it used is told with the end of its turn, and counted then.
+    pub(super) fn cut(&mut self, why: &'static str, muted: bool, out: &mut Vec<Step>) {
+        if self.unsettled.len() >= CUT {
+            self.settle_cut(out);
+        }
+        let counted = self.end(Ending::Cancelled(why), out);
+        self.unsettled.push_back(Cut { counted, muted });
+    }
+
+    /// Counts the oldest answer that was cut short; false where there is none.
+    fn settle_cut(&mut self, out: &mut Vec<Step>) -> bool {
+        let Some(cut) = self.unsettled.pop_front() else {
+            return false;
+        };
+        out.extend(cut.counted.map(Box::new).map(Step::Count));
+        true
+    }
+
+    /// The provider says what was used: by what it speaks of now, which is the oldest answer that was cut short. `speaks` is true
+    /// where something of an answer comes along.
+    fn used(&mut self, usage: Usage, speaks: bool) {
+        let cut = self.unsettled.front_mut();
+        match cut.filter(|cut| cut.muted || !speaks) {
+            Some(cut) => {
+                let counted = cut.counted.get_or_insert_with(|| Counted {
+                    part: Part::Answer,
+                    id: self.speaker.fresh("resp"),
+                    usage: Usage::default(),
+                    reported: true,
+                    complete: true,
+                    model: None,
+                });
+                counted.usage = usage;
+                counted.reported = true;
+            }
+            None => self.usage = Some(usage),
+        }
     }
 
     /// What was heard is written down, once an answer to it begins.
@@ -106,7 +154,11 @@ impl Live {
         if is("interrupted") {
             self.interrupted(out);
         }
-        if !self.muted {
+        // What was interrupted is followed by the end of its turn (the vendor's types, read 2026-11); one that does not tell it has gone on.
+        if content.get("modelTurn").is_some() {
+            self.outlive_cut(out);
+        }
+        if self.unsettled.is_empty() {
             let turn = content.get("modelTurn").and_then(Object::from_raw);
             let parts = turn.as_ref().and_then(|turn| turn.get("parts"));
             for part in parts.and_then(object::items).unwrap_or_default() {
@@ -119,23 +171,15 @@ impl Live {
                 self.piece(out, Answer::close);
             }
         }
-        if is("turnComplete") {
-            if self.answer.is_none()
-                && let (true, Some(usage)) = (self.muted, self.usage.take())
-            {
-                // Of the answer that was cancelled; nobody waits for it, and it is paid for.
-                let id = self.voice(out).fresh("resp");
-                out.push(Step::Count(Box::new(crate::realtime::Counted {
-                    part: crate::realtime::Part::Answer,
-                    id,
-                    usage,
-                    reported: true,
-                    complete: true,
-                    model: None,
-                })));
-            }
-            self.muted = false;
-            self.finish(Ending::Completed, out);
+        if is("turnComplete") && !self.settle_cut(out) {
+            self.finish(out);
+        }
+    }
+
+    /// Something of another answer comes: nothing more will be told of the one that was interrupted.
+    fn outlive_cut(&mut self, out: &mut Vec<Step>) {
+        if self.unsettled.front().is_some_and(|cut| !cut.muted) {
+            self.settle_cut(out);
         }
     }
 
@@ -160,13 +204,17 @@ impl Live {
 
     /// Somebody spoke into the answer: players are to stop.
     fn interrupted(&mut self, out: &mut Vec<Step>) {
+        // By what the consumer asks after it cancelled an answer, or by speech while nothing can be heard: that answer is told of already.
+        if self.unsettled.front().is_some_and(|cut| cut.muted) {
+            return;
+        }
         let item = self.voice(out).fresh("item");
         self.voice(out)
             .say("input_audio_buffer.speech_started", |event| {
                 event.number("audio_start_ms", 0).string("item_id", &item);
             });
         self.heard = Some((item, String::new()));
-        self.finish(Ending::Cancelled("turn_detected"), out);
+        self.cut("turn_detected", false, out);
     }
 
     fn piece(
@@ -204,6 +252,7 @@ impl Live {
 
     /// It calls functions: with them the answer is done.
     fn call(&mut self, call: &Object<'_>, out: &mut Vec<Step>) {
+        self.outlive_cut(out);
         let calls = call.get("functionCalls").and_then(object::items);
         for raw in calls.unwrap_or_default() {
             let call = Object::from_raw(raw).unwrap_or_default();
@@ -224,7 +273,7 @@ impl Live {
                 answer.call((&id, &name, arguments), last, voice);
             });
         }
-        self.finish(Ending::Completed, out);
+        self.finish(out);
     }
 }
 

@@ -202,7 +202,7 @@ fn an_answer_in_speech_is_told_with_its_words_and_its_use() {
     assert_eq!(response["usage"]["total_tokens"], 53);
     assert_eq!(response["usage"]["input_token_details"]["audio_tokens"], 20);
     assert_eq!(done[1], ("count".to_owned(), json!([30, 23, true])));
-    assert_eq!(live.left(), None);
+    assert_eq!(live.left(), []);
 }
 
 #[test]
@@ -247,8 +247,104 @@ fn who_speaks_into_an_answer_ends_it() {
         &json!({"serverContent": {"modelTurn": {"parts": [{"inlineData": {"data": "QUJD"}}]}}}),
     );
     assert_eq!(next[0].0, "response.created");
-    let left = live.left().expect("it ran");
-    assert!(!left.reported && left.usage.output_audio > 0);
+    let left = live.left();
+    assert_eq!(left.len(), 1);
+    assert!(!left[0].reported && left[0].usage.output_audio > 0);
+}
+
+fn speech() -> Value {
+    json!({"serverContent": {"modelTurn": {"parts": [{"inlineData": {"data": "QUJD"}}]}}})
+}
+
+fn turn_complete(input: u64, output: u64) -> Value {
+    json!({"serverContent": {"turnComplete": true}, "usageMetadata": {"promptTokenCount": input, "responseTokenCount": output}})
+}
+
+fn counts(steps: &[(String, Value)]) -> Vec<Value> {
+    let counts = steps.iter().filter(|(kind, _)| kind == "count");
+    counts.map(|(_, count)| count.clone()).collect()
+}
+
+#[test]
+fn an_answer_that_is_cut_short_is_counted_once_and_as_its_provider_says() {
+    for cut in [
+        json!({"serverContent": {"interrupted": true}}),
+        json!({"type": "response.cancel"}),
+    ] {
+        let mut live = running();
+        hear(&mut live, &speech());
+        let steps = match cut.get("type") {
+            Some(_) => take(&mut live, &cut),
+            None => hear(&mut live, &cut),
+        };
+        assert!(counts(&steps).is_empty(), "{cut}: {steps:?}");
+        let steps = hear(&mut live, &turn_complete(4, 2));
+        assert_eq!(steps, [("count".to_owned(), json!([4, 2, true]))], "{cut}");
+        assert_eq!(live.left(), [], "{cut}");
+    }
+    // Whatever was said before the cut, and nothing after it.
+    let mut live = running();
+    hear(&mut live, &speech());
+    take(&mut live, &json!({"type": "response.cancel"}));
+    let left = live.left();
+    assert_eq!(left.len(), 1);
+    assert!(!left[0].reported && left[0].usage.output_audio > 0);
+}
+
+#[test]
+fn what_still_comes_of_a_cancelled_answer_is_no_part_of_the_next() {
+    let mut live = running();
+    hear(&mut live, &speech());
+    take(&mut live, &json!({"type": "response.cancel"}));
+    let item = json!({"type": "conversation.item.create", "item": {"type": "message", "role": "user", "content": [{"type": "input_text", "text": "go on"}]}});
+    take(&mut live, &item);
+    let steps = take(&mut live, &json!({"type": "response.create"}));
+    assert_eq!(steps[1].0, "response.created");
+    let next = steps[1].1["response"]["id"].clone();
+    assert!(hear(&mut live, &speech()).is_empty());
+    assert!(hear(&mut live, &json!({"serverContent": {"interrupted": true}})).is_empty());
+    let steps = hear(&mut live, &turn_complete(4, 2));
+    assert_eq!(steps, [("count".to_owned(), json!([4, 2, true]))]);
+    let steps = hear(&mut live, &speech());
+    let delta = steps.last().expect("it is told");
+    assert_eq!(delta.1["response_id"], next);
+    let steps = hear(&mut live, &turn_complete(9, 3));
+    let done = steps.iter().find(|(kind, _)| kind == "response.done");
+    assert_eq!(done.expect("it ends").1["response"]["id"], next);
+    assert_eq!(counts(&steps), [json!([9, 3, true])]);
+}
+
+#[test]
+fn what_waits_is_bounded_and_what_is_refused_takes_no_room() {
+    let item = |text: &str| json!({"type": "conversation.item.create", "item": {"type": "message", "role": "user", "content": [{"type": "input_text", "text": text}]}});
+    let text = "x".repeat(1024 * 1024);
+    let mut live = running();
+    let refused = (0..9).map(|_| take(&mut live, &item(&text)));
+    let refused = refused.filter(|steps| steps[0].1["error"]["code"] == "too_much_held");
+    assert_eq!(refused.count(), 2);
+    take(&mut live, &item("small"));
+    let steps = take(&mut live, &json!({"type": "response.create"}));
+    assert_eq!(steps[0].0, "send");
+    let turns = steps[0].1["clientContent"]["turns"]
+        .as_array()
+        .map(Vec::len);
+    assert_eq!(turns, Some(8));
+    // The same before the provider has taken the settings: what was refused is no reason to refuse the rest, and turns stay.
+    let mut live = self::live();
+    take(&mut live, &update());
+    let append = |audio: &str| json!({"type": "input_audio_buffer.append", "audio": audio});
+    let steps = take(&mut live, &append(&text));
+    assert_eq!(steps[0].1["error"]["code"], "too_much_held");
+    assert!(take(&mut live, &append("AAAA")).is_empty());
+    take(&mut live, &item(&text));
+    let steps = take(&mut live, &json!({"type": "response.create"}));
+    assert_eq!(steps[0].1["error"]["code"], "too_much_held");
+    hear(&mut live, &json!({"setupComplete": {}}));
+    let steps = take(&mut live, &json!({"type": "response.create"}));
+    assert_eq!(
+        steps[0].1["clientContent"]["turns"][0]["parts"][0]["text"],
+        text
+    );
 }
 
 #[test]

@@ -1,24 +1,26 @@
-//! One end of a session: its socket, and what waits to go out there.
+//! A connection of messages, and what waits to go out there.
 
-use llmleaf_transport::{Close, Fault, Message, WebSocket};
+use super::{Close, Fault, Message, WebSocket};
 use std::collections::VecDeque;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 
-/// Bytes of messages that may wait for one end before the other is read no more. A message more may come on top.
+/// Bytes of messages that may wait before there is no room. A message more may come on top.
 pub const WAITING_BYTES: usize = 64 * 1024;
 /// What a message costs beside its bytes, so that a flood of empty ones is bounded too.
 const MESSAGE_BYTES: usize = 64;
 
-/// One end.
+/// A connection with a queue. Whoever has something to say looks for room first.
 pub struct Leg<S> {
+    /// The connection.
     pub socket: WebSocket<S>,
     waiting: VecDeque<Message>,
     bytes: usize,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Leg<S> {
+    /// Nothing waits.
     pub fn new(socket: WebSocket<S>) -> Self {
         Self {
             socket,
@@ -27,9 +29,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Leg<S> {
         }
     }
 
-    /// Whether the other end may be read.
+    /// Whether there is room for what comes of somebody else.
     pub fn has_room(&self) -> bool {
         self.bytes < WAITING_BYTES
+    }
+
+    /// How many messages wait.
+    pub fn waiting(&self) -> usize {
+        self.waiting.len()
     }
 
     /// Has a message wait for its turn.
