@@ -200,22 +200,9 @@ impl Server {
                 self.include_payloads == before.include_payloads,
             ),
             (
-                "max_body_bytes",
-                self.max_body_bytes == before.max_body_bytes,
-            ),
-            (
                 "realtime_origins",
                 self.realtime_origins == before.realtime_origins,
             ),
-            (
-                "max_upload_bytes",
-                self.max_upload_bytes == before.max_upload_bytes,
-            ),
-            (
-                "max_connections",
-                self.max_connections == before.max_connections,
-            ),
-            ("memory_limit_mib", self.memory_limit == before.memory_limit),
             (
                 "rate_limit_max_wait_ms",
                 self.rate_limit_max_wait == before.rate_limit_max_wait,
@@ -246,7 +233,35 @@ impl Server {
             ("tell_cost", self.tell_cost == before.tell_cost),
             ("spool_mib", self.spool_bytes == before.spool_bytes),
         ];
+        let keys = [keys.as_slice(), &self.bounds(before)].concat();
         differing(&keys, format!("{self:?}") == format!("{before:?}"))
+    }
+
+    /// Of how much is taken on: whether each is the same.
+    fn bounds(&self, before: &Server) -> [(&'static str, bool); 6] {
+        [
+            (
+                "max_body_bytes",
+                self.max_body_bytes == before.max_body_bytes,
+            ),
+            (
+                "max_files_per_key",
+                self.max_files_per_key == before.max_files_per_key,
+            ),
+            (
+                "max_file_mib_per_key",
+                self.max_file_bytes_per_key == before.max_file_bytes_per_key,
+            ),
+            (
+                "max_upload_bytes",
+                self.max_upload_bytes == before.max_upload_bytes,
+            ),
+            (
+                "max_connections",
+                self.max_connections == before.max_connections,
+            ),
+            ("memory_limit_mib", self.memory_limit == before.memory_limit),
+        ]
     }
 }
 
@@ -351,6 +366,8 @@ mod tests {
             ("event_buffer", "7"),
             ("include_payloads", "true"),
             ("max_body_bytes", "1048576"),
+            ("max_files_per_key", "7"),
+            ("max_file_mib_per_key", "7"),
             ("realtime_origins", "[\"https://a.example\"]"),
             ("max_upload_bytes", "1048576"),
             ("max_connections", "100"),

@@ -33,6 +33,10 @@ pub struct Server {
     pub rate_limit_max_wait: Duration,
     /// Largest request body. Default 32 MiB.
     pub max_body_bytes: usize,
+    /// Most files of requests that are kept here for a key. Default 1000.
+    pub max_files_per_key: usize,
+    /// Most bytes of them. Default 4 GiB.
+    pub max_file_bytes_per_key: u64,
     /// Sites whose pages may open realtime sessions with a key, as browsers say them; `*` is all. Default none but this one.
     pub realtime_origins: Vec<String>,
     /// Largest body that is sent on while it comes. Default 512 MiB.
@@ -82,6 +86,8 @@ impl Default for Server {
             fallback_cooldown: Duration::from_secs(15),
             rate_limit_max_wait: Duration::from_millis(5000),
             max_body_bytes: 32 * 1024 * 1024,
+            max_files_per_key: 1000,
+            max_file_bytes_per_key: 4 << 30,
             realtime_origins: Vec::new(),
             max_upload_bytes: 512 * 1024 * 1024,
             max_connections: None,
@@ -180,6 +186,11 @@ pub(crate) fn read(cx: &Reading<'_>, root: &mut Table<'_>) -> ServerRead {
         max_body_bytes: (t.whole(cx, "max_body_bytes", 1024..=MAX_BODY))
             .and_then(size)
             .unwrap_or(defaults.max_body_bytes),
+        max_files_per_key: (t.whole(cx, "max_files_per_key", 0..=1_000_000))
+            .and_then(size)
+            .unwrap_or(defaults.max_files_per_key),
+        max_file_bytes_per_key: (t.whole(cx, "max_file_mib_per_key", 1..=1 << 24))
+            .map_or(defaults.max_file_bytes_per_key, |mib| mib << 20),
         realtime_origins: (t.strings(cx, "realtime_origins"))
             .map(|list| list.value.into_iter().map(|at| at.value).collect())
             .unwrap_or(defaults.realtime_origins),

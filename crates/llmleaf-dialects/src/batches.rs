@@ -24,7 +24,7 @@ pub use items::{Item, Order};
 use crate::Dialect;
 use crate::writer;
 use bytes::Bytes;
-use llmleaf_model::{Batch, BatchResult, Failure, FailureKind};
+use llmleaf_model::{Batch, BatchResult, Failure, FailureKind, percent};
 use serde::Deserialize;
 
 /// The surface that a consumer uses.
@@ -255,14 +255,28 @@ impl BatchWire {
         batch.ok_or_else(broken)
     }
 
-    /// Reads a page of a list of batches: the batches, and by what the next page is asked for.
+    /// Whether a page of a list may begin behind a batch. Elsewhere it is told by a token that comes with the page before.
+    pub fn lists_by_id(&self) -> bool {
+        match self {
+            Self::Files(quirks) => quirks.is_reference_object(),
+            Self::Messages => true,
+            Self::GenerateContent | Self::Added => false,
+        }
+    }
+
+    /// Reads a page of a list of batches: the batches, and by what the next page is asked for. `asked` is what this one was asked by,
+    /// as in [`Self::list_query`].
     ///
     /// # Errors
     /// It is none of this form.
-    pub fn parse_list(&self, body: &[u8]) -> Result<(Vec<Batch>, Option<String>), Failure> {
+    pub fn parse_list(
+        &self,
+        body: &[u8],
+        asked: (Option<&str>, usize),
+    ) -> Result<(Vec<Batch>, Option<String>), Failure> {
         let text = text(body)?;
         let list = match self {
-            Self::Files(quirks) => files::parse_list(text, quirks),
+            Self::Files(quirks) => files::parse_list(text, asked, quirks),
             Self::Messages => messages::parse_list(text),
             Self::GenerateContent => generate::parse_list(text),
             Self::Added => added::parse_list(text),
@@ -279,7 +293,7 @@ impl BatchWire {
             Self::Added => ("limit", "pagination_token"),
         };
         match after {
-            Some(after) => format!("{size}={limit}&{token}={}", reading::encode(after)),
+            Some(after) => format!("{size}={limit}&{token}={}", percent::encode(after)),
             None => format!("{size}={limit}"),
         }
     }
@@ -350,6 +364,17 @@ pub fn joined(items: &[Vec<u8>]) -> Vec<u8> {
         out.extend_from_slice(item);
     }
     out
+}
+
+/// The hours of a completion window: `24h`, `7d`.
+pub fn window_hours(window: &str) -> Option<u64> {
+    let (digits, unit) = window.split_at_checked(window.len().checked_sub(1)?)?;
+    let count: u64 = digits.parse().ok()?;
+    match unit {
+        "h" => Some(count),
+        "d" => count.checked_mul(24),
+        _ => None,
+    }
 }
 
 /// The usage that an answer of vectors reports.

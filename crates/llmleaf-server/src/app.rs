@@ -10,6 +10,7 @@ pub use error::BuildError;
 use crate::allowance::Allowances;
 use crate::authenticate::Hashing;
 use crate::batches::ids::BatchIds;
+use crate::batches::shelf::Quota;
 use crate::batches::store::Store;
 use crate::kept::ResponseIds;
 use crate::load::Load;
@@ -86,6 +87,8 @@ pub struct App {
     pub admin_token: Option<Secret>,
     /// Largest request body, in bytes.
     pub max_body_bytes: usize,
+    /// How much may be kept here of a key's files.
+    pub file_quota: Quota,
     /// Makes and opens what browsers are given in place of keys.
     pub passes: Passes,
     /// Sites whose pages may open realtime sessions with a key.
@@ -151,6 +154,7 @@ impl App {
                 std::thread::available_parallelism().map_or(1, usize::from),
             )),
             max_body_bytes: config.server.max_body_bytes,
+            file_quota: Quota::new(config),
             realtime_origins: config.server.realtime_origins.clone(),
             max_upload_bytes: config.server.max_upload_bytes,
             load: Arc::new(Load::new(
@@ -209,6 +213,7 @@ impl App {
             leases: leases(config),
             hashing: Arc::clone(&before.hashing),
             max_body_bytes: config.server.max_body_bytes,
+            file_quota: Quota::new(config),
             passes: passes(config, &before.authenticator),
             realtime_origins: config.server.realtime_origins.clone(),
             max_upload_bytes: config.server.max_upload_bytes,

@@ -48,6 +48,15 @@ pub async fn hold(
     Ok(Some(all))
 }
 
+/// The same for what was used already and is only told now, such as the answers of a batch: that is never refused.
+pub fn charge(app: &App, principal: &Principal, allowance: Option<Allowance>) -> Option<Allowance> {
+    if !app.leases || !app.authenticator.is_leased(principal) {
+        return allowance;
+    }
+    let budget = Box::new(Charged(app.budget.charge(principal.key_id())));
+    Some(Allowance::budgeted(allowance, budget, 0, &app.shared))
+}
+
 fn refused(spendless: Spendless) -> Failure {
     match spendless {
         Spendless::Exhausted(wait) => {

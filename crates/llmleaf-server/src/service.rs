@@ -28,7 +28,7 @@ use llmleaf_dialects::batches::Task;
 use llmleaf_dialects::{Dialect, EmbeddingForm, Head};
 pub use llmleaf_exchange::Job;
 use llmleaf_exchange::{Exchange, Node, panics};
-use llmleaf_model::{Failure, FailureKind, Origin};
+use llmleaf_model::{Failure, FailureKind};
 use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::rc::Rc;
@@ -124,7 +124,12 @@ pub async fn turn(
     };
     match proven {
         Ok(principal) => posted(worker, asked, principal, &headers, body, true).await,
-        Err(error) => reply::failed(asked.dialect, &reply::unauthorised(&error), ""),
+        Err(error) => {
+            let millis = u64::try_from(unix_now().as_millis()).unwrap_or_default();
+            let id = worker.ids.fresh(millis);
+            let refused = reply::failed(asked.dialect, &reply::unauthorised(&error), &id);
+            reply::finish(refused, asked.dialect, &id)
+        }
     }
 }
 
@@ -141,14 +146,6 @@ pub async fn item(worker: Rc<Worker>, principal: Principal, task: Task, body: By
         bridged: false,
     };
     posted(worker, asked, principal, &HeaderMap::new(), body, false).await
-}
-
-/// What a request of a batch is answered whose key is no more.
-pub fn gone_key(task: Task) -> Vec<u8> {
-    let message = "the key that handed this batch over is not known any more";
-    let failure = Failure::new(Origin::Consumer, FailureKind::Authentication, message);
-    let dialect = task.dialect().unwrap_or(Dialect::ChatCompletions);
-    dialect.render_error(&failure, "").body
 }
 
 /// What a request of a batch is answered whose answer was cut, or is too large to keep.

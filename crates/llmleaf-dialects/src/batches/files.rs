@@ -10,7 +10,9 @@ use crate::object::{Object, string};
 use crate::splice::{Splices, quote};
 use crate::writer::ObjectWriter;
 use bytes::Bytes;
-use llmleaf_model::{Batch, BatchCounts, BatchOutcome, BatchProblem, BatchResult, BatchStatus};
+use llmleaf_model::{
+    Batch, BatchCounts, BatchOutcome, BatchProblem, BatchResult, BatchStatus, percent,
+};
 use serde::Deserialize;
 use std::borrow::Cow;
 
@@ -147,7 +149,7 @@ pub(super) fn make(making: &Making<'_>, file: &str, quirks: &FilesQuirks) -> Vec
     body.string("endpoint", making.endpoint);
     match (quirks.jobs, making.window) {
         (Jobs::OfOneModel, window) => {
-            if let Some(hours) = window.and_then(hours) {
+            if let Some(hours) = window.and_then(super::window_hours) {
                 body.number("timeout_hours", hours);
             }
         }
@@ -165,17 +167,6 @@ pub(super) fn make(making: &Making<'_>, file: &str, quirks: &FilesQuirks) -> Vec
     }
     body.end();
     out
-}
-
-/// `24h` and `7d` in hours.
-fn hours(window: &str) -> Option<u64> {
-    let (digits, unit) = window.split_at_checked(window.len().checked_sub(1)?)?;
-    let count: u64 = digits.parse().ok()?;
-    match unit {
-        "h" => Some(count),
-        "d" => count.checked_mul(24),
-        _ => None,
-    }
 }
 
 pub(super) fn parse_batch(text: &str, quirks: &FilesQuirks) -> Option<Batch> {
@@ -287,13 +278,17 @@ pub(super) fn list_query(after: Option<&str>, limit: usize, quirks: &FilesQuirks
         // It gives all.
         (Jobs::Wrapped, _) => String::new(),
         (Jobs::Reference, Some(after)) => {
-            format!("limit={limit}&after={}", reading::encode(after))
+            format!("limit={limit}&after={}", percent::encode(after))
         }
         (Jobs::Reference, None) => format!("limit={limit}"),
     }
 }
 
-pub(super) fn parse_list(text: &str, quirks: &FilesQuirks) -> Option<(Vec<Batch>, Option<String>)> {
+pub(super) fn parse_list(
+    text: &str,
+    (asked, limit): (Option<&str>, usize),
+    quirks: &FilesQuirks,
+) -> Option<(Vec<Batch>, Option<String>)> {
     let bare = text.trim_start().starts_with('[');
     let owned;
     let list = match bare {
@@ -308,8 +303,20 @@ pub(super) fn parse_list(text: &str, quirks: &FilesQuirks) -> Option<(Vec<Batch>
     let batches: Vec<Batch> = batches
         .filter_map(|object| batch(&object, quirks))
         .collect();
-    let more = list.get("has_more").is_some_and(|raw| raw.get() == "true");
-    let next = batches.last().map(|last| last.id.clone()).filter(|_| more);
+    let next = match quirks.jobs {
+        Jobs::OfOneModel => {
+            // It says how many there are on all pages (Mistral's document 1.0.0, 2026-08, `BatchJobsOut`).
+            let page: u64 = asked.and_then(|page| page.parse().ok()).unwrap_or(0);
+            let next = page.saturating_add(1);
+            let before = next.saturating_mul(limit as u64);
+            let total = reading::count(&list, "total").unwrap_or_default();
+            (before < total).then(|| next.to_string())
+        }
+        Jobs::Reference | Jobs::Wrapped => {
+            let more = list.get("has_more").is_some_and(|raw| raw.get() == "true");
+            batches.last().map(|last| last.id.clone()).filter(|_| more)
+        }
+    };
     Some((batches, next))
 }
 

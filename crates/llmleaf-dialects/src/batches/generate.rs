@@ -72,9 +72,9 @@ fn batch(operation: &Object<'_>) -> Option<Batch> {
     match status {
         BatchStatus::Cancelled => counts.cancelled = left,
         BatchStatus::Expired => counts.expired = left,
-        BatchStatus::Failed => counts.failed += left,
+        BatchStatus::Failed => counts.failed = counts.failed.saturating_add(left),
         // The counts of those that are done come late.
-        BatchStatus::Completed => counts.completed += left,
+        BatchStatus::Completed => counts.completed = counts.completed.saturating_add(left),
         _ => counts.processing = left,
     }
     let error = reading::inner(operation, "error");
@@ -90,7 +90,7 @@ fn batch(operation: &Object<'_>) -> Option<Batch> {
         created: reading::time(&metadata, "createTime"),
         begun: reading::time(&metadata, "createTime"),
         // Batch guide of the vendor, read 2026-11: results come within 24 hours, a batch that waits longer than 48 is given up.
-        expires: reading::time(&metadata, "createTime").map(|at| at + 48 * 3600),
+        expires: reading::time(&metadata, "createTime").map(|at| at.saturating_add(48 * 3600)),
         ended: reading::time(&metadata, "endTime").or_else(|| {
             let updated = reading::time(&metadata, "updateTime");
             updated.filter(|_| status.is_final())

@@ -239,6 +239,15 @@ impl Reader {
         let mut head = head.map_err(|failure| format!("{field}: {}", failure.message))?;
         // Nothing streams in a batch, whatever a request says.
         head.stream = false;
+        let is_true = |name: &str| {
+            let text = std::str::from_utf8(&body).ok();
+            text.and_then(|text| head.value(text, name)) == Some("true")
+        };
+        if task == Task::Responses && is_true("background") {
+            return Err(format!(
+                "{field}: `background` is not offered in a batch, which waits for its answers by itself"
+            ));
+        }
         Ok(Item {
             custom_id,
             line,

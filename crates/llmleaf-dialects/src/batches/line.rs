@@ -1,7 +1,7 @@
 //! The lines of results, as consumers read them.
 
 use super::BatchForm;
-use crate::writer::{self, ObjectWriter};
+use crate::writer::ObjectWriter;
 use llmleaf_model::{BatchOutcome, BatchResult};
 
 /// Writes a line. The body of a reply is in the consumer's own wire already.
@@ -80,10 +80,4 @@ fn messages(out: &mut Vec<u8>, result: &BatchResult) {
         }
     });
     line.end();
-}
-
-/// Writes text that was kept, as one line.
-pub fn write_raw(out: &mut Vec<u8>, text: &str) {
-    writer::one_line(out, text.trim_end());
-    out.push(b'\n');
 }

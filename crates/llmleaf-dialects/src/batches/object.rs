@@ -167,7 +167,7 @@ fn messages(out: &mut Vec<u8>, batch: &Batch, naming: Naming<'_>) {
     let ended = batch.ended.filter(|_| batch.status.is_final());
     or_null(object.key("ended_at"), time(ended).as_deref());
     object.string("created_at", &moment::written(created));
-    let expires = batch.expires.unwrap_or(created + 24 * 3600);
+    let expires = batch.expires.unwrap_or(created.saturating_add(24 * 3600));
     object.string("expires_at", &moment::written(expires));
     object.raw("archived_at", "null");
     or_null(

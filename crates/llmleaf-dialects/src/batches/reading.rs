@@ -62,17 +62,3 @@ pub(super) fn labels(object: &Object<'_>, name: &str) -> Vec<(String, String)> {
     };
     inner.fields.iter().filter_map(pair).collect()
 }
-
-/// Percent-encodes the value of a query.
-pub(super) fn encode(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        match byte {
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => {
-                out.push(char::from(byte));
-            }
-            _ => out.push_str(&format!("%{byte:02X}")),
-        }
-    }
-    out
-}

@@ -48,7 +48,7 @@ fn every_recorded_batch_is_read_and_its_results_have_answers() {
                     .collect()
             }
             _ if recording.path.contains("after=") => {
-                let (list, _) = wire.parse_list(text.as_bytes()).unwrap();
+                let (list, _) = wire.parse_list(text.as_bytes(), (None, 100)).unwrap();
                 assert!(!list.is_empty(), "{}", recording.id);
                 continue;
             }
@@ -294,4 +294,91 @@ fn results_that_are_no_answers_say_what_became_of_them() {
         usage_of_vectors(br#"{"usage":{"prompt_tokens":7}}"#).map(|u| u.input),
         Some(7)
     );
+}
+
+#[test]
+fn a_list_goes_on_by_what_its_service_says() {
+    let page = |provider: &str, text: &str, asked| {
+        let (batches, next) = wire(provider).parse_list(text.as_bytes(), asked).unwrap();
+        (batches.len(), next)
+    };
+    let one = r#"{"id":"b","status":"SUCCESS"}"#;
+    let of = |total: usize| format!(r#"{{"data":[{one}],"total":{total}}}"#);
+    assert_eq!(
+        page("mistral", &of(3), (None, 1)),
+        (1, Some("1".to_owned()))
+    );
+    assert_eq!(
+        page("mistral", &of(3), (Some("1"), 1)),
+        (1, Some("2".to_owned()))
+    );
+    assert_eq!(page("mistral", &of(3), (Some("2"), 1)), (1, None));
+    let query = wire("mistral").list_query(Some("2"), 1);
+    assert_eq!(query, "page=2&page_size=1");
+    let text = r#"{"batches":[{"batch_id":"b"}],"pagination_token":"t+"}"#;
+    assert_eq!(page("xai", text, (None, 1)), (1, Some("t+".to_owned())));
+    assert!(
+        wire("xai")
+            .list_query(Some("t+"), 1)
+            .ends_with("pagination_token=t%2B")
+    );
+    for (provider, by_id) in [
+        ("openai", true),
+        ("anthropic", true),
+        ("mistral", false),
+        ("gemini", false),
+        ("xai", false),
+    ] {
+        assert_eq!(wire(provider).lists_by_id(), by_id, "{provider}");
+    }
+}
+
+#[test]
+fn nonsense_of_a_service_overflows_nothing() {
+    let far = u64::MAX;
+    let batch = Batch {
+        id: "b".to_owned(),
+        created: Some(far),
+        ..Batch::default()
+    };
+    let naming = |_: Kind, own: &str| own.to_owned();
+    let told = object::render(&batch, BatchForm::Messages, Task::Messages, &naming);
+    assert!(
+        String::from_utf8(told)
+            .unwrap()
+            .contains("\"expires_at\":\"9999-")
+    );
+    let stats = format!(
+        r#"{{"name":"batches/b","metadata":{{"state":"X_FAILED","createTime":{far},"batchStats":{{"requestCount":"{far}","successfulRequestCount":"0","failedRequestCount":"1"}}}}}}"#
+    );
+    let batch = BatchWire::GenerateContent
+        .parse_batch(stats.as_bytes())
+        .unwrap();
+    assert_eq!((batch.counts.failed, batch.expires), (far, Some(far)));
+}
+
+#[test]
+fn a_batch_waits_for_its_answers_by_itself() {
+    let read = |more: &str| {
+        let body = format!(
+            r#"{{"endpoint":"/v1/responses","requests":[{{"custom_id":"a","body":{{"model":"m","input":"hi"{more}}}}}]}}"#
+        );
+        items::order(&Bytes::from(body), BatchForm::Files)
+    };
+    assert!(read("").is_ok());
+    assert!(read(r#","background":false"#).is_ok());
+    let refused = read(r#","background":true"#).unwrap_err();
+    assert!(
+        refused.message.starts_with("request 1: body: `background`"),
+        "{}",
+        refused.message
+    );
+    for (window, hours) in [
+        ("24h", Some(24)),
+        ("7d", Some(168)),
+        ("x", None),
+        ("", None),
+    ] {
+        assert_eq!(window_hours(window), hours, "{window}");
+    }
 }

@@ -90,7 +90,8 @@ fn resulting(batch: &mut Batch, at: At<'_>) {
         return;
     }
     let counts = batch.counts;
-    let others = counts.failed + counts.cancelled + counts.expired;
+    let others = counts.failed.saturating_add(counts.cancelled);
+    let others = others.saturating_add(counts.expired);
     batch.output = (counts.completed > 0 || counts.total() == 0).then(|| batch.id.clone());
     batch.errors = (others > 0).then(|| batch.id.clone());
 }
@@ -149,15 +150,26 @@ pub(super) async fn list(
 ) -> Result<(), Failure> {
     let wire = at.offer.wire();
     let account = (at.candidate.provider, attempt.credential());
-    let (mut after, limit) = ask.page.clone();
+    let (behind, limit) = ask.page.clone();
+    // Where pages are told by tokens of their own, the batch behind which the list is to go on is looked for.
+    let (mut token, mut sought) = match wire.lists_by_id() {
+        true => (behind, None),
+        false => (None, behind),
+    };
     let mut found: Vec<(Batch, Task, String)> = Vec::new();
     let mut more = false;
     for page in 0.. {
-        let query = wire.list_query(after.as_deref(), PAGE);
-        let path = at.jobs(None, "", &query);
+        let asked = (token.as_deref(), PAGE);
+        let path = at.jobs(None, "", &wire.list_query(asked.0, asked.1));
         let reply = get(run, attempt, at, &path).await?;
-        let (batches, next) = wire.parse_list(&reply)?;
+        let (batches, next) = wire.parse_list(&reply, asked)?;
         for batch in batches {
+            if let Some(last) = &sought {
+                if *last == batch.id {
+                    sought = None;
+                }
+                continue;
+            }
             let Some(task) = whose(&batch, ask) else {
                 continue;
             };
@@ -169,10 +181,15 @@ pub(super) async fn list(
             let told = ask.names.told(Kind::Batch, account, mark, &batch.id);
             found.push((batch, task, told));
         }
-        let goes_on = !more && page + 1 < PAGES;
-        match next {
-            Some(next) if goes_on => after = Some(next),
-            _ => break,
+        // A page that leads to itself leads nowhere.
+        match next.filter(|next| !more && token.as_ref() != Some(next)) {
+            Some(next) if page + 1 < PAGES => token = Some(next),
+            // The next request goes on from what is found.
+            Some(_) => {
+                more = !found.is_empty();
+                break;
+            }
+            None => break,
         }
     }
     let body = object::render_list(&found, ask.form, more);

@@ -196,6 +196,7 @@ pub(super) fn one(
     if let Some(objection) = wire.objection(&item.custom_id) {
         return Err(Failure::invalid(objection, Some("custom_id")));
     }
+    unkept(ask.task, item)?;
     let known = ask
         .models
         .iter()
@@ -212,6 +213,22 @@ pub(super) fn one(
     let mut out = Vec::with_capacity(rendered.body.len() + 128);
     wire.write_item(&mut out, &item.custom_id, endpoint(at), &rendered.body);
     Ok(out)
+}
+
+/// A request of a batch cannot go on from an answer that is kept elsewhere, under a name that its provider does not know.
+fn unkept(task: Task, item: &Item) -> Result<(), Failure> {
+    if task != Task::Responses {
+        return Ok(());
+    }
+    let text = llmleaf_dialects::head::checked(&item.body)?;
+    for field in ["previous_response_id", "conversation"] {
+        let said = item.head.value(text, field);
+        if said.is_some_and(|value| value != "null") {
+            let message = format!("`{field}` is not offered in a batch that a provider runs");
+            return Err(Failure::invalid(message, Some(field)));
+        }
+    }
+    Ok(())
 }
 
 fn body(at: At<'_>, task: Task, item: &Item, model: &str) -> Result<Rendered, Failure> {

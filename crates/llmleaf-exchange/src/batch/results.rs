@@ -15,7 +15,7 @@ use http::{HeaderValue, Method, StatusCode};
 use llmleaf_dialects::ReplyContext;
 use llmleaf_dialects::batches::{BatchForm, BatchWire, Task, line};
 use llmleaf_framing::{Frame, NdjsonFramer, NdjsonLimits};
-use llmleaf_model::{BatchOutcome, BatchResult, Collector, Failure, FailureKind, Usage};
+use llmleaf_model::{Batch, BatchOutcome, BatchResult, Collector, Failure, FailureKind, Usage};
 use llmleaf_route::Watch;
 use llmleaf_transport::Body;
 use std::pin::pin;
@@ -66,6 +66,21 @@ pub(super) async fn content(
     finish(run, attempt, &teller, result).await
 }
 
+/// A batch that has ended, and what its provider says of it.
+async fn ended(
+    run: &mut Run,
+    attempt: &mut Attempt,
+    at: At<'_>,
+    id: &str,
+) -> Result<(Batch, Bytes), Failure> {
+    let reply = get(run, attempt, at, &at.jobs(Some(id), "", "")).await?;
+    let batch = at.offer.wire().parse_batch(&reply)?;
+    match batch.status.is_final() {
+        true => Ok((batch, reply)),
+        false => Err(unready(&batch)),
+    }
+}
+
 async fn by_files(
     run: &mut Run,
     attempt: &mut Attempt,
@@ -73,11 +88,7 @@ async fn by_files(
     id: &str,
 ) -> Result<(), Failure> {
     let at = teller.at;
-    let reply = get(run, attempt, at, &at.jobs(Some(id), "", "")).await?;
-    let batch = at.offer.wire().parse_batch(&reply)?;
-    if !batch.status.is_final() {
-        return Err(unready(&batch));
-    }
+    let (batch, _) = ended(run, attempt, at, id).await?;
     // What went wrong stands in a file of its own: who reads one misses the other.
     let files = [
         batch
@@ -108,11 +119,7 @@ async fn by_pages(
 ) -> Result<(), Failure> {
     let at = teller.at;
     let wire = at.offer.wire();
-    let reply = get(run, attempt, at, &at.jobs(Some(id), "", "")).await?;
-    let batch = wire.parse_batch(&reply)?;
-    if !batch.status.is_final() {
-        return Err(unready(&batch));
-    }
+    let (_, reply) = ended(run, attempt, at, id).await?;
     let mut page = match wire {
         BatchWire::GenerateContent => wire.parse_page(&reply)?,
         _ => next(run, attempt, at, id, None).await?,
@@ -341,7 +348,16 @@ impl<'a> Teller<'a> {
                     request_id,
                 }
             }
-            other => other,
+            BatchOutcome::Failed { code, message } => {
+                let mut failure = Failure::upstream(FailureKind::Server, message);
+                failure.code = code;
+                self.at.upstream.scrub(&mut failure);
+                BatchOutcome::Failed {
+                    code: failure.code,
+                    message: failure.message,
+                }
+            }
+            BatchOutcome::Cancelled | BatchOutcome::Expired => outcome,
         };
         BatchResult { custom_id, outcome }
     }

@@ -14,6 +14,8 @@ use serde_json::value::RawValue;
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufRead, BufReader, Seek, SeekFrom, Write};
 use std::path::Path;
+use std::time::Duration;
+use tokio::time::Instant;
 
 /// Bytes of the sum and the space behind it.
 const SUM: usize = 9;
@@ -63,10 +65,15 @@ impl End {
     }
 }
 
+/// How long what is written may wait for the disk.
+const SYNCED: Duration = Duration::from_millis(200);
+
 /// A journal that is written.
 #[derive(Debug)]
 pub struct Journal {
     file: File,
+    /// When what is written is to be on the disk; `None` where it is.
+    due: Option<Instant>,
 }
 
 impl Journal {
@@ -91,7 +98,7 @@ impl Journal {
         // What a process that was killed did not finish.
         file.set_len(whole)?;
         file.seek(SeekFrom::Start(whole))?;
-        Ok(Self { file })
+        Ok(Self { file, due: None })
     }
 
     /// Adds a line.
@@ -106,6 +113,7 @@ impl Journal {
             place.copy_from_slice(&sum);
         }
         line.push(b'\n');
+        self.due.get_or_insert_with(|| Instant::now() + SYNCED);
         self.file.write_all(&line)
     }
 
@@ -113,8 +121,32 @@ impl Journal {
     ///
     /// # Errors
     /// The system's.
-    pub fn sync(&self) -> io::Result<()> {
-        self.file.sync_data()
+    pub fn sync(&mut self) -> io::Result<()> {
+        self.file.sync_data()?;
+        self.due = None;
+        Ok(())
+    }
+
+    /// The same, if that is due.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn sync_if_due(&mut self) -> io::Result<()> {
+        match self.due {
+            Some(due) if due <= Instant::now() => self.sync(),
+            _ => Ok(()),
+        }
+    }
+
+    /// Waits until the disk is to have what is written; for ever, where it has.
+    pub fn due(&self) -> impl Future<Output = ()> + use<> {
+        let due = self.due;
+        async move {
+            match due {
+                Some(due) => tokio::time::sleep_until(due).await,
+                None => std::future::pending().await,
+            }
+        }
     }
 }
 
@@ -251,6 +283,23 @@ mod tests {
             expected.push("end".to_owned());
             assert_eq!(ids(&path), expected, "cut at {cut}");
         }
+        std::fs::remove_dir_all(folder).unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_last_line_is_due_on_the_disk_though_none_follows_it() {
+        let folder = folder("due");
+        let mut journal = Journal::open(&folder.join("journal"), |_| ()).unwrap();
+        let due = |journal: &Journal| tokio::time::timeout(2 * SYNCED, journal.due());
+        assert!(due(&journal).await.is_err(), "nothing is written");
+        journal.add(&done(1)).unwrap();
+        journal.sync_if_due().unwrap();
+        journal.add(&done(2)).unwrap();
+        let began = Instant::now();
+        assert!(due(&journal).await.is_ok());
+        assert_eq!(began.elapsed(), SYNCED);
+        journal.sync_if_due().unwrap();
+        assert!(due(&journal).await.is_err(), "it is on the disk");
         std::fs::remove_dir_all(folder).unwrap();
     }
 

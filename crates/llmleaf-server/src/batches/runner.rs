@@ -37,8 +37,6 @@ pub const AT_ONCE: usize = 16;
 const ROUND: Duration = Duration::from_secs(30);
 /// How often a batch is looked at for its end, and told how far it is.
 const LOOK: Duration = Duration::from_millis(500);
-/// How long what is written may wait for the disk.
-const SYNCED: Duration = Duration::from_millis(200);
 /// Waits for a limit.
 const SHORTEST_WAIT: Duration = Duration::from_secs(1);
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
@@ -77,7 +75,7 @@ struct Runner {
     store: Arc<Store>,
     orders: watch::Receiver<Order>,
     seats: Arc<Semaphore>,
-    /// Those that run here, and those that are known to have ended.
+    /// Those that run here, and those of the directory that are known to have ended.
     running: Rc<RefCell<HashSet<String>>>,
 }
 
@@ -123,11 +121,15 @@ impl Runner {
 
     /// Begins what nobody runs.
     fn begin(&self, batches: &mut JoinSet<()>) {
-        for id in self.store.ids() {
+        let ids = self.store.ids();
+        keep_of(&mut self.running.borrow_mut(), &ids);
+        for id in ids {
             if self.running.borrow().contains(&id) {
                 continue;
             }
             if self.store.state(&id).ended.is_some() {
+                // Another node may have run what was handed over here.
+                self.store.release(&id);
                 self.running.borrow_mut().insert(id);
                 continue;
             }
@@ -158,6 +160,11 @@ impl Runner {
     }
 }
 
+/// Forgets what is not in the directory any more. Its names are in order.
+fn keep_of(known: &mut HashSet<String>, ids: &[String]) {
+    known.retain(|id| ids.binary_search(id).is_ok());
+}
+
 /// A batch that runs.
 struct Run {
     id: String,
@@ -166,7 +173,6 @@ struct Run {
     done: HashSet<String>,
     state: State,
     input: BufReader<File>,
-    synced: Instant,
     told: Instant,
     changed: bool,
 }
@@ -194,7 +200,6 @@ impl Run {
             done,
             state,
             input,
-            synced: Instant::now(),
             told: Instant::now(),
             changed: true,
         })
@@ -247,6 +252,7 @@ impl Run {
                         });
                     }
                 },
+                () = self.journal.due() => self.journal.sync_if_due()?,
                 _ = runner.orders.changed(), if !stops => {}
                 _ = look.tick() => self.told(&runner, false)?,
             }
@@ -300,11 +306,8 @@ impl Run {
         self.done.insert(id);
         count(&mut self.state, status);
         self.changed = true;
-        if self.synced.elapsed() >= SYNCED {
-            self.journal.sync()?;
-            self.synced = Instant::now();
-        }
-        Ok(())
+        // Where results come without a pause nothing else gets its turn.
+        self.journal.sync_if_due()
     }
 
     fn close(&mut self, runner: &Runner, end: End) -> io::Result<()> {
@@ -341,31 +344,24 @@ async fn item(
     body: Bytes,
     mut seat: OwnedSemaphorePermit,
 ) -> Option<(u16, Bytes)> {
-    let task: Task = sheet.task();
     let mut wait = SHORTEST_WAIT;
     let mut orders = runner.orders.clone();
     loop {
-        let worker = runner.desk.worker();
-        let principal: Option<Principal> = runner.store.principal(batch);
-        let principal = principal.or_else(|| worker.app.authenticator.known(&sheet.owner));
-        let Some(principal) = principal else {
-            return Some((401, service::gone_key(task).into()));
+        let asked = match once(runner, batch, sheet, body.clone()).await {
+            Asked::Answered(status, reply) => return Some((status, reply)),
+            Asked::Later(asked) => asked,
+            Asked::Unknown => {
+                if wait == SHORTEST_WAIT {
+                    tracing::warn!(batch, owner = sheet.owner, "a batch waits for its key");
+                }
+                None
+            }
         };
-        let reply = service::item(worker, principal, task, body.clone()).await;
-        let status = reply.status().as_u16();
-        let asked = reply.headers().get(RETRY_AFTER);
-        let asked = asked.and_then(|value| value.to_str().ok()?.parse().ok());
-        let read = gather(reply).await;
-        if !matches!(status, 429 | 503 | 529) {
-            return Some(
-                read.map_or_else(|| (502, service::cut(task).into()), |read| (status, read)),
-            );
-        }
         let now = unix_now().as_secs();
         if now >= sheet.expires || runner.store.cancelled(batch).is_some() {
             return None;
         }
-        let pause = asked.map_or(wait, Duration::from_secs);
+        let pause = asked.unwrap_or(wait);
         wait = (wait * 2).min(LONGEST_WAIT);
         drop(seat);
         tokio::select! {
@@ -373,6 +369,36 @@ async fn item(
             _ = orders.wait_for(|order| *order != Order::Run) => return None,
         }
         seat = Arc::clone(&runner.seats).acquire_owned().await.ok()?;
+    }
+}
+
+/// What came of asking.
+enum Asked {
+    /// A reply that counts.
+    Answered(u16, Bytes),
+    /// It is to be asked again, after so long where that is said.
+    Later(Option<Duration>),
+    /// Nobody knows its key now. Those of a controller come after the start, and one that was taken out may come back.
+    Unknown,
+}
+
+async fn once(runner: &Runner, batch: &str, sheet: &Sheet, body: Bytes) -> Asked {
+    let task: Task = sheet.task();
+    let worker = runner.desk.worker();
+    let principal: Option<Principal> = runner.store.principal(batch);
+    let principal = principal.or_else(|| worker.app.authenticator.known(&sheet.owner));
+    let Some(principal) = principal else {
+        return Asked::Unknown;
+    };
+    let reply = service::item(worker, principal, task, body).await;
+    let status = reply.status().as_u16();
+    let after = reply.headers().get(RETRY_AFTER);
+    let after = after.and_then(|value| value.to_str().ok()?.parse().ok());
+    let read = gather(reply).await;
+    match (status, read) {
+        (429 | 503 | 529, _) => Asked::Later(after.map(Duration::from_secs)),
+        (_, Some(read)) => Asked::Answered(status, read),
+        (_, None) => Asked::Answered(502, service::cut(task).into()),
     }
 }
 
@@ -396,5 +422,18 @@ async fn gather(reply: Reply) -> Option<Bytes> {
                 all.extend_from_slice(&data);
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_forgotten_in_the_directory_is_forgotten_here() {
+        let names = |all: &[&str]| all.iter().map(|id| (*id).to_owned()).collect::<Vec<_>>();
+        let mut known: HashSet<String> = names(&["a", "b", "c"]).into_iter().collect();
+        keep_of(&mut known, &names(&["b", "d"]));
+        assert_eq!(known.into_iter().collect::<Vec<_>>(), names(&["b"]));
     }
 }

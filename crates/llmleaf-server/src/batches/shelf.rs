@@ -6,21 +6,55 @@
 //! ```
 
 use super::journal::private;
-use super::store::{KEPT_SECS, folder, read};
+use super::store::{KEPT_SECS, folder, place, read, synced};
 use bytes::Bytes;
+use llmleaf_config::Config;
 use llmleaf_dialects::batches::{BatchForm, Item, Task, items};
+use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
+use std::collections::HashMap;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// What the lines of a file are called.
 const LINES: &str = "lines.jsonl";
 
 /// The part of the directory where files are.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Shelf {
     files: PathBuf,
+    /// Files and bytes of each key that are being written.
+    coming: Arc<Mutex<HashMap<String, (usize, u64)>>>,
+}
+
+/// How much may be kept of a key's files.
+#[derive(Clone, Copy, Debug)]
+pub struct Quota {
+    /// Files.
+    pub files: usize,
+    /// Bytes of all of them.
+    pub bytes: u64,
+}
+
+impl Quota {
+    /// As it is configured.
+    pub fn new(config: &Config) -> Self {
+        Self {
+            files: config.server.max_files_per_key,
+            bytes: config.server.max_file_bytes_per_key,
+        }
+    }
+}
+
+/// What a key has too much of for another file, or a longer one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Over {
+    /// Files.
+    Files,
+    /// Bytes.
+    Bytes,
 }
 
 /// What is known of a file.
@@ -52,10 +86,14 @@ impl Card {
 /// A file that is being written; without an end it leaves nothing.
 #[derive(Debug)]
 pub struct Writing {
-    files: PathBuf,
+    shelf: Shelf,
+    owner: String,
+    quota: Quota,
     id: String,
     lines: File,
     bytes: u64,
+    /// Bytes that its key had here when it was begun.
+    before: u64,
     done: bool,
 }
 
@@ -67,23 +105,35 @@ impl Shelf {
     pub fn open(root: &Path) -> io::Result<Self> {
         let files = root.join("files");
         folder(&files)?;
-        Ok(Self { files })
+        let coming = Arc::default();
+        Ok(Self { files, coming })
     }
 
-    /// Begins a file.
+    /// Begins a file of a key, if that may have another one. What others write at this moment into the same directory is not known.
     ///
     /// # Errors
     /// The system's.
-    pub fn write(&self, id: &str) -> io::Result<Writing> {
-        let beside = beside(&self.files, id);
-        folder(&beside)?;
-        Ok(Writing {
-            lines: create(&beside.join(LINES))?,
-            files: self.files.clone(),
+    pub fn write(&self, id: &str, owner: &str, quota: Quota) -> io::Result<Result<Writing, Over>> {
+        let hidden = beside(&self.files, id);
+        let mut coming = self.coming.lock();
+        let kept = self.of(owner);
+        let files = coming.get(owner).map_or(0, |(files, _)| *files);
+        if kept.len().saturating_add(files) >= quota.files {
+            return Ok(Err(Over::Files));
+        }
+        folder(&hidden)?;
+        let lines = create(&hidden.join(LINES))?;
+        coming.entry(owner.to_owned()).or_default().0 += 1;
+        Ok(Ok(Writing {
+            shelf: self.clone(),
+            owner: owner.to_owned(),
+            quota,
             id: id.to_owned(),
+            lines,
             bytes: 0,
+            before: sum(&kept),
             done: false,
-        })
+        }))
     }
 
     /// The requests of a file, one after another.
@@ -146,42 +196,70 @@ impl Shelf {
 }
 
 impl Writing {
-    /// Adds what came of it.
+    /// Adds what came of it, as long as its key may have so much.
     ///
     /// # Errors
     /// The system's.
-    pub fn add(&mut self, pieces: &[Bytes]) -> io::Result<()> {
+    pub fn add(&mut self, pieces: &[Bytes]) -> io::Result<Result<(), Over>> {
         for piece in pieces {
-            self.bytes = self.bytes.saturating_add(piece.len() as u64);
+            let more = piece.len() as u64;
+            let mut coming = self.shelf.coming.lock();
+            let (_, bytes) = coming.entry(self.owner.clone()).or_default();
+            *bytes = bytes.saturating_add(more);
+            let all = bytes.saturating_add(self.before);
+            drop(coming);
+            self.bytes = self.bytes.saturating_add(more);
+            if all > self.quota.bytes {
+                return Ok(Err(Over::Bytes));
+            }
             self.lines.write_all(piece)?;
         }
-        Ok(())
+        Ok(Ok(()))
     }
 
     /// Puts it where it is found. When this returns it is on the disk.
     ///
     /// # Errors
     /// The system's; then there is nothing of it.
-    pub fn finish(mut self, mut card: Card) -> io::Result<Card> {
+    pub fn finish(mut self, mut card: Card) -> io::Result<Result<Card, Over>> {
+        // Others of the same key may have come to their end meanwhile.
+        let kept = sum(&self.shelf.of(&self.owner));
+        if kept.saturating_add(self.bytes) > self.quota.bytes {
+            return Ok(Err(Over::Bytes));
+        }
         self.lines.sync_all()?;
         card.bytes = self.bytes;
-        let hidden = beside(&self.files, &self.id);
-        let mut file = create(&hidden.join("file.json"))?;
-        serde_json::to_writer(&mut file, &card)?;
-        file.sync_all()?;
-        fs::rename(&hidden, self.files.join(&self.id))?;
+        // From here on whatever fails leaves nothing.
         self.done = true;
-        File::open(&self.files)?.sync_all()?;
-        Ok(card)
+        place(&self.shelf.files, &self.id, synced, |hidden| {
+            let mut file = create(&hidden.join("file.json"))?;
+            serde_json::to_writer(&mut file, &card)?;
+            file.sync_all()
+        })?;
+        Ok(Ok(card))
     }
 }
 
 impl Drop for Writing {
     fn drop(&mut self) {
         if !self.done {
-            let _ = fs::remove_dir_all(beside(&self.files, &self.id));
+            let _ = fs::remove_dir_all(beside(&self.shelf.files, &self.id));
+        }
+        let mut coming = self.shelf.coming.lock();
+        if let Some((files, bytes)) = coming.get_mut(&self.owner) {
+            *files = files.saturating_sub(1);
+            *bytes = bytes.saturating_sub(self.bytes);
+            if *files == 0 {
+                coming.remove(&self.owner);
+            }
         }
     }
+}
+
+/// The bytes of these files.
+fn sum(files: &[(String, Card)]) -> u64 {
+    let bytes = files.iter().map(|(_, card)| card.bytes);
+    bytes.fold(0, u64::saturating_add)
 }
 
 /// Reads requests from the disk.
@@ -228,4 +306,69 @@ fn create(path: &Path) -> io::Result<File> {
     options.write(true).create(true).truncate(true);
     private(&mut options);
     options.open(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_has_its_share_of_the_directory_and_no_more() {
+        let name = format!("llmleaf-shelf-{}", std::process::id());
+        let root = std::env::temp_dir().join(name);
+        let shelf = Shelf::open(&root).expect("a folder");
+        let quota = Quota {
+            files: 2,
+            bytes: 10,
+        };
+        let card = |owner: &str| Card {
+            owner: owner.to_owned(),
+            filename: "a.jsonl".to_owned(),
+            created: 1,
+            bytes: 0,
+            task: 'c',
+            models: vec!["m".to_owned()],
+            requests: 1,
+        };
+        let begin = |id: &str, owner: &str| shelf.write(id, owner, quota).expect("a disk");
+        let keep = |id: &str, owner: &str, lines: &'static [u8]| {
+            let mut writing = begin(id, owner)?;
+            let added = writing.add(&[Bytes::from_static(lines)]);
+            added.expect("a disk")?;
+            writing.finish(card(owner)).expect("a disk").map(drop)
+        };
+        assert_eq!(keep("1", "me", b"12345678901"), Err(Over::Bytes));
+        assert_eq!(keep("2", "me", b"123456"), Ok(()));
+        assert_eq!(keep("3", "me", b"12345"), Err(Over::Bytes));
+        // What is being written counts, until it is given up.
+        let mut half = begin("4", "me").expect("there is room");
+        let all = [Bytes::from_static(b"1234")];
+        assert_eq!(half.add(&all).expect("a disk"), Ok(()));
+        assert_eq!(keep("5", "me", b""), Err(Over::Files));
+        drop(half);
+        assert_eq!(keep("6", "me", b"1234"), Ok(()));
+        assert_eq!(keep("7", "me", b""), Err(Over::Files));
+        assert_eq!(keep("8", "you", b"1234567890"), Ok(()));
+        // Two that came at the same time.
+        let both = ["a", "b"].map(|id| {
+            let mut writing = begin(id, "both").expect("there is room");
+            let all = [Bytes::from_static(b"12345")];
+            assert_eq!(writing.add(&all).expect("a disk"), Ok(()));
+            writing
+        });
+        let [mut first, second] = both;
+        let finished = second.finish(card("both")).expect("a disk");
+        assert!(finished.is_ok());
+        let more = [Bytes::from_static(b"1")];
+        assert_eq!(first.add(&more).expect("a disk"), Ok(()));
+        let finished = first.finish(card("both")).expect("a disk");
+        assert_eq!(finished.err(), Some(Over::Bytes));
+        shelf.forget("2").expect("it goes");
+        assert_eq!(keep("9", "me", b"123456"), Ok(()));
+        assert_eq!(shelf.of("me").len(), 2);
+        assert!(shelf.coming.lock().is_empty());
+        let left = fs::read_dir(root.join("files")).expect("a folder").count();
+        assert_eq!(left, 4, "nothing of what was refused");
+        fs::remove_dir_all(root).expect("it goes");
+    }
 }

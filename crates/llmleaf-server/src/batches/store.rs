@@ -156,15 +156,9 @@ impl Store {
         items: impl Iterator<Item = io::Result<Item>>,
         principal: &Principal,
     ) -> io::Result<()> {
-        let beside = self.batches.join(format!(".{id}"));
-        folder(&beside)?;
-        let written = self.write(&beside, sheet, items);
-        let done = written.and_then(|()| fs::rename(&beside, self.batches.join(id)));
-        if done.is_err() {
-            let _ = fs::remove_dir_all(&beside);
-            return done;
-        }
-        File::open(&self.batches)?.sync_all()?;
+        place(&self.batches, id, synced, |beside| {
+            self.write(beside, sheet, items)
+        })?;
         self.principals
             .lock()
             .insert(id.to_owned(), principal.clone());
@@ -335,7 +329,8 @@ impl Store {
             BatchStatus::Expired => counts.expired = left,
             _ => counts.processing = left,
         }
-        let others = counts.failed + counts.cancelled + counts.expired;
+        let others = counts.failed.saturating_add(counts.cancelled);
+        let others = others.saturating_add(counts.expired);
         let has = |count: u64| (status.is_final() && count > 0).then(|| id.to_owned());
         let batch = Batch {
             id: id.to_owned(),
@@ -370,6 +365,32 @@ fn whole(item: &Item) -> String {
     String::from_utf8_lossy(&line).into_owned()
 }
 
+/// Writes a folder as a whole: beside, then in its place, then until the disk has it. Where any of that fails there is nothing of it.
+pub fn place(
+    root: &Path,
+    id: &str,
+    sync: impl FnOnce(&Path) -> io::Result<()>,
+    write: impl FnOnce(&Path) -> io::Result<()>,
+) -> io::Result<()> {
+    let (beside, own) = (root.join(format!(".{id}")), root.join(id));
+    folder(&beside)?;
+    let done = write(&beside).and_then(|()| fs::rename(&beside, &own));
+    if done.is_err() {
+        let _ = fs::remove_dir_all(&beside);
+        return done;
+    }
+    sync(root).inspect_err(|_| {
+        // Whoever handed it over is told that it was not taken. Out of sight first: a part of it must not be found.
+        let _ = fs::rename(&own, &beside);
+        let _ = fs::remove_dir_all(&beside);
+    })
+}
+
+/// Waits until the disk has the names in a folder.
+pub fn synced(folder: &Path) -> io::Result<()> {
+    File::open(folder)?.sync_all()
+}
+
 /// A folder for its owner alone.
 pub fn folder(path: &Path) -> io::Result<()> {
     let mut builder = DirBuilder::new();
@@ -400,5 +421,28 @@ pub fn sweep_hidden(folder: &Path) {
         if hidden && old {
             let _ = fs::remove_dir_all(entry.path());
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_disk_did_not_take_was_not_taken() {
+        let name = format!("llmleaf-store-{}", std::process::id());
+        let root = std::env::temp_dir().join(name);
+        folder(&root).expect("a folder");
+        let write = |beside: &Path| fs::write(beside.join("order.json"), "{}");
+        let fails = |_: &Path| Err(io::Error::other("the disk is gone"));
+        let found = || fs::read_dir(&root).expect("a folder").count();
+        assert!(place(&root, "a", fails, write).is_err());
+        assert_eq!(found(), 0, "nobody finds it, and runs it all the same");
+        let half = |beside: &Path| write(beside).and_then(|()| fails(beside));
+        assert!(place(&root, "b", synced, half).is_err());
+        assert_eq!(found(), 0);
+        assert!(place(&root, "c", synced, write).is_ok());
+        assert!(root.join("c/order.json").exists());
+        fs::remove_dir_all(root).expect("it goes");
     }
 }

@@ -10,15 +10,17 @@ use crate::batches::destined::{self, Destination};
 use crate::batches::ids::{self, BatchIds, Found, Holder, Named};
 use crate::registry::{BatchCall, Endpoint};
 use crate::reply::{self, Reply};
-use crate::{allowance, inbound, service};
+use crate::{allowance, inbound, lease, service};
 use bytes::Bytes;
 use http::{HeaderMap, Request};
 use hyper::body::Incoming;
 use llmleaf_auth::Principal;
 use llmleaf_dialects::batches::{BatchForm, Kind, Order, Task, items};
-use llmleaf_dialects::{Dialect, Head};
+use llmleaf_dialects::{Dialect, EmbeddingForm, Head};
 use llmleaf_exchange::batch::Filed;
-use llmleaf_exchange::{BatchAsk, BatchNames, BatchVerb, Destined, Job, Operation, Owner, Part};
+use llmleaf_exchange::{
+    Allowance, BatchAsk, BatchNames, BatchVerb, Destined, Job, Operation, Owner, Part,
+};
 use llmleaf_model::Failure;
 use llmleaf_route::{Candidate, Resolved};
 use std::sync::Arc;
@@ -91,7 +93,7 @@ impl Call {
                 return self.list(asked, query).await;
             }
             BatchCall::Upload => return self.upload(asked, body).await,
-            BatchCall::Files => return self.files(&asked),
+            BatchCall::Files => return self.files(&asked).await,
             BatchCall::Retrieve => BatchVerb::Retrieve,
             BatchCall::Cancel => BatchVerb::Cancel,
             BatchCall::Delete => BatchVerb::Delete,
@@ -306,8 +308,8 @@ impl Call {
                 .as_ref()
                 .is_none_or(|found| found.holder == Holder::Here)
         {
-            let own = after.as_ref().map(|found| found.id.as_str());
-            page.take(here::list(&asked, store, own, limit));
+            let own = after.as_ref().map(|found| found.id.clone());
+            page.take(here::list(&asked, store, own, limit).await);
         }
         let start = match after.as_ref().map(|found| found.holder) {
             Some(Holder::Provider(provider, _)) => provider,
@@ -360,6 +362,7 @@ impl Call {
             Ok(allowed) => allowed,
             Err(reply) => return Ok(*reply),
         };
+        let allowance = self.budget(asked, verb, &ask, allowance).await?;
         let model = ask.models.first().map_or(NAMELESS, |model| &model.name);
         let job = Job {
             operation: Operation::Batch(verb),
@@ -392,6 +395,40 @@ impl Call {
             allowance::tell(reply.headers_mut(), asked.dialect, &figures, now);
         }
         Ok(reply)
+    }
+}
+
+impl Call {
+    /// Adds to what a request holds what it takes of its key's budget: of a batch that is made, what its requests are thought to use; of
+    /// results, what was used, once they are read.
+    async fn budget(
+        &self,
+        asked: &Asked,
+        verb: BatchVerb,
+        ask: &BatchAsk,
+        allowance: Option<Allowance>,
+    ) -> Result<Option<Allowance>, Failure> {
+        let (app, principal) = (&self.worker.app, &asked.principal);
+        match verb {
+            BatchVerb::Make => {
+                let counts = app.authenticator.is_leased(principal);
+                let items = ask.items.iter().filter(|_| counts);
+                let each = items.map(|item| {
+                    let dialect = item.task.dialect().unwrap_or(Dialect::ChatCompletions);
+                    let operation = match item.task {
+                        Task::Embeddings => Operation::Embed(EmbeddingForm::Embeddings),
+                        _ => Operation::Chat,
+                    };
+                    llmleaf_exchange::chain::estimate(operation, dialect, &item.head, &item.body)
+                });
+                let tokens = each.fold(0, u64::saturating_add);
+                lease::hold(app, principal, tokens, allowance).await
+            }
+            BatchVerb::Results(_) | BatchVerb::Content => {
+                Ok(lease::charge(app, principal, allowance))
+            }
+            _ => Ok(allowance),
+        }
     }
 }
 

@@ -12,7 +12,7 @@ use llmleaf_testkit::websocket::{Message, Socket};
 use serde_json::json;
 
 use super::idp::{by_evil_ed, claims, ed_jwk, key_set, keys, raw, token, with};
-use super::{ask, leaf_with};
+use super::{CONFIG, ask, leaf_with};
 
 fn models(leaf: &Llmleaf, token: &str) -> Response {
     let bearer = format!("Bearer {token}");
@@ -372,4 +372,45 @@ fn roles_open_models_and_limits_are_those_of_the_caller() {
         200,
         "another caller"
     );
+}
+
+#[test]
+fn a_token_hands_over_nothing_that_outlives_it_and_its_turns_are_refused_like_requests() {
+    let idp = Replay::start();
+    let url = idp.url();
+    idp.on(|_| Script::json(200, key_set()));
+    let name = format!("llmleaf-tokens-{}", std::process::id());
+    let folder = std::env::temp_dir().join(name);
+    let server = format!(
+        "workers = 1\nwatch_secs = 0\nstate_dir = \"{}\"",
+        folder.display()
+    );
+    let without = CONFIG.replace("ADMIN", &server);
+    let config = format!(
+        "{without}\n[oauth]\nissuer = \"{url}\"\naudience = [\"llmleaf\"]\njwks_uri = \"{url}/keys\"\n\
+         algorithms = [\"EdDSA\"]\nroles_claim = [\"groups\"]\nrole_models = {{ dev = [\"demo\"] }}\n"
+    );
+    let leaf = Llmleaf::with_config(env!("CARGO_BIN_EXE_llmleaf"), &config).start();
+    let claims = with(claims(&url), "groups", json!(["dev"]));
+    let bearer = format!("Bearer {}", token(&claims));
+    let headers = [("authorization", bearer.as_str())];
+    let batch = r#"{"requests":[{"custom_id":"a","body":{"model":"demo","messages":[{"role":"user","content":"hi"}]}}]}"#;
+    let refused = llmleaf_testkit::http::post(leaf.addr, "/v1/batches", &headers, batch);
+    assert_eq!(refused.status, 400, "{}", refused.text());
+    let refused = refused.json();
+    assert_eq!(refused.text_at(&["error", "code"]), "batch_needs_key");
+    let opened = Socket::open(leaf.addr, "/v1/responses", &headers);
+    let mut socket = opened.map_err(|reply| reply.text()).expect("a socket");
+    // Its issuer is no more.
+    leaf.write_config(&without);
+    leaf.signal("HUP");
+    let reloaded = |line: &str| line.contains("configuration reloaded");
+    assert!(leaf.wait_lines(1, LONG, reloaded).is_some());
+    socket.send(r#"{"type":"response.create","model":"demo","input":"hi"}"#);
+    let event = llmleaf_testkit::json::parse(&socket.text()).expect("JSON");
+    assert_eq!(event.u64_at(&["status"]), Some(401), "{event}");
+    let id = event.text_at(&["headers", "x-request-id"]);
+    assert!(!id.is_empty(), "{event}");
+    drop(leaf);
+    let _ = std::fs::remove_dir_all(folder);
 }

@@ -2,6 +2,8 @@
 
 #[path = "batches/here.rs"]
 mod here;
+#[path = "batches/lists.rs"]
+mod lists;
 #[path = "batches/services.rs"]
 mod services;
 #[path = "batches/uploads.rs"]
@@ -117,6 +119,29 @@ fn requests(model: &str, field: &str) -> String {
         )
     });
     format!("{{\"requests\":[{}]}}", each.join(", "))
+}
+
+#[test]
+fn m1_a_request_of_a_batch_goes_on_from_no_answer_that_is_kept_elsewhere() {
+    let site = site();
+    let asks = |more: &str| {
+        let body = format!(
+            "{{\"endpoint\":\"/v1/responses\",\"requests\":[{{\"custom_id\":\"a\",\"body\":{{\"model\":\"openai/m-1\",\"input\":\"hi\"{more}}}}}]}}"
+        );
+        site.ask(0, ME, "POST", "/v1/batches", &body)
+    };
+    for field in [
+        ",\"previous_response_id\":\"resp_1\"",
+        ",\"background\":true",
+    ] {
+        let refused = asks(field);
+        assert_eq!(refused.status, 400, "{field}: {}", refused.text());
+        let message = refused.json().text_at(&["error", "message"]).to_owned();
+        assert!(message.starts_with("request 1: "), "{message}");
+    }
+    assert!(site.services["openai"].take_requests().is_empty());
+    let made = asks(",\"previous_response_id\":null,\"background\":false");
+    assert_eq!(made.status, 200, "{}", made.text());
 }
 
 #[test]

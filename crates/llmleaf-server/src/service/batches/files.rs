@@ -5,7 +5,7 @@ use super::{Asked, From, ask};
 use crate::batches::destined::{self, Destination};
 use crate::batches::ids::{self, Found, Holder, Named};
 use crate::batches::reading::{Reading, Sent};
-use crate::batches::shelf::{Card, Writing};
+use crate::batches::shelf::{Card, Over, Quota, Writing};
 use crate::batches::store::Store;
 use crate::inbound::Streamed;
 use crate::reply::{self, Reply, ReplyBody};
@@ -83,7 +83,9 @@ impl Call {
         };
         let id = self.worker.ids.fresh(self.created.saturating_mul(1000));
         let (store, own) = (Arc::clone(store), id.to_string());
-        let mut writing = Some(beside(move || store.shelf.write(&own)).await?);
+        let (owner, quota) = (asked.key().to_owned(), self.worker.app.file_quota);
+        let writing = beside(move || store.shelf.write(&own, &owner, quota)).await?;
+        let mut writing = Some(writing.map_err(|over| refused(over, quota))?);
         let (card, losses) = match self.written(&asked, filed, &mut writing).await {
             Ok(written) => written,
             Err(failure) => {
@@ -97,7 +99,8 @@ impl Call {
             }
         };
         let card = beside(move || writing.map_or_else(gone, |writing| writing.finish(card)));
-        let mut reply = reply::json(StatusCode::OK, &told(&asked, &id, &card.await?));
+        let card = card.await?.map_err(|over| refused(over, quota))?;
+        let mut reply = reply::json(StatusCode::OK, &told(&asked, &id, &card));
         if let Some(value) = losses::header(&losses) {
             let name = HeaderName::from_static("x-llmleaf-loss");
             reply.headers_mut().insert(name, value);
@@ -121,9 +124,11 @@ impl Call {
                 let taken = writing.take();
                 let added = beside(move || {
                     let mut writing = taken.map_or_else(gone, Ok)?;
-                    writing.add(&pieces).map(|()| writing)
+                    writing.add(&pieces).map(|added| (writing, added))
                 });
-                *writing = Some(added.await?);
+                let (more, added) = added.await?;
+                *writing = Some(more);
+                added.map_err(|over| refused(over, self.worker.app.file_quota))?;
             }
             let Some(item) = next? else {
                 break;
@@ -173,7 +178,7 @@ impl Call {
         let app = &self.worker.app;
         let store = app.batch_store.as_ref();
         let store = store.ok_or_else(|| ids::unknown("file", told))?;
-        let card = own(&asked, store, found, told)?;
+        let card = own(&asked, store, found, told).await?;
         let task = card.task();
         let each = card.models.iter();
         let models = each.map(|model| destined::one(app, &asked.principal, model));
@@ -199,10 +204,14 @@ impl Call {
     }
 
     /// The caller's files, of those that are kept here.
-    pub(super) fn files(&self, asked: &Asked) -> Result<Reply, Failure> {
-        let store = self.worker.app.batch_store.as_ref();
-        let found = store.map(|store| store.shelf.of(asked.key()));
-        let found = found.unwrap_or_default();
+    pub(super) async fn files(&self, asked: &Asked) -> Result<Reply, Failure> {
+        let found = match &self.worker.app.batch_store {
+            Some(store) => {
+                let (kept, owner) = (Arc::clone(store), asked.key().to_owned());
+                beside(move || Ok(kept.shelf.of(&owner))).await?
+            }
+            None => Vec::new(),
+        };
         let data: Vec<serde_json::Value> = found
             .iter()
             .map(|(id, card)| self::told(asked, id, card))
@@ -219,13 +228,31 @@ impl Call {
     }
 }
 
+/// Why a file is not kept.
+fn refused(over: Over, quota: Quota) -> Failure {
+    let what = match over {
+        Over::Files => format!("{} files", quota.files),
+        Over::Bytes => format!("{} MiB of files", quota.bytes >> 20),
+    };
+    let message = format!("a key may have {what} here; delete some, or wait until they go");
+    let mut failure = Failure::invalid(message, Some("file"));
+    failure.code = Some("file_quota_exceeded".to_owned());
+    failure
+}
+
 fn gone<T>() -> io::Result<T> {
     Err(io::Error::other("a file that is written is gone"))
 }
 
 /// What is known of a file, if it is the caller's.
-fn own(asked: &Asked, store: &Store, found: &Found, told: &str) -> Result<Card, Failure> {
-    let card = store.shelf.card(&found.id);
+async fn own(
+    asked: &Asked,
+    store: &Arc<Store>,
+    found: &Found,
+    told: &str,
+) -> Result<Card, Failure> {
+    let (kept, id) = (Arc::clone(store), found.id.clone());
+    let card = beside(move || Ok(kept.shelf.card(&id))).await?;
     let card = card.filter(|card| card.owner == asked.key());
     card.ok_or_else(|| ids::unknown("file", told))
 }
@@ -238,7 +265,7 @@ pub(super) async fn about(
     told: &str,
     verb: BatchVerb,
 ) -> Result<Reply, Failure> {
-    let card = own(asked, store, found, told)?;
+    let card = own(asked, store, found, told).await?;
     let (kept, id) = (Arc::clone(store), found.id.clone());
     match verb {
         BatchVerb::DeleteFile => {

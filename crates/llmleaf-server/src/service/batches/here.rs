@@ -8,10 +8,13 @@ use crate::batches::store::{MOST_OPEN, Sheet, Store, WINDOW_SECS};
 use crate::reply::{self, Reply, ReplyBody};
 use http::header::CONTENT_TYPE;
 use http::{HeaderValue, Response, StatusCode};
-use llmleaf_dialects::batches::{BatchForm, Item, Kind, Order, Task, object};
+use llmleaf_dialects::batches::{self, BatchForm, Item, Kind, Order, Task, object};
 use llmleaf_exchange::{BatchVerb, Destined, Part};
 use llmleaf_model::{Batch, Failure, FailureKind, Origin};
 use std::sync::Arc;
+
+/// Longest that a batch may take.
+const LONGEST_HOURS: u64 = 7 * 24;
 
 /// The requests of a batch.
 pub(super) enum Requests {
@@ -30,9 +33,16 @@ pub(super) async fn take(
     models: &[Destined],
     (id, now): (&str, u64),
 ) -> Result<Reply, Failure> {
+    if asked.principal.ends().is_some() {
+        // Whoever is known by a token alone is not known any more when that has ended, or when this node has been started anew.
+        let message = "a batch that this gateway runs itself needs a key: it may outlive the token that it is handed over with";
+        let mut failure = Failure::invalid(message, None);
+        failure.code = Some("batch_needs_key".to_owned());
+        return Err(failure);
+    }
     let window = order.window.as_deref().map_or(Some(WINDOW_SECS), seconds);
     let Some(window) = window else {
-        let message = "`completion_window` must be a number of hours or days, such as `24h`";
+        let message = "`completion_window` must be hours or days, such as `24h`, and at most `7d`";
         return Err(Failure::invalid(message, Some("completion_window")));
     };
     let sheet = Sheet {
@@ -70,7 +80,7 @@ pub(super) async fn take(
         Ok(true)
     });
     match written.await? {
-        true => tell(asked, store, id),
+        true => tell(asked, store, id).await,
         false => {
             let message = format!("this key has {MOST_OPEN} batches that have not ended");
             let kind = FailureKind::RateLimit;
@@ -81,16 +91,8 @@ pub(super) async fn take(
 
 /// `24h` and `7d` in seconds.
 fn seconds(window: &str) -> Option<u64> {
-    let (digits, unit) = window.split_at_checked(window.len().checked_sub(1)?)?;
-    let count: u64 = digits
-        .parse()
-        .ok()
-        .filter(|count| (1..=168).contains(count))?;
-    match unit {
-        "h" => Some(count * 3600),
-        "d" => Some(count.min(7) * 24 * 3600),
-        _ => None,
-    }
+    let hours = batches::window_hours(window)?;
+    (1..=LONGEST_HOURS).contains(&hours).then(|| hours * 3600)
 }
 
 /// Work with files, beside the worker's own.
@@ -122,9 +124,8 @@ pub(super) async fn about(
     verb: BatchVerb,
 ) -> Result<Reply, Failure> {
     let id = found.id.clone();
-    let batch = store
-        .batch(&id)
-        .filter(|(_, sheet)| sheet.owner == asked.key());
+    let batch = look(store, &id).await?;
+    let batch = batch.filter(|(_, sheet)| sheet.owner == asked.key());
     let Some((batch, _)) = batch else {
         return Err(ids::unknown("batch", told));
     };
@@ -135,7 +136,7 @@ pub(super) async fn about(
                 let own = id.clone();
                 beside(move || kept.cancel(&own, now)).await?;
             }
-            tell(asked, store, &id)
+            tell(asked, store, &id).await
         }
         (BatchVerb::Delete, _) => {
             let kept = Arc::clone(store);
@@ -152,7 +153,7 @@ pub(super) async fn about(
                 Kind::Errors => Part::Errors,
                 Kind::Batch | Kind::Input => Part::All,
             };
-            results(asked, store, &batch, part)
+            results(asked, store, batch, part).await
         }
         (BatchVerb::File, _) => Ok(reply::json(
             StatusCode::OK,
@@ -162,19 +163,21 @@ pub(super) async fn about(
             let message = "results are kept with their batch, and go with it";
             Err(Failure::invalid(message, None))
         }
-        _ => tell(asked, store, &id),
+        _ => tell(asked, store, &id).await,
     }
 }
 
-fn results(asked: &Asked, store: &Store, batch: &Batch, part: Part) -> Result<Reply, Failure> {
+async fn results(
+    asked: &Asked,
+    store: &Arc<Store>,
+    batch: Batch,
+    part: Part,
+) -> Result<Reply, Failure> {
     if !batch.status.is_final() {
-        return Err(llmleaf_exchange::batch::unready(batch));
+        return Err(llmleaf_exchange::batch::unready(&batch));
     }
-    let reading = Reading::open(store, &batch.id, batch.status, asked.form, part);
-    let reading = reading.map_err(|error| {
-        tracing::error!(%error, "results of a batch cannot be read");
-        unkept()
-    })?;
+    let (kept, form) = (Arc::clone(store), asked.form);
+    let reading = beside(move || Reading::open(&kept, &batch.id, batch.status, form, part)).await?;
     let mut reply = Response::new(ReplyBody::Kept(reading));
     let kind = match asked.form {
         BatchForm::Files => "application/x-ndjson",
@@ -185,9 +188,16 @@ fn results(asked: &Asked, store: &Store, batch: &Batch, part: Part) -> Result<Re
     Ok(reply)
 }
 
+/// What is known of a batch.
+async fn look(store: &Arc<Store>, id: &str) -> Result<Option<(Batch, Sheet)>, Failure> {
+    let (kept, own) = (Arc::clone(store), id.to_owned());
+    beside(move || Ok(kept.batch(&own))).await
+}
+
 /// Tells of a batch.
-fn tell(asked: &Asked, store: &Store, id: &str) -> Result<Reply, Failure> {
-    let (batch, sheet) = store.batch(id).ok_or_else(|| ids::unknown("batch", id))?;
+async fn tell(asked: &Asked, store: &Arc<Store>, id: &str) -> Result<Reply, Failure> {
+    let batch = look(store, id).await?;
+    let (batch, sheet) = batch.ok_or_else(|| ids::unknown("batch", id))?;
     let naming = |kind: Kind, own: &str| match kind {
         Kind::Input => own.to_owned(),
         _ => named(asked, &sheet, kind, own),
@@ -208,33 +218,28 @@ fn named(asked: &Asked, sheet: &Sheet, kind: Kind, id: &str) -> String {
 }
 
 /// Those of the caller, newest first, behind the one that is named.
-pub(super) fn list(
+pub(super) async fn list(
     asked: &Asked,
-    store: &Store,
-    after: Option<&str>,
+    store: &Arc<Store>,
+    after: Option<String>,
     limit: usize,
 ) -> Result<Reply, Failure> {
-    let mut found = Vec::new();
-    let mut more = false;
-    let ids = store.ids();
-    let behind = ids
-        .iter()
-        .rev()
-        .filter(|id| after.is_none_or(|after| id.as_str() < after));
-    for id in behind {
-        let Some((batch, sheet)) = store.batch(id) else {
-            continue;
-        };
-        if sheet.owner != asked.key() || sheet.task().form() != asked.form {
-            continue;
-        }
-        if found.len() >= limit {
-            more = true;
-            break;
-        }
-        let told = named(asked, &sheet, Kind::Batch, id);
-        found.push((batch, sheet.task(), told));
-    }
-    let body = object::render_list(&found, asked.form, more);
+    let (kept, owner, form) = (Arc::clone(store), asked.key().to_owned(), asked.form);
+    let mut found = beside(move || {
+        let ids = kept.ids();
+        let behind = ids.iter().rev();
+        let behind = behind.filter(|id| after.as_ref().is_none_or(|after| *id < after));
+        let all = behind.filter_map(|id| kept.batch(id));
+        let own = all.filter(|(_, sheet)| sheet.owner == owner && sheet.task().form() == form);
+        Ok(own.take(limit.saturating_add(1)).collect::<Vec<_>>())
+    })
+    .await?;
+    let more = found.len() > limit;
+    found.truncate(limit);
+    let told = found.into_iter().map(|(batch, sheet)| {
+        let told = named(asked, &sheet, Kind::Batch, &batch.id);
+        (batch, sheet.task(), told)
+    });
+    let body = object::render_list(&told.collect::<Vec<_>>(), asked.form, more);
     Ok(reply::whole(StatusCode::OK, "application/json", body))
 }

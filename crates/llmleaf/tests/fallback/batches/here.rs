@@ -32,15 +32,19 @@ impl Drop for Directory {
     }
 }
 
-fn start(replay: &Replay, directory: &Directory) -> Llmleaf {
-    let config = format!(
+fn config(replay: &Replay, directory: &Directory) -> String {
+    format!(
         "[server]\nlisten = \"127.0.0.1:0\"\nworkers = 1\ndrain_secs = 1\nbatch_id_secret = \"a secret of all nodes\"\nstate_dir = \"{}\"\n\n\
          [[providers]]\nname = \"echo\"\nkind = \"echo\"\nprefix = \"echo\"\n\n\
          [[providers]]\nname = \"fake\"\nkind = \"cerebras\"\nendpoint = \"{}/v1\"\ncredential = \"CANARY-fake\"\nprefix = \"fake\"\n\n\
          [[keys]]\nid = \"me\"\npw_hash = \"{HASH}\"\n\n[[keys]]\nid = \"you\"\npw_hash = \"{HASH}\"\n",
         directory.path(),
         replay.url(),
-    );
+    )
+}
+
+fn start(replay: &Replay, directory: &Directory) -> Llmleaf {
+    let config = config(replay, directory);
     Llmleaf::with_config(env!("CARGO_BIN_EXE_llmleaf"), &config).start()
 }
 
@@ -252,4 +256,38 @@ fn m4_a_batch_that_is_stopped_ends_once_and_tells_of_every_request() {
     let done = wait(&node, &path, has_status("completed"));
     let late = ask(&node, ME, "POST", &format!("{path}/cancel"), "").json();
     assert!(late.same_meaning(&done), "{late}");
+}
+
+#[test]
+fn m2_a_batch_waits_for_a_key_that_is_not_known_yet() {
+    let directory = Directory::new("unknown");
+    let replay = Replay::start();
+    let gate = Gate::new();
+    let held = gate.clone();
+    replay.on(move |request| answered(number(&request.text())).hold_head(&held));
+    let mut node = start(&replay, &directory);
+    let path = make(&node, &requests("fake/m", 1));
+    assert!(gate.wait_reached(DEADLINE));
+    node.signal("KILL");
+    assert!(node.wait_exit(DEADLINE).is_some());
+    gate.release();
+    assert_eq!(replay.take_requests().len(), 1);
+    // The next process does not know the key at first, as when the keys of a controller are still to come.
+    let known = config(&replay, &directory);
+    let unknown = known.replace("id = \"me\"", "id = \"else\"");
+    let node = Llmleaf::with_config(env!("CARGO_BIN_EXE_llmleaf"), &unknown).start();
+    let waits = |line: &str| line.contains("a batch waits for its key");
+    assert!(node.wait_lines(1, DEADLINE, waits).is_some());
+    assert!(replay.take_requests().is_empty());
+    node.write_config(&known);
+    node.signal("HUP");
+    let reloaded = |line: &str| line.contains("configuration reloaded");
+    assert!(node.wait_lines(1, DEADLINE, reloaded).is_some());
+    let done = wait(&node, &path, has_status("completed"));
+    assert_eq!(
+        done.u64_at(&["request_counts", "completed"]),
+        Some(1),
+        "{done}"
+    );
+    assert_eq!(replay.take_requests().len(), 1);
 }

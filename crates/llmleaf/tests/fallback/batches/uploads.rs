@@ -225,3 +225,59 @@ fn a_file_that_nobody_keeps_is_kept_here() {
         assert_eq!(site.ask(1, ME, "GET", &path, "").status, 404);
     }
 }
+
+/// Two nodes that keep files here, in one directory.
+fn keeping(directory: &Directory, replay: &Replay, server: &str) -> Site {
+    let config = format!(
+        "[server]\nlisten = \"127.0.0.1:0\"\nworkers = 1\nbatch_id_secret = \"a secret of all nodes\"\nstate_dir = \"{}\"\n{server}\n\
+         [[providers]]\nname = \"ant\"\nkind = \"anthropic\"\nendpoint = \"{}\"\ncredential = \"CANARY-ant\"\nprefix = \"ant\"\n\n\
+         [[providers]]\nname = \"echo\"\nkind = \"echo\"\nprefix = \"echo\"\n\n\
+         [[keys]]\nid = \"me\"\npw_hash = \"{HASH}\"\n\n[[keys]]\nid = \"you\"\npw_hash = \"{HASH}\"\n",
+        directory.path(),
+        replay.url(),
+    );
+    let start = || Llmleaf::with_config(env!("CARGO_BIN_EXE_llmleaf"), &config).start();
+    Site {
+        nodes: [start(), start()],
+        services: std::collections::HashMap::new(),
+    }
+}
+
+#[test]
+fn e11_a_form_that_is_broken_or_too_much_is_refused_and_nothing_of_it_is_kept() {
+    let directory = Directory::new("forms");
+    let replay = Replay::start();
+    let server = "max_body_bytes = 65536\nmax_files_per_key = 2\nmax_file_mib_per_key = 1\n";
+    let site = keeping(&directory, &replay, server);
+    let good = form(&three("echo/x"), "batch", true);
+    for (broken, status) in [
+        (String::new(), 400),
+        ("no form".to_owned(), 400),
+        (good.replace("\r\n\r\n", "\r\n"), 400),
+        (good[..good.len() / 2].to_owned(), 400),
+        (form(&"x".repeat(100_000), "batch", true), 400),
+    ] {
+        let refused = upload(&site.nodes[0], ME, &broken);
+        assert_eq!(refused.status, status, "{broken:.60}: {}", refused.text());
+        let listed = site.get("/v1/files").json();
+        assert!(listed.elements_at(&["data"]).is_empty(), "{listed}");
+    }
+    // Many that are none of these: a key has its share.
+    let sent = [0, 1].map(|_| upload(&site.nodes[0], ME, &good));
+    assert!(
+        sent.iter().all(|sent| sent.status == 200),
+        "{}",
+        sent[0].text()
+    );
+    let refused = upload(&site.nodes[1], ME, &good);
+    assert_eq!(refused.status, 400, "{}", refused.text());
+    let refused = refused.json();
+    assert_eq!(refused.text_at(&["error", "code"]), "file_quota_exceeded");
+    let message = refused.text_at(&["error", "message"]);
+    assert!(message.contains("2 files"), "{message}");
+    assert_eq!(upload(&site.nodes[0], YOU, &good).status, 200);
+    let first = sent[0].json().text_at(&["id"]).to_owned();
+    let gone = site.ask(1, ME, "DELETE", &format!("/v1/files/{first}"), "");
+    assert_eq!(gone.status, 200);
+    assert_eq!(upload(&site.nodes[1], ME, &good).status, 200);
+}
