@@ -34,8 +34,15 @@ pub fn outline(body: &[u8]) -> Option<Usage> {
         .trim_ascii_start()
         .strip_prefix('{')?;
     let mut usage = usage::read(report.only()?)?;
-    let tier = tier.only().and_then(|text| text.strip_prefix('"'));
+    if tier.twice {
+        return None;
+    }
+    let tier = tier.value.and_then(|text| text.strip_prefix('"'));
     if let Some(tier) = tier.and_then(|text| text.strip_suffix('"')) {
+        // No class is written with escapes.
+        if tier.contains('\\') {
+            return None;
+        }
         usage.set_tier(tier);
     }
     Some(usage)

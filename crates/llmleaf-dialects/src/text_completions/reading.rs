@@ -45,9 +45,12 @@ impl Reading {
         }
         if let Some(raw) = report
             && self.usage.as_deref() != Some(raw.get())
-            && let Some(usage) = usage::parse(raw)
+            && let Some(mut usage) = usage::parse(raw)
         {
             self.usage = Some(raw.get().into());
+            if let Some(tier) = chunk.get("service_tier").and_then(string) {
+                usage.set_tier(&tier);
+            }
             out.push(Event::UsageReport(usage));
         }
         if failed {
