@@ -432,6 +432,8 @@ impl Call {
         if bridged {
             realtime::only_chats(app, &mut routing);
         }
+        // As its limits are now: what holds a connection for long was proven long ago.
+        let principal = routing.grant.principal().clone();
         // After all that may refuse it: what is refused costs a key nothing.
         let tokens = match operation {
             // Counting uses none.
@@ -476,11 +478,7 @@ impl Call {
             realtime: None,
             created: self.created,
         };
-        let mut exchange = Exchange::start(Rc::clone(&self.worker.node), job);
-        if let Some(bar) = self.worker.app.bar(&principal) {
-            exchange.bar(bar);
-        }
-        let mut reply = reply::begun(exchange).await?;
+        let mut reply = self.begin(job, &principal).await?;
         if let Some(figures) = told {
             allowance::tell(reply.headers_mut(), dialect, &figures, unix_now());
         }
@@ -505,8 +503,12 @@ impl Call {
         each.collect()
     }
 
-    /// Begins an exchange, and waits for the head of its reply.
-    async fn begin(&self, job: Job) -> Result<Reply, Failure> {
-        reply::begun(Exchange::start(Rc::clone(&self.worker.node), job)).await
+    /// Begins an exchange for a caller, and waits for the head of its reply. It ends with the caller's leave, where that is asked for.
+    async fn begin(&self, job: Job, principal: &Principal) -> Result<Reply, Failure> {
+        let mut exchange = Exchange::start(Rc::clone(&self.worker.node), job);
+        if let Some(bar) = self.worker.app.bar(principal) {
+            exchange.bar(bar);
+        }
+        reply::begun(exchange).await
     }
 }

@@ -21,11 +21,14 @@ use llmleaf_config::Config;
 use llmleaf_exchange::Sink;
 use llmleaf_metrics::{Format, Text};
 use std::sync::Arc;
+use tokio::sync::Semaphore;
 
 /// What is counted. It outlives configurations.
 pub struct Telemetry {
     exchanges: Arc<Exchanges>,
     door: ArcSwap<Door>,
+    /// Leave to write a page.
+    writing: Arc<Semaphore>,
 }
 
 impl Telemetry {
@@ -34,6 +37,7 @@ impl Telemetry {
         let telemetry = Self {
             exchanges: Arc::new(Exchanges::new()),
             door: ArcSwap::default(),
+            writing: Arc::new(Semaphore::new(1)),
         };
         telemetry.follow(config);
         telemetry
@@ -43,6 +47,11 @@ impl Telemetry {
     pub fn follow(&self, config: &Config) {
         self.exchanges.follow(config);
         self.door.store(Arc::new(Door::of(config)));
+    }
+
+    /// Leave to write a page: one is written at a time, however many ask, since passwords are proven on the same threads.
+    pub fn writing(&self) -> Arc<Semaphore> {
+        Arc::clone(&self.writing)
     }
 
     /// Who may read.

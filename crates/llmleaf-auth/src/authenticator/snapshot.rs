@@ -93,6 +93,7 @@ impl Authenticator {
         if current.upper_alone != alone {
             current.generation = current.generation.wrapping_add(1);
             current.upper_alone = alone;
+            self.ruled();
         }
     }
 
@@ -103,6 +104,7 @@ impl Authenticator {
         if current.cold != cold {
             current.generation = current.generation.wrapping_add(1);
             current.cold = cold;
+            self.ruled();
         }
     }
 

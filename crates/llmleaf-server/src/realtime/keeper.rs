@@ -134,6 +134,8 @@ impl Standing {
             Ok(principal) if principal.key_id() == self.principal.key_id() => {
                 self.principal = principal;
                 self.doubtful = None;
+                // An answer may be over as soon as it is there.
+                self.next = now.saturating_add(1);
             }
             // The token is somebody else's by now, whatever that means.
             Ok(_) => self.refused = Some(AuthError::Token(TokenFault::Identity)),
@@ -175,7 +177,10 @@ impl Warden for Keeper {
 
     fn admits(&self) -> Result<(), Failure> {
         let app = &self.desk.worker().app;
-        let Some(limiter) = app.allowances.of(&self.principal(), app.shared.now()) else {
+        // As its limits are now: a controller's key may have been given others since the session began.
+        let principal = app.authenticator.refresh(&self.principal());
+        let principal = principal.map_err(|error| reply::unauthorised(&error))?;
+        let Some(limiter) = app.allowances.of(&principal, app.shared.now()) else {
             return Ok(());
         };
         let figures = limiter.figures(app.shared.now());

@@ -75,7 +75,7 @@ impl Call {
             realtime: None,
             created: self.created,
         };
-        let mut reply = self.begin(job).await?;
+        let mut reply = self.begin(job, &principal).await?;
         if let Some(figures) = told {
             let now = service::unix_now();
             allowance::tell(reply.headers_mut(), Dialect::Responses, &figures, now);

@@ -45,7 +45,7 @@ impl Call {
                 let job = self
                     .job(audio, head, None, &principal, &parts.headers)
                     .await;
-                self.begun(job).await
+                self.begun(job, &principal).await
             }
             _ => {
                 let most = self.worker.app.max_body_bytes;
@@ -87,7 +87,7 @@ impl Call {
         let job = self
             .job(audio, head, Some(upload), principal, headers)
             .await;
-        self.begun(job).await
+        self.begun(job, principal).await
     }
 
     /// A request without a body that is held.
@@ -147,12 +147,13 @@ impl Call {
     async fn begun(
         self,
         job: Result<Result<(Job, Told), Box<Reply>>, Failure>,
+        principal: &Principal,
     ) -> Result<Reply, Failure> {
         let (job, told) = match job? {
             Ok(allowed) => allowed,
             Err(reply) => return Ok(*reply),
         };
-        let mut reply = self.begin(job).await?;
+        let mut reply = self.begin(job, principal).await?;
         if let Some(figures) = told {
             allowance::tell(reply.headers_mut(), DIALECT, &figures, service::unix_now());
         }

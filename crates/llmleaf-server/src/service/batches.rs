@@ -389,7 +389,7 @@ impl Call {
             headers: self.forwarded(&asked.headers),
             created: self.created,
         };
-        let mut reply = self.begin(job).await?;
+        let mut reply = self.begin(job, &asked.principal).await?;
         if let Some(figures) = told {
             let now = service::unix_now();
             allowance::tell(reply.headers_mut(), asked.dialect, &figures, now);

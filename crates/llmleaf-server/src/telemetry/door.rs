@@ -102,7 +102,10 @@ async fn page(app: &Arc<App>, headers: &HeaderMap) -> Reply {
     let format = negotiate(text(ACCEPT));
     let squeeze = text(ACCEPT_ENCODING).is_some_and(takes_gzip);
     let own = Arc::clone(app);
+    // It is kept by who writes: a scraper that goes does not let the next one begin before.
+    let leave = app.telemetry.writing().acquire_owned().await;
     let work = move || {
+        let _leave = leave;
         let page = Telemetry::page(&own, format).into_bytes();
         match squeeze {
             true => squeezed(&page).map_or((page, false), |page| (page, true)),
