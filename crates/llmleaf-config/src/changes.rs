@@ -7,7 +7,7 @@ use crate::{Config, Credential, Key, Metrics, Oauth, Provider, Route, Server};
 /// One table that is not as it was.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Change {
-    /// Which: `provider`, `route`, `prices`, `key`, `server`, `metrics`, `oauth`, `control`.
+    /// Which: `provider`, `route`, `prices`, `key`, `server`, `access_log`, `metrics`, `oauth`, `control`.
     pub table: &'static str,
     /// Its name, where there are several of the kind.
     pub name: String,
@@ -47,6 +47,8 @@ impl Config {
         let mut all = Vec::new();
         let server = self.server.differs_from(&before.server);
         note(&mut all, "server", "", server);
+        let log = (self.access_log != before.access_log).then(Vec::new);
+        note(&mut all, "access_log", "", log);
         note(
             &mut all,
             "metrics",

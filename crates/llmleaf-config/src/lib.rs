@@ -5,12 +5,13 @@
 //! a [`Config`] of plain values, complete and consistent, or the [`Diagnostics`] that say why not.
 //!
 //! Reading order: `read.rs` (how one table is read without stopping at the first mistake), then one file
-//! per table (`server.rs`, `providers.rs`, `credentials.rs`, `settings.rs`, `routes.rs`, `prices.rs`, `keys.rs`, `oauth.rs`, `control.rs`, `metrics.rs`; and those that
+//! per table (`server.rs`, `providers.rs`, `credentials.rs`, `settings.rs`, `routes.rs`, `prices.rs`, `keys.rs`, `oauth.rs`, `control.rs`, `metrics.rs`, `access_log.rs`; and those that
 //! several of them share: `timeouts.rs`, `retries.rs`, `limits.rs`),
 //! then `load.rs` (the whole, and what must hold between tables), `layer.rs` (what a controller adds to it), `changes.rs` (what one configuration has
 //! that another had not), `pending.rs` (what is accepted but not in
 //! effect yet) and `diagnose.rs` (how mistakes are shown).
 
+mod access_log;
 mod changes;
 mod control;
 mod credentials;
@@ -36,6 +37,7 @@ mod settings;
 mod timeouts;
 mod url;
 
+pub use access_log::{AccessLog, LogFormat, LogTo};
 pub use changes::{Change, How};
 pub use control::{
     Control, ControlAuth, ControlCall, ControlCredential, FileKeys, Identity, Intercept,
@@ -65,6 +67,8 @@ use std::path::PathBuf;
 pub struct Config {
     /// The listener and the defaults for everything below.
     pub server: Server,
+    /// One line for each request, where that is asked for.
+    pub access_log: Option<AccessLog>,
     /// What is told to scrapers.
     pub metrics: Metrics,
     /// The services that can be called, in file order; names are unique.

@@ -12,8 +12,8 @@ use crate::providers::ProvidersRead;
 use crate::read::{Reading, Table};
 use crate::server::ServerRead;
 use crate::{
-    Config, Oauth, control, environment, keys, metrics, oauth, prices, providers, routes, secrets,
-    server,
+    Config, Oauth, access_log, control, environment, keys, metrics, oauth, prices, providers,
+    routes, secrets, server,
 };
 
 /// Largest configuration file, in bytes.
@@ -84,6 +84,7 @@ fn read_file(path: &Path) -> Result<String, String> {
 fn read(cx: &Reading<'_>, document: &DeTable<'_>) -> Config {
     let mut root = Table::root(document);
     let server = server::read(cx, &mut root);
+    let access_log = access_log::read(cx, &mut root);
     let metrics = metrics::read(cx, &mut root);
     let providers = providers::read(cx, &mut root);
     let routes = routes::read(cx, &mut root, &providers.names);
@@ -113,6 +114,7 @@ fn read(cx: &Reading<'_>, document: &DeTable<'_>) -> Config {
             entries,
         },
         server: server.server,
+        access_log,
         metrics,
         providers: providers.providers,
         routes: routes.routes,

@@ -197,7 +197,7 @@ fn span(figure: Figure) -> String {
 }
 
 /// A unix time as `2026-11-25T12:00:00Z`, rounded up.
-fn rfc3339(unix: Duration) -> String {
+pub fn rfc3339(unix: Duration) -> String {
     let seconds = unix.as_secs() + u64::from(unix.subsec_nanos() > 0);
     let (days, rest) = (seconds / 86_400, seconds % 86_400);
     // Years begin in March here, so that the day of a leap year comes last (Howard Hinnant, "chrono-compatible date algorithms").

@@ -125,8 +125,8 @@ impl App {
         let tls = config.server.tls.as_ref();
         let started = crate::service::unix_now().as_secs();
         let usage = Usage::of(config)?;
-        let telemetry = Arc::new(Telemetry::new(config));
-        let sinks = usage.iter().map(Usage::sink).chain([telemetry.sink()]);
+        let telemetry = Arc::new(Telemetry::new(config).map_err(BuildError::AccessLog)?);
+        let sinks = usage.iter().map(Usage::sink).chain(telemetry.sinks());
         let ledger = Arc::new(Ledger::new(sinks.collect()));
         Ok(Self {
             generation: 1,

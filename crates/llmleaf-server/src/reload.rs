@@ -244,6 +244,9 @@ impl Reloader {
         if (&now.state_dir, now.spool_bytes) != (&then.state_dir, then.spool_bytes) {
             wants_restart.push("server.state_dir");
         }
+        if config.access_log != self.config.access_log {
+            wants_restart.push("access_log");
+        }
         self.config = config;
         Ok((changes, wants_restart))
     }

@@ -141,6 +141,7 @@ pub fn run(
     });
     let ended = join(threads);
     // Every exchange has ended, and none begins. Whatever became of the workers, what was used is known.
+    app.telemetry.flush();
     if let Some(usage) = &app.usage {
         usage.flush();
         if reloader.pushes_usage() {

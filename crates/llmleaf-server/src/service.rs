@@ -69,11 +69,14 @@ pub async fn serve(
     let dialect = discovery::dialect(&canonical.path, canonical.dialect, request.headers());
     if let Err(failure) = gate::check(&request) {
         let mut reply = reply::finish(reply::failed(dialect, &failure, &id), dialect, &id);
+        let telemetry = &worker.app.telemetry;
+        telemetry.refused(&id, None, &failure, reply.status());
         gate::close(&mut reply, request.version());
         return reply;
     }
+    let method = request.method().clone();
     let call = Call {
-        worker,
+        worker: Rc::clone(&worker),
         id: Arc::clone(&id),
         chosen,
         created: now.as_secs(),
@@ -87,9 +90,29 @@ pub async fn serve(
     });
     let reply = match answered.await {
         Ok(reply) => reply,
-        Err(failure) => reply::failed(dialect, &failure, &id),
+        Err(failure) => {
+            let endpoint = match registry::find(&method, &canonical.path) {
+                Matched::Found(endpoint, _) => Some(endpoint),
+                Matched::OtherMethods(_) | Matched::Unknown => None,
+            };
+            refused(&worker, dialect, endpoint, &failure, &id)
+        }
     };
     reply::finish(reply, dialect, &id)
+}
+
+/// What is told to a request that was not accepted; it is noted, too.
+fn refused(
+    worker: &Worker,
+    dialect: Dialect,
+    endpoint: Option<&'static Endpoint>,
+    failure: &Failure,
+    id: &Arc<str>,
+) -> Reply {
+    let reply = reply::failed(dialect, failure, id);
+    let telemetry = &worker.app.telemetry;
+    telemetry.refused(id, endpoint, failure, reply.status());
+    reply
 }
 
 /// What a turn of a WebSocket is for.
@@ -170,14 +193,14 @@ async fn posted(
         .ids
         .fresh(u64::try_from(now.as_millis()).unwrap_or_default());
     let call = Call {
-        worker,
+        worker: Rc::clone(&worker),
         id: Arc::clone(&id),
         chosen: false,
         created: now.as_secs(),
         crowded: false,
     };
     if sheds && call.sheds(Operation::Exchange(asked.operation)) {
-        let reply = reply::failed(dialect, &overloaded(), &id);
+        let reply = refused(&worker, dialect, None, &overloaded(), &id);
         return reply::finish(reply, dialect, &id);
     }
     let mut answer = pin!(call.asked(asked, principal, headers, None, body));
@@ -187,7 +210,7 @@ async fn posted(
     });
     let reply = match answered.await {
         Ok(reply) => reply,
-        Err(failure) => reply::failed(dialect, &failure, &id),
+        Err(failure) => refused(&worker, dialect, None, &failure, &id),
     };
     reply::finish(reply, dialect, &id)
 }

@@ -1,4 +1,4 @@
-//! What is told of the node while it serves: numbers for scrapers.
+//! What is told of the node while it serves: numbers for scrapers, and lines of the access log.
 //!
 //! Numbers of exchanges come from the ledger, like bills do: one record for each exchange, however it ended, so the two agree. What merely is as
 //! it is (health, limits, queues) is looked up when somebody asks.
@@ -13,40 +13,61 @@ mod names;
 mod page;
 mod process;
 
+use crate::access::{AccessLog, Refused};
 use crate::app::App;
+use crate::registry::Endpoint;
+use crate::service::unix_now;
 use arc_swap::ArcSwap;
 use door::Door;
 use exchanges::{Counting, Exchanges};
+use http::StatusCode;
 use llmleaf_config::Config;
 use llmleaf_exchange::Sink;
-use llmleaf_metrics::{Format, Text};
+use llmleaf_metrics::{Counter, Format, Table, Text};
+use llmleaf_model::Failure;
+use std::io;
 use std::sync::Arc;
 use tokio::sync::Semaphore;
 
 /// What is counted. It outlives configurations.
 pub struct Telemetry {
     exchanges: Arc<Exchanges>,
+    /// Requests that were refused before they were accepted, by kind of failure.
+    refused: Table<Counter, 1>,
+    access: Option<AccessLog>,
     door: ArcSwap<Door>,
     /// Leave to write a page.
     writing: Arc<Semaphore>,
 }
 
+/// Kinds of failures are few.
+const KINDS: usize = 100;
+
 impl Telemetry {
     /// Nothing is counted yet.
-    pub fn new(config: &Config) -> Self {
+    ///
+    /// # Errors
+    /// The access log cannot be written.
+    pub fn new(config: &Config) -> io::Result<Self> {
+        let access = config.access_log.as_ref();
         let telemetry = Self {
+            refused: Table::new(KINDS),
+            access: access.map(AccessLog::start).transpose()?,
             exchanges: Arc::new(Exchanges::new()),
             door: ArcSwap::default(),
             writing: Arc::new(Semaphore::new(1)),
         };
         telemetry.follow(config);
-        telemetry
+        Ok(telemetry)
     }
 
     /// Another configuration is in effect.
     pub fn follow(&self, config: &Config) {
         self.exchanges.follow(config);
         self.door.store(Arc::new(Door::of(config)));
+        if let Some(access) = &self.access {
+            access.reopen();
+        }
     }
 
     /// Leave to write a page: one is written at a time, however many ask, since passwords are proven on the same threads.
@@ -59,17 +80,67 @@ impl Telemetry {
         self.door.load_full()
     }
 
-    /// What counts records.
-    pub fn sink(&self) -> Box<dyn Sink> {
-        Box::new(Counting(Arc::clone(&self.exchanges)))
+    /// Who counts records, and who writes them down.
+    pub fn sinks(&self) -> impl Iterator<Item = Box<dyn Sink>> {
+        let counting: Box<dyn Sink> = Box::new(Counting(Arc::clone(&self.exchanges)));
+        let access = self.access.iter().map(AccessLog::sink);
+        std::iter::once(counting).chain(access)
+    }
+
+    /// A request is refused before it was accepted.
+    pub fn refused(
+        &self,
+        id: &Arc<str>,
+        endpoint: Option<&'static Endpoint>,
+        failure: &Failure,
+        status: StatusCode,
+    ) {
+        let kind = failure.kind.as_str();
+        if self.refused.with(&[kind], Counter::up).is_none()
+            && self.refused.admit(&[kind], Counter::new)
+        {
+            self.refused.with(&[kind], Counter::up);
+        }
+        if let Some(access) = &self.access {
+            access.refused(Refused {
+                at_ms: u64::try_from(unix_now().as_millis()).unwrap_or(u64::MAX),
+                request_id: Arc::clone(id),
+                endpoint: endpoint.map(|endpoint| (endpoint.method.as_str(), endpoint.path)),
+                failure: kind,
+                status: status.as_u16(),
+            });
+        }
+    }
+
+    /// Waits until the last lines are written, not for ever.
+    pub fn flush(&self) {
+        if let Some(access) = &self.access {
+            access.flush();
+        }
     }
 
     /// All numbers of the node as they are now.
     pub fn page(app: &App, format: Format) -> String {
         let mut text = Text::new(format);
         app.telemetry.exchanges.tell(&mut text);
+        app.telemetry.tell_refused(&mut text);
         page::tell(app, &app.telemetry.exchanges, &mut text);
         text.finish()
+    }
+
+    fn tell_refused(&self, text: &mut Text) {
+        let mut refused = text.family(&names::REFUSED);
+        self.refused
+            .for_each(|labels, count| refused.whole(labels, count.get()));
+        let counts = self.access.as_ref().map(AccessLog::counts);
+        let mut of = |family, count: Option<&Counter>| {
+            let mut samples = text.family(family);
+            if let Some(count) = count {
+                samples.whole(&[], count.get());
+            }
+        };
+        of(&names::ACCESS_WRITTEN, counts.map(|counts| &counts.written));
+        of(&names::ACCESS_DROPPED, counts.map(|counts| &counts.dropped));
     }
 }
 

@@ -63,6 +63,9 @@ pub enum BuildError {
     /// Usage records cannot be kept as configured.
     #[error(transparent)]
     Usage(#[from] UsageError),
+    /// The access log cannot be written.
+    #[error("cannot write the access log: {0}")]
+    AccessLog(std::io::Error),
     /// A certificate file cannot be read.
     #[error("cannot read {path}: {error}")]
     File {

@@ -1,7 +1,7 @@
 //! What a request is thought to use, and whether its key's limits and budget allow that.
 
-use super::{Call, unix_now};
-use crate::reply::{self, Reply};
+use super::{Call, refused, unix_now};
+use crate::reply::Reply;
 use crate::{allowance, lease};
 use llmleaf_auth::Principal;
 use llmleaf_dialects::{Dialect, Head};
@@ -60,7 +60,7 @@ impl Call {
         match admitted {
             Ok(allowance) => Ok((Some(allowance), Some(figures))),
             Err(failure) => {
-                let mut reply = reply::failed(dialect, &failure, &self.id);
+                let mut reply = refused(&self.worker, dialect, None, &failure, &self.id);
                 allowance::tell(reply.headers_mut(), dialect, &figures, unix_now());
                 Err(Box::new(reply))
             }

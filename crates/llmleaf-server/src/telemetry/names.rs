@@ -224,6 +224,21 @@ pub static GEN_AI_FIRST_CHUNK: Family = seconds(
     "Time to receive the first chunk of a stream.",
 );
 
+pub static REFUSED: Family = counter(
+    "llmleaf_refused",
+    &["failure"],
+    "Requests that were refused before they were accepted, by the kind of failure.",
+);
+pub static ACCESS_WRITTEN: Family = counter(
+    "llmleaf_access_log_lines",
+    &[],
+    "Lines of the access log that were written.",
+);
+pub static ACCESS_DROPPED: Family = counter(
+    "llmleaf_access_log_dropped",
+    &[],
+    "Lines of the access log that were dropped because the disk or the reader did not keep up.",
+);
 pub static BUILD: Family = family(
     "llmleaf_build",
     Kind::Info,
@@ -451,6 +466,9 @@ pub static ALL: &[&Family] = &[
     &GEN_AI_TOKENS,
     &GEN_AI_DURATION,
     &GEN_AI_FIRST_CHUNK,
+    &REFUSED,
+    &ACCESS_WRITTEN,
+    &ACCESS_DROPPED,
     &BUILD,
     &PANICS,
     &CONFIG_GENERATION,

@@ -69,9 +69,10 @@ fn record(key: &str, route: Option<&str>, end: End, attempts: Vec<UsageRecord>) 
 }
 
 fn tell(app: &App, record: &Arc<EndRecord>) {
-    let sink = app.telemetry.sink();
-    sink.began(&record.began);
-    sink.ended(record);
+    for sink in app.telemetry.sinks() {
+        sink.began(&record.began);
+        sink.ended(record);
+    }
 }
 
 fn read(app: &App) -> Exposition {
@@ -189,9 +190,9 @@ fn a_part_takes_no_time_and_has_not_begun() {
     let app = node();
     let mut part = attempt(1, "first", "a", Outcome::Completed);
     part.id = "x".to_owned();
-    app.telemetry
-        .sink()
-        .ended(&record("k", None, End::Completed, vec![part]));
+    for sink in app.telemetry.sinks() {
+        sink.ended(&record("k", None, End::Completed, vec![part.clone()]));
+    }
     let page = read(&app);
     assert!(page.sum("llmleaf_requests_total", &[]) > 0.5);
     assert!(page.sum("llmleaf_tokens_total", &[]) > 0.5);

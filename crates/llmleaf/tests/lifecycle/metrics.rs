@@ -1,5 +1,7 @@
-//! The numbers that scrapers read, against the records in the log: both are fed by the ledger, and both count everything once.
+//! The numbers that scrapers read and the lines of the access log, against the records in the log: all are fed by the ledger, and count everything
+//! once.
 
+use std::collections::BTreeSet;
 use std::time::Instant;
 
 use llmleaf_testkit::http::{Connection, Response, request};
@@ -14,7 +16,8 @@ use super::stage;
 const TOKEN: &str = "Bearer scrape-canary-Wd55";
 
 fn metered() -> Stage {
-    let table = "admin_token = \"admin-canary-Lk93\"\n[metrics]\ntoken = \"scrape-canary-Wd55\"\nkeys = 10\n";
+    let table = "admin_token = \"admin-canary-Lk93\"\n[metrics]\ntoken = \"scrape-canary-Wd55\"\nkeys = 10\n\
+        [access_log]\npath = \"access.log\"\n";
     stage()
         .first("timeouts = { headers_ms = 300 }\n")
         .server(table)
@@ -114,6 +117,34 @@ fn n7_what_is_counted_is_what_was_recorded() {
     attempts_agree(&stage, &page);
     ends_agree(&stage, &page, asked);
     secrets_are_in_no_number(&stage);
+    lines_agree(stage, asked);
+}
+
+/// One line for each request, and one for a refusal, all of them written when the program has ended.
+fn lines_agree(mut stage: Stage, asked: usize) {
+    let credential = [("authorization", "Bearer made-up-canary")];
+    let refused = get(&stage, "/v1/models?made-up-canary", &credential);
+    assert_eq!(refused.status, 401);
+    let file = stage.leaf.config_path().with_file_name("access.log");
+    stage.leaf.signal("TERM");
+    assert!(stage.leaf.wait_exit(LONG).expect("it ends").success());
+    let text = std::fs::read_to_string(file).expect("a log");
+    let lines: Vec<Value> = (text.lines())
+        .map(|line| json::parse(line).expect("JSON"))
+        .collect();
+    let (early, ended): (Vec<&Value>, Vec<&Value>) =
+        (lines.iter()).partition(|line| line.at(&["method"]).is_some());
+    let ids: BTreeSet<&str> = ended.iter().map(|l| l.text_at(&["request_id"])).collect();
+    assert_eq!((ended.len(), ids.len()), (asked, asked));
+    let [early] = early[..] else {
+        panic!("{early:?}");
+    };
+    let told = ["end", "failure", "endpoint"].map(|field| early.text_at(&[field]));
+    assert_eq!(told, ["refused", "authentication", "/v1/models"]);
+    assert_eq!(early.u64_at(&["status"]), Some(401));
+    for secret in secrets(&stage) {
+        assert!(!text.contains(&secret), "{secret}");
+    }
 }
 
 fn attempts_agree(stage: &Stage, page: &Exposition) {
@@ -176,15 +207,21 @@ fn ends_agree(stage: &Stage, page: &Exposition, asked: usize) {
     }
 }
 
-/// Whoever scrapes learns names and numbers.
-fn secrets_are_in_no_number(stage: &Stage) {
+fn secrets(stage: &Stage) -> Vec<String> {
     let mut secrets = vec![
         stage.key.clone(),
         "admin-canary".into(),
         "scrape-canary".into(),
+        "made-up-canary".into(),
     ];
     secrets.extend(CREDENTIALS.map(str::to_owned));
     secrets.extend(["first answer".to_owned(), "Say two words".to_owned()]);
+    secrets
+}
+
+/// Whoever scrapes learns names and numbers.
+fn secrets_are_in_no_number(stage: &Stage) {
+    let secrets = secrets(stage);
     for accept in ["application/openmetrics-text", "text/plain"] {
         let headers = [("authorization", TOKEN), ("accept", accept)];
         let page = get(stage, "/metrics", &headers).text();
