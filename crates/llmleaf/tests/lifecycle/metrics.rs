@@ -136,9 +136,8 @@ fn lines_agree(mut stage: Stage, asked: usize) {
         (lines.iter()).partition(|line| line.at(&["method"]).is_some());
     let ids: BTreeSet<&str> = ended.iter().map(|l| l.text_at(&["request_id"])).collect();
     assert_eq!((ended.len(), ids.len()), (asked, asked));
-    let [early] = early[..] else {
-        panic!("{early:?}");
-    };
+    assert_eq!(early.len(), 1, "{early:?}");
+    let early = early.first().expect("one");
     let told = ["end", "failure", "endpoint"].map(|field| early.text_at(&[field]));
     assert_eq!(told, ["refused", "authentication", "/v1/models"]);
     assert_eq!(early.u64_at(&["status"]), Some(401));
