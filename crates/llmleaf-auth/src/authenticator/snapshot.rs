@@ -104,7 +104,10 @@ impl Authenticator {
         if current.cold != cold {
             current.generation = current.generation.wrapping_add(1);
             current.cold = cold;
-            self.ruled();
+            if !cold {
+                // While it is cold nobody's key is missed.
+                self.ruled();
+            }
         }
     }
 

@@ -214,8 +214,10 @@ fn f10_what_runs_may_go_on_until_its_caller_is_turned_away() {
     auth.set_cold(true);
     auth.set_closed(true);
     assert_eq!((auth.goes_on(&a), auth.goes_on(&b)), (Ok(()), Ok(())));
-    auth.set_cold(false);
     assert_eq!(auth.rulings(), before);
+    auth.set_cold(false);
+    assert_eq!(auth.goes_on(&b), Ok(()));
+    let before = auth.rulings();
     let blocked = KeyVerdict {
         blocked: true,
         ..KeyVerdict::default()
@@ -225,5 +227,12 @@ fn f10_what_runs_may_go_on_until_its_caller_is_turned_away() {
     assert_eq!(auth.goes_on(&a), Err(AuthError::Blocked));
     assert_eq!(auth.goes_on(&b), Ok(()));
     auth.install_upper(upper(Vec::new()), false);
+    assert_eq!(auth.goes_on(&b), Err(AuthError::Invalid));
+    // Who asks while nobody knows of keys is to ask once more when they are known.
+    auth.set_cold(true);
+    let asked = auth.rulings();
+    assert_eq!(auth.goes_on(&b), Ok(()));
+    auth.set_cold(false);
+    assert_ne!(auth.rulings(), asked);
     assert_eq!(auth.goes_on(&b), Err(AuthError::Invalid));
 }
