@@ -131,7 +131,7 @@ def closed_port():
 
 def command(environments, environment, arguments):
     if environment:
-        return [str(environments / environment / "bin" / "python"), "-B", *arguments]
+        return [str(environments / environment / "bin" / "python"), *arguments]
     return ["node", *arguments]
 
 
@@ -145,6 +145,8 @@ def run_suite(name, environments, urls):
         env={
             **CLEAN, **urls, "SUITE": name, "HOME": str(environments), "SDK_CASES": os.environ.get("SDK_CASES", ""),
             "SDK_NODE_MODULES": str(environments / "node" / "node_modules"),
+            # What a package's first import compiles serves the next suite, and nothing is left among the sources.
+            "PYTHONDONTWRITEBYTECODE": "", "PYTHONPYCACHEPREFIX": str(environments / "compiled"),
         },
     ).stdout.decode(errors="replace")
     sums = re.findall(r"^(\d+) passed, (\d+) failed$", log, re.MULTILINE)
