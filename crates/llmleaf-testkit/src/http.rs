@@ -123,6 +123,8 @@ pub struct Connection {
     /// Bytes received and not yet taken.
     buffer: Vec<u8>,
     current: Option<Current>,
+    /// A write was told of a reset: the system tells it once, and reads see a plain end then.
+    was_reset: bool,
 }
 
 /// The response that is being read.
@@ -155,6 +157,7 @@ impl Connection {
             stream,
             buffer: Vec::new(),
             current: None,
+            was_reset: false,
         };
         connection.read_timeout(READ_TIMEOUT);
         connection
@@ -169,7 +172,8 @@ impl Connection {
 
     /// Sends bytes. A peer that is gone is seen by the next read.
     pub fn send(&mut self, bytes: &[u8]) {
-        let _ = self.stream.write_all(bytes);
+        let sent = self.stream.write_all(bytes);
+        self.was_reset |= sent.is_err_and(|error| error.kind() == ErrorKind::ConnectionReset);
     }
 
     /// Closes the sending side alone and goes on reading.
@@ -301,6 +305,7 @@ impl Connection {
     fn fill(&mut self) -> Option<End> {
         let mut piece = [0; 16 * 1024];
         match self.stream.read(&mut piece) {
+            Ok(0) if self.was_reset => Some(self.keeper.0.ended(End::Reset)),
             Ok(0) => Some(self.keeper.0.ended(End::Cut)),
             Ok(count) => {
                 self.buffer.extend_from_slice(&piece[..count]);
