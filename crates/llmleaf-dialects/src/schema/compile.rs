@@ -124,7 +124,7 @@ impl<'a> Compiler<'a> {
         let mut node = self.flat(node, at, false)?;
         self.older(&mut node);
         self.one_of(&mut node, at);
-        self.constant(&mut node);
+        self.constant(&mut node, at);
         self.tuple(&mut node, at);
         self.types(&mut node, at)?;
         self.union(&mut node, at)?;

@@ -95,6 +95,16 @@ fn forms_become_what_the_target_takes() {
 }
 
 #[test]
+fn a_constant_among_values_is_the_value() {
+    let asked = |values: Value| property(json!({"enum": values, "const": "b"}), &Profile::MOONSHOT);
+    let made = json!({"type": "string", "enum": ["b"]});
+    assert_eq!(asked(json!(["a", "b"])), (made.clone(), vec![]));
+    // Nothing is both, which no target has a form for.
+    let lost = vec!["tools[0].parameters.properties.p.enum".to_owned()];
+    assert_eq!(asked(json!(["a", 1])), (made, lost));
+}
+
+#[test]
 fn references_are_written_out_or_kept() {
     let schema = json!({
         "type": "object",

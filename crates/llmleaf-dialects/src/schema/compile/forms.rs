@@ -103,13 +103,19 @@ impl Compiler<'_> {
         }
     }
 
-    pub(super) fn constant(&mut self, node: &mut Node) {
+    pub(super) fn constant(&mut self, node: &mut Node, at: &str) {
         if self.profile.takes(Form::Constants) {
             return;
         }
-        if let Some(value) = node.take("const") {
-            node.set("enum", Node::Array(vec![value]));
+        let Some(value) = node.take("const") else {
+            return;
+        };
+        let values = node.get("enum").map(Node::items);
+        if values.is_some_and(|values| !values.contains(&value)) {
+            let why = "no value is both: the one of `const` is asked for";
+            self.altered(&format!("{at}.enum"), why);
         }
+        node.set("enum", Node::Array(vec![value]));
     }
 
     /// A tuple becomes a list of any of its items.
