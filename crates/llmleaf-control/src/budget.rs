@@ -79,7 +79,7 @@ impl Budget {
 
     /// For what was used already, at another time: it is told, whether something is left or not.
     pub fn charge(self: &Arc<Self>, key: &str) -> Hold {
-        let held = self.leases.lock().hold_anyway(key, self.now());
+        let held = self.change(|leases| leases.hold_anyway(key, self.now()));
         Hold {
             budget: Arc::clone(self),
             held: Some(held),
@@ -95,14 +95,7 @@ impl Budget {
             nano_usd: 0,
             ..held.amount()
         };
-        let (next, due) = {
-            let mut leases = self.leases.lock();
-            (leases.hold(held.key(), thought, now), leases.due())
-        };
-        if due.is_some_and(|due| due <= now) {
-            self.wanted.notify_one();
-        }
-        match next {
+        match self.change(|leases| leases.hold(held.key(), thought, now)) {
             Ok(next) => Ok(Some(next)),
             // The answer is on its way, and counts the next time.
             Err(Denied::Asking) => Ok(None),
@@ -161,7 +154,8 @@ impl Budget {
         self.change(|leases| leases.settle(held, used, self.now()));
     }
 
-    /// Changes something, and wakes who tells of it only if that is to be told sooner than what it waits for.
+    /// Changes something, and wakes who tells of it only if that is to be told sooner than what it waits for. Whatever may have something told
+    /// sooner goes this way: who waits knows only what was due when it began to.
     fn change<T>(&self, change: impl FnOnce(&mut Leases) -> T) -> T {
         let (changed, sooner) = {
             let mut leases = self.leases.lock();
@@ -224,12 +218,11 @@ impl Hold {
     }
 
     fn settle(&mut self, next: Option<Held>) {
-        let used = Spent {
-            requests: 1,
-            ..std::mem::take(&mut self.used)
-        };
+        let used = std::mem::take(&mut self.used);
         if let Some(held) = std::mem::replace(&mut self.held, next) {
-            self.budget.settle(held, used);
+            // Looking at what is paid for is no request.
+            let requests = u64::from(!held.is_late() || used != Spent::default());
+            self.budget.settle(held, Spent { requests, ..used });
         }
     }
 }
@@ -316,6 +309,30 @@ mod tests {
         }
         let woken = wakes.0.load(std::sync::atomic::Ordering::Relaxed);
         assert!(woken <= 2, "{woken} times");
+    }
+
+    /// What is charged late finds the loop asleep for good, or for long.
+    #[tokio::test(start_paused = true)]
+    async fn what_is_charged_late_is_told_and_keeps_nobody_waiting() {
+        let budget = Arc::<Budget>::default();
+        let wait = tokio::time::timeout(Duration::from_secs(60), budget.next());
+        let charging = async {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            let mut charge = budget.charge("k");
+            charge.spend(7, 9);
+        };
+        let (reports, ()) = tokio::join!(wait, charging);
+        let reports = reports.expect("it is told");
+        let spent = reports.leases[0].spent;
+        assert_eq!((spent.requests, spent.tokens, spent.nano_usd), (1, 7, 9));
+        budget.answered(&reports, &granted(&reports, 10));
+        // And what cost nothing is not a request.
+        drop(budget.charge("k"));
+        let asking = budget.hold("k", Spent::default()).await;
+        drop(asking.expect("granted"));
+        let reports = budget.next().await;
+        let told = reports.leases.iter().find(|told| told.lease.is_some());
+        assert_eq!(told.expect("its lease").spent.requests, 1);
     }
 
     #[tokio::test(start_paused = true)]

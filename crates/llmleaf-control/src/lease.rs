@@ -41,9 +41,16 @@ pub struct Held {
     /// On which lease; `None` where none was to be had and that is allowed.
     lease: Option<Arc<str>>,
     amount: Spent,
+    /// It was used before, by more than one request maybe.
+    late: bool,
 }
 
 impl Held {
+    /// Whether it is for what was used at another time.
+    pub fn is_late(&self) -> bool {
+        self.late
+    }
+
     /// Whose it is.
     pub fn key(&self) -> &Arc<str> {
         &self.key
@@ -126,6 +133,7 @@ impl Leases {
                 key: name,
                 lease: Some(lease),
                 amount,
+                late: false,
             }),
             Err(Denied::Asking) if self.away && self.open => {
                 purse.hold_without();
@@ -133,6 +141,7 @@ impl Leases {
                     key: name,
                     lease: None,
                     amount,
+                    late: false,
                 })
             }
             Err(Denied::Asking) if self.away => Err(Denied::Away),
@@ -142,17 +151,19 @@ impl Leases {
 
     /// The same for what was used already, at another time: it is told, whether something is left or not.
     pub fn hold_anyway(&mut self, key: &str, now: Millis) -> Held {
-        if let Ok(held) = self.hold(key, Spent::default(), now) {
-            return held;
-        }
-        if let Some(purse) = self.purses.get_mut(key) {
+        let held = self.hold(key, Spent::default(), now).unwrap_or_else(|_| {
+            // However many keys there are: what was used is not forgotten.
+            let key: Arc<str> = Arc::from(key);
+            let purse = self.purses.entry(Arc::clone(&key)).or_default();
             purse.hold_without();
-        }
-        Held {
-            key: Arc::from(key),
-            lease: None,
-            amount: Spent::default(),
-        }
+            Held {
+                key,
+                lease: None,
+                amount: Spent::default(),
+                late: true,
+            }
+        });
+        Held { late: true, ..held }
     }
 
     /// It is known what a request used.
@@ -160,6 +171,9 @@ impl Leases {
         let Some(purse) = self.purses.get_mut(&held.key) else {
             return;
         };
+        if !held.late {
+            purse.note_price(used.nano_usd);
+        }
         purse.settle(held.lease.as_deref(), held.amount, used, now);
         if purse.note_change() {
             self.changed.push(held.key);

@@ -116,11 +116,15 @@ impl Purse {
         self.running_without += 1;
     }
 
+    /// A request has cost so much.
+    pub fn note_price(&mut self, nano_usd: u64) {
+        // One that was dear by chance is forgotten after some that were not.
+        let less = self.dearest_nano_usd.saturating_sub(nano_usd);
+        self.dearest_nano_usd = nano_usd.max(self.dearest_nano_usd - less.div_ceil(8));
+    }
+
     pub fn settle(&mut self, id: Option<&str>, held: Spent, used: Spent, now: Millis) {
         self.used = now;
-        // One that was dear by chance is forgotten after some that were not.
-        let less = self.dearest_nano_usd.saturating_sub(used.nano_usd);
-        self.dearest_nano_usd = used.nano_usd.max(self.dearest_nano_usd - less.div_ceil(8));
         let Some(id) = id else {
             self.running_without = self.running_without.saturating_sub(1);
             self.without = self.without.plus(used);
