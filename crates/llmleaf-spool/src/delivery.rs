@@ -87,6 +87,8 @@ pub struct Delivery {
     size: usize,
     /// Pushes of what is oldest that were of no avail.
     tries: u32,
+    /// Readings of what is oldest that were of no avail.
+    unread: u32,
     suspect: Suspect,
     due_ms: u64,
     pushed: Option<Batch>,
@@ -101,6 +103,7 @@ impl Delivery {
             most: most.max(1),
             size: most.max(1),
             tries: 0,
+            unread: 0,
             suspect: Suspect::default(),
             due_ms: 0,
             pushed: None,
@@ -121,6 +124,7 @@ impl Delivery {
             Ok(batch) => batch,
             Err(unread) => return self.unread(&unread, now_ms),
         };
+        self.unread = 0;
         if batch.is_empty() && self.suspect.ahead > 0 {
             // Nobody is left who could be taken.
             self.suspect.ahead = 0;
@@ -214,11 +218,13 @@ impl Delivery {
 
     /// A disk that does not give records may do so later. What never comes must not keep the others.
     fn unread(&mut self, unread: &Unread, now_ms: u64) -> Next {
-        if self.tries == 0 {
+        if self.unread == 0 {
             tracing::error!(error = %unread, "usage records cannot be pushed");
         }
+        // Apart from the tries of whoever takes none: they say nothing of the disk.
+        self.unread = self.unread.saturating_add(1);
         self.tries = self.tries.saturating_add(1);
-        if unread.is_gone() || self.tries >= UNREAD_TRIES {
+        if unread.is_gone() || self.unread >= UNREAD_TRIES {
             self.spool.give_up(unread);
             self.moved_on();
             return Next::Wait(now_ms.saturating_add(1));
@@ -242,7 +248,7 @@ impl Delivery {
         if let Some(Witness { batch, next: true }) = suspect.witness {
             self.spool.acknowledge(&batch);
         }
-        (self.tries, self.due_ms) = (0, 0);
+        (self.tries, self.unread, self.due_ms) = (0, 0, 0);
     }
 
     /// Between half of the pause and all of it.
