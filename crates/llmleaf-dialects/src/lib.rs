@@ -41,6 +41,7 @@ mod sane;
 pub mod schema;
 mod sealed;
 mod skim;
+mod sound_events;
 pub mod speech;
 pub mod splice;
 mod surrogates;

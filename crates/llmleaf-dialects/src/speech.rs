@@ -117,10 +117,6 @@ impl SpeechWire {
     }
 }
 
-fn broken(why: impl Into<String>) -> Failure {
-    Failure::upstream(FailureKind::InvalidResponse, why)
-}
-
 /// The target cannot write that format; another may.
 fn unwritten(format: &str) -> Failure {
     let why = format!("the target does not write `response_format` \"{format}\"");

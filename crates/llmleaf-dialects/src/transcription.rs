@@ -18,7 +18,7 @@ mod request;
 mod usage;
 
 pub use editor::{Change, Editor};
-pub use events::{Reader, Step, render_event, render_events};
+pub use events::{Step, render_event, render_events};
 pub(crate) use inline::encode;
 pub use inline::{Inline, JsonRequest, parse_json, render_form};
 pub use render::render;
@@ -236,10 +236,6 @@ fn lose(losses: &mut Vec<Loss>, name: &str) {
         )),
         _ => {}
     }
-}
-
-fn broken(why: impl Into<String>) -> Failure {
-    Failure::upstream(FailureKind::InvalidResponse, why)
 }
 
 /// The target cannot answer in that format; another may.

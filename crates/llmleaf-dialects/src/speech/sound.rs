@@ -1,14 +1,14 @@
 //! The ways back: what a provider sends as sound, and sound as its consumer wants it.
 
-use super::broken;
 use super::wav::{Floats, Pcm, header};
 use crate::object::{Object, string};
+use crate::sound_events::{self, broken, failed};
 use crate::transcription::usage_of;
 use crate::writer::ObjectWriter;
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
 use llmleaf_framing::{Frame, write_event};
-use llmleaf_model::{Failure, FailureKind, Usage};
+use llmleaf_model::{Failure, Usage};
 
 /// What a piece of a provider's answer says.
 #[derive(Clone, Debug, PartialEq)]
@@ -39,15 +39,10 @@ impl Reader {
 
     /// What an event says: `speech.audio.delta` with the sound in `audio`, or in `audio_data`.
     pub fn event(&mut self, frame: &Frame) -> Heard {
-        if !frame.has_data || &frame.data[..] == b"[DONE]" {
-            return Heard::Other;
-        }
-        let object = std::str::from_utf8(&frame.data)
-            .ok()
-            .and_then(|text| Object::parse(text).ok());
-        let Some(object) = object else {
-            let why = "an event of the stream is not a JSON object";
-            return Heard::Failed(Box::new(broken(why)));
+        let object = match sound_events::object(frame) {
+            None => return Heard::Other,
+            Some(Err(failure)) => return Heard::Failed(Box::new(failure)),
+            Some(Ok(object)) => object,
         };
         let kind = object.get("type").and_then(string);
         match kind.as_deref() {
@@ -94,16 +89,6 @@ impl Reader {
             None => Heard::Failed(Box::new(broken("the answer holds no sound"))),
         }
     }
-}
-
-fn failed(object: &Object<'_>) -> Failure {
-    let inner = object.get("error").and_then(Object::from_raw);
-    let inner = inner.as_ref().unwrap_or(object);
-    let message = inner.get("message").and_then(string);
-    let message = message.unwrap_or_else(|| "the stream tells an error".into());
-    let mut failure = Failure::upstream(FailureKind::Server, message);
-    failure.code = inner.get("code").and_then(string).map(Into::into);
-    failure
 }
 
 /// Writes sound for a consumer.

@@ -1,7 +1,7 @@
 //! The list of voices: `{"model", "voices": [{"id", "name"?, "languages"?}]}`, as this gateway tells it.
 
-use super::broken;
 use crate::object::{Object, items, string};
+use crate::sound_events::broken;
 use crate::writer::{self, ObjectWriter, array};
 use llmleaf_model::Failure;
 

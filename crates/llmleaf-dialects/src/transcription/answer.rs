@@ -1,7 +1,8 @@
 //! Reading an answer in one piece, whoever gives it.
 
-use super::{broken, usage};
+use super::usage;
 use crate::object::{Object, items, string};
+use crate::sound_events::broken;
 use llmleaf_model::{Failure, Json, Segment, Transcript, Usage, Word};
 use serde_json::value::RawValue;
 

@@ -1,10 +1,11 @@
 //! Transcripts as streams: how providers' events are read, and how consumers' are written.
 
-use super::{Streams, answer, broken, render, usage};
-use crate::object::{Object, string};
+use super::{answer, render, usage};
+use crate::object::string;
+use crate::sound_events::{self, failed};
 use crate::writer::ObjectWriter;
 use llmleaf_framing::{Frame, write_event};
-use llmleaf_model::{Failure, FailureKind, Segment, Transcript, Usage};
+use llmleaf_model::{Failure, Segment, Transcript, Usage};
 
 /// What an event says.
 #[derive(Clone, Debug, PartialEq)]
@@ -21,35 +22,26 @@ pub enum Step {
     Other,
 }
 
-/// Reads a provider's events.
-#[derive(Clone, Copy, Debug)]
-pub struct Reader(pub Streams);
-
-impl Reader {
-    /// What a frame says.
-    pub fn read(self, frame: &Frame) -> Step {
-        if !frame.has_data || &frame.data[..] == b"[DONE]" {
-            return Step::Other;
-        }
-        let object = std::str::from_utf8(&frame.data)
-            .ok()
-            .and_then(|text| Object::parse(text).ok());
-        let Some(object) = object else {
-            let why = "an event of the stream is not a JSON object";
-            return Step::Failed(Box::new(broken(why)));
+impl Step {
+    /// What a provider's frame says, in whichever of the forms.
+    pub fn of(frame: &Frame) -> Self {
+        let object = match sound_events::object(frame) {
+            None => return Self::Other,
+            Some(Err(failure)) => return Self::Failed(Box::new(failure)),
+            Some(Ok(object)) => object,
         };
         let kind = object.get("type").and_then(string);
         let text = |name: &str| object.get(name).and_then(string).map(|t| t.into_owned());
         match kind.as_deref() {
-            Some("transcript.text.delta") => Step::Text(text("delta").unwrap_or_default()),
-            Some("transcription.text.delta") => Step::Text(text("text").unwrap_or_default()),
+            Some("transcript.text.delta") => Self::Text(text("delta").unwrap_or_default()),
+            Some("transcription.text.delta") => Self::Text(text("text").unwrap_or_default()),
             Some("transcript.text.segment" | "transcription.segment") => segment(frame),
             Some("transcript.text.done" | "transcription.done") => {
-                Step::Done(text("text"), object.get("usage").and_then(usage::of_object))
+                Self::Done(text("text"), object.get("usage").and_then(usage::of_object))
             }
-            Some("error") => Step::Failed(Box::new(failed(&object))),
-            _ if object.get("error").is_some() => Step::Failed(Box::new(failed(&object))),
-            _ => Step::Other,
+            Some("error") => Self::Failed(Box::new(failed(&object))),
+            _ if object.get("error").is_some() => Self::Failed(Box::new(failed(&object))),
+            _ => Self::Other,
         }
     }
 }
@@ -62,17 +54,6 @@ fn segment(frame: &Frame) -> Step {
         Some(segment) => Step::Segment(Box::new(segment)),
         None => Step::Other,
     }
-}
-
-fn failed(object: &Object<'_>) -> Failure {
-    let inner = object.get("error").and_then(Object::from_raw);
-    let inner = inner.as_ref().unwrap_or(object);
-    let message = inner.get("message").and_then(string);
-    let message = message.unwrap_or_else(|| "the stream tells an error".into());
-    let mut failure = Failure::upstream(FailureKind::Server, message);
-    failure.code = inner.get("code").and_then(string).map(Into::into);
-    failure.wire_type = inner.get("type").and_then(string).map(Into::into);
-    failure
 }
 
 /// Writes a step as the reference's event. The text of the end is all that was said.

@@ -383,8 +383,7 @@ fn after(request: &Request, task: Task, out: &mut Vec<u8>) {
     }
     writer::string(out, &text);
     out.extend_from_slice(b"}]}]");
-    let temperature = request.temperature.as_deref();
-    if let Some(number) = temperature.filter(|t| serde_json::from_str::<f64>(t).is_ok()) {
+    if let Some(number) = request.temperature.as_deref() {
         out.extend_from_slice(b",\"generationConfig\":");
         let mut object = ObjectWriter::new(out);
         object.raw("temperature", number);
@@ -394,6 +393,11 @@ fn after(request: &Request, task: Task, out: &mut Vec<u8>) {
 }
 
 fn check(request: &Request) -> Result<(), Failure> {
+    let temperature = request.temperature.as_deref();
+    if temperature.is_some_and(|text| serde_json::from_str::<f64>(text).is_err()) {
+        let why = "`temperature` is to be a number";
+        return Err(Failure::invalid(why, Some("temperature")));
+    }
     match (&request.other_format, request.format) {
         (Some(other), _) => Err(unsupported(other)),
         (None, Format::Json | Format::Text) => Ok(()),

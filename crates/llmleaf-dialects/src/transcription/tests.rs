@@ -479,7 +479,7 @@ fn streams_of_both_kinds_say_the_same() {
         );
         let mut steps = Vec::new();
         while let Some(frame) = framer.next() {
-            steps.push(Reader(Streams::Reference).read(&frame.expect("a frame")));
+            steps.push(Step::of(&frame.expect("a frame")));
         }
         steps
     };

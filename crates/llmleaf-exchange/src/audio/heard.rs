@@ -10,8 +10,7 @@ use bytes::Bytes;
 use http::StatusCode;
 use http::header::CONTENT_TYPE;
 use llmleaf_dialects::transcription::{
-    FormQuirks, Format, Reader, Request, Step, Streams, Task, TranscriptionWire, parse_answer,
-    render_event,
+    Format, Request, Step, Task, TranscriptionWire, parse_answer, render_event,
 };
 use llmleaf_dialects::{ChatWire, Decoder};
 use llmleaf_framing::{Frame, SseFramer, SseLimits};
@@ -47,7 +46,7 @@ pub(super) async fn run(
                     Way::Decoded(asked.chat.decoder(), Vec::new())
                 }
                 TranscriptionWire::Form(_) if relayed => Way::Relayed,
-                TranscriptionWire::Form(FormQuirks { streams, .. }) => Way::Read(*streams),
+                TranscriptionWire::Form(_) => Way::Read,
             },
             framer: SseFramer::new(SseLimits::default()),
             transcript: Transcript::default(),
@@ -170,7 +169,7 @@ enum Way {
     /// They go on as they came.
     Relayed,
     /// They are written anew.
-    Read(Streams),
+    Read,
     /// They are those of a chat.
     Decoded(Box<dyn Decoder>, Vec<Event>),
 }
@@ -194,15 +193,11 @@ impl Listening {
         out: &mut Vec<u8>,
         meter: &mut Meter,
     ) -> Result<(), Failure> {
-        let streams = match &mut self.way {
-            Way::Relayed => Streams::Reference,
-            Way::Read(streams) => *streams,
-            Way::Decoded(decoder, events) => {
-                decoder.push(frame, events);
-                return self.events(out, meter);
-            }
-        };
-        let step = Reader(streams).read(frame);
+        if let Way::Decoded(decoder, events) = &mut self.way {
+            decoder.push(frame, events);
+            return self.events(out, meter);
+        }
+        let step = Step::of(frame);
         let relayed = matches!(self.way, Way::Relayed);
         if relayed && !matches!(step, Step::Failed(_)) {
             out.extend_from_slice(&frame.raw);
