@@ -248,12 +248,15 @@ impl FormReader {
         self.rest.push(b',');
         writer::string(&mut self.rest, name);
         self.rest.push(b':');
-        match (&*text, text.parse::<u64>()) {
-            (_, Ok(number)) if NUMBERS.contains(&name) => writer::number(&mut self.rest, number),
-            ("true" | "false", _) if name == "stream" => {
-                self.rest.extend_from_slice(text.as_bytes())
-            }
-            _ => writer::string(&mut self.rest, &text),
+        // As it is written: it may be negative, or no whole one.
+        let is_number = || serde_json::from_str::<serde_json::Number>(&text).is_ok();
+        let plain = match name {
+            "stream" => matches!(&*text, "true" | "false"),
+            name => NUMBERS.contains(&name) && is_number(),
+        };
+        match plain {
+            true => self.rest.extend_from_slice(text.as_bytes()),
+            false => writer::string(&mut self.rest, &text),
         }
         Ok(())
     }

@@ -96,14 +96,18 @@ impl Listener {
                 None
             }
             "response.done" => self.done(&event),
-            "conversation.item.input_audio_transcription.completed" => Some(Counted {
-                part: Part::Transcript,
-                id: transcript(&word("item_id").unwrap_or_default(), &event),
-                usage: usage::of_transcription(event.get("usage")?)?,
-                reported: true,
-                complete: true,
-                model: self.writer.clone(),
-            }),
+            "conversation.item.input_audio_transcription.completed" => {
+                // The older form tells none, and is billed all the same.
+                let told = event.get("usage").and_then(usage::of_transcription);
+                Some(Counted {
+                    part: Part::Transcript,
+                    id: transcript(&word("item_id").unwrap_or_default(), &event),
+                    reported: told.is_some(),
+                    usage: told.unwrap_or_default(),
+                    complete: true,
+                    model: self.writer.clone(),
+                })
+            }
             "session.created" | "session.updated" => {
                 // The names of telephones' formats, in both forms.
                 self.telephone = ["audio/pcmu", "audio/pcma", "g711_"]
