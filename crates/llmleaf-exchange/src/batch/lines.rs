@@ -73,6 +73,11 @@ fn unheld(crowded: bool) -> Failure {
     failure
 }
 
+/// Requests that are looked at in a file that has a mistake: what is told of it is bounded as well.
+const MOST_LOOKED_AT: usize = 100_000;
+/// Most bytes that may stand around a line, where what comes is kept until a request is whole.
+const MOST_AROUND: usize = 1024 * 1024;
+
 /// What a form without requests is told.
 const EMPTY: &str = "the form has no `file` with a request in it";
 
@@ -91,6 +96,8 @@ pub struct Lines {
     count: usize,
     /// What came of the file and was not taken, where that is asked for.
     raw: Option<Vec<Bytes>>,
+    raw_bytes: usize,
+    most_raw: usize,
     /// Nobody else reads.
     alone: bool,
     stage: Stage,
@@ -123,12 +130,17 @@ impl Lines {
     /// From the beginning; `None` where that is gone.
     pub fn new(filed: &Filed) -> Option<Self> {
         let max_line_bytes = filed.longest;
+        // All fields beside the two are told of.
+        let limits = MultipartLimits {
+            max_parts: 2 + OTHERS,
+            ..MultipartLimits::default()
+        };
         Some(Self {
             reader: filed.upload.reader()?,
             form: filed
                 .boundary
                 .as_ref()
-                .map(|boundary| MultipartReader::new(boundary, MultipartLimits::default())),
+                .map(|boundary| MultipartReader::new(boundary, limits)),
             framer: NdjsonFramer::new(NdjsonLimits { max_line_bytes }),
             items: items::Reader::new(BatchForm::Files, None, "line"),
             line: 0,
@@ -138,6 +150,8 @@ impl Lines {
             others: Vec::new(),
             count: 0,
             raw: None,
+            raw_bytes: 0,
+            most_raw: filed.longest.saturating_add(MOST_AROUND),
             alone: false,
             stage: Stage::Form,
         })
@@ -152,6 +166,7 @@ impl Lines {
 
     /// What came of the file since this was asked, byte for byte.
     pub fn raw(&mut self) -> Vec<Bytes> {
+        self.raw_bytes = 0;
         self.raw.as_mut().map(std::mem::take).unwrap_or_default()
     }
 
@@ -192,7 +207,9 @@ impl Lines {
     /// The file is none of requests, the form is none, or the consumer's body ended.
     pub fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Item, Failure>>> {
         loop {
-            if self.items.problems.is_full() {
+            let problems = &self.items.problems;
+            // Of a file with a mistake there is no more to say than of so many lines.
+            if problems.is_full() || self.count > MOST_LOOKED_AT && !problems.is_empty() {
                 return Poll::Ready(Some(Err(self.verdict())));
             }
             match self.frame() {
@@ -280,7 +297,7 @@ impl Lines {
                     Part::File => self.filename.replace(head.filename).is_some(),
                     Part::Purpose => self.purpose.replace(Vec::new()).is_some(),
                     Part::Other => {
-                        if self.others.len() < OTHERS && !self.others.contains(&head.name) {
+                        if !self.others.contains(&head.name) {
                             self.others.push(head.name.clone());
                         }
                         false
@@ -296,7 +313,14 @@ impl Lines {
             }
             Piece::Data(bytes) => match (self.part, &mut self.purpose) {
                 (Part::File, _) => {
-                    if let Some(raw) = &mut self.raw {
+                    // What is refused in the end is not kept meanwhile.
+                    if let Some(raw) = self.raw.as_mut().filter(|_| self.items.problems.is_empty())
+                    {
+                        self.raw_bytes += bytes.len();
+                        if self.raw_bytes > self.most_raw {
+                            let why = "there is too much between two requests of the file";
+                            return Err(Failure::invalid(why, Some("file")));
+                        }
                         raw.push(bytes.clone());
                     }
                     self.framer.push(bytes);

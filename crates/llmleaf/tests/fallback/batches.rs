@@ -182,6 +182,8 @@ fn m3_every_kind_of_service_serves_a_batch_at_any_node_and_each_answer_has_one_r
         let results = site.get(&format!("/v1/batches/{id}/results"));
         judge(kind, &lines(&results), 3);
         by_files(&site, kind, &got);
+        let elsewhere = site.ask(0, ME, "GET", &format!("/v1/batches/{id}/results"), "");
+        judge(kind, &lines(&elsewhere), 3);
         let listed = site.get("/v1/batches?limit=100").json();
         let listed = listed
             .elements_at(&["data"])
@@ -202,7 +204,7 @@ fn m3_every_kind_of_service_serves_a_batch_at_any_node_and_each_answer_has_one_r
         let status = stopped.json().text_at(&["status"]).to_owned();
         assert!(status.starts_with("cancel"), "{kind}: {status}");
     }
-    // Each answer was fetched twice, and is one record's.
+    // Each answer was fetched twice at one node and once at another: each has told its one record once.
     let mut records = site.records();
     assert_eq!(records.len(), 2 * KINDS.len(), "{records:?}");
     records.sort();

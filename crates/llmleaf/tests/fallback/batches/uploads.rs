@@ -243,6 +243,14 @@ fn keeping(directory: &Directory, replay: &Replay, server: &str) -> Site {
     }
 }
 
+/// Fields that no form of files has.
+fn fields(count: usize) -> String {
+    let each = (0..count).map(|n| {
+        format!("--{BOUNDARY}\r\nContent-Disposition: form-data; name=\"own-{n}\"\r\n\r\nx\r\n")
+    });
+    each.collect()
+}
+
 #[test]
 fn e11_a_form_that_is_broken_or_too_much_is_refused_and_nothing_of_it_is_kept() {
     let directory = Directory::new("forms");
@@ -256,6 +264,8 @@ fn e11_a_form_that_is_broken_or_too_much_is_refused_and_nothing_of_it_is_kept() 
         (good.replace("\r\n\r\n", "\r\n"), 400),
         (good[..good.len() / 2].to_owned(), 400),
         (form(&"x".repeat(100_000), "batch", true), 400),
+        (format!("{}{good}", fields(40)), 400),
+        (good.replace(&format!("--{BOUNDARY}--\r\n"), &good), 400),
     ] {
         let refused = upload(&site.nodes[0], ME, &broken);
         assert_eq!(refused.status, status, "{broken:.60}: {}", refused.text());
