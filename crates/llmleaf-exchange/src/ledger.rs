@@ -4,18 +4,18 @@
 //! the ledger is made, so that telling them takes no lock.
 
 mod log;
-mod paid;
 mod recent;
 mod routes;
+mod seen;
 
 use crate::panics;
 use llmleaf_model::Usage;
 use std::sync::Arc;
 
 pub(crate) use self::log::Log;
-use self::paid::Paid;
 pub(crate) use self::recent::Recent;
 pub(crate) use self::routes::Routes;
+use self::seen::Seen;
 
 /// How an attempt ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -305,8 +305,8 @@ pub struct Ledger {
     log: Log,
     sinks: Vec<Box<dyn Sink>>,
     recent: Recent,
-    /// Answers of batches that their key paid for.
-    pub(crate) paid: Paid,
+    /// Answers of batches that were recorded here.
+    pub(crate) seen: Seen,
 }
 
 impl Ledger {
@@ -316,7 +316,7 @@ impl Ledger {
             log: Log,
             sinks,
             recent: Recent::default(),
-            paid: Paid::default(),
+            seen: Seen::default(),
         }
     }
 

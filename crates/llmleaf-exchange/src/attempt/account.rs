@@ -175,11 +175,14 @@ impl Attempt {
         self.held.take()
     }
 
-    /// An answer of a batch was read: a record of its own, whose name is the same whenever it is read, and wherever.
+    /// An answer of a batch was read: a record of its own when this node reads it first, whose name is the same wherever it is read.
     pub fn batched(&self, id: String, model: &str, upstream_model: &str, usage: Option<Usage>) {
         let Some(record) = &self.record else {
             return;
         };
+        if !self.shared.ledger.seen.is_new(&id) {
+            return;
+        }
         let sheet = self.shared.sheet(self.provider, upstream_model);
         let sheet = sheet.map(AsRef::as_ref);
         let record = UsageRecord {
@@ -199,9 +202,7 @@ impl Attempt {
             losses: Vec::new(),
             ..record.clone()
         };
-        if let Some(allowance) = &self.job.allowance
-            && self.shared.ledger.paid.is_new(&record.id)
-        {
+        if let Some(allowance) = &self.job.allowance {
             allowance.charge(
                 record.usage.total(),
                 record.cost.nano_usd().unwrap_or_default(),
@@ -294,16 +295,6 @@ impl Attempt {
         Some(spent)
     }
 
-    /// What it cost: as the provider says, else by the prices that are known here.
-    fn cost(&self, record: &UsageRecord, free: bool) -> Cost {
-        if free || !self.sent {
-            return Cost::Computed(0);
-        }
-        let sheet = self.shared.sheet(self.provider, &record.upstream_model);
-        let sheet = sheet.map(AsRef::as_ref);
-        settlement::charge(&record.usage, record.grade, record.possibly_billed, sheet)
-    }
-
     fn write(&self, mut record: UsageRecord, failure: Option<&Failure>) -> Spent {
         let input = || count::of_body(self.job.operation, self.job.heard, &self.job.body);
         // Nobody is billed for counting, or for asking after what was made before.
@@ -315,6 +306,11 @@ impl Attempt {
                 | Operation::Realtime
                 | Operation::Audio(Audio::Voices)
         );
+        let sheet = match free {
+            true => None,
+            false => self.shared.sheet(self.provider, &record.upstream_model),
+        };
+        let sheet = sheet.map(AsRef::as_ref);
         if !free {
             // How much is in a sound only who heard it can say: no bytes of a request or an answer tell it.
             let unheard = matches!(
@@ -330,8 +326,6 @@ impl Attempt {
                 units.characters = units.characters.max(self.units.characters);
                 units.audio_ms = units.audio_ms.max(self.units.audio_ms);
             }
-            let sheet = self.shared.sheet(self.provider, &record.upstream_model);
-            let sheet = sheet.map(AsRef::as_ref);
             if record.grade == Grade::None && settlement::is_priced(record.usage.units, sheet) {
                 record.grade = Grade::Estimated;
             }
@@ -344,7 +338,11 @@ impl Attempt {
                 failure.map(|failure| (failure, record.status)),
             ) || (self.sent && uncounted && done);
         }
-        record.cost = self.cost(&record, free);
+        // As the provider says, else by the prices that are known here.
+        record.cost = match free || !self.sent {
+            true => Cost::Computed(0),
+            false => settlement::charge(&record.usage, record.grade, record.possibly_billed, sheet),
+        };
         if self.out.is_gone() {
             // However its upstream ended, nobody was there any more.
             record.outcome = Outcome::Cancelled;

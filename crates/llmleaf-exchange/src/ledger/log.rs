@@ -26,8 +26,7 @@ impl Sink for Log {
 }
 
 fn line(record: &UsageRecord, end: Option<&EndRecord>) {
-    let units = record.usage.units;
-    let units = (units != Units::default()).then(|| format!("{units:?}"));
+    let units = counted(record.usage.units);
     let lost = (!record.losses.is_empty()).then(|| record.losses.join("; "));
     let cost = record.cost.nano_usd();
     tracing::info!(
@@ -70,6 +69,25 @@ fn line(record: &UsageRecord, end: Option<&EndRecord>) {
         own_us = end.map(|end| end.own_us),
         "usage"
     );
+}
+
+/// What was counted by something else than tokens, as `images=1 searches=2`.
+fn counted(units: Units) -> Option<String> {
+    let Units {
+        audio_ms,
+        characters,
+        images,
+        searches,
+    } = units;
+    let all = [
+        ("audio_ms", audio_ms),
+        ("characters", characters),
+        ("images", images),
+        ("searches", searches),
+    ];
+    let told = all.iter().filter(|(_, count)| *count > 0);
+    let told: Vec<String> = told.map(|(name, n)| format!("{name}={n}")).collect();
+    (!told.is_empty()).then(|| told.join(" "))
 }
 
 fn of_exchange(record: &EndRecord) {

@@ -1,15 +1,15 @@
-//! Which answers of batches were paid for: results may be fetched again, and an answer costs once.
+//! Which answers of batches were recorded: results may be fetched again, and an answer counts and costs once.
 
 use parking_lot::Mutex;
 use std::collections::{HashSet, VecDeque};
 use std::hash::{BuildHasher, RandomState};
 
-/// Most answers that are remembered; of more than these the oldest count as not paid for.
+/// Most answers that are remembered; of more than these the oldest count as new.
 const ANSWERS: usize = 1 << 18;
 
-/// Answers that were paid for, by their records' names.
+/// Answers that were recorded, by their records' names.
 #[derive(Debug, Default)]
-pub(crate) struct Paid {
+pub(crate) struct Seen {
     hasher: RandomState,
     known: Mutex<Known>,
 }
@@ -20,7 +20,7 @@ struct Known {
     in_turn: VecDeque<u64>,
 }
 
-impl Paid {
+impl Seen {
     /// Takes note of an answer; true the first time.
     pub fn is_new(&self, id: &str) -> bool {
         let mark = self.hasher.hash_one(id);
@@ -44,12 +44,12 @@ mod tests {
 
     #[test]
     fn an_answer_is_new_once_and_the_oldest_is_forgotten() {
-        let paid = Paid::default();
-        assert!(paid.is_new("a"));
-        assert!(!paid.is_new("a"));
-        (0..ANSWERS).for_each(|at| assert!(paid.is_new(&at.to_string())));
-        assert_eq!(paid.known.lock().all.len(), ANSWERS);
-        assert!(!paid.is_new("7"));
-        assert!(paid.is_new("a"));
+        let seen = Seen::default();
+        assert!(seen.is_new("a"));
+        assert!(!seen.is_new("a"));
+        (0..ANSWERS).for_each(|at| assert!(seen.is_new(&at.to_string())));
+        assert_eq!(seen.known.lock().all.len(), ANSWERS);
+        assert!(!seen.is_new("7"));
+        assert!(seen.is_new("a"));
     }
 }
