@@ -9,6 +9,7 @@ use std::collections::HashMap;
 use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hasher};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// The cells of one set of label values.
 #[derive(Debug)]
@@ -31,8 +32,10 @@ type Rows<C, const N: usize> = HashMap<u64, Vec<Arc<Row<C, N>>>, AsIs>;
 #[derive(Debug)]
 pub struct Table<C, const N: usize> {
     rows: ArcSwap<Rows<C, N>>,
-    /// How many there are; held while one is added.
-    count: Mutex<usize>,
+    /// How many there are.
+    many: AtomicUsize,
+    /// Held while one is added.
+    adding: Mutex<()>,
     most: usize,
     hashes: RandomState,
 }
@@ -42,7 +45,8 @@ impl<C, const N: usize> Table<C, N> {
     pub fn new(most: usize) -> Self {
         Self {
             rows: ArcSwap::default(),
-            count: Mutex::new(0),
+            many: AtomicUsize::new(0),
+            adding: Mutex::new(()),
             most,
             hashes: RandomState::new(),
         }
@@ -58,11 +62,14 @@ impl<C, const N: usize> Table<C, N> {
 
     /// Whether there are cells of these labels by now: they are made unless the table is full.
     pub fn admit(&self, labels: &[&str; N], make: impl FnOnce() -> C) -> bool {
-        let mut count = self.count.lock();
+        if self.len() >= self.most {
+            return self.with(labels, |_| ()).is_some();
+        }
+        let _adding = self.adding.lock();
         if self.with(labels, |_| ()).is_some() {
             return true;
         }
-        if *count >= self.most {
+        if self.len() >= self.most {
             return false;
         }
         let row = Arc::new(Row {
@@ -72,7 +79,7 @@ impl<C, const N: usize> Table<C, N> {
         let mut rows = Rows::clone(&self.rows.load());
         rows.entry(self.hash(labels)).or_default().push(row);
         self.rows.store(Arc::new(rows));
-        *count += 1;
+        self.many.fetch_add(1, Ordering::Relaxed);
         true
     }
 
@@ -88,7 +95,7 @@ impl<C, const N: usize> Table<C, N> {
 
     /// How many rows there are.
     pub fn len(&self) -> usize {
-        *self.count.lock()
+        self.many.load(Ordering::Relaxed)
     }
 
     /// Whether there are none.

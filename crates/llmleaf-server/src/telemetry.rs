@@ -65,6 +65,10 @@ impl Telemetry {
     pub fn follow(&self, config: &Config) {
         self.exchanges.follow(config);
         self.door.store(Arc::new(Door::of(config)));
+    }
+
+    /// Files of logs may have been moved away.
+    pub fn reopen(&self) {
         if let Some(access) = &self.access {
             access.reopen();
         }

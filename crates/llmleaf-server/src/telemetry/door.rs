@@ -128,10 +128,15 @@ async fn page(app: &Arc<App>, headers: &HeaderMap) -> Reply {
 /// Whether a coding is taken that is not refused by its weight.
 fn takes_gzip(accepted: &str) -> bool {
     accepted.split(',').any(|one| {
-        let (name, weight) = one.split_once(';').unwrap_or((one, ""));
-        let zero = weight.trim().trim_start_matches("q=");
-        let refused = !weight.is_empty() && zero.bytes().all(|b| matches!(b, b'0' | b'.'));
-        name.trim().eq_ignore_ascii_case("gzip") && !refused
+        let mut parts = one.split(';');
+        let name = parts.next().unwrap_or_default().trim();
+        let refused = parts
+            .filter_map(|part| part.split_once('='))
+            .any(|(key, weight)| {
+                let is_zero = weight.trim().bytes().all(|b| matches!(b, b'0' | b'.'));
+                key.trim().eq_ignore_ascii_case("q") && is_zero
+            });
+        name.eq_ignore_ascii_case("gzip") && !refused
     })
 }
 

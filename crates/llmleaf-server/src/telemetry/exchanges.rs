@@ -16,6 +16,8 @@ const ROUTES: usize = 2000;
 const TARGETS: usize = 2000;
 const FAILURES: usize = 4000;
 const KEYS: usize = 10_000;
+/// Bytes of the longest name of a model that becomes a label unless the configuration says it.
+const LONGEST_NAME: usize = 256;
 /// Codes of failures are ours, and few.
 const TOLD: usize = 1000;
 
@@ -93,7 +95,7 @@ impl Exchanges {
         }
     }
 
-    fn served(&self, record: &EndRecord) {
+    fn served(&self, record: &EndRecord, part: bool) {
         let began = &record.began;
         let route = record.route.as_deref().unwrap_or_default();
         count(
@@ -104,7 +106,7 @@ impl Exchanges {
                 [OTHER; 3],
             ],
             Served::new,
-            |cells| cells.note(record),
+            |cells| cells.note(record, part),
         );
         if let Some(failure) = record.failure {
             let labels = [[began.operation, failure], [OTHER; 2]];
@@ -142,8 +144,11 @@ impl Exchanges {
     /// The model's own name where the configuration says it, or where a provider has answered for it and there is room.
     fn label<'r>(&self, attempt: &'r UsageRecord) -> &'r str {
         let (provider, model) = (&*attempt.provider, &*attempt.upstream_model);
+        // Some services answer for whatever name they are given.
+        let is_name = model.len() <= LONGEST_NAME && !model.contains(char::is_control);
         let admitted = self.names(provider, model)
-            || attempt.outcome == Outcome::Completed
+            || is_name
+                && attempt.outcome == Outcome::Completed
                 && self.models.len() < self.known.load().more_models
                 && self.models.admit(&[provider, model], || ());
         match admitted {
@@ -201,7 +206,7 @@ impl Sink for Counting {
         if !part {
             self.0.running(&record.began).over.up();
         }
-        self.0.served(record);
+        self.0.served(record, part);
         for attempt in &record.attempts {
             self.0.attempt(attempt, record.began.operation, part);
         }

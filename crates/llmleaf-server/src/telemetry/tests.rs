@@ -37,7 +37,8 @@ fn attempt(number: u32, provider: &str, model: &str, outcome: Outcome) -> UsageR
         },
         possibly_billed: false,
         losses: Vec::new(),
-        began_ms: 0,
+        // One after the other.
+        began_ms: 100 * u64::from(number - 1),
         connect_ms: (number == 1).then_some(15),
         first_content_ms: good.then_some(30),
         total_ms: 100,
@@ -206,12 +207,35 @@ fn a_part_takes_no_time_and_has_not_begun() {
 }
 
 #[test]
+fn one_that_failed_beside_another_is_no_fallback() {
+    use Outcome::{Completed, Failed};
+    let app = node_with("keys = 0");
+    let pair = || {
+        [
+            attempt(1, "first", "a", Failed),
+            attempt(2, "second", "claude-a", Completed),
+        ]
+    };
+    let mut beside = pair();
+    beside[1].began_ms = beside[0].began_ms + 1;
+    for attempts in [pair(), beside] {
+        tell(
+            &app,
+            &record("k", Some("a"), End::Completed, attempts.into()),
+        );
+    }
+    let told = read(&app).sum("llmleaf_fallbacks_total", &[]);
+    assert_eq!(told.round() as u64, 1);
+}
+
+#[test]
 fn n7_names_that_consumers_make_up_are_no_labels() {
     use Outcome::{Completed, Failed};
     let app = node_with("models = 5\nkeys = 3");
     let hostile = 100_000;
     for number in 0..hostile {
-        let name = format!("hostile-{number}\"}} 1\nx");
+        let more = ["", "\nx", "\u{85}"][number % 3];
+        let name = format!("hostile-{number}\"}} 1{more}");
         // A provider that takes any name answers, and one that does not refuses.
         let outcome = if number % 2 == 0 { Completed } else { Failed };
         let attempts = vec![attempt(1, "first", &name, outcome)];
@@ -236,6 +260,8 @@ fn n7_names_that_consumers_make_up_are_no_labels() {
     let models: std::collections::BTreeSet<_> =
         attempts.map(|s| s.labels["model"].as_str()).collect();
     assert_eq!(models.len(), 5 + 2, "{models:?}");
+    let clean = |name: &&str| !name.contains(|c: char| c.is_control() || c == '\u{fffd}');
+    assert!(models.iter().all(clean), "{models:?}");
     assert!(
         models.contains("other") && models.contains("claude-a"),
         "{models:?}"
@@ -340,7 +366,7 @@ async fn a_page_comes_squeezed_to_those_who_take_it() {
         .read_to_string(&mut page)
         .unwrap();
     Exposition::read(&page);
-    for plain in ["identity", "gzip;q=0", "x-gzip"] {
+    for plain in ["identity", "gzip;q=0", "gzip; Q =0.0", "x-gzip"] {
         let reply = door::enter_apart(&app, &headers(&[("accept-encoding", plain)]))
             .await
             .unwrap();

@@ -122,9 +122,9 @@ impl Served {
         }
     }
 
-    pub fn note(&self, record: &EndRecord) {
+    pub fn note(&self, record: &EndRecord, part: bool) {
         up(&self.ends, record.end as usize);
-        if record.is_part() {
+        if part {
             // It took the time of what it is a part of.
             return;
         }
@@ -136,9 +136,13 @@ impl Served {
         if record.queue_ms > 0 && !record.attempts.is_empty() {
             self.queue.note(record.queue_ms);
         }
-        let aside = record.attempts.iter().rev().skip(1);
-        let aside = aside.filter(|attempt| attempt.outcome == Outcome::Failed);
-        self.fallbacks.add(aside.count() as u64);
+        // One that ran beside another already does not count as followed by it.
+        let followed = record.attempts.windows(2).filter(|pair| {
+            let [failed, next] = pair else { return false };
+            let ended = failed.began_ms.saturating_add(failed.total_ms);
+            failed.outcome == Outcome::Failed && ended <= next.began_ms
+        });
+        self.fallbacks.add(followed.count() as u64);
         let decided = record.decided();
         self.losses
             .add(u64::from(decided.is_some_and(|a| !a.losses.is_empty())));
