@@ -12,8 +12,9 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, TrySendError, sync_channel};
+use std::time::{Duration, Instant};
 
 /// Lines that may wait for the thread that writes.
 const ROOM: usize = 16 * 1024;
@@ -41,8 +42,6 @@ pub struct Refused {
 enum Note {
     Ended(Arc<EndRecord>),
     Refused(Refused),
-    /// The file may have been moved away.
-    Reopen,
     /// Everything before this is written when it is answered.
     Flush(SyncSender<()>),
 }
@@ -61,6 +60,8 @@ pub struct Counts {
 pub struct AccessLog {
     notes: SyncSender<Note>,
     counts: Arc<Counts>,
+    /// The file may have been moved away. Apart from the lines: there may be no room among them.
+    moved: Arc<AtomicBool>,
 }
 
 impl AccessLog {
@@ -76,17 +77,23 @@ impl AccessLog {
     fn write_to(out: Out, format: LogFormat) -> io::Result<Self> {
         let (notes, heard) = sync_channel(ROOM);
         let counts = Arc::<Counts>::default();
+        let moved = Arc::<AtomicBool>::default();
         let writer = Writer {
             out,
             format,
             counts: Arc::clone(&counts),
+            moved: Arc::clone(&moved),
             bytes: Vec::new(),
             lines: 0,
             failing: false,
         };
         let thread = std::thread::Builder::new().name("access-log".to_owned());
         thread.spawn(move || writer.run(&heard))?;
-        Ok(Self { notes, counts })
+        Ok(Self {
+            notes,
+            counts,
+            moved,
+        })
     }
 
     /// What the ledger tells.
@@ -101,7 +108,7 @@ impl AccessLog {
 
     /// Writes to the file that has its name from now on.
     pub fn reopen(&self) {
-        self.tell(Note::Reopen);
+        self.moved.store(true, Ordering::Release);
     }
 
     /// How it does.
@@ -111,11 +118,18 @@ impl AccessLog {
 
     /// Waits until all lines are written, not for ever.
     pub fn flush(&self) {
+        let until = Instant::now() + LAST_WORDS;
         let (done, wait) = sync_channel(1);
-        // Where there is no room for this there are lines that nobody takes.
-        if self.notes.try_send(Note::Flush(done)).is_ok() {
-            let _ = wait.recv_timeout(LAST_WORDS);
+        let mut note = Note::Flush(done);
+        // There is no room while lines wait; they are being written, unless nobody takes them.
+        while let Err(TrySendError::Full(back)) = self.notes.try_send(note) {
+            if Instant::now() >= until {
+                return;
+            }
+            note = back;
+            std::thread::sleep(Duration::from_millis(1));
         }
+        let _ = wait.recv_timeout(until.saturating_duration_since(Instant::now()));
     }
 
     fn tell(&self, note: Note) {
@@ -162,6 +176,7 @@ struct Writer {
     out: Out,
     format: LogFormat,
     counts: Arc<Counts>,
+    moved: Arc<AtomicBool>,
     bytes: Vec<u8>,
     /// Lines in `bytes`.
     lines: u64,
@@ -195,7 +210,6 @@ impl Writer {
         match note {
             Note::Ended(record) => line::ended(&record, self.format, &mut self.bytes),
             Note::Refused(refused) => line::refused(&refused, self.format, &mut self.bytes),
-            Note::Reopen => return self.reopen(),
             Note::Flush(done) => {
                 self.write();
                 // Whoever asked may not wait any more.
@@ -207,7 +221,6 @@ impl Writer {
     }
 
     fn reopen(&mut self) {
-        self.write();
         if let Out::File(path, file) = &mut self.out {
             match append(path) {
                 Ok(fresh) => *file = fresh,
@@ -220,6 +233,13 @@ impl Writer {
         let lines = std::mem::take(&mut self.lines);
         if lines == 0 {
             return;
+        }
+        if self.moved.swap(false, Ordering::Acquire) {
+            self.reopen();
+        }
+        if self.failing {
+            // A line may have been written in part.
+            self.bytes.insert(0, b'\n');
         }
         match self.out.write(&self.bytes) {
             Ok(()) => {

@@ -130,6 +130,8 @@ impl Reloader {
     /// Tells what came of a change.
     fn tell(&self, outcome: Result<Told, Vec<String>>) -> Result<(), String> {
         let app = self.published.app();
+        // Also where the file has a mistake: whoever moved the log away waits for a new one.
+        app.telemetry.reopen();
         let mut last = app.last_reload.lock();
         last.at = unix_now().as_secs();
         match outcome {

@@ -456,14 +456,14 @@ impl Call {
             realtime::only_chats(app, &mut routing);
         }
         // As its limits are now: what holds a connection for long was proven long ago.
-        let principal = routing.grant.principal().clone();
+        let principal = routing.grant.principal();
         // After all that may refuse it: what is refused costs a key nothing.
         let tokens = match operation {
             // Counting uses none.
             llmleaf_exchange::Operation::CountTokens => 0,
-            _ => self.tokens((operation, heard), &principal, &head, &body),
+            _ => self.tokens((operation, heard), principal, &head, &body),
         };
-        let (allowance, told) = match self.admit(dialect, &principal, tokens).await? {
+        let (allowance, told) = match self.admit(dialect, principal, tokens).await? {
             Ok(admitted) => admitted,
             Err(reply) => return Ok(*reply),
         };
@@ -486,7 +486,7 @@ impl Call {
             upload: None,
             id: self.exchange_id(),
             request_id: Arc::clone(&self.id),
-            key: Arc::clone(routing.grant.principal().display()),
+            key: Arc::clone(principal.display()),
             resolved: routing.resolved,
             more: routing.more,
             preferences: routing.preferences,
@@ -501,7 +501,7 @@ impl Call {
             realtime: None,
             created: self.created,
         };
-        let mut reply = self.begin(job, &principal).await?;
+        let mut reply = self.begin(job, principal).await?;
         if let Some(figures) = told {
             allowance::tell(reply.headers_mut(), dialect, &figures, unix_now());
         }

@@ -3,7 +3,7 @@
 //! The spool is on disk below `server.state_dir`, and survives the process; without that it is in memory, and only where somebody is to get it.
 //! Workers hand their records to a thread and go on; see [`llmleaf_spool`] for what happens when there is no room.
 
-mod event;
+pub mod event;
 mod missed;
 mod push;
 

@@ -2,6 +2,7 @@
 
 use super::Refused;
 use crate::allowance::rfc3339;
+use crate::usage::event::dollars;
 use llmleaf_config::LogFormat;
 use llmleaf_exchange::{EndRecord, Outcome};
 use llmleaf_model::Usage;
@@ -81,9 +82,7 @@ impl<'r> Ended<'r> {
             output_tokens: sum(Usage::output_total),
             reasoning_tokens: sum(|usage| usage.output_reasoning),
             grade: decided.map(|attempt| attempt.grade.as_str()),
-            cost_usd: complete
-                .then(|| dollars(nano))
-                .and_then(|text| RawValue::from_string(text).ok()),
+            cost_usd: complete.then_some(nano).and_then(dollars),
             losses: own.map(|attempt| attempt.losses.len()).max().unwrap_or(0),
         }
     }
@@ -206,13 +205,6 @@ impl fmt::Display for Word<'_> {
             false => write!(f, "\"{}\"", self.0.escape_debug()),
         }
     }
-}
-
-/// Nano-dollars as dollars, digit by digit.
-fn dollars(nano: u64) -> String {
-    let text = format!("{}.{:09}", nano / 1_000_000_000, nano % 1_000_000_000);
-    let text = text.trim_end_matches('0');
-    text.trim_end_matches('.').to_owned()
 }
 
 /// Unix milliseconds as `2026-11-25T12:00:00.000Z`.

@@ -79,7 +79,7 @@ struct Attempt<'a> {
     total_ms: u64,
 }
 
-fn dollars(nano: u64) -> Option<Box<RawValue>> {
+pub fn dollars(nano: u64) -> Option<Box<RawValue>> {
     RawValue::from_string(decimal::dollars(nano)).ok()
 }
 
