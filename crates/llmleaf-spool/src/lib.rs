@@ -94,6 +94,8 @@ struct Shared {
     store: Mutex<Store>,
     /// How it does, for those who must not wait for a disk.
     shown: Mutex<Shown>,
+    /// Held while the disk takes what was appended: who finds nothing left to sync must know that it is there.
+    syncing: Mutex<()>,
 }
 
 impl Spool {
@@ -113,7 +115,11 @@ impl Spool {
     fn of(mut store: Store) -> Self {
         let shown = Mutex::new(store.shown());
         let store = Mutex::new(store);
-        Self(Arc::new(Shared { store, shown }))
+        Self(Arc::new(Shared {
+            store,
+            shown,
+            syncing: Mutex::new(()),
+        }))
     }
 
     fn change<T>(&self, work: impl FnOnce(&mut Store) -> T) -> T {
@@ -132,15 +138,20 @@ impl Spool {
 
     /// Has the disk take what was appended, for the case that the machine stops. Whether all that waits is there, or was never to be.
     pub fn sync(&self) -> Kept {
-        let files = self.change(Store::due_sync);
+        let _turn = self.0.syncing.lock();
+        let mut files = self.change(Store::due_sync);
         // A slow disk keeps nobody from appending.
-        let synced = files.iter().all(|file| {
+        files.retain(|file| {
             let synced = faults::pass(Act::Sync).and_then(|()| file.sync_data());
             if let Err(error) = &synced {
                 tracing::error!(%error, "the disk may not have the last usage records");
             }
-            synced.is_ok()
+            synced.is_err()
         });
+        let synced = files.is_empty();
+        if !synced {
+            self.change(|store| store.sync_again(files));
+        }
         match synced && !self.0.shown.lock().gauges.failing {
             true => Kept::Yes,
             false => Kept::No,

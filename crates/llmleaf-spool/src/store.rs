@@ -508,6 +508,11 @@ impl Store {
         std::mem::take(&mut self.unsynced)
     }
 
+    /// The disk did not take what is in these.
+    pub fn sync_again(&mut self, files: Vec<Arc<File>>) {
+        self.unsynced.extend(files);
+    }
+
     /// How it does, whatever the time.
     pub fn shown(&mut self) -> Shown {
         let waiting = self.segments.iter().map(|segment| segment.waiting).sum();
