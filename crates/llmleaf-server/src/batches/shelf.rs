@@ -232,9 +232,12 @@ impl Writing {
         // From here on whatever fails leaves nothing.
         self.done = true;
         place(&self.shelf.files, &self.id, synced, |hidden| {
+            // A card without its lines is worse than none.
+            fs::metadata(hidden.join(LINES))?;
             let mut file = create(&hidden.join("file.json"))?;
             serde_json::to_writer(&mut file, &card)?;
-            file.sync_all()
+            file.sync_all()?;
+            synced(hidden)
         })?;
         Ok(Ok(card))
     }

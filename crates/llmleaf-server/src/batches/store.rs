@@ -27,6 +27,7 @@ use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::SystemTime;
 use tokio::sync::Notify;
 
 /// How long what has ended is kept.
@@ -416,9 +417,17 @@ pub fn sweep_hidden(folder: &Path) {
     let entries = fs::read_dir(folder).into_iter().flatten().flatten();
     for entry in entries {
         let hidden = entry.file_name().as_encoded_bytes().starts_with(b".");
-        let age = entry.metadata().and_then(|data| data.modified());
-        let old = age.is_ok_and(|at| at.elapsed().is_ok_and(|age| age > STALE));
-        if hidden && old {
+        // A folder is as old as its last name; a file in it may be written for hours.
+        let inside = fs::read_dir(entry.path()).into_iter().flatten().flatten();
+        let all = std::iter::once(entry.metadata()).chain(inside.map(|file| file.metadata()));
+        let newest = all
+            .map(|data| data.and_then(|data| data.modified()))
+            .max_by_key(|at| {
+                // What cannot be looked at is not thought old.
+                at.as_ref().map_or(SystemTime::now(), |at| *at)
+            });
+        let is_old = |at: SystemTime| at.elapsed().is_ok_and(|age| age > STALE);
+        if hidden && newest.is_some_and(|at| at.is_ok_and(is_old)) {
             let _ = fs::remove_dir_all(entry.path());
         }
     }
@@ -427,6 +436,26 @@ pub fn sweep_hidden(folder: &Path) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_being_written_is_not_swept_however_long_that_takes() {
+        let name = format!("llmleaf-sweep-{}", std::process::id());
+        let root = std::env::temp_dir().join(name);
+        let old = SystemTime::now() - 2 * STALE;
+        for (id, written) in [(".left", old), (".written", SystemTime::now())] {
+            let beside = root.join(id);
+            folder(&beside).expect("a folder");
+            let file = File::create(beside.join("lines.jsonl")).expect("a file");
+            file.set_modified(written).expect("a time");
+            let beside = File::open(beside).expect("a folder");
+            beside.set_modified(old).expect("a time");
+        }
+        sweep_hidden(&root);
+        let left = root.join(".left").exists();
+        let written = root.join(".written/lines.jsonl").exists();
+        fs::remove_dir_all(root).expect("it goes");
+        assert!(!left && written);
+    }
 
     #[test]
     fn what_the_disk_did_not_take_was_not_taken() {
