@@ -116,6 +116,8 @@ impl Call {
         writing: &mut Option<Writing>,
     ) -> Result<(Card, Vec<Loss>), Failure> {
         let mut lines = Lines::with_raw(filed).ok_or_else(here::unkept)?;
+        // It goes nowhere else, so nothing is held for another attempt.
+        filed.upload.let_go();
         let mut models: Vec<String> = Vec::new();
         loop {
             let next = poll_fn(|cx| lines.poll_next(cx)).await.transpose();
@@ -124,9 +126,11 @@ impl Call {
                 let taken = writing.take();
                 let added = beside(move || {
                     let mut writing = taken.map_or_else(gone, Ok)?;
-                    writing.add(&pieces).map(|added| (writing, added))
+                    let added = writing.add(&pieces)?;
+                    Ok((writing, added, pieces))
                 });
-                let (more, added) = added.await?;
+                // The pieces go where they came from: an allocator finds room sooner that its own thread gave back.
+                let (more, added, _pieces) = added.await?;
                 *writing = Some(more);
                 added.map_err(|over| refused(over, self.worker.app.file_quota))?;
             }
