@@ -1,5 +1,6 @@
 //! The two tables in which a new dialect is one row each: consumer end and provider end.
 
+mod reference;
 mod takes;
 
 use crate::envelope::Enveloped;
