@@ -25,7 +25,7 @@ pub struct Control {
     pub leases: Option<Leases>,
     /// Pushes usage.
     pub usage: Option<UsagePush>,
-    /// Asks before a request goes on.
+    /// Asks about requests and answers before they go on.
     pub intercept: Option<Intercept>,
 }
 
@@ -170,8 +170,10 @@ pub struct Intercept {
     pub keys: Vec<String>,
     /// Only for these models, exact or with `*`; empty means all.
     pub models: Vec<String>,
-    /// Default allow.
+    /// What becomes of what nobody can be asked about. It has no default: who does not say it does not know what an outage means.
     pub on_error: OnError,
+    /// Largest request or answer that is shown, and largest one that may take its place. Default 32 MiB.
+    pub max_body_bytes: usize,
 }
 
 /// When an interceptor is asked.
@@ -202,6 +204,10 @@ const MAX_STALE_SECS: u64 = 365 * 24 * 3600;
 const MAX_NODE_BYTES: usize = 64;
 /// Longest time for one call, in milliseconds.
 const MAX_CALL_MS: u64 = 600_000;
+/// Largest request or answer that an interceptor is shown, where nothing else is said: as large as a request may be by default.
+const SHOWN_BYTES: usize = 32 * 1024 * 1024;
+/// The most that can be said, which is the largest answer that is taken of a provider.
+const MAX_SHOWN_BYTES: u64 = 128 * 1024 * 1024;
 
 /// Reads the `[control]` table.
 pub(crate) fn read(cx: &Reading<'_>, root: &mut Table<'_>) -> Option<Control> {
@@ -335,18 +341,32 @@ fn intercept(cx: &Reading<'_>, control: &mut Table<'_>, auth: &Auths) -> Option<
         list.unwrap_or_default()
     };
     let (phases, keys, models) = (strings("phases"), strings("keys"), strings("models"));
-    let phases = phases
+    let phases: Vec<InterceptPhase> = phases
         .iter()
         .filter_map(|at| pick(cx, "phases", at, PHASES))
         .collect();
+    if !table.has("on_error") {
+        let help = "while the interceptor does not answer, \"deny\" refuses what it should have seen, and \"allow\" lets that pass unseen; \
+            which of the two is meant nobody can guess";
+        table.missing(cx, "on_error", help);
+    }
     let on_error = table.choice(cx, "on_error", ON_ERROR);
+    let most = table.whole(cx, "max_body_bytes", 1024..=MAX_SHOWN_BYTES);
+    if phases.is_empty() && !table.has("phases") {
+        table.missing(
+            cx,
+            "phases",
+            "`[\"request\"]`, `[\"response\"]`, both, or `[]` for none",
+        );
+    }
     table.finish(cx);
     Some(Intercept {
         call: call?,
         phases,
         keys: keys.into_iter().map(|at| at.value).collect(),
         models: models.into_iter().map(|at| at.value).collect(),
-        on_error: on_error.unwrap_or(OnError::Allow),
+        on_error: on_error?,
+        max_body_bytes: (most.and_then(|n| usize::try_from(n).ok())).unwrap_or(SHOWN_BYTES),
     })
 }
 

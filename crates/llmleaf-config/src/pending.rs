@@ -14,7 +14,6 @@ pub(crate) struct Pending {
 
 /// Everything that is not in effect yet.
 pub(crate) const PENDING: &[Pending] = &[
-    row("control.intercept", "nobody is asked about requests"),
     row("server.event_buffer", "`spool_mib` bounds what waits"),
     row(
         "server.include_payloads",

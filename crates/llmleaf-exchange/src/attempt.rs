@@ -56,6 +56,7 @@ pub(crate) async fn run(run: &mut Run, held: Held) -> Result<(), Failure> {
     run.common.ending.through(held.number, stop.route);
     let mut attempt = Attempt::begin(run, candidate, upstream, held);
     run.losses.clear();
+    run.out.begin_anew();
     let result = made(run, &mut attempt, candidate, upstream).await;
     // After content it ends where that happens, whichever way.
     result.map_err(|mut failure| {

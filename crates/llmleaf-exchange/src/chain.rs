@@ -42,8 +42,8 @@ pub(crate) fn begin(
     let settings = shared.settings(first.and_then(|first| first.route));
     let mut policy = settings.policy;
     let is_chat = run.job.operation == Operation::Chat;
-    // Only a stream has a first content to be sooner with.
-    policy.hedge &= is_chat && run.job.head.stream;
+    // Only a stream has a first content to be sooner with, and only one that is not kept back.
+    policy.hedge &= is_chat && run.job.head.stream && run.job.inspector.is_none();
     let asks_price = wishes.is_some() || policy.strategy == Strategy::Price;
     let mut members = Vec::with_capacity(first.map_or(0, |first| first.chain.len()));
     // Counting tokens fills no cache.

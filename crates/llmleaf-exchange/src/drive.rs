@@ -7,6 +7,7 @@ use crate::chain::{self, Stop};
 use crate::count;
 use crate::ending::Ending;
 use crate::failure;
+use crate::inspect;
 use crate::job::{Job, Operation};
 use crate::losses;
 use crate::node::Node;
@@ -18,7 +19,7 @@ use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use llmleaf_dialects::{Dialect, ReplyContext};
-use llmleaf_model::{ChatRequest, Failure, FailureKind, Loss, Origin, Preferences};
+use llmleaf_model::{ChatRequest, Failure, FailureKind, Loss, Origin, Preferences, Response};
 use llmleaf_prices::{Sheet, decimal};
 use llmleaf_route::walk::Step;
 use llmleaf_route::{Attempt as Held, Candidate, Millis, Resolved, Walk};
@@ -47,6 +48,8 @@ pub(crate) struct Run {
     began: Millis,
     /// The reply is an estimate of ours, and says so.
     pub estimated: bool,
+    /// What a stream that is kept back comes to.
+    pub answer: Option<Box<Response>>,
     timer: Timer,
 }
 
@@ -92,11 +95,21 @@ pub(crate) async fn run(node: Rc<Node>, mut job: Job, out: Outlet, ending: Rc<En
         unheeded: Vec::new(),
         began,
         estimated: false,
+        answer: None,
         timer: Timer::default(),
     };
-    match walk(&mut run, destinations, wishes).await {
+    if run.job.inspector.is_some() {
+        run.out.keep_back();
+    }
+    let walked = walk(&mut run, destinations, wishes).await;
+    let settled = match walked {
+        Ok(()) if run.out.keeps_back() => Box::pin(inspect::settle(&mut run)).await,
+        walked => walked,
+    };
+    match settled {
         Ok(()) => ending.done(),
         Err(failure) => {
+            run.out.give_up();
             ending.failed(&failure);
             run.refuse(&failure).await;
         }
@@ -185,6 +198,7 @@ impl Run {
             unheeded: self.unheeded.clone(),
             began: self.began,
             estimated: false,
+            answer: None,
             timer: Timer::default(),
         }
     }
@@ -255,7 +269,7 @@ impl Run {
 
     /// Sends the head of a stream, if it is not gone yet.
     pub fn stream_head(&mut self) {
-        if self.out.head_sent() {
+        if self.out.head_made() {
             return;
         }
         self.common.told.borrow_mut().clone_from(&self.losses);
@@ -411,7 +425,10 @@ impl Run {
     /// The first content of an attempt's stream came.
     pub fn content(&mut self, attempt: &mut Attempt, now: Millis) {
         attempt.first_content(now);
-        attempt.commit(now);
+        // What is kept back has reached nobody: another target may still answer.
+        if !self.out.keeps_back() {
+            attempt.commit(now);
+        }
     }
 
     /// The unix time, in seconds, by the time at which the request came.

@@ -1,6 +1,7 @@
 //! The end of an exchange: its record, written when the last of it goes, whichever way that happens.
 
 use crate::failure;
+use crate::inspect::UNAVAILABLE;
 use crate::job::Job;
 use crate::ledger;
 use crate::ledger::{Began, End, EndRecord, Outcome, Routes, UsageRecord};
@@ -194,6 +195,8 @@ fn cause(failure: &Failure) -> End {
     match failure.kind {
         _ if failure.code.as_deref() == Some(failure::SHUTDOWN) => End::Shutdown,
         _ if failure.origin == Origin::Consumer => End::Refused,
+        // No provider is to blame.
+        _ if failure.code.as_deref() == Some(UNAVAILABLE) => End::Refused,
         FailureKind::Timeout => End::TimedOut,
         FailureKind::Truncated => End::Truncated,
         FailureKind::RateLimit | FailureKind::Quota => End::Limited,

@@ -3,6 +3,7 @@
 use crate::attempt::Attempt;
 use crate::drive::{self, Run};
 use crate::failure;
+use crate::inspect;
 use crate::pump::{HOLD_BYTES, Meter};
 use crate::upload;
 use bytes::Bytes;
@@ -83,6 +84,7 @@ pub(crate) async fn run(
             }
         };
         deliver(run, attempt, &mut watch, &mut out, kind);
+        let result = result.and_then(|()| inspect::bound(run));
         if attempt.meter.ended {
             watch.linger(run.node.shared.now(), LINGER);
         }
@@ -116,7 +118,7 @@ async fn concluded(
             run.out.taken().await;
             Ok(())
         }
-        Err(failure) if !attempt.meter.committed => Err(failure),
+        Err(failure) if !attempt.meter.committed || run.out.keeps_back() => Err(failure),
         Err(mut failure) => {
             run.scrub(&mut failure);
             attempt.broke(&failure, &run.losses);

@@ -2,6 +2,7 @@
 
 use crate::audio::Audio;
 use crate::batch::{BatchAsk, BatchVerb};
+use crate::inspect::Inspector;
 use crate::kept::{Names, Owner, Verb};
 use crate::node::{PromptCache, Shared};
 use crate::realtime::Talk;
@@ -105,6 +106,8 @@ pub struct Job {
     pub headers: Vec<(HeaderName, HeaderValue)>,
     /// The session that is asked for.
     pub realtime: Option<Rc<Talk>>,
+    /// Who looks at the answer before the consumer gets it.
+    pub inspector: Option<Rc<dyn Inspector>>,
     /// Unix seconds at which the request came.
     pub created: u64,
 }

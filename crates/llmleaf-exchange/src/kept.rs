@@ -7,6 +7,7 @@
 use crate::attempt::{self, Attempt, Incoming, Outgoing};
 use crate::drive::Run;
 use crate::failure;
+use crate::inspect;
 use crate::upstream::Upstream;
 use crate::whole;
 use bytes::Bytes;
@@ -266,6 +267,7 @@ async fn relay(
                 last = Some(frame.data);
             }
         }
+        broken = broken.or_else(|| inspect::bound(run).err());
         if last.is_some() {
             watch.content();
             run.content(attempt, now);

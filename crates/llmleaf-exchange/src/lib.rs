@@ -9,7 +9,7 @@
 //!
 //! Reading order: [`node`] (what all exchanges of a worker share), [`job`], [`chain`] (whom it may try), `drive` (the walk along the chain), `attempt`
 //! (one target), [`minting`] (credentials that do not last), `race` (two of them), [`realtime`] (a session in place of an answer), `stream` and `whole` (its answer), `pump` (events and frames on their way), `outlet`, `drains`,
-//! [`upload`] (bodies that are sent on while they come), `flow` (answers that are no chats), `ending` and [`ledger`] (its record), [`panics`].
+//! [`upload`] (bodies that are sent on while they come), `flow` (answers that are no chats), `inspect` (who looks at it first), `ending` and [`ledger`] (its record), [`panics`].
 
 mod asking;
 mod attempt;
@@ -25,6 +25,7 @@ mod ending;
 mod failure;
 mod flow;
 mod health;
+mod inspect;
 pub mod job;
 pub mod kept;
 pub mod ledger;
@@ -49,6 +50,7 @@ mod whole;
 pub use audio::Audio;
 pub use batch::{BatchAsk, BatchNames, BatchVerb, Destined, Part};
 pub use drains::Drains;
+pub use inspect::{Inspector, Looking, Opinion, UNAVAILABLE};
 pub use job::{Allowance, Job, Operation, Spending};
 pub use kept::{Names, Owner, Verb};
 pub use ledger::{Began, Cost, End, EndRecord, Grade, Ledger, Outcome, Sink, UsageRecord};

@@ -64,10 +64,39 @@ pub(crate) struct Slot {
     gone: bool,
     /// Bytes that nobody got.
     pub discarded: usize,
+    /// What is kept back until somebody has looked at it.
+    kept: Option<Kept>,
     /// The consumer wants its events as one JSON array.
     list: Option<ArrayWriter>,
     /// Says whether the caller may call no more; `None` where what runs goes on whatever becomes of that.
     bar: Option<Bar>,
+}
+
+/// An answer that is kept back.
+#[derive(Default)]
+struct Kept {
+    head: Option<ReplyHead>,
+    bytes: Vec<u8>,
+    /// The stream is complete.
+    closed: bool,
+    /// It broke off, and its last words are among its bytes.
+    broke_off: bool,
+}
+
+/// What is kept back of an answer, as it is shown and let go.
+#[derive(Clone, Debug)]
+pub(crate) enum Shown {
+    /// A whole one, under that head.
+    Whole(Option<Top>, Bytes),
+    /// A stream.
+    Stream(Bytes),
+}
+
+/// Status and headers of what is shown.
+#[derive(Clone, Debug)]
+pub(crate) struct Top {
+    pub status: StatusCode,
+    pub headers: HeaderMap,
 }
 
 /// Says whether a caller may call no more. Asked whenever its exchange is polled, so it costs next to nothing.
@@ -79,6 +108,39 @@ impl Slot {
         self.gone = true;
         self.ready = Vec::new();
         self.list = None;
+        if let Some(kept) = &mut self.kept {
+            kept.bytes = Vec::new();
+        }
+    }
+
+    /// Status and headers go out. Once; later ones change nothing.
+    fn begin(&mut self, head: ReplyHead) {
+        if !self.head_sent {
+            self.head_sent = true;
+            self.status = Some(head.status.as_u16());
+            self.head = Some(head);
+        }
+    }
+
+    /// Bytes go out.
+    fn add(&mut self, bytes: &[u8]) {
+        if self.gone {
+            return;
+        }
+        if self.ready.capacity() == 0 {
+            self.ready.reserve_exact(self.usual.max(bytes.len()));
+        }
+        match &mut self.list {
+            Some(list) => list.push(bytes, &mut self.ready),
+            None => self.ready.extend_from_slice(bytes),
+        }
+    }
+
+    /// The stream is complete.
+    fn end(&mut self) {
+        if let Some(list) = &mut self.list {
+            self.aborted |= !list.close(&mut self.ready);
+        }
     }
 
     /// Its work has run since then, and stands.
@@ -143,12 +205,117 @@ impl Outlet {
 
     /// Sends status and headers. Once; later calls change nothing.
     pub fn head(&self, head: ReplyHead) {
-        let mut slot = self.0.borrow_mut();
-        if !slot.head_sent {
-            slot.head_sent = true;
-            slot.status = Some(head.status.as_u16());
-            slot.head = Some(head);
+        let slot = &mut *self.0.borrow_mut();
+        match &mut slot.kept {
+            Some(kept) if !slot.head_sent => {
+                kept.head.get_or_insert(head);
+            }
+            // What comes whole after a sign of life has no place any more; nobody answers so.
+            Some(_) => {}
+            None => slot.begin(head),
         }
+    }
+
+    /// From now on the answer is kept back.
+    pub fn keep_back(&self) {
+        self.0.borrow_mut().kept = Some(Kept::default());
+    }
+
+    /// Whether the answer is kept back.
+    pub fn keeps_back(&self) -> bool {
+        self.0.borrow().kept.is_some()
+    }
+
+    /// Bytes that are kept back.
+    pub fn kept_back(&self) -> usize {
+        self.0
+            .borrow()
+            .kept
+            .as_ref()
+            .map_or(0, |kept| kept.bytes.len())
+    }
+
+    /// Nothing of an answer is there any more: another one begins, or none.
+    pub fn begin_anew(&self) {
+        if let Some(kept) = &mut self.0.borrow_mut().kept {
+            *kept = Kept::default();
+        }
+    }
+
+    /// Nothing more is kept back, and what was is gone.
+    pub fn give_up(&self) {
+        self.0.borrow_mut().kept = None;
+    }
+
+    /// Whether what is kept back is an answer that broke off.
+    pub fn broke_off(&self) -> bool {
+        self.0
+            .borrow()
+            .kept
+            .as_ref()
+            .is_some_and(|kept| kept.broke_off)
+    }
+
+    /// What is kept back, to be shown. It is to be given back with [`Self::release`].
+    pub fn shown(&self) -> Option<Shown> {
+        let slot = &mut *self.0.borrow_mut();
+        let kept = slot.kept.as_mut()?;
+        let whole = kept.head.as_ref().and_then(|head| {
+            let body = head.whole.clone()?;
+            let (status, headers) = (head.status, head.headers.clone());
+            Some(Shown::Whole(Some(Top { status, headers }), body))
+        });
+        let begun = kept.head.is_some() || slot.head_sent;
+        whole.or_else(|| begun.then(|| Shown::Stream(std::mem::take(&mut kept.bytes).into())))
+    }
+
+    /// Lets go what is kept back: as it is, or that.
+    pub fn release(&self, shown: Option<Shown>) {
+        let slot = &mut *self.0.borrow_mut();
+        let Some(Kept {
+            mut head,
+            bytes,
+            closed,
+            ..
+        }) = slot.kept.take()
+        else {
+            return;
+        };
+        let stream = match shown {
+            None => Bytes::from(bytes),
+            Some(Shown::Stream(bytes)) => bytes,
+            Some(Shown::Whole(_, body)) => {
+                if let Some(head) = &mut head {
+                    head.whole = Some(body);
+                }
+                Bytes::new()
+            }
+        };
+        if let Some(head) = head {
+            slot.begin(head);
+        }
+        if !stream.is_empty() {
+            slot.add(&stream);
+        }
+        if closed {
+            slot.end();
+        }
+    }
+
+    /// A sign of life, which nothing keeps back.
+    pub fn sign(&self, bytes: &[u8]) {
+        let slot = &mut *self.0.borrow_mut();
+        if let Some(head) = slot.kept.as_mut().and_then(|kept| kept.head.take()) {
+            slot.begin(head);
+        }
+        slot.add(bytes);
+    }
+
+    /// Whether status and headers are gone, or made and kept back.
+    pub fn head_made(&self) -> bool {
+        let slot = self.0.borrow();
+        let kept = slot.kept.as_ref();
+        slot.head_sent || kept.is_some_and(|kept| kept.head.is_some())
     }
 
     /// Whether status and headers are gone.
@@ -171,22 +338,17 @@ impl Outlet {
     /// Adds bytes for the consumer.
     pub fn write(&self, bytes: &[u8]) {
         let slot = &mut *self.0.borrow_mut();
-        if slot.gone {
-            return;
-        }
-        if slot.ready.capacity() == 0 {
-            slot.ready.reserve_exact(slot.usual.max(bytes.len()));
-        }
-        match &mut slot.list {
-            Some(list) => list.push(bytes, &mut slot.ready),
-            None => slot.ready.extend_from_slice(bytes),
+        match &mut slot.kept {
+            Some(_) if slot.gone => {}
+            Some(kept) => kept.bytes.extend_from_slice(bytes),
+            None => slot.add(bytes),
         }
     }
 
     /// About so many bytes will be written: room for them is made at once, and no more than that.
     pub fn expect(&self, bytes: usize) {
         let slot = &mut *self.0.borrow_mut();
-        if slot.gone || slot.list.is_some() {
+        if slot.gone || slot.list.is_some() || slot.kept.is_some() {
             return;
         }
         if slot.ready.capacity() == 0 {
@@ -199,8 +361,9 @@ impl Outlet {
     /// The stream is complete. What is written ends well, or not at all where some of it could not be written.
     pub fn close(&self) {
         let slot = &mut *self.0.borrow_mut();
-        if let Some(list) = &mut slot.list {
-            slot.aborted |= !list.close(&mut slot.ready);
+        match &mut slot.kept {
+            Some(kept) => kept.closed = true,
+            None => slot.end(),
         }
     }
 
@@ -230,7 +393,11 @@ impl Outlet {
 
     /// Ends the transport without a clean end.
     pub fn abort(&self) {
-        self.0.borrow_mut().aborted = true;
+        let slot = &mut *self.0.borrow_mut();
+        match &mut slot.kept {
+            Some(kept) => kept.broke_off = true,
+            None => slot.aborted = true,
+        }
     }
 }
 

@@ -230,6 +230,8 @@ pub(crate) struct Pump {
     pub told: Option<Told>,
     /// What the answer costs is told by this.
     pub teller: Option<Arc<Sheet>>,
+    /// What it comes to as a whole, beside the stream of it.
+    pub beside: Option<Box<Collector>>,
     pub meter: Meter,
 }
 
@@ -246,6 +248,7 @@ impl Pump {
             trail: None,
             told: None,
             teller: None,
+            beside: None,
             meter: Meter::default(),
         }
     }
@@ -389,7 +392,11 @@ impl Pump {
     /// Whether the text in a frame is of no use here but to be counted: it goes through, and the answer has begun.
     fn glances(&self) -> bool {
         let relays = matches!(self.mode, Mode::Relay { .. });
-        relays && self.meter.committed && self.told.is_none() && self.held.is_empty()
+        relays
+            && self.meter.committed
+            && self.told.is_none()
+            && self.held.is_empty()
+            && self.beside.is_none()
     }
 
     /// Hands a frame of text on.
@@ -446,6 +453,10 @@ impl Pump {
         }
         self.meter.see(&event);
         let event = self.priced(event);
+        if let Some(beside) = &mut self.beside {
+            // Errors were taken out above.
+            let _ = beside.push(event.clone());
+        }
         match &mut self.mode {
             Mode::Relay { .. } => {}
             Mode::Encode(encoder) => encoder.encode(&event, &mut self.held),

@@ -3,6 +3,7 @@
 use crate::attempt::{Answer, Attempt, Cut};
 use crate::drive::Run;
 use crate::failure;
+use crate::inspect;
 use crate::job::Operation;
 use crate::panics;
 use crate::pulse::Alarm;
@@ -67,6 +68,7 @@ pub(crate) async fn http(
     pump.told = answer.told;
     pump.teller = run.teller();
     pump.read(cut);
+    keep_beside(run, &mut pump);
     pumped(run, attempt, watch, pump, body).await
 }
 
@@ -140,6 +142,12 @@ fn turn(
         }
     }
     if read {
+        if let Err(failure) = inspect::bound(run) {
+            turn = Some(Turn::Refused(failure.into()));
+        }
+        if !run.out.keeps_back() {
+            pump.beside = None;
+        }
         note(run, pump, attempt, watch);
     }
     if let Some(turn) = turn {
@@ -188,11 +196,13 @@ async fn settle(
             run.stream_head();
             run.late_losses(&losses);
             run.out.close();
+            let beside = pump.beside.take();
+            run.answer = beside.map(|collector| Box::new(collector.into_response()));
             attempt.complete(&losses);
             run.out.taken().await;
             Ok(())
         }
-        Err(broken) if !attempt.meter.committed => Err(broken.failure),
+        Err(broken) if !attempt.meter.committed || run.out.keeps_back() => Err(broken.failure),
         Err(mut broken) => {
             run.scrub(&mut broken.failure);
             attempt.broke(&broken.failure, &losses);
@@ -209,6 +219,13 @@ async fn settle(
     }
 }
 
+/// What is kept back is collected beside its bytes, to be shown as a whole.
+fn keep_beside(run: &Run, pump: &mut Pump) {
+    if run.out.keeps_back() && run.job.head.stream {
+        pump.beside = Some(Box::default());
+    }
+}
+
 /// Hands on an answer that comes as a script of events.
 pub(crate) async fn script(
     run: &mut Run,
@@ -218,6 +235,7 @@ pub(crate) async fn script(
     steps: Vec<Step>,
 ) -> Result<(), Failure> {
     pump.teller = run.teller();
+    keep_beside(run, &mut pump);
     let mut result = Ok(());
     for step in steps {
         if !step.delay.is_zero() {
@@ -232,6 +250,9 @@ pub(crate) async fn script(
             }
         }
         result = pump.event(step.event, &run.out);
+        if result.is_ok() {
+            result = inspect::bound(run).map_err(Broken::from);
+        }
         note(run, &pump, attempt, &mut watch);
         if result.is_err() {
             break;

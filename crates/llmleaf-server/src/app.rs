@@ -12,6 +12,7 @@ use crate::authenticate::Hashing;
 use crate::batches::ids::BatchIds;
 use crate::batches::shelf::Quota;
 use crate::batches::store::Store;
+use crate::intercept::Interceptor;
 use crate::kept::ResponseIds;
 use crate::load::Load;
 use crate::reload::LastReload;
@@ -77,6 +78,8 @@ pub struct App {
     pub(crate) alone: bool,
     /// How things are with a controller.
     pub board: Arc<Board>,
+    /// Who is asked about requests and answers.
+    pub interceptor: Option<Arc<Interceptor>>,
     /// Slices of budgets that a controller grants.
     pub budget: Arc<Budget>,
     /// Whether it is asked for any.
@@ -122,6 +125,7 @@ impl App {
         let authenticator = Arc::new(Authenticator::new(roster(config)?)?);
         let (upstreams, mut ways) = upstreams(config, None)?;
         let token_ways = Tokens::ways(config, &mut ways, &[])?;
+        let interceptor = Interceptor::build(config, &mut ways, &[])?;
         let tls = config.server.tls.as_ref();
         let started = crate::service::unix_now().as_secs();
         let usage = Usage::of(config)?;
@@ -148,6 +152,7 @@ impl App {
             passes: passes(config, &authenticator),
             authenticator,
             board: Arc::default(),
+            interceptor,
             budget: Arc::default(),
             leases: leases(config),
             hashing: Arc::new(Hashing::new(
@@ -182,6 +187,7 @@ impl App {
         let roster = roster(config)?;
         let (upstreams, mut ways) = upstreams(config, Some(before))?;
         let token_ways = Tokens::ways(config, &mut ways, &before.ways)?;
+        let interceptor = Interceptor::build(config, &mut ways, &before.ways)?;
         let tokens = Tokens::build(config, before.tokens.as_ref())?;
         let forwarded = forwarded(&upstreams);
         let tls = config.server.tls.as_ref();
@@ -209,6 +215,7 @@ impl App {
             telemetry: Arc::clone(&before.telemetry),
             authenticator: Arc::clone(&before.authenticator),
             board: Arc::clone(&before.board),
+            interceptor,
             budget: Arc::clone(&before.budget),
             leases: leases(config),
             hashing: Arc::clone(&before.hashing),
@@ -520,6 +527,7 @@ pub fn check_urls(config: &Config) -> Result<Vec<(String, String, String)>, Buil
     let (upstreams, mut ways) = upstreams(config, None)?;
     Tokens::ways(config, &mut ways, &[])?;
     Tokens::build(config, None)?;
+    Interceptor::build(config, &mut ways, &[])?;
     if let Some(tls) = &config.server.tls {
         tls::listener(tls, None)?;
     }

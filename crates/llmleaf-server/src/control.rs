@@ -14,7 +14,7 @@ use parking_lot::Mutex;
 use sha2::{Digest, Sha256};
 use std::future::Future;
 use std::hash::{BuildHasher, RandomState};
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::thread::JoinHandle;
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -45,7 +45,7 @@ impl Controller {
     /// An endpoint cannot be called, or there is no thread to be had.
     pub fn start(config: &Config, app: &App) -> Result<Self, BuildError> {
         let chance = RandomState::new().hash_one(0u8);
-        let run = format!("node-{chance:016x}");
+        let run = run_name().to_owned();
         let plan = plan(config, &run)?;
         let (plans, heard) = watch::channel(Arc::new(plan));
         let (topology, offers) = mpsc::channel(1);
@@ -216,7 +216,22 @@ fn topology(control: &Control, node: &str) -> Result<Option<PullPlan>, BuildErro
     }))
 }
 
-fn endpoint(what: &'static str, call: &ControlCall, node: &str) -> Result<Endpoint, BuildError> {
+/// What this run of the program is called, where nobody has given the node a name.
+pub fn run_name() -> &'static str {
+    static NAME: LazyLock<String> =
+        LazyLock::new(|| format!("node-{:016x}", RandomState::new().hash_one(0u8)));
+    &NAME
+}
+
+/// Makes an endpoint of the controller ready.
+///
+/// # Errors
+/// It cannot be called.
+pub fn endpoint(
+    what: &'static str,
+    call: &ControlCall,
+    node: &str,
+) -> Result<Endpoint, BuildError> {
     let credential = call.credential.as_ref().map(|credential| match credential {
         ControlCredential::Bearer(token) => ("authorization", format!("Bearer {}", token.expose())),
         ControlCredential::Header { name, value } => (name.as_str(), value.expose().to_owned()),

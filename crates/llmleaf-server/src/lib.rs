@@ -4,7 +4,7 @@
 //! credential is proven (`llmleaf-auth`).
 //!
 //! Reading order: [`registry`] (every endpoint, one row each), `path` (which row a path means), `app` (the node built from
-//! its config), `service` (one request), `gate` (what is refused of any request), `authenticate`, `inbound` (the body), `kept` (whose answer an id names), `lease` (what a key's budget has left), `batches` (whose batch), `socket` (many requests over a WebSocket), `realtime` (sessions of speech and text), `reply` (the answer on its way),
+//! its config), `service` (one request), `gate` (what is refused of any request), `authenticate`, `inbound` (the body), `kept` (whose answer an id names), `intercept` (who is asked before something goes on), `lease` (what a key's budget has left), `batches` (whose batch), `socket` (many requests over a WebSocket), `realtime` (sessions of speech and text), `reply` (the answer on its way),
 //! `worker` and `run` (threads, signals, the end), `guard` and `line` (a consumer's connection), `load` (how much is taken on), `doors` and `tls`
 //! (listeners), `ways` (to providers), `reload`, `watch` and `desk` (how another configuration takes effect), `control` (a controller's client beside it all), then `discovery`, `admin`, `telemetry` and `access`.
 
@@ -23,6 +23,7 @@ mod doors;
 mod gate;
 mod guard;
 mod inbound;
+mod intercept;
 mod kept;
 mod lease;
 mod line;

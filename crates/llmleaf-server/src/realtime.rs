@@ -18,7 +18,7 @@ use crate::routing::{self, Routing};
 use crate::service::{Call, Job, unix_now};
 use crate::socket::{self, Opened, Upgrades};
 use crate::worker::Order;
-use crate::{allowance, authenticate, lease};
+use crate::{allowance, authenticate, intercept, lease};
 use asked::Asked;
 use bytes::Bytes;
 use http::request::Parts;
@@ -67,7 +67,15 @@ pub async fn open(call: &Call, upgrades: &Rc<Upgrades>, parts: &Parts) -> Result
     let head = Head::addressed(NOTHING, asked.model.clone(), false)?;
     let dialect = Dialect::ChatCompletions;
     let routing = routing::of(app, &principal, dialect, &head, NOTHING)?;
-    let (sessions, chats) = offered(app, &routing);
+    let (mut sessions, chats) = offered(app, &routing);
+    // What goes through a provider's own session nobody could be shown. In one that is held here each answer is a request like any other.
+    let key = routing.grant.principal().display();
+    if sessions && intercept::is_of_interest(app, key, named(&head, &routing)) {
+        if !chats || asked.transcribes {
+            return Err(unseen());
+        }
+        sessions = false;
+    }
     // What is heard is written down by those who hear.
     let bridges = chats && !asked.transcribes;
     if !sessions && !bridges {
@@ -77,7 +85,7 @@ pub async fn open(call: &Call, upgrades: &Rc<Upgrades>, parts: &Parts) -> Result
         Ok(allowed) => allowed,
         Err(reply) => return Ok(*reply),
     };
-    let keeper = Keeper::new(
+    let mut keeper = Keeper::new(
         Rc::clone(&upgrades.desk),
         (principal, &parts.headers),
         Arc::clone(routing.grant.model()),
@@ -97,6 +105,7 @@ pub async fn open(call: &Call, upgrades: &Rc<Upgrades>, parts: &Parts) -> Result
     let holder = keeper.principal().clone();
     let allowance = lease::hold(app, &holder, 0, allowance).await?;
     let spare = bridges.then(|| (keeper.clone(), opening.clone()));
+    keeper.unseen = true;
     let most = app.max_body_bytes.min(MESSAGE_BYTES);
     let mut talk = Talk::new(Box::new(keeper), most);
     talk.older = asked.older;
@@ -151,6 +160,7 @@ fn job(
         batch: None,
         upload: None,
         realtime: Some(Rc::clone(talk)),
+        inspector: None,
         created: call.created,
     }
 }
@@ -206,6 +216,20 @@ pub fn only_chats(app: &App, routing: &mut Routing) {
             upstream.is_none_or(|upstream| upstream.realtime(&candidate.model).is_none())
         });
     }
+}
+
+/// The models that a session may be held with.
+fn named<'a>(head: &'a Head, routing: &'a Routing) -> impl Iterator<Item = &'a str> {
+    let more = routing.preferences.iter().flat_map(|p| &p.models);
+    std::iter::once(&head.model).chain(more).map(String::as_str)
+}
+
+/// Somebody is to be asked about what the session would say, and cannot be.
+fn unseen() -> Failure {
+    let why = "requests of this key for this model are looked at before they go on, which a session of a provider's own does not allow";
+    let mut failure = Failure::new(Origin::Consumer, FailureKind::Permission, why);
+    failure.code = Some("session_not_allowed".to_owned());
+    failure
 }
 
 fn unoffered(transcribes: bool) -> Failure {

@@ -6,13 +6,15 @@ mod audio;
 mod batches;
 mod forms;
 mod node;
+mod ready;
 mod refusals;
 
 pub use self::node::public;
+use self::ready::Ready;
 use self::refusals::overloaded;
 pub use self::refusals::unknown;
 use crate::app::App;
-use crate::kept::{self, Turn};
+use crate::kept;
 use crate::registry::{self, Addressing, AuthClass, Endpoint, Matched, Operation};
 use crate::reply::{self, Reply, ReplyBody};
 use crate::request_id::Ids;
@@ -444,17 +446,18 @@ impl Call {
             operation, dialect, ..
         } = asked;
         let app = &self.worker.app;
-        let (head, heard) = asked.head(&body)?;
-        let (in_array, bridged) = (asked.in_array(query), asked.bridged);
         let prompt_cache = routing::prompt_cache(headers)?;
-        let Turn { body, head, owner } = kept::turn(app, &principal, heard, body, head)?;
-        let mut routing = routing::of(app, &principal, heard, &head, &body)?;
-        if let Some(owner) = &owner {
-            kept::narrow(&mut routing, owner)?;
-        }
-        if bridged {
-            realtime::only_chats(app, &mut routing);
-        }
+        let id = self.exchange_id();
+        let ready = self.passed(&asked, &principal, &id, body).await?;
+        let inspector = self.inspector(&asked, &principal, &id, &ready);
+        let Ready {
+            heard,
+            body,
+            head,
+            owner,
+            routing,
+            ..
+        } = ready;
         // As its limits are now: what holds a connection for long was proven long ago.
         let principal = routing.grant.principal();
         // After all that may refuse it: what is refused costs a key nothing.
@@ -481,10 +484,10 @@ impl Call {
             dialect,
             heard,
             head,
-            in_array,
+            in_array: asked.in_array(query),
             body,
             upload: None,
-            id: self.exchange_id(),
+            id,
             request_id: Arc::clone(&self.id),
             key: Arc::clone(principal.display()),
             resolved: routing.resolved,
@@ -499,6 +502,7 @@ impl Call {
             names,
             headers: self.forwarded(headers),
             realtime: None,
+            inspector,
             created: self.created,
         };
         let mut reply = self.begin(job, principal).await?;

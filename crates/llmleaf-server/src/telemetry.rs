@@ -23,10 +23,11 @@ use exchanges::{Counting, Exchanges};
 use http::StatusCode;
 use llmleaf_config::Config;
 use llmleaf_exchange::Sink;
-use llmleaf_metrics::{Counter, Format, Table, Text};
+use llmleaf_metrics::{Counter, Format, Histogram, Table, Text};
 use llmleaf_model::Failure;
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::Semaphore;
 
 /// What is counted. It outlives configurations.
@@ -34,6 +35,9 @@ pub struct Telemetry {
     exchanges: Arc<Exchanges>,
     /// Requests that were refused before they were accepted, by kind of failure.
     refused: Table<Counter, 1>,
+    /// Questions to an interceptor, by phase and what came of them, and how long it took.
+    interceptions: Table<Counter, 2>,
+    intercepting: Table<Histogram, 1>,
     access: Option<AccessLog>,
     door: ArcSwap<Door>,
     /// Leave to write a page.
@@ -52,6 +56,8 @@ impl Telemetry {
         let access = config.access_log.as_ref();
         let telemetry = Self {
             refused: Table::new(KINDS),
+            interceptions: Table::new(KINDS),
+            intercepting: Table::new(KINDS),
             access: access.map(AccessLog::start).transpose()?,
             exchanges: Arc::new(Exchanges::new()),
             door: ArcSwap::default(),
@@ -100,11 +106,7 @@ impl Telemetry {
         status: StatusCode,
     ) {
         let kind = failure.kind.as_str();
-        if self.refused.with(&[kind], Counter::up).is_none()
-            && self.refused.admit(&[kind], Counter::new)
-        {
-            self.refused.with(&[kind], Counter::up);
-        }
+        count(&self.refused, &[kind]);
         if let Some(access) = &self.access {
             access.refused(Refused {
                 at_ms: u64::try_from(unix_now().as_millis()).unwrap_or(u64::MAX),
@@ -113,6 +115,22 @@ impl Telemetry {
                 failure: kind,
                 status: status.as_u16(),
             });
+        }
+    }
+
+    /// Somebody was asked about a request or an answer, and that came of it.
+    pub fn interception(&self, phase: &str, outcome: &str) {
+        count(&self.interceptions, &[phase, outcome]);
+    }
+
+    /// So long an interceptor was waited for.
+    pub fn intercepted(&self, phase: &str, time: Duration) {
+        let millis = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+        let note = |of: &Histogram| of.note(millis);
+        if self.intercepting.with(&[phase], note).is_none() {
+            let scale = || Histogram::new(&names::MILLIS);
+            self.intercepting.admit(&[phase], scale);
+            self.intercepting.with(&[phase], note);
         }
     }
 
@@ -136,6 +154,12 @@ impl Telemetry {
         let mut refused = text.family(&names::REFUSED);
         self.refused
             .for_each(|labels, count| refused.whole(labels, count.get()));
+        let mut interceptions = text.family(&names::INTERCEPTIONS);
+        self.interceptions
+            .for_each(|labels, count| interceptions.whole(labels, count.get()));
+        let mut intercepting = text.family(&names::INTERCEPT_TIME);
+        self.intercepting
+            .for_each(|labels, time| intercepting.histogram(labels, &time.sums()));
         let counts = self.access.as_ref().map(AccessLog::counts);
         let mut of = |family, count: Option<&Counter>| {
             let mut samples = text.family(family);
@@ -145,6 +169,13 @@ impl Telemetry {
         };
         of(&names::ACCESS_WRITTEN, counts.map(|counts| &counts.written));
         of(&names::ACCESS_DROPPED, counts.map(|counts| &counts.dropped));
+    }
+}
+
+/// One more of these labels, if there is room for them.
+fn count<const N: usize>(table: &Table<Counter, N>, labels: &[&str; N]) {
+    if table.with(labels, Counter::up).is_none() && table.admit(labels, Counter::new) {
+        table.with(labels, Counter::up);
     }
 }
 

@@ -1,7 +1,7 @@
 //! The ways to providers: whose certificates are trusted, what proves who we are, and through which proxy.
 
 use crate::app::BuildError;
-use llmleaf_config::{Config, Credential, Provider};
+use llmleaf_config::{ClientCertificate, Config, Credential, Provider};
 use llmleaf_transport::{Identity, Limits, Pool, Proxy, ProxyKind, TlsConfig};
 use sha2::{Digest, Sha256};
 use std::path::Path;
@@ -89,6 +89,9 @@ fn index(
     Ok(ways.len() - 1)
 }
 
+/// Whose authorities are trusted on a way, and what proves there who we are.
+pub type Papers<'a> = (Option<&'a Path>, Option<&'a ClientCertificate>);
+
 /// The index of a way to something that is no provider, with authorities of its own or the public ones.
 ///
 /// # Errors
@@ -97,33 +100,37 @@ pub fn beside(
     ways: &mut Vec<Way>,
     before: &[Way],
     whose: &str,
-    ca: Option<&Path>,
+    (ca, identity): Papers<'_>,
 ) -> Result<usize, BuildError> {
     let wanted = Wanted {
         ca: ca.map(file).transpose()?,
-        identity: None,
+        identity: pair(identity)?,
         proxy: None,
     };
     index(ways, before, whose, &wanted)
 }
 
+/// A certificate and its key.
+type Pair = (Vec<u8>, zeroize::Zeroizing<Vec<u8>>);
+
+fn pair(paths: Option<&ClientCertificate>) -> Result<Option<Pair>, BuildError> {
+    let paths = paths.map(|paths| Ok((file(&paths.cert)?, file(&paths.key)?.into())));
+    paths.transpose()
+}
+
 /// What a way is made from.
 struct Wanted<'a> {
     ca: Option<Vec<u8>>,
-    identity: Option<(Vec<u8>, zeroize::Zeroizing<Vec<u8>>)>,
+    identity: Option<Pair>,
     proxy: Option<&'a llmleaf_config::Proxy>,
 }
 
 impl<'a> Wanted<'a> {
     fn read(provider: &'a Provider) -> Result<Self, BuildError> {
         let ca = provider.ca_file.as_deref().map(file).transpose()?;
-        let identity = match &provider.client_certificate {
-            Some(paths) => Some((file(&paths.cert)?, file(&paths.key)?.into())),
-            None => None,
-        };
         Ok(Self {
             ca,
-            identity,
+            identity: pair(provider.client_certificate.as_ref())?,
             proxy: provider.proxy.as_ref(),
         })
     }

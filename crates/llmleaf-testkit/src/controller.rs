@@ -17,6 +17,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard};
 
+use crate::json::{self, Value};
 use crate::replay::{Gate, Replay, Request, Script};
 pub use served::Served;
 
@@ -36,16 +37,19 @@ pub enum Part {
     Usage,
     /// `POST /llmleaf/leases`
     Leases,
+    /// `POST /llmleaf/intercept`
+    Intercept,
 }
 
 impl Part {
     /// All of them.
-    pub const ALL: [Part; 5] = [
+    pub const ALL: [Part; 6] = [
         Part::Keys,
         Part::Verdicts,
         Part::Topology,
         Part::Usage,
         Part::Leases,
+        Part::Intercept,
     ];
 
     /// The last piece of its path.
@@ -57,6 +61,7 @@ impl Part {
             Part::Topology => "topology",
             Part::Usage => "usage",
             Part::Leases => "leases",
+            Part::Intercept => "intercept",
         }
     }
 
@@ -106,6 +111,27 @@ pub enum Misdeed {
     Replay,
 }
 
+/// What is said of a question, as it was asked.
+type Decide = dyn Fn(&str) -> String + Send;
+
+/// An interceptor's word: it may go on.
+#[must_use]
+pub fn pass() -> String {
+    r#"{"action":"pass"}"#.to_owned()
+}
+
+/// An interceptor's word: it may not, and why.
+#[must_use]
+pub fn block(reason: &str) -> String {
+    format!(r#"{{"action":"block","reason":{reason:?}}}"#)
+}
+
+/// An interceptor's word: this JSON in its place.
+#[must_use]
+pub fn rewrite(payload: &str) -> String {
+    format!(r#"{{"action":"rewrite","payload":{payload}}}"#)
+}
+
 #[derive(Clone, Default)]
 struct Snapshot {
     body: String,
@@ -119,6 +145,8 @@ struct State {
     misdeeds: BTreeMap<Part, Misdeed>,
     /// Answers to what is pushed.
     answers: BTreeMap<Part, String>,
+    /// What it says of each request and answer that it is shown, where that is not always the same.
+    decides: Option<Box<Decide>>,
     /// No versions and no entity tags, as controllers have that know of neither.
     plain: bool,
     refused: usize,
@@ -194,6 +222,25 @@ impl Controller {
         self.state().answers.insert(part, body.to_owned());
     }
 
+    /// What it says of each request and answer that it is shown: [`pass`], [`block`], [`rewrite`], or whatever else. Without this it says what
+    /// [`Self::answer`] was given for it, else that all may pass.
+    pub fn decide(&self, decides: impl Fn(&str) -> String + Send + 'static) {
+        self.state().decides = Some(Box::new(decides));
+    }
+
+    /// What it was shown, in order.
+    ///
+    /// # Panics
+    /// Something else than JSON was asked.
+    #[must_use]
+    pub fn shown(&self) -> Vec<Value> {
+        let asked = self.asked(Part::Intercept);
+        let texts = asked.iter().map(Request::text);
+        texts
+            .map(|text| json::parse(&text).expect("a question is JSON"))
+            .collect()
+    }
+
     /// Bodies that were pushed and taken, in order.
     #[must_use]
     pub fn pushed(&self, part: Part) -> Vec<String> {
@@ -238,6 +285,9 @@ impl Controller {
             if *part == Part::Usage {
                 text.push_str("batch_ms = 20\n");
             }
+            if *part == Part::Intercept {
+                text.push_str("phases = [\"request\", \"response\"]\non_error = \"deny\"\ntimeout_ms = 20000\n");
+            }
             text.push('\n');
         }
         text
@@ -261,10 +311,12 @@ fn answer(state: &mut State, request: &Request) -> Script {
     let pulls = matches!(part, Part::Keys | Part::Verdicts | Part::Topology);
     let misdeed = state.misdeeds.get(&part).cloned();
     let mut snapshot = state.snapshots.get(&part).cloned().unwrap_or_default();
+    if !pulls {
+        snapshot.body = said(state, part, request);
+    }
     if !pulls && misdeed.is_none() {
         state.pushed.push((part, request.text()));
-        let body = state.answers.get(&part).cloned();
-        return Script::json(200, body.unwrap_or_else(|| "{}".to_owned()));
+        return Script::json(200, snapshot.body);
     }
     match misdeed {
         None => {}
@@ -309,6 +361,21 @@ fn answer(state: &mut State, request: &Request) -> Script {
         &snapshot,
         state.plain,
     )
+}
+
+/// What is answered to what is pushed.
+fn said(state: &State, part: Part, request: &Request) -> String {
+    match (part, &state.decides) {
+        (Part::Intercept, Some(decides)) => decides(&request.text()),
+        _ => state
+            .answers
+            .get(&part)
+            .cloned()
+            .unwrap_or_else(|| match part {
+                Part::Intercept => pass(),
+                _ => "{}".to_owned(),
+            }),
+    }
 }
 
 fn tag(snapshot: &Snapshot) -> String {

@@ -1,4 +1,4 @@
-//! The program and its connections: starting, reloading, its controller, stopping, TLS, the ways to providers, what is counted, credentials that are minted, panics, two workers, pipelining, half-closed connections, HTTP/2.
+//! The program and its connections: starting, reloading, its controller, who is asked before something goes on, stopping, TLS, the ways to providers, what is counted, credentials that are minted, panics, two workers, pipelining, half-closed connections, HTTP/2.
 
 #![expect(clippy::expect_used, reason = "a test that cannot go on has failed")]
 
@@ -12,6 +12,8 @@ mod crypto;
 mod handover;
 #[path = "lifecycle/http2.rs"]
 mod http2;
+#[path = "lifecycle/intercept.rs"]
+mod intercept;
 #[path = "lifecycle/metrics.rs"]
 mod metrics;
 #[path = "lifecycle/minting.rs"]

@@ -8,6 +8,7 @@ use llmleaf_route::{Millis, Watch};
 use std::pin::Pin;
 use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 impl Run {
     /// Whether the node's time to finish is over. Whoever says so polls every exchange once more.
@@ -58,6 +59,32 @@ impl Run {
         .await
     }
 
+    /// Waits for somebody beside the attempts, who has a clock of its own, and keeps the consumer's stream alive meanwhile.
+    pub async fn meanwhile<F: Future + ?Sized>(
+        &mut self,
+        mut future: Pin<&mut F>,
+    ) -> Result<F::Output, Failure> {
+        /// How often it is looked after that wait where no sign of life is due.
+        const ROUND: Duration = Duration::from_secs(3600);
+        std::future::poll_fn(|cx| {
+            if let Poll::Ready(value) = future.as_mut().poll(cx) {
+                return Poll::Ready(Ok(value));
+            }
+            loop {
+                match self.ends() {
+                    None => {}
+                    Some(Alarm::Barred) => return Poll::Ready(Err(failure::barred())),
+                    Some(_) => return Poll::Ready(Err(failure::shutdown())),
+                }
+                let until = self.node.shared.now().after(ROUND);
+                if self.poll_quiet(until, cx).is_pending() {
+                    return Poll::Pending;
+                }
+            }
+        })
+        .await
+    }
+
     /// Sends the consumer a sign of life where one is due; ready at the deadline, or when the next one is.
     fn poll_quiet(&mut self, mut deadline: Millis, cx: &mut Context<'_>) -> Poll<()> {
         let due = |run: &Self| {
@@ -67,7 +94,7 @@ impl Run {
         if due(self).is_some_and(|due| self.node.shared.now() >= due) {
             self.sent();
             self.stream_head();
-            self.out.write(self.job.dialect.keep_alive());
+            self.out.sign(self.job.dialect.keep_alive());
         }
         if let Some(due) = due(self) {
             deadline = deadline.min(due);

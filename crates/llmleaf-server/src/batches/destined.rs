@@ -1,6 +1,7 @@
 //! Where a batch may go: one provider has all of it, so every model in it must lead there.
 
 use crate::app::App;
+use crate::intercept;
 use crate::reply;
 use llmleaf_auth::Principal;
 use llmleaf_dialects::batches::{Item, Task};
@@ -56,8 +57,20 @@ pub fn one(app: &App, principal: &Principal, model: &str) -> Result<Destined, Fa
     })
 }
 
-/// The providers that take a batch of these models, in the order of the first one's route; `None` where there is none.
-pub fn of(app: &App, task: Task, models: Vec<Destined>) -> Result<Destination, Vec<Destined>> {
+/// The providers that take a batch of these models, in the order of the first one's route.
+///
+/// # Errors
+/// There is none, or none may have it: what is shown to somebody before it goes on is shown request by request, here.
+pub fn of(
+    app: &App,
+    key: &str,
+    task: Task,
+    models: Vec<Destined>,
+) -> Result<Destination, Vec<Destined>> {
+    let names = models.iter().map(|model| &*model.name);
+    if intercept::is_of_interest(app, key, names) {
+        return Err(models);
+    }
     let upstreams = &app.shared.upstreams;
     let takes = |candidate: &Candidate| {
         let Some(upstream) = upstreams.get(candidate.provider) else {
@@ -84,7 +97,14 @@ pub fn of(app: &App, task: Task, models: Vec<Destined>) -> Result<Destination, V
 }
 
 /// Nobody takes it.
-pub fn nobody(models: &[Destined]) -> Failure {
+pub fn nobody(app: &App, key: &str, models: &[Destined]) -> Failure {
+    const HERE: &str = "this gateway runs none itself: that needs `state_dir` in its configuration";
+    if intercept::concerns(app, key) {
+        let message = format!(
+            "requests of this key are looked at before they go on, which no provider does, and {HERE}"
+        );
+        return refused(message);
+    }
     let names: Vec<&str> = models.iter().map(|model| model.name.as_str()).collect();
     let what = match names.as_slice() {
         [name] => format!("no target of the model \"{name}\" takes such batches"),
@@ -98,9 +118,10 @@ pub fn nobody(models: &[Destined]) -> Failure {
                 .join("\", \"")
         ),
     };
-    let message = format!(
-        "{what}, and this gateway runs none itself: that needs `state_dir` in its configuration"
-    );
+    refused(format!("{what}, and {HERE}"))
+}
+
+fn refused(message: String) -> Failure {
     let mut failure = Failure::new(Origin::Consumer, FailureKind::InvalidRequest, message);
     failure.code = Some("batches_not_offered".to_owned());
     failure

@@ -5,7 +5,7 @@
 
 use crate::desk::Desk;
 use crate::service::unix_now;
-use crate::{authenticate, reply};
+use crate::{authenticate, intercept, reply};
 use http::HeaderMap;
 use llmleaf_auth::{AuthError, Principal, TokenFault};
 use llmleaf_exchange::realtime::Warden;
@@ -25,6 +25,8 @@ const AGAIN: u64 = 5;
 pub struct Keeper {
     pub desk: Rc<Desk>,
     pub model: Arc<str>,
+    /// It is a provider's own session, of which nobody can be shown anything.
+    pub unseen: bool,
     standing: Rc<RefCell<Standing>>,
     /// What the session was opened with, where an issuer was asked about it.
     headers: Option<Rc<HeaderMap>>,
@@ -71,6 +73,7 @@ impl Keeper {
         Self {
             desk,
             model,
+            unseen: false,
             standing: Rc::new(RefCell::new(standing)),
             headers: asked.then(|| Rc::new(headers.clone())),
             models,
@@ -169,6 +172,10 @@ impl Warden for Keeper {
             return Err(reply::unauthorised(&AuthError::ModelNotAllowed { model }));
         }
         let app = &self.desk.worker().app;
+        let key = Arc::clone(self.principal().display());
+        if self.unseen && intercept::is_of_interest(app, &key, [model]) {
+            return Err(super::unseen());
+        }
         let granted = app.authenticator.authorise(&self.principal(), model);
         granted
             .map(drop)

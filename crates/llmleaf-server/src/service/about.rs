@@ -2,7 +2,7 @@
 
 use super::Call;
 use crate::reply::Reply;
-use crate::{allowance, inbound, kept, service};
+use crate::{allowance, inbound, intercept, kept, service};
 use bytes::Bytes;
 use http::Request;
 use hyper::body::Incoming;
@@ -50,6 +50,16 @@ impl Call {
             Ok(allowed) => allowed,
             Err(reply) => return Ok(*reply),
         };
+        let id = self.worker.ids.fresh(self.created.saturating_mul(1000));
+        let answered = intercept::Asked {
+            id: &id,
+            principal: &principal,
+            operation: Operation::Kept(verb),
+            dialect: Dialect::Responses,
+            stream,
+        };
+        let models = std::iter::once(&*model);
+        let inspector = intercept::looking(&self.worker, answered, models);
         let job = Job {
             operation: Operation::Kept(verb),
             dialect: Dialect::Responses,
@@ -58,7 +68,7 @@ impl Call {
             in_array: false,
             body: Bytes::new(),
             upload: None,
-            id: self.worker.ids.fresh(self.created.saturating_mul(1000)),
+            id,
             request_id: Arc::clone(&self.id),
             key: Arc::clone(principal.display()),
             resolved,
@@ -73,6 +83,7 @@ impl Call {
             names,
             headers: self.forwarded(&parts.headers),
             realtime: None,
+            inspector,
             created: self.created,
         };
         let mut reply = self.begin(job, &principal).await?;

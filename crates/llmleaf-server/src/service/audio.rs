@@ -3,6 +3,7 @@
 use super::forms::{is_form, unbounded};
 use super::{Asked, Call};
 use crate::inbound::{self, Streamed};
+use crate::intercept::{self, Phase, Question};
 use crate::reply::Reply;
 use crate::{allowance, discovery, routing, service};
 use bytes::Bytes;
@@ -12,10 +13,12 @@ use hyper::body::Incoming;
 use llmleaf_auth::Principal;
 use llmleaf_dialects::transcription;
 use llmleaf_dialects::{Dialect, Head};
-use llmleaf_exchange::upload::Wanted;
+use llmleaf_exchange::upload::{Field, Form, Wanted};
 use llmleaf_exchange::{Audio, Job, Operation, Upload};
 use llmleaf_framing::multipart::boundary;
 use llmleaf_model::Failure;
+use serde_json::value::RawValue;
+use serde_json::{Map, Value, json};
 use std::sync::Arc;
 
 /// The dialect of these endpoints.
@@ -101,10 +104,24 @@ impl Call {
     ) -> Result<Result<(Job, Told), Box<Reply>>, Failure> {
         let app = &self.worker.app;
         let routing = routing::of(app, principal, DIALECT, &head, b"{}")?;
+        let id = self.worker.ids.fresh(self.created.saturating_mul(1000));
+        let operation = Operation::Audio(audio);
+        if let Some(upload) = &upload {
+            self.shown((operation, &*id), &head, upload, principal)
+                .await?;
+        }
+        let answered = intercept::Asked {
+            id: &id,
+            principal,
+            operation,
+            dialect: DIALECT,
+            stream: head.stream,
+        };
+        let inspector = intercept::looking(&self.worker, answered, std::iter::once(&*head.model));
         let tokens = match audio {
             Audio::Voices => 0,
             _ => {
-                let asked = (Operation::Audio(audio), DIALECT);
+                let asked = (operation, DIALECT);
                 match self.tokens(asked, principal, &head, b"{}") {
                     0 => 0,
                     tokens => tokens.saturating_add(sound_tokens(upload.as_ref())),
@@ -116,14 +133,14 @@ impl Call {
             Err(reply) => return Ok(Err(reply)),
         };
         let job = Job {
-            operation: Operation::Audio(audio),
+            operation,
             dialect: DIALECT,
             heard: DIALECT,
             head,
             in_array: false,
             body: Bytes::from_static(b"{}"),
             upload,
-            id: self.worker.ids.fresh(self.created.saturating_mul(1000)),
+            id,
             request_id: Arc::clone(&self.id),
             key: Arc::clone(routing.grant.principal().display()),
             resolved: routing.resolved,
@@ -136,11 +153,40 @@ impl Call {
             owner: None,
             batch: None,
             realtime: None,
+            inspector,
             names: None,
             headers: self.forwarded(headers),
             created: self.created,
         };
         Ok(Ok((job, told)))
+    }
+
+    /// Shows a form to whoever is to be asked about it: what it says, and what its file is called. The file itself is on its way.
+    async fn shown(
+        &self,
+        (operation, id): (Operation, &str),
+        head: &Head,
+        upload: &Upload,
+        principal: &Principal,
+    ) -> Result<(), Failure> {
+        let (key, model) = (principal.display(), &*head.model);
+        let interceptor = intercept::of_requests(&self.worker.app, key, [model]);
+        let (Some(interceptor), Some(form)) = (interceptor, upload.ahead()) else {
+            return Ok(());
+        };
+        let payload = shape(&form.1);
+        let question = Question {
+            phase: Phase::Request,
+            id,
+            key,
+            model,
+            operation: operation.as_str(),
+            dialect: DIALECT.name().as_str(),
+            stream: form.1.get("stream") == Some("true"),
+            payload: &payload,
+        };
+        let passes = interceptor.passes(&self.worker, &question);
+        Box::pin(passes).await
     }
 
     /// Begins the exchange, unless the key's limits forbid it.
@@ -168,6 +214,24 @@ const SOUND_BYTES_PER_TOKEN: u64 = 1024;
 fn sound_tokens(upload: Option<&Upload>) -> u64 {
     let length = upload.and_then(Upload::length);
     length.unwrap_or_default() / SOUND_BYTES_PER_TOKEN
+}
+
+/// A form as JSON: a field that comes several times is a list.
+fn shape(form: &Form) -> Box<RawValue> {
+    let mut fields = Map::new();
+    for Field { name, value } in &form.fields {
+        let value = Value::from(value.as_str());
+        match fields.get_mut(name) {
+            None => {
+                fields.insert(name.clone(), value);
+            }
+            Some(Value::Array(list)) => list.push(value),
+            Some(known) => *known = Value::from(vec![known.take(), value]),
+        }
+    }
+    let file = json!({"filename": form.filename, "content_type": form.content_type});
+    fields.insert("file".to_owned(), file);
+    serde_json::value::to_raw_value(&fields).unwrap_or_else(|_| RawValue::NULL.to_owned())
 }
 
 /// Figures of the key's limits, where it has some.

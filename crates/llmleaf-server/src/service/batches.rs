@@ -10,7 +10,7 @@ use crate::batches::destined::{self, Destination};
 use crate::batches::ids::{self, BatchIds, Found, Holder, Named};
 use crate::registry::{BatchCall, Endpoint};
 use crate::reply::{self, Reply};
-use crate::{allowance, inbound, lease, service};
+use crate::{allowance, inbound, intercept, lease, service};
 use bytes::Bytes;
 use http::{HeaderMap, Request};
 use hyper::body::Incoming;
@@ -21,7 +21,7 @@ use llmleaf_exchange::batch::Filed;
 use llmleaf_exchange::{
     Allowance, BatchAsk, BatchNames, BatchVerb, Destined, Job, Operation, Owner, Part,
 };
-use llmleaf_model::Failure;
+use llmleaf_model::{Failure, FailureKind, Origin};
 use llmleaf_route::{Candidate, Resolved};
 use std::sync::Arc;
 
@@ -120,9 +120,10 @@ impl Call {
         let app = &self.worker.app;
         let task = order.items.first().map_or(Task::Chat, |item| item.task);
         let models = destined::models(app, &asked.principal, &order.items, "request")?;
-        let destination = match (destined::of(app, task, models), &app.batch_store) {
+        let key = asked.principal.display();
+        let destination = match (destined::of(app, key, task, models), &app.batch_store) {
             (Ok(destination), _) => destination,
-            (Err(models), None) => return Err(destined::nobody(&models)),
+            (Err(models), None) => return Err(destined::nobody(app, key, &models)),
             (Err(models), Some(store)) => {
                 let id = self.worker.ids.fresh(self.created.saturating_mul(1000));
                 let named = (&*id, self.created);
@@ -154,6 +155,11 @@ impl Call {
             return self.make_of_own_file(asked, order, &found, told).await;
         }
         let models = self.known(&asked, &found)?;
+        let (app, key) = (&self.worker.app, asked.principal.display());
+        if intercept::concerns(app, key) {
+            // It went to its provider before anybody was to look at what is in it.
+            return Err(destined::nobody(app, key, &models));
+        }
         let resolved = self.target_of(&models, &found)?;
         let destination = Destination { models, resolved };
         let task = found.task;
@@ -219,6 +225,12 @@ impl Call {
             }
             return here::about(&asked, store, &found, (told, self.created), verb).await;
         };
+        let names = models.iter().map(|model| &*model.name);
+        if matches!(verb, BatchVerb::Results(_) | BatchVerb::Content)
+            && intercept::of_answers(&self.worker.app, asked.principal.display(), names).is_some()
+        {
+            return Err(unseen());
+        }
         let resolved = self.target_of(&models, &found)?;
         let upstreams = &self.worker.app.shared.upstreams;
         let keeps = upstreams
@@ -372,6 +384,7 @@ impl Call {
             in_array: false,
             body: Bytes::new(),
             realtime: None,
+            inspector: None,
             upload: ask.filed.as_ref().map(|filed| filed.upload.clone()),
             id: self.worker.ids.fresh(self.created.saturating_mul(1000)),
             request_id: Arc::clone(&self.id),
@@ -481,6 +494,15 @@ fn naming(asked: &Asked, task: Task, names: Vec<String>) -> BatchNames {
         };
         ids.told(&key, &named)
     })
+}
+
+/// A provider ran it before anybody was to look at its answers.
+fn unseen() -> Failure {
+    let message =
+        "answers to this key are looked at before they go on, and those of this batch were not";
+    let mut failure = Failure::new(Origin::Consumer, FailureKind::Permission, message);
+    failure.code = Some("results_not_allowed".to_owned());
+    failure
 }
 
 /// A file of results that is no file at its provider.

@@ -229,6 +229,17 @@ pub static REFUSED: Family = counter(
     &["failure"],
     "Requests that were refused before they were accepted, by the kind of failure.",
 );
+pub static INTERCEPTIONS: Family = counter(
+    "llmleaf_interceptions",
+    &["phase", "outcome"],
+    "Requests and answers that an interceptor was to be asked about, by what came of it.",
+);
+pub static INTERCEPT_TIME: Family = seconds(
+    "llmleaf_intercept_duration_seconds",
+    &MILLIS,
+    &["phase"],
+    "How long an interceptor was waited for.",
+);
 pub static ACCESS_WRITTEN: Family = counter(
     "llmleaf_access_log_lines",
     &[],
@@ -467,6 +478,8 @@ pub static ALL: &[&Family] = &[
     &GEN_AI_DURATION,
     &GEN_AI_FIRST_CHUNK,
     &REFUSED,
+    &INTERCEPTIONS,
+    &INTERCEPT_TIME,
     &ACCESS_WRITTEN,
     &ACCESS_DROPPED,
     &BUILD,

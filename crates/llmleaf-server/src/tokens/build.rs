@@ -82,7 +82,7 @@ impl Tokens {
         before: &[Way],
     ) -> Result<Vec<usize>, BuildError> {
         let each = config.oauth.iter();
-        each.map(|oauth| ways::beside(all, before, &oauth.name, oauth.ca_file.as_deref()))
+        each.map(|oauth| ways::beside(all, before, &oauth.name, (oauth.ca_file.as_deref(), None)))
             .collect()
     }
 }

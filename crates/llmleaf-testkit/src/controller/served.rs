@@ -14,7 +14,7 @@ pub struct Served {
 }
 
 impl Served {
-    /// Listens there. The folder has `keys.json`, `verdicts.json`, `topology.json`, `leases.json` and `misbehave.txt`, each of which may be
+    /// Listens there. The folder has `keys.json`, `verdicts.json`, `topology.json`, `leases.json`, `intercept.json` and `misbehave.txt`, each of which may be
     /// absent and may change at any time.
     ///
     /// # Panics
@@ -69,8 +69,11 @@ fn look(state: &mut State, folder: &Path, tell: &Sender<String>) {
             state.set(part, &text);
         }
     }
-    if let Some(text) = read("leases.json") {
-        state.answers.insert(Part::Leases, text);
+    for part in [Part::Leases, Part::Intercept] {
+        match read(&format!("{}.json", part.name())) {
+            Some(text) => state.answers.insert(part, text),
+            None => state.answers.remove(&part),
+        };
     }
     state.misdeeds.clear();
     for line in read("misbehave.txt").unwrap_or_default().lines() {
@@ -130,6 +133,7 @@ mod tests {
             "topology cut 20",
             "usage slow 0",
             "leases huge 1000",
+            "intercept silent",
             "keys redirect http://127.0.0.1:1/",
             "keys version 2.7",
             "keys html",

@@ -8,6 +8,7 @@ use crate::batches::reading::{Reading, Sent};
 use crate::batches::shelf::{Card, Over, Quota, Writing};
 use crate::batches::store::Store;
 use crate::inbound::Streamed;
+use crate::intercept;
 use crate::reply::{self, Reply, ReplyBody};
 use crate::service::Call;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
@@ -51,7 +52,12 @@ impl Call {
             failure.message = format!("line {}: {}", first.line, failure.message);
             failure
         })?;
-        let destination = destined::of(app, first.task, vec![model]);
+        let (key, models) = (asked.principal.display(), vec![model]);
+        // Other lines may ask other models: whether somebody is to see them is known when all of them are.
+        let destination = match intercept::concerns(app, key) {
+            true => Err(models),
+            false => destined::of(app, key, first.task, models),
+        };
         let keeps = |candidate: &Candidate| {
             let upstream = app.shared.upstreams.get(candidate.provider);
             upstream.is_some_and(Upstream::keeps_batch_files)
@@ -78,8 +84,9 @@ impl Call {
         filed: &Filed,
         models: Vec<Destined>,
     ) -> Result<Reply, Failure> {
-        let Some(store) = &self.worker.app.batch_store else {
-            return Err(destined::nobody(&models));
+        let app = &self.worker.app;
+        let Some(store) = &app.batch_store else {
+            return Err(destined::nobody(app, asked.principal.display(), &models));
         };
         let id = self.worker.ids.fresh(self.created.saturating_mul(1000));
         let (store, own) = (Arc::clone(store), id.to_string());
@@ -187,7 +194,7 @@ impl Call {
         let each = card.models.iter();
         let models = each.map(|model| destined::one(app, &asked.principal, model));
         let models = models.collect::<Result<Vec<_>, _>>()?;
-        match destined::of(app, task, models) {
+        match destined::of(app, asked.principal.display(), task, models) {
             Err(models) => {
                 let id = self.worker.ids.fresh(self.created.saturating_mul(1000));
                 let filed = here::Requests::Filed(found.id.clone(), told.to_owned(), card);
