@@ -1,6 +1,6 @@
 """Real coding agents, headless, through the gateway to the scripted providers of `tests/sdk`.
 
-    python3 agents.py LLMLEAF ENVIRONMENT      AGENT=name runs one agent, CASE=text the cases whose names hold it
+    python3 agents.py LLMLEAF ENVIRONMENT [--record]      AGENT=name runs one agent, CASE=text the cases whose names hold it
 
 Each agent has an empty home and no environment of the caller's. It speaks its own dialect; the provider behind speaks Chat
 Completions or Messages and refuses what the real service would refuse. So a case that passes says that the dialect was translated there and
@@ -23,8 +23,9 @@ HERE = pathlib.Path(__file__).resolve().parent
 SDK = HERE.parent / "sdk"
 sys.path.insert(0, str(SDK))
 
-import drive as sdk  # noqa: E402  (it is beside, not installed)
-from fake.scripts import MARKER, TEXT  # noqa: E402
+import compatibility  # noqa: E402  (it is beside, not installed)
+import drive as sdk  # noqa: E402
+from fake.scripts import EDIT, MARKER, TEXT  # noqa: E402
 
 # base64 of `sdk:s3cret`.
 KEY = "c2RrOnMzY3JldA=="
@@ -77,19 +78,43 @@ def opencode(home, url, model, prompt):
     return ["opencode", "run", "-m", f"leaf/{model}"], {}, prompt
 
 
-AGENTS = {"claude": claude, "codex": codex, "codex-socket": codex_socket, "gemini": gemini, "opencode": opencode}
+def aider(home, url, model, prompt, provider="openai", base="/v1"):
+    (home / EDIT.file).write_text(EDIT.before, encoding="utf-8")
+    (home / "prompt.txt").write_text(prompt, encoding="utf-8")
+    settings = {f"{provider.upper()}_API_BASE": f"{url}{base}", f"{provider.upper()}_API_KEY": KEY, "LITELLM_LOCAL_MODEL_COST_MAP": "True"}
+    arguments = ["aider", "--model", f"{provider}/{model}", "--weak-model", f"{provider}/{model}", "--edit-format", "diff", "--message-file",
+                 "prompt.txt", "--no-git", "--yes-always", "--no-check-update", "--no-show-model-warnings", "--analytics-disable",
+                 "--no-detect-urls", "--no-pretty", "--no-fancy-input", EDIT.file]
+    return arguments, settings, ""
+
+
+def aider_messages(home, url, model, prompt):
+    return aider(home, url, model, prompt, provider="anthropic", base="")
+
+
+AGENTS = {"claude": claude, "codex": codex, "codex-socket": codex_socket, "gemini": gemini, "opencode": opencode,
+          "aider": aider, "aider-messages": aider_messages}
+# Whose program each is, and which wire it speaks.
+DRIVES = {
+    "claude": ("Claude Code", "@anthropic-ai/claude-code", "Messages"), "codex": ("Codex", "@openai/codex", "Responses"),
+    "codex-socket": ("Codex", "@openai/codex", "Responses over a WebSocket"), "gemini": ("Gemini CLI", "@google/gemini-cli", "Gemini"),
+    "opencode": ("OpenCode", "opencode-ai", "Chat Completions"), "aider": ("aider", "aider-chat", "Chat Completions"),
+    "aider-messages": ("aider", "aider-chat", "Messages"),
+}
+# They have no tools that a model calls: it writes what is to be changed into its answer.
+EDITORS = ("aider", "aider-messages")
 
 
 class Run:
     """One run of an agent, and what the provider saw of it."""
 
-    def __init__(self, agent, wire, case, scenario, urls, modules, prompt=PROMPT):
+    def __init__(self, agent, wire, case, scenario, urls, environment, prompt=PROMPT):
         # No two runs share a model's name, so none sees another's requests.
         self.model = f"{scenario}--{agent}-{wire}-{case}"
         with tempfile.TemporaryDirectory() as folder:
             home = pathlib.Path(folder)
             arguments, extra, given = AGENTS[agent](home, urls["LLMLEAF_URL"], f"{WIRES[wire]}/{self.model}", prompt)
-            path = f"{modules / '.bin'}:{sdk.CLEAN['PATH']}"
+            path = f"{environment / 'node_modules' / '.bin'}:{environment / 'python' / 'bin'}:{sdk.CLEAN['PATH']}"
             began = time.monotonic()
             try:
                 done = subprocess.run(
@@ -100,6 +125,8 @@ class Run:
             except subprocess.TimeoutExpired as late:
                 self.status, self.said = "too late", (late.stdout or b"").decode(errors="replace")
             self.took = time.monotonic() - began
+            edited = home / EDIT.file
+            self.file = edited.read_text(encoding="utf-8") if edited.exists() else None
         query = urllib.parse.urlencode({"model": self.model})
         with urllib.request.urlopen(f"{urls['UPSTREAM_URL']}/-/seen?{query}") as answer:
             self.seen = json.load(answer)
@@ -130,6 +157,11 @@ def text(run):
 
 def tool(run):
     """It calls the tool that the model asks for, and the model gets what that said."""
+    if run.agent in EDITORS:
+        done = run("edit")
+        done.succeeded(TEXT.split(":")[0])
+        done.need(done.file == EDIT.after, f"the file is not what the model made of it: {done.file!r}")
+        return
     done = run("shell")
     done.succeeded(MARKER)
     told = [entry for entry in done.seen if MARKER in entry["text"].split('"tools"')[0]]
@@ -148,7 +180,11 @@ def cut(run):
     done = run("cut")
     done.need(done.status != "too late", "it hangs")
     done.need(done.seen, "the provider was never asked")
-    done.need(done.status != 0, "it takes the broken answer for a whole one")
+    if run.agent in EDITORS:
+        # It ends well whatever happens, and says what did.
+        done.need("Error" in done.said and done.file == EDIT.before, "it takes the broken answer for a whole one")
+    else:
+        done.need(done.status != 0, "it takes the broken answer for a whole one")
 
 
 def large(run):
@@ -163,10 +199,21 @@ def large(run):
 CASES = {case.__name__: case for case in (text, tool, flaky, cut, large)}
 
 
-def one(agent, wire, name, urls, modules):
+class Asked:
+    """A case's way to run its agent."""
+
+    def __init__(self, agent, wire, case, urls, environment):
+        self.agent, self.about = agent, (agent, wire, case)
+        self.where = urls, environment
+
+    def __call__(self, scenario, **more):
+        return Run(*self.about, scenario, *self.where, **more)
+
+
+def one(agent, wire, name, urls, environment):
     began = time.monotonic()
     try:
-        CASES[name](lambda scenario, **more: Run(agent, wire, name, scenario, urls, modules, **more))
+        CASES[name](Asked(agent, wire, name, urls, environment))
         outcome = "ok"
     except AssertionError as problem:
         outcome = f"FAILED: {problem}"
@@ -176,13 +223,28 @@ def one(agent, wire, name, urls, modules):
     return outcome == "ok"
 
 
+def record(jobs, outcomes):
+    """Tells the page of compatibility what came out of a whole run."""
+    if os.environ.get("AGENT") or os.environ.get("CASE"):
+        raise SystemExit("a page is made of whole runs: without AGENT and CASE")
+    versions = {package: version for (_, package), version in compatibility.versions(HERE / "versions.txt").items()}
+    rows = {}
+    for (agent, wire, case), good in zip(jobs, outcomes):
+        name, package, surface = DRIVES[agent]
+        row = rows.setdefault((name, versions[package], surface), compatibility.Row())
+        row.add({"chat": "Chat Completions", "messages": "Messages"}[wire], f"{wire} {case}", good)
+    compatibility.write("agents", rows)
+
+
 def main():
-    binary, modules = str(pathlib.Path(sys.argv[1]).resolve()), pathlib.Path(sys.argv[2]).resolve()
+    binary, environment = str(pathlib.Path(sys.argv[1]).resolve()), pathlib.Path(sys.argv[2]).resolve()
     agents = [name for name in AGENTS if os.environ.get("AGENT", name) == name]
     cases = [name for name in CASES if os.environ.get("CASE", "") in name]
     jobs = [(agent, wire, case) for agent in agents for wire in WIRES for case in cases]
     with sdk.stage(binary) as (urls, _), concurrent.futures.ThreadPoolExecutor(2) as pool:
-        outcomes = list(pool.map(lambda job: one(*job, urls, modules), jobs))
+        outcomes = list(pool.map(lambda job: one(*job, urls, environment), jobs))
+    if "--record" in sys.argv:
+        record(jobs, outcomes)
     print(f"{sum(outcomes)} passed, {len(outcomes) - sum(outcomes)} failed")
     sys.exit(not all(outcomes))
 

@@ -1,6 +1,9 @@
 """Starts the scripted providers and the gateway, runs every suite against them, and adds up.
 
-    python3 drive.py LLMLEAF ENVIRONMENTS      SUITE=name runs one suite, SDK_CASES=text the cases whose names hold it
+    python3 drive.py LLMLEAF ENVIRONMENTS [--more] [--record]
+
+SUITE=name runs one suite, SDK_CASES=text the cases whose names hold it. `--more` runs the suites that are no part of CI, `--record`
+writes what a run of all cases found into docs/compatibility.md.
 """
 
 import concurrent.futures
@@ -14,26 +17,14 @@ import sys
 import tempfile
 import time
 
+import compatibility
+from suites import EVERY, MORE, driven, processes, wire
+
 HERE = pathlib.Path(__file__).resolve().parent
-# Seconds that one suite may take.
-SUITE_TIMEOUT = 120
+# Seconds that the suites of one process may take.
+PROCESS_TIMEOUT = 240
 # Nothing else of the caller's environment reaches a process: no real key, no proxy, no SDK setting.
 CLEAN = {"PATH": os.environ.get("PATH", "/usr/bin:/bin"), "LC_ALL": "C.UTF-8", "PYTHONDONTWRITEBYTECODE": "1"}
-
-# Name, and how to run it: the environment's Python or the machine's Node, then arguments.
-SUITES = {
-    "openai-python": ("openai", ["python/openai_sdk.py"]),
-    "openai-batches-python": ("openai", ["python/openai_batches.py"]),
-    "openai-audio-python": ("openai", ["python/openai_audio.py"]),
-    "openai-responses-python": ("openai", ["python/openai_responses.py"]),
-    "genai-python": ("genai", ["python/genai_sdk.py"]),
-    "openai-realtime-python": ("openai", ["python/openai_realtime.py"]),
-    "ollama-python": ("ollama", ["python/ollama_sdk.py"]),
-    "cohere-python": ("cohere", ["python/cohere_sdk.py"]),
-    "anthropic-python-1": ("anthropic-1", ["python/anthropic_sdk.py"]),
-    "anthropic-python-2": ("anthropic-2", ["python/anthropic_sdk.py"]),
-    "node": (None, ["--test-reporter=./node/lines.mjs", "--test", "node/openai.test.mjs", "node/responses.test.mjs", "node/realtime.test.mjs", "node/anthropic.test.mjs"]),
-}
 
 CONFIG = """
 [server]
@@ -52,6 +43,15 @@ prefix = "oai"
 health = false
 # What it plays of its wires.
 settings = {{ chat_api = "chat_completions" }}
+
+[[providers]]
+name = "fake-responses"
+kind = "openai"
+endpoint = "{upstream}/v1"
+credential = "env:FAKE_OPENAI_KEY"
+prefix = "res"
+health = false
+settings = {{ chat_api = "responses" }}
 
 [[providers]]
 name = "fake-anthropic"
@@ -129,33 +129,40 @@ def closed_port():
         return taken.getsockname()[1]
 
 
-def command(environments, environment, arguments):
-    if environment:
-        return [str(environments / environment / "bin" / "python"), *arguments]
-    return ["node", *arguments]
+def command(environments, suites):
+    first = next(iter(suites.values()))
+    if first.language == "Node":
+        return ["node", *first.arguments]
+    python = environments / first.environment / "bin" / "python"
+    return [str(python), "python/together.py", *(f"{name}={suite.arguments[0]}" for name, suite in suites.items())]
 
 
-def run_suite(name, environments, urls):
-    """The numbers of its last line and what it printed; a suite without that line has failed."""
-    environment, arguments = SUITES[name]
+def run_suites(environments, suites, urls):
+    """The numbers of the last line of each and what they printed; a suite without that line has failed."""
     start = time.monotonic()
-    log = subprocess.run(
-        command(environments, environment, arguments),
-        cwd=HERE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=SUITE_TIMEOUT, check=False,
-        env={
-            **CLEAN, **urls, "SUITE": name, "HOME": str(environments), "SDK_CASES": os.environ.get("SDK_CASES", ""),
-            "SDK_NODE_MODULES": str(environments / "node" / "node_modules"),
-            # What a package's first import compiles serves the next suite, and nothing is left among the sources.
-            "PYTHONDONTWRITEBYTECODE": "", "PYTHONPYCACHEPREFIX": str(environments / "compiled"),
-        },
-    ).stdout.decode(errors="replace")
+    environment = next(iter(suites.values())).environment
+    try:
+        done = subprocess.run(
+            command(environments, suites),
+            cwd=HERE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=PROCESS_TIMEOUT, check=False,
+            env={
+                **CLEAN, **urls, "SUITE": next(iter(suites)), "HOME": str(environments), "SDK_CASES": os.environ.get("SDK_CASES", ""),
+                "SDK_NODE_MODULES": str(environments / environment / "node_modules"),
+                # What an installation compiled serves here, and nothing is left among the sources.
+                "PYTHONDONTWRITEBYTECODE": "", "PYTHONPYCACHEPREFIX": str(environments / "compiled"),
+            },
+        )
+    except subprocess.TimeoutExpired as late:
+        done = late
+    log = (done.stdout or b"").decode(errors="replace")
     sums = re.findall(r"^(\d+) passed, (\d+) failed$", log, re.MULTILINE)
     # The runner's own sum must stay the only one.
     text = re.sub(r"^\d+ passed, \d+ failed\n", "", log, flags=re.MULTILINE)
-    passed, failed = map(int, sums[-1]) if sums else (0, 1)
+    unended = len(suites) - len(sums)
+    passed, failed = sum(int(good) for good, _ in sums), sum(int(bad) for _, bad in sums) + unended
     took = time.monotonic() - start
-    ended = "" if sums else ", it ended without a sum"
-    return passed, failed, f"{text}-- {name}: {passed} ok, {failed} not, {took:.1f} s{ended}\n"
+    ended = f", {unended} ended without a sum" if unended else ""
+    return passed, failed, f"{text}-- {environment}: {passed} ok, {failed} not, {took:.1f} s{ended}\n"
 
 
 @contextlib.contextmanager
@@ -179,18 +186,39 @@ def stage(binary):
 
 
 def main():
-    binary, environments = sys.argv[1], pathlib.Path(sys.argv[2]).resolve()
+    binary, environments, flags = sys.argv[1], pathlib.Path(sys.argv[2]).resolve(), sys.argv[3:]
+    suites = MORE if "--more" in flags else EVERY
     passed = failed = 0
-    names = [name for name in SUITES if os.environ.get("SUITE", name) == name]
+    logs = []
+    chosen = processes({name: suite for name, suite in suites.items() if os.environ.get("SUITE", name) == name})
     # Side by side: they mostly wait. No case shares a model's name with another, so none sees another's requests.
     with stage(binary) as (urls, log), concurrent.futures.ThreadPoolExecutor() as pool:
-        for good, bad, text in pool.map(lambda name: run_suite(name, environments, urls), names):
+        for good, bad, text in pool.map(lambda one: run_suites(environments, one, urls), chosen):
+            logs.append(text)
             print(text, end="", flush=True)
             passed, failed = passed + good, failed + bad
         if failed and os.environ.get("SDK_LOG"):
             print(log.read_text(encoding="utf-8", errors="replace"))
+    if "--record" in flags:
+        record("more" if suites is MORE else "sdk", suites, "".join(logs))
     print(f"{passed} passed, {failed} failed")
     sys.exit(bool(failed))
+
+
+def record(part, suites, log):
+    """Tells the page of compatibility what came out of a whole run."""
+    if os.environ.get("SUITE") or os.environ.get("SDK_CASES"):
+        raise SystemExit("a page is made of whole runs: without SUITE and SDK_CASES")
+    versions = compatibility.versions(HERE / ("more.txt" if suites is MORE else "versions.txt"))
+    rows = {}
+    for name, suite in suites.items():
+        # A case whose parts failed has a line for each.
+        cases = {case: word == "ok" for word, case in re.findall(rf"^(ok|FAILED) {name} (\S+)", log, re.MULTILINE)}
+        for case, good in cases.items():
+            package, surface = driven(suite, case)
+            row = f"{package}, {suite.language}", versions.get((suite.environment, package), "?"), surface
+            rows.setdefault(row, compatibility.Row()).add(wire(surface, case), case, good)
+    compatibility.write(part, rows)
 
 
 def wait_url(log, gateway):

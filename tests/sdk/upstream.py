@@ -1,4 +1,4 @@
-"""Three scripted providers on one loopback port: OpenAI Chat Completions and Realtime, Anthropic Messages and Cohere chat.
+"""Three scripted providers on one loopback port: OpenAI Chat Completions, Responses and Realtime, Anthropic Messages and Cohere chat.
 
 The model's name chooses the script (`fake/scripts.py`). A request that the real service would refuse is refused. What came
 and how each exchange ended is told on `/-/seen?model=NAME`; `/-/ended?model=NAME` waits for the end first.
@@ -15,9 +15,9 @@ import threading
 import time
 import urllib.parse
 
-from fake import audio, batches, cohere, completions, messages, realtime
+from fake import audio, batches, cohere, completions, messages, realtime, responses
 from fake.rules import Rejected
-from fake.scripts import Refusal, play
+from fake.scripts import Answer, Refusal, play
 
 OPENAI_KEY = "upstream-openai-key"
 ANTHROPIC_KEY = "upstream-anthropic-key"
@@ -61,6 +61,8 @@ class Log:
         return bool(entries) and all("ended" in entry for entry in entries)
 
 
+# Where each wire is asked.
+WIRES = {"/v1/chat/completions": completions, "/v1/responses": responses, "/v1/messages": messages, "/v2/chat": cohere}
 LOG = Log()
 THREADS = messages.Threads()
 
@@ -74,7 +76,7 @@ class Provider(http.server.BaseHTTPRequestHandler):
         pass
 
     def do_GET(self):
-        if self.batched(b""):
+        if self.batched(b"") or self.kept():
             return
         where = urllib.parse.urlsplit(self.path)
         if where.path == "/v1/realtime":
@@ -83,7 +85,21 @@ class Provider(http.server.BaseHTTPRequestHandler):
         self.reply(200, LOG.seen(model, wait=where.path == "/-/ended"))
 
     def do_DELETE(self):
-        self.batched(b"") or self.reply(404, completions.error(404, "no such path"))
+        self.batched(b"") or self.kept() or self.reply(404, completions.error(404, "no such path"))
+
+    def kept(self):
+        """Answers what is asked about a response that is kept; false where something else is asked."""
+        if not self.path.startswith("/v1/responses/"):
+            return False
+        if self.headers.get("authorization") != f"Bearer {OPENAI_KEY}":
+            self.reply(401, completions.error(401, "the credential is wrong"))
+            return True
+        status, found = responses.kept(self.command, self.path)
+        if isinstance(found, list):
+            self.stream(found, Answer([]))
+        else:
+            self.reply(status, found)
+        return True
 
     def batched(self, raw):
         """Answers what is asked about batches and files; false where something else is asked."""
@@ -134,11 +150,11 @@ class Provider(http.server.BaseHTTPRequestHandler):
 
     def do_POST(self):
         raw = self.read_body()
-        if self.batched(raw):
+        if self.batched(raw) or self.kept():
             return
         if self.path.startswith("/v1/audio/"):
             return self.audio(raw)
-        wire = {"/v1/messages": messages, "/v2/chat": cohere}.get(self.path.removesuffix("/count_tokens"), completions)
+        wire = WIRES.get(self.path.removesuffix("/count_tokens"), completions)
         try:
             body = json.loads(raw)
         except ValueError:
@@ -151,7 +167,7 @@ class Provider(http.server.BaseHTTPRequestHandler):
             how = self.answer(wire, body, model, number, headers)
         except Rejected as problem:
             entry["rejected"] = problem.message
-            self.reply(400, wire.error(400, problem.message))
+            self.reply(400, responses.refused(problem) if wire is responses else wire.error(400, problem.message))
             how = "rejected"
         except (BrokenPipeError, ConnectionResetError):
             self.close_connection = True
@@ -188,7 +204,7 @@ class Provider(http.server.BaseHTTPRequestHandler):
         if self.path == "/v1/messages/count_tokens":
             messages.check(body, counting=True)
             return self.reply(200, {"input_tokens": 1234})
-        if self.path not in ("/v1/messages", "/v1/chat/completions", "/v2/chat"):
+        if self.path not in WIRES:
             return self.reply(404, wire.error(404, "no such path"))
         held = False
         if wire is messages:
@@ -202,19 +218,20 @@ class Provider(http.server.BaseHTTPRequestHandler):
         if isinstance(script, Refusal):
             text = wire.error(script.status, f"refused with {script.status} as asked")
             return self.reply(script.status, text, script.headers)
-        if script.silent:
+        behind = wire is responses and body.get("background")
+        if script.silent and not behind:
             return self.hold()
         identity = wire.new_id()
-        if wire is cohere:
-            # Its answers cite the request's documents.
-            whole = lambda *asked: cohere.unary(*asked, body)
+        if wire in (cohere, responses):
+            # Its answers cite the request's documents, or repeat what was asked for.
+            whole = lambda *asked: wire.unary(*asked, body)
         else:
             whole = wire.unary
         if held:
             THREADS.hold(body, whole(identity, model, script))
         if body.get("stream"):
             return self.stream(wire.stream(identity, model, script, body), script)
-        if script.ending in ("cut", "truncate"):
+        if script.ending in ("cut", "truncate") and not behind:
             return self.half(json.dumps(whole(identity, model, script)).encode())
         if script.ending == "error" or script.stillborn:
             return self.reply(503, wire.error(503, "The server is overloaded"))

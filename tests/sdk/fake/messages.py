@@ -322,7 +322,7 @@ def unary(id_, model, answer):
     for block in answer.blocks:
         match block:
             case Text(pieces):
-                content.append({"type": "text", "text": "".join(pieces), "citations": None})
+                content.append({"type": "text", "text": "".join(pieces)})
             case Thinking(pieces, signature):
                 content.append({"type": "thinking", "thinking": "".join(pieces), "signature": signature})
             case Tool(call, name, pieces):

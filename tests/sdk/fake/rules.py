@@ -8,10 +8,11 @@ import re
 class Rejected(Exception):
     """The request is one that the real service answers with 400."""
 
-    def __init__(self, message, param=None):
+    def __init__(self, message, param=None, code=None):
         super().__init__(message)
         self.message = message
         self.param = param
+        self.code = code
 
 
 def need(condition, message, param=None):

@@ -114,6 +114,21 @@ def shell(question):
     return after_tools(question, [Tool("call_shell_04", name, [arguments[:9], arguments[9:]])])
 
 
+@dataclass
+class Edit:
+    """What an editor that takes its changes from the model's text is told to do (aider's `diff` format, 0.86)."""
+
+    file: str = "notes.txt"
+    before: str = "first line\nsecond line\nthird line\n"
+    after: str = "first line\nanother line\nthird line\n"
+
+    def text(self):
+        return ["\n\n", f"{self.file}\n", "```\n<<<<<<< SEARCH\n", "second line\n", "=======\nanother ", "line\n>>>>>>> REPLACE\n", "```"]
+
+
+EDIT = Edit()
+
+
 def flaky(question):
     if question.number == 1:
         return Refusal(429, {"retry-after": "1"})
@@ -130,6 +145,7 @@ SCENARIOS = {
     "tool": lambda q: after_tools(q, [PARIS]),
     "spoken-tool": lambda q: after_tools(q, [Text(["I shall", " look."]), PARIS]),
     "shell": shell,
+    "edit": lambda q: Answer([Text([*WORDS, *EDIT.text()])]),
     "parallel": lambda q: after_tools(q, [PARIS, OSLO]),
     "interleaved": lambda q: after_tools(q, [PARIS, OSLO], interleaved=True),
     "no-arguments": lambda q: after_tools(q, [NOW]),

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
 
 export const GATEWAY = process.env.LLMLEAF_URL;
 const UPSTREAM = process.env.UPSTREAM_URL;
@@ -11,6 +12,15 @@ export const NARROW_KEY = 'narrow:s3cret';
 
 // The SDKs live outside of the repository.
 export const load = createRequire(join(process.env.SDK_NODE_MODULES, 'anything.js'));
+
+// One that is a module only: what its package names for importing.
+export async function bring(name) {
+  const folder = join(process.env.SDK_NODE_MODULES, ...name.split('/'));
+  const about = load(join(folder, 'package.json'));
+  let entry = about.exports?.['.'] ?? about.exports ?? about.module ?? about.main;
+  while (typeof entry === 'object') entry = entry.import ?? entry.node ?? entry.default;
+  return import(pathToFileURL(join(folder, entry)));
+}
 
 // What the provider's scripts say (`fake/scripts.py`).
 export const TEXT = 'Hello from the provider: äöü 🍃.';
