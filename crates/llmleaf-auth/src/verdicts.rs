@@ -79,6 +79,11 @@ impl Verdicts {
         self.0.get(id)
     }
 
+    /// The keys of which something is said, in no order.
+    pub fn ids(&self) -> impl Iterator<Item = &str> {
+        self.0.keys().map(AsRef::as_ref)
+    }
+
     /// How many keys something is said of.
     pub fn len(&self) -> usize {
         self.0.len()

@@ -157,6 +157,8 @@ pub struct UsagePush {
     pub batch_wait: Duration,
     /// Most events in a batch. Default 256.
     pub batch_max: usize,
+    /// Whether it is told as well what happens to the node. Default true.
+    pub lifecycle: bool,
 }
 
 /// `[control.intercept]`
@@ -325,11 +327,13 @@ fn usage(cx: &Reading<'_>, control: &mut Table<'_>, auth: &Auths) -> Option<Usag
     let call = call(cx, &mut table, auth, 5000);
     let batch_wait = table.millis(cx, "batch_ms", 1..=MAX_CALL_MS);
     let batch_max = table.whole(cx, "batch_max", 1..=100_000);
+    let lifecycle = table.boolean(cx, "lifecycle");
     table.finish(cx);
     Some(UsagePush {
         call: call?,
         batch_wait: batch_wait.unwrap_or(Duration::from_millis(1000)),
         batch_max: (batch_max.and_then(|n| usize::try_from(n).ok())).unwrap_or(256),
+        lifecycle: lifecycle.unwrap_or(true),
     })
 }
 

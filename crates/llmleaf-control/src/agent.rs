@@ -18,6 +18,7 @@ use crate::endpoint::Endpoint;
 use crate::outbox::Queue;
 use crate::pull::{Answer, Cadence, Pull, Trouble};
 use crate::store::{Store, Writing};
+use crate::verdicts::Ruling;
 use bytes::Bytes;
 use follow::{Around, Digested, follow};
 use llmleaf_auth::{Authenticator, Verdicts};
@@ -200,6 +201,8 @@ pub struct Outlets {
     pub budget: Arc<Budget>,
     /// Events that wait to be pushed.
     pub events: Option<Arc<Mutex<dyn Queue>>>,
+    /// Who wants to know what became of keys. Told on the client's thread: it must not wait.
+    pub ruled: Arc<Ruled>,
     /// The program ends: what waits to be pushed does not wait for more.
     pub ending: watch::Receiver<bool>,
     /// Where it is told how things are.
@@ -209,6 +212,9 @@ pub struct Outlets {
     /// Chance, so that nodes differ.
     pub seed: u64,
 }
+
+/// Somebody who wants to know of rulings.
+pub type Ruled = dyn Fn(Ruling<'_>) + Send + Sync;
 
 /// What is remembered of one thing that is pulled, over changes of the plan.
 struct Memory {
@@ -370,6 +376,8 @@ impl Agent {
                 let mut sink = VerdictsSink {
                     authenticator: &outlets.authenticator,
                     closed: plan.verdicts_closed,
+                    ruled: &*outlets.ruled,
+                    now: (outlets.unix_now)(),
                 };
                 follow(around(What::Verdicts), memory, &mut sink).await;
             }

@@ -30,4 +30,5 @@ pub use board::{Board, View};
 pub use budget::{Budget, Hold, Spendless};
 pub use endpoint::{Endpoint, EndpointError, EndpointSpec};
 pub use pull::{Answer, Cadence, Trouble};
+pub use verdicts::{Ruling, Status};
 pub use version::Version;

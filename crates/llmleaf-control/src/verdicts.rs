@@ -8,6 +8,48 @@ use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use std::fmt;
 
+/// What a verdict comes to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Status {
+    /// The key may be used.
+    Free,
+    /// It may not.
+    Blocked,
+    /// It may not for a time.
+    Suspended,
+}
+
+impl Status {
+    /// That of a key of which this is said.
+    pub(crate) fn of(verdict: Option<&KeyVerdict>, now: u64) -> Self {
+        match verdict {
+            Some(verdict) if verdict.blocked => Self::Blocked,
+            Some(verdict) if verdict.suspended_until.is_some_and(|until| now < until) => {
+                Self::Suspended
+            }
+            _ => Self::Free,
+        }
+    }
+
+    /// Its word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Free => "free",
+            Self::Blocked => "blocked",
+            Self::Suspended => "suspended",
+        }
+    }
+}
+
+/// A verdict on a key that took effect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ruling<'a> {
+    /// The key's id.
+    pub key: &'a str,
+    /// What it may.
+    pub status: Status,
+}
+
 #[derive(Deserialize)]
 struct Body {
     verdicts: Rows,

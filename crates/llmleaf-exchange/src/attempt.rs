@@ -76,7 +76,7 @@ pub(crate) async fn run(run: &mut Run, held: Held) -> Result<(), Failure> {
         if let Some((held, walk)) = attempt.take().zip(walk.as_mut()) {
             let (provider, target) = (Arc::clone(held.provider()), Arc::clone(held.target()));
             let changes = walk.failed(held, &failure, shared.now());
-            health::log_of(provider.name(), target.model(), changes);
+            health::log_of(&shared.ledger, provider.name(), target.model(), changes);
         }
         failure
     })

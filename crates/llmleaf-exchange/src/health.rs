@@ -1,20 +1,31 @@
 //! What operators are told of targets that fall and rise.
 
+use crate::ledger::{Ledger, Turned};
 use llmleaf_route::{Attempt, Change, Changes};
 
-/// Logs what an outcome changed.
-pub(crate) fn log(attempt: &Attempt, changes: Changes) {
-    log_of(attempt.provider().name(), attempt.target().model(), changes);
+/// Tells what an outcome changed.
+pub(crate) fn log(ledger: &Ledger, attempt: &Attempt, changes: Changes) {
+    let (provider, target) = (attempt.provider(), attempt.target());
+    log_of(ledger, provider.name(), target.model(), changes);
 }
 
 /// The same for an attempt that is over.
-pub(crate) fn log_of(provider: &str, model: &str, changes: Changes) {
+pub(crate) fn log_of(ledger: &Ledger, provider: &str, model: &str, changes: Changes) {
+    let turned = |opened| Turned {
+        provider,
+        model,
+        opened,
+    };
     for change in changes.iter() {
         match change {
             Change::Opened { again, .. } => {
                 tracing::warn!(provider, model, again, "a target is passed over");
+                ledger.turned(turned(true));
             }
-            Change::Closed => tracing::info!(provider, model, "a target serves again"),
+            Change::Closed => {
+                tracing::info!(provider, model, "a target serves again");
+                ledger.turned(turned(false));
+            }
             Change::Cooled { cause, .. } => {
                 tracing::info!(
                     provider,

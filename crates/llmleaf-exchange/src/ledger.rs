@@ -298,6 +298,20 @@ pub trait Sink: Send + Sync {
 
     /// An exchange has ended.
     fn ended(&self, record: &Arc<EndRecord>);
+
+    /// A target is passed over from now on, or serves again.
+    fn turned(&self, _turned: Turned<'_>) {}
+}
+
+/// What became of a target.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Turned<'a> {
+    /// Its provider.
+    pub provider: &'a str,
+    /// The model there.
+    pub model: &'a str,
+    /// Its breaker opened; else it closed.
+    pub opened: bool,
 }
 
 /// Where records go.
@@ -343,6 +357,10 @@ impl Ledger {
             // One that has a fault must not keep the others from their record.
             let _ = panics::contain(|| sink.ended(&record));
         }
+    }
+
+    pub(crate) fn turned(&self, turned: Turned<'_>) {
+        self.sinks.iter().for_each(|sink| sink.turned(turned));
     }
 
     /// The last exchanges that ended, oldest first.

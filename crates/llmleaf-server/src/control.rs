@@ -2,7 +2,7 @@
 
 use crate::app::{App, BuildError};
 use crate::service::unix_now;
-use crate::usage::Outgoing;
+use crate::usage::{Happening, Outgoing};
 use crate::ways;
 use llmleaf_config::{Config, Control, ControlCall, ControlCredential, FileKeys, OnError};
 use llmleaf_control::outbox::Queue;
@@ -56,6 +56,7 @@ impl Controller {
             topology,
             budget: Arc::clone(&app.budget),
             events: events(config, app, chance),
+            ruled: ruled(app),
             ending: ends,
             board: Arc::clone(&app.board),
             unix_now: || unix_now().as_secs(),
@@ -138,6 +139,16 @@ fn client(mut agent: Agent, mut heard: watch::Receiver<Arc<Plan>>) {
         }
         std::thread::sleep(AFTER_PANIC);
     }
+}
+
+/// Who is told what became of keys.
+fn ruled(app: &App) -> Arc<llmleaf_control::agent::Ruled> {
+    let usage = app.usage.clone();
+    Arc::new(move |ruling| {
+        if let Some(usage) = &usage {
+            usage.tell(&Happening::ruled(ruling));
+        }
+    })
 }
 
 /// What waits to be pushed.

@@ -5,6 +5,7 @@ use crate::control::Controller;
 use crate::desk::Published;
 use crate::doors::{self, Address, Bound, Change};
 use crate::service::unix_now;
+use crate::usage::Happening;
 use llmleaf_config::{Config, Diagnostics, Layer, Severity};
 use llmleaf_control::Offer;
 use std::path::PathBuf;
@@ -132,6 +133,12 @@ impl Reloader {
         let app = self.published.app();
         // Also where the file has a mistake: whoever moved the log away waits for a new one.
         app.telemetry.reopen();
+        if let Some(usage) = &app.usage {
+            usage.tell(&match &outcome {
+                Ok((changes, restart)) => Happening::reloaded(app.generation, changes, restart),
+                Err(told) => Happening::refused(app.generation, told),
+            });
+        }
         let mut last = app.last_reload.lock();
         last.at = unix_now().as_secs();
         match outcome {
@@ -225,6 +232,9 @@ impl Reloader {
         app.authenticator.install(roster);
         app.allowances.install(app.shared.now());
         app.telemetry.follow(&config);
+        if let Some(usage) = &app.usage {
+            usage.follow(&config);
+        }
         self.published.put(Arc::clone(&app));
         // Who is proven from here on is proven by what is in effect.
         if let Some(tokens) = &before.tokens {

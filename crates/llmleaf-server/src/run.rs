@@ -9,6 +9,7 @@ use crate::load;
 use crate::notify::Notify;
 use crate::reload::{Reloader, Source};
 use crate::signals::{Asked, Signals};
+use crate::usage::Happening;
 use crate::watch::Watcher;
 use crate::worker::{self, Order};
 use llmleaf_config::{Config, Server};
@@ -134,6 +135,14 @@ pub fn run(
     };
     ready(&listening);
     notify.ready("Serving");
+    happened(
+        &app,
+        &Happening::NodeStarted {
+            version: env!("CARGO_PKG_VERSION"),
+            generation: published.app().generation,
+            workers,
+        },
+    );
     runtime.block_on(async {
         serve(&mut signals, &mut reloader, watcher, &notify, &threads).await;
         let pace = Pace::of(&reloader.config.server);
@@ -150,6 +159,13 @@ pub fn run(
         }
     }
     ended
+}
+
+/// Tells a controller that wants to know.
+fn happened(app: &App, happening: &Happening) {
+    if let Some(usage) = &app.usage {
+        usage.tell(happening);
+    }
 }
 
 /// Waits for every thread, and says what was wrong with the first that did not end well.
@@ -283,6 +299,8 @@ async fn stop(
 ) {
     app.draining.store(true, Ordering::Relaxed);
     notify.stopping(delay + drain + LAST_WORDS);
+    let drain_secs = drain.as_secs();
+    happened(app, &Happening::NodeDraining { drain_secs });
     tracing::info!(drain_secs = drain.as_secs(), "draining");
     if !delay.is_zero() {
         tokio::select! {

@@ -4,18 +4,22 @@
 //! Workers hand their records to a thread and go on; see [`llmleaf_spool`] for what happens when there is no room.
 
 pub mod event;
+mod happening;
 mod missed;
 mod push;
 
+use crate::control::run_name;
 use llmleaf_config::Config;
-use llmleaf_exchange::{Began, EndRecord, Sink};
+use llmleaf_exchange::{Began, EndRecord, Sink, Turned};
 use llmleaf_spool::{Bounds, Flushed, Gauges, Kept, Open, Pen, Scribe, Spool, SpoolError};
 use missed::{Early, Missed};
+use parking_lot::Mutex;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use thiserror::Error;
 
+pub use happening::Happening;
 pub use push::Outgoing;
 
 /// Records that may wait for the thread that writes.
@@ -40,6 +44,7 @@ pub enum UsageError {
 enum Note {
     Began(Began),
     Ended(Arc<EndRecord>),
+    Happened(Vec<u8>),
 }
 
 /// The spool of usage records, and the thread that fills it.
@@ -50,6 +55,8 @@ pub struct Usage {
     missed: Missed,
     /// Begins are noted, so that the next process knows what died with this one.
     lasting: bool,
+    /// What the node is called where it is told of what happens to it; `None` while nobody wants to know.
+    told_as: Arc<Mutex<Option<Arc<str>>>>,
 }
 
 impl Usage {
@@ -58,6 +65,14 @@ impl Usage {
     /// # Errors
     /// It cannot be used: the folder is another process's, or the system refuses.
     pub fn of(config: &Config) -> Result<Option<Self>, UsageError> {
+        let usage = Self::opened(config)?;
+        if let Some(usage) = &usage {
+            usage.follow(config);
+        }
+        Ok(usage)
+    }
+
+    fn opened(config: &Config) -> Result<Option<Self>, UsageError> {
         let pushed = config.control.as_ref().is_some_and(|c| c.usage.is_some());
         let bounds = Bounds::of(config.server.spool_bytes);
         match &config.server.state_dir {
@@ -136,7 +151,31 @@ impl Usage {
             scribe,
             missed,
             lasting,
+            told_as: Arc::default(),
         })
+    }
+
+    /// Another configuration is in effect: whether it wants to know what happens to the node.
+    pub fn follow(&self, config: &Config) {
+        let control = config.control.as_ref();
+        let usage = control.and_then(|control| control.usage.as_ref());
+        let name = control.and_then(|control| control.node.as_deref());
+        let name = match name {
+            Some(name) => name,
+            None => run_name(),
+        };
+        *self.told_as.lock() = usage.filter(|usage| usage.lifecycle).map(|_| name.into());
+    }
+
+    /// Something happened to the node.
+    pub fn tell(&self, happening: &Happening) {
+        let Some(name) = self.told_as.lock().clone() else {
+            return;
+        };
+        let event = happening.event(&name, now_ms());
+        if self.scribe.tell(Note::Happened(event)).is_err() {
+            self.scribe.lose();
+        }
     }
 
     /// What waits to be pushed.
@@ -187,6 +226,10 @@ impl Sink for Usage {
             self.missed.add(&record.began.id);
         }
     }
+
+    fn turned(&self, turned: Turned<'_>) {
+        self.tell(&Happening::turned(turned));
+    }
 }
 
 /// Makes events of notes.
@@ -218,6 +261,7 @@ impl Pen<Note> for Events {
                 open.begin(&began.id, &event::crashed(&began), began.at_ms);
             }
             (Note::Began(_), None) => {}
+            (Note::Happened(event), _) => records.push(event),
             (Note::Ended(record), open) => {
                 self.written += 1;
                 records.push(event::ended(&record, now_ms(), self.written));

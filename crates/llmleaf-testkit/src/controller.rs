@@ -283,7 +283,8 @@ impl Controller {
                 text.push_str("refresh_secs = 1\n");
             }
             if *part == Part::Usage {
-                text.push_str("batch_ms = 20\n");
+                // What happens to the node would be told between its usage.
+                text.push_str("batch_ms = 20\nlifecycle = false\n");
             }
             if *part == Part::Intercept {
                 text.push_str("phases = [\"request\", \"response\"]\non_error = \"deny\"\ntimeout_ms = 20000\n");

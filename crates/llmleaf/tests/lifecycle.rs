@@ -8,6 +8,8 @@ mod connections;
 mod control;
 #[path = "lifecycle/crypto.rs"]
 mod crypto;
+#[path = "lifecycle/events.rs"]
+mod events;
 #[path = "lifecycle/handover.rs"]
 mod handover;
 #[path = "lifecycle/http2.rs"]

@@ -1,8 +1,9 @@
 //! Where what was pulled goes.
 
-use super::Offer;
 use super::follow::Sink;
+use super::{Offer, Ruled};
 use crate::pull::{Pull, Trouble};
+use crate::verdicts::{Ruling, Status};
 use crate::{identity, verdicts};
 use bytes::Bytes;
 use llmleaf_auth::{Authenticator, Verdicts};
@@ -38,9 +39,14 @@ impl Sink for IdentitySink<'_> {
     }
 }
 
+/// Most rulings of one snapshot that are told one by one.
+const MOST_TOLD: usize = 1000;
+
 pub(super) struct VerdictsSink<'a> {
     pub authenticator: &'a Authenticator,
     pub closed: bool,
+    pub ruled: &'a Ruled,
+    pub now: u64,
 }
 
 impl Sink for VerdictsSink<'_> {
@@ -53,7 +59,20 @@ impl Sink for VerdictsSink<'_> {
     }
 
     async fn install(&mut self, value: Self::Value) -> Result<(), Trouble> {
+        let before = self.authenticator.verdicts();
+        let changes = changes(&before, &value, self.now);
         self.authenticator.install_verdicts(value);
+        if changes.len() > MOST_TOLD {
+            let count = changes.len();
+            tracing::warn!(
+                count,
+                "verdicts on many keys changed at once; not all are told as events"
+            );
+        }
+        for (key, status) in changes.iter().take(MOST_TOLD) {
+            let status = *status;
+            (self.ruled)(Ruling { key, status });
+        }
         Ok(())
     }
 
@@ -61,6 +80,19 @@ impl Sink for VerdictsSink<'_> {
         self.authenticator
             .set_closed(self.closed && pull.is_cold(now));
     }
+}
+
+/// What became of keys whose verdict is another one, in the order of their ids.
+fn changes(before: &Verdicts, after: &Verdicts, now: u64) -> Vec<(Box<str>, Status)> {
+    let status = |verdicts: &Verdicts, id: &str| Status::of(verdicts.get(id), now);
+    let ids = before.ids().chain(after.ids());
+    let mut all: Vec<(Box<str>, Status)> = ids
+        .filter(|id| status(before, id) != status(after, id))
+        .map(|id| (id.into(), status(after, id)))
+        .collect();
+    all.sort_unstable_by(|a, b| a.0.cmp(&b.0));
+    all.dedup_by(|a, b| a.0 == b.0);
+    all
 }
 
 pub(super) struct TopologySink<'a>(pub &'a mpsc::Sender<Offer>);
@@ -86,5 +118,50 @@ impl Sink for TopologySink<'_> {
             Ok(Err(why)) => Err(Trouble::Refused(why)),
             Err(_) => Err(nobody()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use llmleaf_auth::KeyVerdict;
+
+    fn verdicts(rows: &[(&str, bool, Option<u64>)]) -> Verdicts {
+        let rows = rows.iter().map(|(id, blocked, suspended_until)| {
+            let verdict = KeyVerdict {
+                blocked: *blocked,
+                suspended_until: *suspended_until,
+                ..KeyVerdict::default()
+            };
+            ((*id).into(), verdict)
+        });
+        Verdicts::new(rows).expect("each once")
+    }
+
+    #[test]
+    fn only_what_is_another_verdict_is_told() {
+        let before = verdicts(&[
+            ("gone", true, None),
+            ("over", false, Some(50)),
+            ("same", true, Some(200)),
+            ("less", true, Some(200)),
+        ]);
+        let after = verdicts(&[
+            ("same", true, Some(300)),
+            ("less", false, Some(200)),
+            ("late", false, Some(50)),
+            ("fresh", true, None),
+        ]);
+        let told = changes(&before, &after, 100);
+        let told: Vec<(&str, Status)> =
+            told.iter().map(|(key, status)| (&**key, *status)).collect();
+        assert_eq!(
+            told,
+            [
+                ("fresh", Status::Blocked),
+                ("gone", Status::Free),
+                ("less", Status::Suspended),
+            ]
+        );
     }
 }

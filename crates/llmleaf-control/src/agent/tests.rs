@@ -97,6 +97,7 @@ async fn play<T>(plan: Plan, script: Script, story: impl AsyncFnOnce(Node) -> T)
         topology,
         budget: Arc::default(),
         events: EVENTS.with(|events| events.borrow().clone()),
+        ruled: Arc::new(|_| {}),
         ending: ends,
         board: Arc::clone(&board),
         unix_now: || 1_795_651_200,

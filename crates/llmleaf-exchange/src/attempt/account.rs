@@ -166,7 +166,7 @@ impl Attempt {
             && !walk.is_committed()
         {
             let changes = walk.commit(held, now);
-            health::log(held, changes);
+            health::log(&self.shared.ledger, held, changes);
         }
     }
 
@@ -246,7 +246,12 @@ impl Attempt {
         };
         let (provider, target) = (Arc::clone(held.provider()), Arc::clone(held.target()));
         let changes = walk.complete(held, spent, self.shared.now());
-        health::log_of(provider.name(), target.model(), changes);
+        health::log_of(
+            &self.shared.ledger,
+            provider.name(),
+            target.model(),
+            changes,
+        );
     }
 
     /// It failed after the consumer had some of it.
@@ -258,7 +263,12 @@ impl Attempt {
         };
         let (provider, target) = (Arc::clone(held.provider()), Arc::clone(held.target()));
         let changes = held.fail(failure, self.shared.now());
-        health::log_of(provider.name(), target.model(), changes);
+        health::log_of(
+            &self.shared.ledger,
+            provider.name(),
+            target.model(),
+            changes,
+        );
     }
 
     /// Whether it failed at what the provider may bill all the same.

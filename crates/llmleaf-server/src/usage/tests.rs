@@ -183,6 +183,7 @@ fn h2_an_end_without_room_leaves_no_begin() {
         spool,
         missed: Missed::default(),
         lasting: true,
+        told_as: Arc::default(),
     };
     for id in ["a", "b", "c"] {
         usage.ended(&record(id));
