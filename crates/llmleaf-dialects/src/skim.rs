@@ -21,12 +21,10 @@ pub(crate) struct Entry {
     pub value: Range<usize>,
 }
 
-impl Entry {
-    /// The key as it reads, if it is written without escapes. `text` is what was read.
-    pub fn plain_key<'t>(&self, text: &'t str) -> Option<&'t str> {
-        let inner = self.key.start + 1..self.key.end.checked_sub(1)?;
-        text.get(inner).filter(|_| !self.escaped)
-    }
+/// A key as it reads, if it is written without escapes. `text` is what was read.
+pub(crate) fn plain_key(text: &str, key: Range<usize>, escaped: bool) -> Option<&str> {
+    let inner = key.start + 1..key.end.checked_sub(1)?;
+    text.get(inner).filter(|_| !escaped)
 }
 
 /// The fields of the object that a text is, in order, doubles and all; `None` where it is not one JSON object, or nested deeper
@@ -44,48 +42,118 @@ pub(crate) fn fields(text: &str) -> Option<Vec<Entry>> {
 /// Tells the fields of an object in order, as [`fields`] returns them, but all of them. What was told before it turned out to be none
 /// is void.
 pub(crate) fn each(text: &str, mut tell: impl FnMut(Entry)) -> Option<()> {
+    object(text, |scan, key, escaped| {
+        let value = scan.passed()?;
+        tell(Entry {
+            key,
+            escaped,
+            value,
+        });
+        Some(())
+    })
+}
+
+/// Reads a text that is one object. Each field is `read` by whoever is told its key, with its quotes, and whether that is written with
+/// escapes: it has to pass the value, all of it.
+pub(crate) fn object<'t>(
+    text: &'t str,
+    read: impl FnMut(&mut Scan<'t>, Range<usize>, bool) -> Option<()>,
+) -> Option<()> {
+    let bytes = text.as_bytes();
     let mut scan = Scan {
-        bytes: text.as_bytes(),
+        bytes,
         at: 0,
+        within: 0,
     };
     scan.space();
-    scan.expect(b'{')?;
+    scan.members(read)?;
     scan.space();
-    if scan.peek() == Some(b'}') {
-        scan.at += 1;
-    } else {
+    (scan.at == scan.bytes.len()).then_some(())
+}
+
+/// A place in a text that is being read.
+pub(crate) struct Scan<'t> {
+    bytes: &'t [u8],
+    at: usize,
+    /// How many objects it is within, of those that are read field by field.
+    within: usize,
+}
+
+impl<'t> Scan<'t> {
+    /// Reads an object that begins here, as [`object`] does.
+    pub fn members(
+        &mut self,
+        mut read: impl FnMut(&mut Self, Range<usize>, bool) -> Option<()>,
+    ) -> Option<()> {
+        self.expect(b'{')?;
+        self.space();
+        if self.peek() == Some(b'}') {
+            self.at += 1;
+            return Some(());
+        }
+        self.within += 1;
         loop {
-            scan.space();
-            let start = scan.at;
-            scan.expect(b'"')?;
-            let escaped = scan.string()?;
-            let key = start..scan.at;
-            scan.space();
-            scan.expect(b':')?;
-            scan.space();
-            let start = scan.at;
-            scan.value()?;
-            let value = start..scan.at;
-            tell(Entry {
-                key,
-                escaped,
-                value,
-            });
-            scan.space();
-            match scan.next()? {
+            self.space();
+            let start = self.at;
+            self.expect(b'"')?;
+            let escaped = self.string()?;
+            let key = start..self.at;
+            self.space();
+            self.expect(b':')?;
+            self.space();
+            read(self, key, escaped)?;
+            self.space();
+            match self.next()? {
                 b',' => {}
                 b'}' => break,
                 _ => return None,
             }
         }
+        self.within -= 1;
+        Some(())
     }
-    scan.space();
-    (scan.at == scan.bytes.len()).then_some(())
+
+    /// Passes a value, and says where it lies.
+    pub fn passed(&mut self) -> Option<Range<usize>> {
+        let start = self.at;
+        self.value()?;
+        Some(start..self.at)
+    }
+
+    /// Passes an integer of at most so many digits; what is anything else is left where it is.
+    pub fn integer(&mut self, most_digits: usize) -> Option<u64> {
+        let start = self.at;
+        let mut sum = 0u64;
+        while let Some(digit @ b'0'..=b'9') = self.peek() {
+            sum = sum.wrapping_mul(10).wrapping_add(u64::from(digit - b'0'));
+            self.at += 1;
+        }
+        let digits = self.at - start;
+        let leads = digits > 1 && self.bytes.get(start) == Some(&b'0');
+        let goes_on = matches!(self.peek(), Some(b'.' | b'e' | b'E'));
+        if digits == 0 || digits > most_digits || leads || goes_on {
+            self.at = start;
+            return None;
+        }
+        Some(sum)
+    }
+
+    /// Where it is; to come back to, when what follows was not as expected.
+    pub fn place(&self) -> Place {
+        let (at, within) = (self.at, self.within);
+        Place { at, within }
+    }
+
+    /// Goes back to a place that was left.
+    pub fn back(&mut self, place: Place) {
+        (self.at, self.within) = (place.at, place.within);
+    }
 }
 
-struct Scan<'t> {
-    bytes: &'t [u8],
+/// What [`Scan::back`] goes back to.
+pub(crate) struct Place {
     at: usize,
+    within: usize,
 }
 
 impl Scan<'_> {
@@ -109,11 +177,11 @@ impl Scan<'_> {
         }
     }
 
-    /// Passes a value inside the outermost object.
+    /// Passes a value.
     fn value(&mut self) -> Option<()> {
-        // One bit for each open bracket, set for an object; the outermost object is not among them.
-        const DEEPEST: usize = MAX_DEPTH - 1;
-        const { assert!(DEEPEST < u128::BITS as usize) };
+        const { assert!(MAX_DEPTH <= u128::BITS as usize) };
+        let deepest = MAX_DEPTH.saturating_sub(self.within);
+        // One bit for each bracket that this value opened, set for an object.
         let mut open = 0u128;
         let mut depth = 0;
         loop {
@@ -123,7 +191,7 @@ impl Scan<'_> {
                     self.string()?;
                 }
                 bracket @ (b'{' | b'[') => {
-                    if depth == DEEPEST {
+                    if depth == deepest {
                         return None;
                     }
                     let object = bracket == b'{';

@@ -21,19 +21,26 @@ pub fn outline(body: &[u8]) -> Option<Usage> {
     {
         return None;
     }
-    let (mut choices, mut report, mut tier) = <(Once<'_>, Once<'_>, Once<'_>)>::default();
-    skim::each(text, |entry| match entry.plain_key(text) {
-        Some("choices") => choices.put(text.get(entry.value)),
-        Some("usage") => report.put(text.get(entry.value)),
-        Some("service_tier") => tier.put(text.get(entry.value)),
-        _ => {}
+    let mut choices = Once::default();
+    let mut report = Once::default();
+    let mut tier = Once::default();
+    skim::object(text, |scan, key, escaped| {
+        match skim::plain_key(text, key, escaped) {
+            Some("choices") => choices.put(text.get(scan.passed()?)?),
+            Some("usage") => report.put(usage::read_at(scan, text)?),
+            Some("service_tier") => tier.put(text.get(scan.passed()?)?),
+            _ => {
+                scan.passed()?;
+            }
+        }
+        Some(())
     })?;
     choices
         .only()?
         .strip_prefix('[')?
         .trim_ascii_start()
         .strip_prefix('{')?;
-    let mut usage = usage::read(report.only()?)?;
+    let mut usage = report.only()??;
     if tier.twice {
         return None;
     }
@@ -49,19 +56,24 @@ pub fn outline(body: &[u8]) -> Option<Usage> {
 }
 
 /// A field that must not stand twice.
-#[derive(Default)]
-struct Once<'t> {
-    value: Option<&'t str>,
+struct Once<T> {
+    value: Option<T>,
     twice: bool,
 }
 
-impl<'t> Once<'t> {
-    fn put(&mut self, value: Option<&'t str>) {
-        self.twice |= self.value.is_some();
-        self.value = value;
+impl<T> Default for Once<T> {
+    fn default() -> Self {
+        let (value, twice) = (None, false);
+        Self { value, twice }
+    }
+}
+
+impl<T> Once<T> {
+    fn put(&mut self, value: T) {
+        self.twice |= self.value.replace(value).is_some();
     }
 
-    fn only(&self) -> Option<&'t str> {
+    fn only(self) -> Option<T> {
         self.value.filter(|_| !self.twice)
     }
 }

@@ -4,6 +4,7 @@ mod plain;
 
 use super::json::ObjectWriter;
 use super::wire::{Integer, Maybe, Raw};
+use crate::skim::Scan;
 use llmleaf_model::usage::nano_usd;
 use llmleaf_model::{DialectName, Json, Usage};
 use serde::{Deserialize, Deserializer};
@@ -94,10 +95,22 @@ pub(super) fn read(report: &str) -> Option<Usage> {
     if !report.starts_with('{') {
         return None;
     }
-    let wire = match plain::read(report) {
-        Some(wire) => wire,
-        None => serde_json::from_str(report).ok()?,
-    };
+    parsed(report)
+}
+
+/// The counts of a usage report that begins here, in an answer that is being read; it is passed. `Some(None)` where it reports nothing
+/// that makes sense.
+pub(super) fn read_at<'t>(scan: &mut Scan<'t>, answer: &'t str) -> Option<Option<Usage>> {
+    let place = scan.place();
+    if let Some(wire) = plain::read(scan, answer) {
+        return Some(counted(wire));
+    }
+    scan.back(place);
+    Some(read(answer.get(scan.passed()?)?))
+}
+
+fn parsed(report: &str) -> Option<Usage> {
+    let wire: WireUsage<'_> = serde_json::from_str(report).ok()?;
     counted(wire)
 }
 
@@ -213,108 +226,4 @@ pub(super) fn dollars(nano: u64) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn counts_outside_the_documented_totals_are_found_by_the_grand_total() {
-        let usage = read(r#"{"prompt_tokens":291,"completion_tokens":26,"total_tokens":506,"prompt_tokens_details":{"cached_tokens":244},"completion_tokens_details":{"reasoning_tokens":189},"cost_in_usd_ticks":1399000}"#).unwrap();
-        assert_eq!(
-            (
-                usage.input,
-                usage.input_cache_read,
-                usage.output,
-                usage.output_reasoning
-            ),
-            (47, 244, 26, 189)
-        );
-        assert_eq!(usage.cost_nano_usd, Some(139_900));
-        let usage = read(r#"{"prompt_tokens":11,"completion_tokens":15,"total_tokens":401,"prompt_tokens_details":{"audio_tokens":375,"cached_tokens":9}}"#).unwrap();
-        assert_eq!(
-            (usage.input, usage.input_cache_read, usage.input_audio),
-            (2, 9, 375)
-        );
-    }
-
-    #[test]
-    fn a_plain_report_is_read_as_the_parser_reads_it() {
-        let full = r#"{"prompt_tokens":21,"completion_tokens":10,"total_tokens":35,"prompt_tokens_details":{"cached_tokens":9,"cache_write_tokens":2,"audio_tokens":1},"completion_tokens_details":{"reasoning_tokens":4,"audio_tokens":1,"image_tokens":2,"new":[]}}"#;
-        let with = |old: &str, new: &str| full.replace(old, new);
-        for (report, is_plain) in [
-            (full.to_owned(), true),
-            (with(":21,", " :\n0 ,"), true),
-            (
-                with(r#"{"pro"#, r#"{"new":{"cached_tokens":1.5},"pro"#),
-                true,
-            ),
-            (with(":21,", ":999999999999999,"), true),
-            (with(":21,", ":1000000000000000,"), false),
-            (with(":21,", ":18446744073709551616,"), false),
-            (with(":21,", ":-1,"), false),
-            (with(":21,", ":2.0,"), false),
-            (with(":21,", ":2e1,"), false),
-            (with(":21,", ":null,"), false),
-            (with(":21,", ":\"21\","), false),
-            (with(":9,", ":9,\"cached_tokens\":9,"), false),
-            (with(":4,", ":4,\"reasoning_tokens\":9,"), false),
-            (with(":35,", ":35,\"total_tokens\":35,"), false),
-            (with(":35,", ":35,\"prompt_tokens_details\":{},"), false),
-            (
-                with(":35,", ":35,\"completion_tokens_details\":null,"),
-                false,
-            ),
-            (with("prompt_tokens\"", "prompt\\u005ftokens\""), false),
-            (with(":35,", ":35,\"cost\":0.5,"), false),
-            (with(":35,", ":35,\"cost_in_usd_ticks\":5,"), false),
-            (with(":35,", ":35,\"reasoning_tokens\":5,"), false),
-            (with(":35,", ":35,\"cached_tokens\":5,"), false),
-            (with(":35,", ":35,\"prompt_cache_hit_tokens\":5,"), false),
-            (with(":35,", ":35,\"cache_read_input_tokens\":5,"), false),
-            (
-                with(":35,", ":35,\"cache_creation_input_tokens\":5,"),
-                false,
-            ),
-            (with("}}", "}"), false),
-            ("{}".to_owned(), true),
-        ] {
-            assert_eq!(plain::read(&report).is_some(), is_plain, "{report}");
-            let parsed: Option<WireUsage<'_>> = serde_json::from_str(&report).ok();
-            assert_eq!(read(&report), parsed.and_then(counted), "{report}");
-        }
-    }
-
-    #[test]
-    fn c12_counts_that_make_no_sense_are_unknown() {
-        for text in [
-            r#"{"prompt_tokens":-1,"completion_tokens":"7"}"#,
-            r#"{"prompt_tokens":1.5}"#,
-            r#"{}"#,
-            "[1]",
-            r#"{"prompt_tokens":18446744073709551616}"#,
-            r#"{"prompt_tokens":9007199254740993,"completion_tokens":18446744073709551615}"#,
-        ] {
-            assert_eq!(read(text), None, "{text}");
-        }
-        assert_eq!(read(r#"{"prompt_tokens":3.0}"#).unwrap().input, 3);
-        let most = read(r#"{"prompt_tokens":9007199254740992}"#).unwrap();
-        assert_eq!(most.input, 1 << 53);
-    }
-
-    #[test]
-    fn a_rendered_report_reads_back() {
-        for text in [
-            r#"{"prompt_tokens":100,"completion_tokens":50,"total_tokens":150,"prompt_tokens_details":{"cached_tokens":20,"cache_write_tokens":30,"audio_tokens":5},"completion_tokens_details":{"reasoning_tokens":7,"audio_tokens":8},"cost":0.00504}"#,
-            r#"{"prompt_tokens":1,"completion_tokens":0,"cost":{"total_cost":2}}"#,
-        ] {
-            let mut usage = read(text).unwrap();
-            let mut out = Vec::new();
-            render(&usage, &mut out);
-            let mut again = read(std::str::from_utf8(&out).unwrap()).unwrap();
-            usage.native = None;
-            again.native = None;
-            assert_eq!(usage, again);
-        }
-        assert_eq!(dollars(5_040_000), "0.00504");
-        assert_eq!(dollars(2_000_000_000), "2");
-    }
-}
+mod tests;
