@@ -1,6 +1,12 @@
 //! One level of a JSON object, read without losing anything.
 
+mod written;
+
+pub(crate) use written::raw;
+
+use crate::skim;
 use llmleaf_model::Json;
+use memchr::memchr;
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 use std::borrow::Cow;
@@ -23,7 +29,28 @@ impl<'a> Object<'a> {
     /// The text is not a JSON object, or names a field twice: which of the two a provider would read is
     /// anyone's guess, so neither is taken.
     pub fn parse(text: &'a str) -> Result<Self, serde_json::Error> {
-        serde_json::from_str(text)
+        match Self::skimmed(text) {
+            Some(object) => Ok(object),
+            // The parser says what is wrong, if anything is.
+            None => serde_json::from_str(text),
+        }
+    }
+
+    /// The same, of what most objects are: few fields, no two of one name.
+    fn skimmed(text: &'a str) -> Option<Self> {
+        let mut fields: Vec<(Cow<'a, str>, &'a RawValue)> = Vec::with_capacity(8);
+        skim::object(text, |scan, key, escaped| {
+            let key = match escaped {
+                false => Cow::Borrowed(skim::plain_key(text, key, false)?),
+                true => serde_json::from_str::<Key<'_>>(text.get(key)?).ok()?.0,
+            };
+            if fields.len() == PAIRWISE || fields.iter().any(|(k, _)| *k == key) {
+                return None;
+            }
+            fields.push((key, raw(text.get(scan.passed()?)?)?));
+            Some(())
+        })?;
+        Some(Self { fields })
     }
 
     /// Reads one level of a raw value; `None` where it is not an object.
@@ -76,6 +103,9 @@ impl<'de> Deserialize<'de> for Object<'de> {
     }
 }
 
+/// Past this many fields the pairwise check for doubles gives way to a set.
+const PAIRWISE: usize = 32;
+
 struct ObjectVisitor;
 
 impl<'de> Visitor<'de> for ObjectVisitor {
@@ -87,8 +117,6 @@ impl<'de> Visitor<'de> for ObjectVisitor {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Object<'de>, A::Error> {
         let mut fields: Vec<(Cow<'de, str>, &'de RawValue)> = Vec::with_capacity(12);
-        // Past this many fields the pairwise check for doubles gives way to a set.
-        const PAIRWISE: usize = 32;
         let mut seen = std::collections::HashSet::new();
         while let Some(Key(key)) = map.next_key()? {
             let double = if fields.len() < PAIRWISE {
@@ -134,17 +162,61 @@ impl<'de> Deserialize<'de> for Key<'de> {
 
 /// Reads a JSON array as raw items; `None` where it is not an array.
 pub fn items(raw: &RawValue) -> Option<Vec<&RawValue>> {
-    if raw.get().starts_with('[') {
-        serde_json::from_str(raw.get()).ok()
-    } else {
-        None
+    let text = raw.get();
+    if !text.starts_with('[') {
+        return None;
+    }
+    let mut items = Vec::new();
+    let skimmed = skim::items(text, |item| {
+        items.push(written::raw(text.get(item)?)?);
+        Some(())
+    });
+    match skimmed {
+        Some(()) => Some(items),
+        None => serde_json::from_str(text).ok(),
     }
 }
 
 /// Reads a JSON string; `None` where it is not one.
 pub fn string(raw: &RawValue) -> Option<Cow<'_, str>> {
-    if !raw.get().starts_with('"') {
-        return None;
+    let quoted = raw.get();
+    let text = quoted.strip_prefix('"')?;
+    let Some(escape) = memchr(b'\\', text.as_bytes()) else {
+        return text.strip_suffix('"').map(Cow::Borrowed);
+    };
+    match unescaped(text, escape) {
+        Some(text) => Some(Cow::Owned(text)),
+        None => serde_json::from_str::<Key<'_>>(quoted).ok().map(|k| k.0),
     }
-    serde_json::from_str::<Key<'_>>(raw.get()).ok().map(|k| k.0)
 }
+
+/// The text of a string without its first quote, of which the first escape is there; `None` where one of them is a number.
+fn unescaped(text: &str, mut escape: usize) -> Option<String> {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    loop {
+        let (plain, escaped) = rest.split_at_checked(escape)?;
+        out.push_str(plain);
+        out.push(match escaped.as_bytes().get(1)? {
+            b'n' => '\n',
+            b'"' => '"',
+            b'\\' => '\\',
+            b't' => '\t',
+            b'r' => '\r',
+            b'/' => '/',
+            b'b' => '\u{8}',
+            b'f' => '\u{c}',
+            _ => return None,
+        });
+        rest = escaped.get(2..)?;
+        match memchr(b'\\', rest.as_bytes()) {
+            Some(next) => escape = next,
+            None => break,
+        }
+    }
+    out.push_str(rest.strip_suffix('"')?);
+    Some(out)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,6 +1,7 @@
 //! The writer of JSON by hand: fields in the order of the calls, raw pieces as they were written.
 
-use crate::object::Object;
+use crate::object::{self, Object};
+use crate::skim;
 use llmleaf_model::{Json, Loss, Rest};
 use memchr::memchr2;
 use std::io::Write as _;
@@ -109,8 +110,35 @@ pub(crate) fn array<T>(
 
 /// Writes a JSON string.
 pub(crate) fn string(out: &mut Vec<u8>, text: &str) {
-    // Writing to memory does not fail, and a str is always a JSON string.
-    let _ = serde_json::to_writer(out, text);
+    out.reserve(text.len() + 2);
+    out.push(b'"');
+    let mut rest = text.as_bytes();
+    while let Some((plain, after)) = rest.split_at_checked(skim::plain(rest)) {
+        out.extend_from_slice(plain);
+        let Some((special, after)) = after.split_first() else {
+            break;
+        };
+        escape(out, *special);
+        rest = after;
+    }
+    out.push(b'"');
+}
+
+/// Writes a quote, a backslash or a control character, in as few letters as there are for it.
+fn escape(out: &mut Vec<u8>, special: u8) {
+    let short = match special {
+        b'\n' => b'n',
+        b'"' | b'\\' => special,
+        b'\t' => b't',
+        b'\r' => b'r',
+        0x08 => b'b',
+        0x0c => b'f',
+        _ => {
+            let _ = write!(out, "\\u{special:04x}");
+            return;
+        }
+    };
+    out.extend_from_slice(&[b'\\', short]);
 }
 
 /// Writes an integer.
@@ -143,10 +171,21 @@ pub(crate) fn json_object(fill: impl FnOnce(&mut ObjectWriter<'_>)) -> Json {
     let mut object = ObjectWriter::new(&mut out);
     fill(&mut object);
     object.end();
-    std::str::from_utf8(&out)
-        .ok()
-        .and_then(|text| Json::parse(text).ok())
-        .unwrap_or_else(|| Json::from_value(&()))
+    to_json(&out)
+}
+
+/// What was written, as a value; `null` should it not be one.
+pub(crate) fn to_json(written: &[u8]) -> Json {
+    let Ok(text) = std::str::from_utf8(written) else {
+        return Json::from_value(&());
+    };
+    // An object without white space around it, in nearly all cases.
+    let trimmed = text.starts_with('{') && text.ends_with('}');
+    let skimmed = || skim::each(text, |_| ()).and_then(|()| object::raw(text));
+    match trimmed.then(skimmed).flatten() {
+        Some(raw) => Json::from(raw),
+        None => Json::parse(text).unwrap_or_else(|_| Json::from_value(&())),
+    }
 }
 
 /// Names fields of an answer that its consumer's wire does not have, but for those that are `told` all the same.

@@ -1,12 +1,8 @@
 //! JSON written straight into bytes, without a tree in between. Every text goes through the escaper.
 
-use llmleaf_model::Rest;
+pub(super) use crate::writer::{string as push_string, to_json};
 
-/// Appends a JSON string literal.
-pub(super) fn push_string(out: &mut Vec<u8>, text: &str) {
-    // Writing a string into memory cannot fail.
-    let _ = serde_json::to_writer(out, text);
-}
+use llmleaf_model::Rest;
 
 /// An object under construction. The braces are balanced by [`ObjectWriter::end`].
 pub(super) struct ObjectWriter<'o> {
@@ -85,12 +81,4 @@ pub(super) fn push_list<T>(
         write(out, item);
     }
     out.push(b']');
-}
-
-/// What was written, as a value; `null` should it not be one.
-pub(super) fn to_json(written: &[u8]) -> llmleaf_model::Json {
-    std::str::from_utf8(written)
-        .ok()
-        .and_then(|text| llmleaf_model::Json::parse(text).ok())
-        .unwrap_or_else(|| llmleaf_model::Json::from_value(&()))
 }
