@@ -61,36 +61,42 @@ pub(crate) fn object<'t>(
     text: &'t str,
     read: impl FnMut(&mut Scan<'t>, Range<usize>, bool) -> Option<()>,
 ) -> Option<()> {
+    whole(text, |scan| scan.members(read))
+}
+
+/// Reads a text that is one value, which whoever is asked has to pass.
+pub(crate) fn whole<'t, T>(
+    text: &'t str,
+    read: impl FnOnce(&mut Scan<'t>) -> Option<T>,
+) -> Option<T> {
     let mut scan = Scan::of(text);
     scan.space();
-    scan.members(read)?;
+    let value = read(&mut scan)?;
     scan.space();
-    scan.is_done().then_some(())
+    scan.is_done().then_some(value)
 }
 
 /// Tells where the items of a text that is one array lie, in order. What was told before it turned out to be none is void.
 pub(crate) fn items(text: &str, mut tell: impl FnMut(Range<usize>) -> Option<()>) -> Option<()> {
-    let mut scan = Scan::of(text);
-    scan.space();
-    scan.expect(b'[')?;
-    scan.within = 1;
-    scan.space();
-    if scan.peek() == Some(b']') {
-        scan.at += 1;
-    } else {
+    whole(text, |scan| {
+        scan.expect(b'[')?;
+        scan.within = 1;
+        scan.space();
+        if scan.peek() == Some(b']') {
+            scan.at += 1;
+            return Some(());
+        }
         loop {
             scan.space();
             tell(scan.passed()?)?;
             scan.space();
             match scan.next()? {
                 b',' => {}
-                b']' => break,
+                b']' => return Some(()),
                 _ => return None,
             }
         }
-    }
-    scan.space();
-    scan.is_done().then_some(())
+    })
 }
 
 /// A place in a text that is being read.
@@ -318,26 +324,37 @@ impl Scan<'_> {
     }
 
     /// Passes a string whose first quote was passed; tells whether it holds an escape.
+    #[inline]
     fn string(&mut self) -> Option<bool> {
-        let mut escaped = false;
+        let rest = self.bytes.get(self.at..)?;
+        let plain = plain(rest);
+        self.at += plain;
+        match rest.get(plain)? {
+            b'"' => {
+                self.at += 1;
+                Some(false)
+            }
+            _ => self.escaped(),
+        }
+    }
+
+    /// Passes the rest of a string in which there is something other than plain text here.
+    fn escaped(&mut self) -> Option<bool> {
         loop {
-            self.at += plain(self.bytes.get(self.at..)?);
             match self.next()? {
-                b'"' => return Some(escaped),
-                b'\\' => {
-                    escaped = true;
-                    match self.next()? {
-                        b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't' => {}
-                        b'u' => {
-                            for _ in 0..4 {
-                                self.next().filter(u8::is_ascii_hexdigit)?;
-                            }
+                b'"' => return Some(true),
+                b'\\' => match self.next()? {
+                    b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't' => {}
+                    b'u' => {
+                        for _ in 0..4 {
+                            self.next().filter(u8::is_ascii_hexdigit)?;
                         }
-                        _ => return None,
                     }
-                }
+                    _ => return None,
+                },
                 _ => return None,
             }
+            self.at += plain(self.bytes.get(self.at..)?);
         }
     }
 }

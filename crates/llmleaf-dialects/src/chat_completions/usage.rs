@@ -4,7 +4,7 @@ mod plain;
 
 use super::json::ObjectWriter;
 use super::wire::{Integer, Maybe, Raw};
-use crate::skim::Scan;
+use crate::skim::{self, Scan};
 use llmleaf_model::usage::nano_usd;
 use llmleaf_model::{DialectName, Json, Usage};
 use serde::{Deserialize, Deserializer};
@@ -95,7 +95,10 @@ pub(super) fn read(report: &str) -> Option<Usage> {
     if !report.starts_with('{') {
         return None;
     }
-    parsed(report)
+    match skim::whole(report, |scan| plain::read(scan, report)) {
+        Some(wire) => counted(wire),
+        None => parsed(report),
+    }
 }
 
 /// The counts of a usage report that begins here, in an answer that is being read; it is passed. `Some(None)` where it reports nothing
@@ -106,7 +109,8 @@ pub(super) fn read_at<'t>(scan: &mut Scan<'t>, answer: &'t str) -> Option<Option
         return Some(counted(wire));
     }
     scan.back(place);
-    Some(read(answer.get(scan.passed()?)?))
+    let report = answer.get(scan.passed()?)?;
+    Some(report.starts_with('{').then(|| parsed(report)).flatten())
 }
 
 fn parsed(report: &str) -> Option<Usage> {

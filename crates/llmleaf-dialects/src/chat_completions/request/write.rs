@@ -43,7 +43,7 @@ pub(super) fn render(
         written: Vec::new(),
     };
     writer.field("model", |out| push_string(out, target.model));
-    let mut list = Vec::new();
+    let mut list = Vec::with_capacity(1024);
     messages::write_all(&mut writer.rendering, &request.messages, &mut list);
     if list == b"[]" {
         // All of it was of another dialect: the wire refuses a request without a message.

@@ -1,5 +1,4 @@
 use super::*;
-use crate::skim;
 use proptest::prelude::*;
 use serde::de::IgnoredAny;
 
@@ -145,6 +144,8 @@ proptest! {
     #[test]
     fn any_report_is_read_as_the_parser_reads_it(report in report()) {
         plainly(&report);
+        let parsed = report.starts_with('{').then(|| parsed(&report)).flatten();
+        assert_eq!(read(&report), parsed);
     }
 }
 
