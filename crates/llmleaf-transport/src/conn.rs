@@ -17,7 +17,7 @@ use crate::feed::{Fed, Next};
 use crate::head::{Finder, Head};
 use crate::headers::Headers;
 use crate::pool::Limits;
-use crate::preamble::Outbound;
+use crate::preamble::{HeadEnd, Outbound};
 use crate::stream::Stream;
 
 /// Room for the first read of a response, in bytes. It doubles while reads fill it, so that only a stream that is fast enough
@@ -43,6 +43,7 @@ pub(crate) struct Conn {
 #[derive(Debug, Default)]
 struct Outgoing {
     head: Bytes,
+    head_end: HeadEnd,
     body: Bytes,
     /// Where the rest of the body comes from.
     fed: Option<Fed>,
@@ -70,18 +71,21 @@ enum Came {
 impl Outgoing {
     /// Writes what is there; false where it cannot be written.
     fn poll_written(&mut self, stream: &mut Stream, cx: &mut Context<'_>) -> Poll<bool> {
-        let all = self.head.len() + self.body.len();
+        let all = self.head.len() + self.head_end.bytes().len() + self.body.len();
         while self.written < all {
-            let head = self.head.get(self.written..).unwrap_or_default();
-            let in_body = self.written.saturating_sub(self.head.len());
-            let body = self.body.get(in_body..).unwrap_or_default();
-            let polled = if head.is_empty() {
-                Pin::new(&mut *stream).poll_write(cx, body)
-            } else if stream.is_write_vectored() {
-                let both = [IoSlice::new(head), IoSlice::new(body)];
-                Pin::new(&mut *stream).poll_write_vectored(cx, &both)
+            let mut passed = self.written;
+            let [head, end, body] =
+                [self.head.as_ref(), self.head_end.bytes(), &self.body].map(|part| {
+                    let rest = part.get(passed..).unwrap_or_default();
+                    passed = passed.saturating_sub(part.len());
+                    rest
+                });
+            let first = [head, end, body].into_iter().find(|part| !part.is_empty());
+            let polled = if head.is_empty() && end.is_empty() || !stream.is_write_vectored() {
+                Pin::new(&mut *stream).poll_write(cx, first.unwrap_or_default())
             } else {
-                Pin::new(&mut *stream).poll_write(cx, head)
+                let all = [head, end, body].map(IoSlice::new);
+                Pin::new(&mut *stream).poll_write_vectored(cx, &all)
             };
             match polled {
                 Poll::Ready(Ok(length)) if length > 0 => self.written += length,
@@ -99,6 +103,7 @@ impl Outgoing {
         };
         self.written = 0;
         (self.head, self.body) = (Bytes::new(), Bytes::new());
+        self.head_end = HeadEnd::default();
         let Poll::Ready(next) = fed.poll_next(cx) else {
             return false;
         };
@@ -171,6 +176,7 @@ impl Conn {
     ) -> Result<(StatusCode, Headers), TransportError> {
         self.outgoing = Outgoing {
             head: request.head.clone(),
+            head_end: request.end,
             body: request.body.clone(),
             fed,
             came: Came::Some,
@@ -320,6 +326,7 @@ impl Conn {
                 outgoing.sent = true;
                 // They may be large, and the answer long.
                 outgoing.head = Bytes::new();
+                outgoing.head_end = HeadEnd::default();
                 outgoing.body = Bytes::new();
             }
             Poll::Ready(Err(_)) => outgoing.failed = true,

@@ -36,12 +36,9 @@ impl Preamble {
 
     /// The head of a request with a body of this length, also where that is 0: servers answer 411 to a POST without one.
     pub(crate) fn with(&self, body: Bytes) -> Outbound {
-        let mut head = Vec::with_capacity(self.text.len() + 48);
-        head.extend_from_slice(&self.text);
-        Length::Known(body.len() as u64).write(&mut head);
-        head.extend_from_slice(b"\r\n");
         Outbound {
-            head: head.into(),
+            head: self.text.clone(),
+            end: HeadEnd::with_length(body.len() as u64),
             body,
             to_head: self.to_head,
         }
@@ -58,6 +55,8 @@ impl fmt::Debug for Preamble {
 /// A request as it goes out.
 pub(crate) struct Outbound {
     pub head: Bytes,
+    /// What is not the same for all requests that begin so.
+    pub end: HeadEnd,
     pub body: Bytes,
     /// Its method is `HEAD`: whatever the answer says of a body, none comes.
     pub to_head: bool,
@@ -100,9 +99,52 @@ impl Outbound {
         head.extend_from_slice(b"\r\n");
         Ok(Self {
             head: head.into(),
+            end: HeadEnd::default(),
             body,
             to_head: parts.method == Method::HEAD,
         })
+    }
+}
+
+/// The end of a head that was written before, but for how long the body is.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct HeadEnd {
+    text: [u8; Self::MOST],
+    length: usize,
+}
+
+/// None: a head that is whole.
+impl Default for HeadEnd {
+    fn default() -> Self {
+        let (text, length) = ([0; Self::MOST], 0);
+        Self { text, length }
+    }
+}
+
+impl HeadEnd {
+    const NAME: &[u8] = b"content-length: ";
+    /// The longest number has twenty digits, and two lines end.
+    const MOST: usize = 40;
+
+    fn with_length(length: u64) -> Self {
+        let mut end = Self::default();
+        end.push(Self::NAME);
+        end.push(itoa::Buffer::new().format(length).as_bytes());
+        end.push(b"\r\n\r\n");
+        end
+    }
+
+    fn push(&mut self, bytes: &[u8]) {
+        let end = self.length + bytes.len();
+        if let Some(place) = self.text.get_mut(self.length..end) {
+            place.copy_from_slice(bytes);
+            self.length = end;
+        }
+    }
+
+    /// The bytes of it.
+    pub fn bytes(&self) -> &[u8] {
+        self.text.get(..self.length).unwrap_or_default()
     }
 }
 
@@ -143,11 +185,35 @@ impl Length {
     fn write(&self, head: &mut Vec<u8>) {
         match self {
             Self::Known(bytes) => {
-                head.extend_from_slice(b"content-length: ");
+                head.extend_from_slice(HeadEnd::NAME);
                 head.extend_from_slice(itoa::Buffer::new().format(*bytes).as_bytes());
                 head.extend_from_slice(b"\r\n");
             }
             Self::Chunked => head.extend_from_slice(b"transfer-encoding: chunked\r\n"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_head_written_before_is_the_head_written_now() {
+        let origin = Origin::parse("http://provider.example/v1")
+            .expect("an origin")
+            .0;
+        for length in [0, 1, 1 << 20] {
+            let body = Bytes::from(vec![b'x'; length]);
+            let request = Request::post("/v1/chat/completions").header("authorization", "Bearer k");
+            let request = request.body(body.clone()).expect("a request");
+            let preamble = Preamble::new(&request, &origin).expect("a preamble");
+            let before = preamble.with(body);
+            let now = Outbound::new(request, &origin).expect("a request");
+            assert_eq!([&before.head, before.end.bytes()].concat(), now.head);
+            assert_eq!((before.body, before.to_head), (now.body, now.to_head));
+        }
+        let longest = HeadEnd::with_length(u64::MAX);
+        assert!(longest.bytes().ends_with(b": 18446744073709551615\r\n\r\n"));
     }
 }
