@@ -1,8 +1,9 @@
-//! The read-only admin surface: what is configured, how targets do, which keys there are.
+//! The read-only admin surface: what is configured, how targets do, which keys there are, and ([`recent`]) what became of the last exchanges.
 //!
 //! Nothing here shows a secret, whatever the configuration holds: credentials, password hashes and the admin token are
 //! not read at all, and an endpoint's URL cannot carry any (config and transport refuse user names and queries in it).
 
+pub mod recent;
 #[cfg(test)]
 pub(crate) mod tests;
 mod view;

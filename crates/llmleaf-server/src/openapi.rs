@@ -7,6 +7,7 @@
 //! OpenAPI has no path parameter that spans slashes. A model's name with slashes can be given percent-encoded, as
 //! generated clients do, or as it is.
 
+mod admin;
 mod audio;
 mod batches;
 mod schemas;
@@ -137,6 +138,7 @@ fn tag(operation: Operation) -> &'static str {
         | Operation::Probe => "service",
         Operation::AdminRoutes
         | Operation::AdminHealth
+        | Operation::AdminRecent
         | Operation::AdminKeys
         | Operation::Metrics => "admin",
     }
@@ -191,6 +193,7 @@ fn parameters(endpoint: &Endpoint) -> Vec<Value> {
             admin,
         ],
         Operation::Model => vec![named, admin],
+        Operation::AdminRecent => admin::parameters(),
         Operation::Batch(call) => batch_parameters(endpoint, call),
         Operation::Realtime => session_parameters(),
         Operation::Exchange(Kept(verb)) => kept_parameters(verb),
@@ -427,6 +430,7 @@ fn success(endpoint: &Endpoint) -> Value {
         Operation::Show | Operation::Loaded | Operation::Version => ("It is told.", open()),
         Operation::AdminRoutes => ("Routes and prefixes.", of("AdminRoutes")),
         Operation::AdminHealth => ("Health and usage records.", of("AdminHealth")),
+        Operation::AdminRecent => ("The exchanges.", of("AdminRecent")),
         Operation::AdminKeys => ("The keys.", of("AdminKeys")),
         Operation::Metrics => ("The numbers.", numbers()),
     };

@@ -63,6 +63,8 @@ pub enum Operation {
     AdminRoutes,
     /// Health of targets, and the last records.
     AdminHealth,
+    /// The last exchanges.
+    AdminRecent,
     /// Consumer keys, without secrets.
     AdminKeys,
     /// Numbers for scrapers.
@@ -425,6 +427,7 @@ pub static ENDPOINTS: &[Endpoint] = &[
     ),
     node::ROUTES,
     node::HEALTH,
+    node::RECENT,
     node::KEYS,
     node::METRICS,
     lines(

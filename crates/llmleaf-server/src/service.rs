@@ -315,7 +315,10 @@ impl Call {
             AuthClass::Admin if endpoint.operation == Operation::Metrics => {
                 telemetry::door::enter(&self.worker.app, request.headers(), path).await
             }
-            AuthClass::Admin => self.admin(endpoint.operation, request.headers(), path),
+            AuthClass::Admin => {
+                let asked = (path, request.uri().query());
+                self.admin(endpoint.operation, request.headers(), asked)
+            }
             // It proves its caller itself: browsers have other places for that.
             AuthClass::Consumer if endpoint.operation == Operation::Realtime => {
                 let (parts, _) = request.into_parts();

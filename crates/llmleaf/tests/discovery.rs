@@ -206,6 +206,7 @@ fn no_answer_ever_holds_a_secret() {
     for path in [
         "/admin/routes",
         "/admin/health",
+        "/admin/recent",
         "/admin/keys",
         "/v1/models",
         "/v1/models/vendor/lost",

@@ -1,5 +1,6 @@
-//! The shapes that are our own: errors, discovery, admin.
+//! The shapes that are our own: errors, discovery.
 
+use super::admin;
 use serde_json::{Value, json};
 
 /// A reference to one of [`all`].
@@ -19,37 +20,38 @@ pub fn all() -> Value {
         "TokenCount": object(&["input_tokens"], json!({"input_tokens": count()})),
         "ModelList": model_list(),
         "Model": model(),
-        "AdminRoutes": admin_routes(),
-        "AdminHealth": admin_health(),
-        "AdminKeys": admin_keys(),
+        "AdminRoutes": admin::routes(),
+        "AdminHealth": admin::health(),
+        "AdminRecent": admin::recent(),
+        "AdminKeys": admin::keys(),
     })
 }
 
-fn object(required: &[&str], properties: Value) -> Value {
+pub(super) fn object(required: &[&str], properties: Value) -> Value {
     json!({"type": "object", "required": required, "properties": properties})
 }
 
-fn list(items: &Value) -> Value {
+pub(super) fn list(items: &Value) -> Value {
     json!({"type": "array", "items": items})
 }
 
-fn text() -> Value {
+pub(super) fn text() -> Value {
     json!({"type": "string"})
 }
 
-fn maybe_text() -> Value {
+pub(super) fn maybe_text() -> Value {
     json!({"type": ["string", "null"]})
 }
 
-fn flag() -> Value {
+pub(super) fn flag() -> Value {
     json!({"type": "boolean"})
 }
 
-fn count() -> Value {
+pub(super) fn count() -> Value {
     json!({"type": "integer", "minimum": 0})
 }
 
-fn maybe_count() -> Value {
+pub(super) fn maybe_count() -> Value {
     json!({"type": ["integer", "null"], "minimum": 0})
 }
 
@@ -175,104 +177,4 @@ fn endpoint() -> Value {
             "source": {"enum": ["route", "prefix"]},
         }),
     )
-}
-
-fn admin_routes() -> Value {
-    let clock = |name: &str| (name.to_owned(), count());
-    let clocks = [
-        "connect_ms",
-        "headers_ms",
-        "first_content_ms",
-        "idle_ms",
-        "total_ms",
-    ];
-    let clocks: serde_json::Map<String, Value> = clocks.into_iter().map(clock).collect();
-    let target = object(
-        &["provider", "model", "url"],
-        json!({
-            "provider": text(),
-            "model": maybe_text(),
-            "url": maybe_text(),
-            "timeouts": {"type": "object", "properties": clocks},
-        }),
-    );
-    let model = object(
-        &["model", "targets"],
-        json!({
-            "model": text(),
-            "loss_policy": {"enum": ["report", "error", "reroute"]},
-            "targets": list(&target),
-        }),
-    );
-    let prefix = object(
-        &["prefix", "provider"],
-        json!({"prefix": text(), "provider": text()}),
-    );
-    object(
-        &["models", "prefixes"],
-        json!({"models": list(&model), "prefixes": list(&prefix)}),
-    )
-}
-
-fn admin_health() -> Value {
-    let credential = object(
-        &["index"],
-        json!({"index": count(), "refused_ms": count(), "cooling_ms": count(), "cause": maybe_text()}),
-    );
-    let limits = json!({"type": "object", "description": "What is left of each limit; null where there is none."});
-    let target = object(
-        &["model", "state", "failures", "cooling_ms"],
-        json!({
-            "model": text(),
-            "state": {"type": "string", "enum": ["closed", "open", "half_open"]},
-            "failures": count(),
-            "cooling_ms": count(),
-            "credentials": list(&credential),
-            "pending": count(),
-            "latency_ms": {"type": ["number", "null"]},
-            "tokens_per_s": {"type": ["number", "null"]},
-            "limits": &limits,
-        }),
-    );
-    let provider = object(
-        &["provider", "down", "targets"],
-        json!({
-            "provider": text(),
-            "down": flag(),
-            "credentials": list(&credential),
-            "limits": &limits,
-            "targets": list(&target),
-        }),
-    );
-    object(
-        &["providers", "recent"],
-        json!({
-            "providers": list(&provider),
-            "recent": {
-                "type": "array",
-                "items": {"type": "object"},
-                "description": "The last usage records, the newest first, named as in the log.",
-            },
-            "issuers": {
-                "type": "array",
-                "items": {"type": "object"},
-                "description": "Issuers of tokens: how many keys each has, and how old they are.",
-            },
-            "draining": flag(),
-            "started": {"type": "integer", "description": "Unix seconds."},
-        }),
-    )
-}
-
-fn admin_keys() -> Value {
-    let models = json!({"type": ["array", "null"], "items": text()});
-    let verdict = object(
-        &["blocked", "suspended_until", "allowed_models"],
-        json!({"blocked": flag(), "suspended_until": maybe_text(), "allowed_models": models}),
-    );
-    let key = object(
-        &["id", "key_id", "config_allowed", "verdict"],
-        json!({"id": text(), "key_id": text(), "config_allowed": models, "verdict": verdict}),
-    );
-    object(&["keys"], json!({"keys": list(&key)}))
 }

@@ -14,6 +14,12 @@ pub const HEALTH: Endpoint = get(
     Operation::AdminHealth,
     "Health of the targets, and the last usage records.",
 );
+pub const RECENT: Endpoint = get(
+    "/admin/recent",
+    AuthClass::Admin,
+    Operation::AdminRecent,
+    "The last exchanges, each with its attempts.",
+);
 pub const KEYS: Endpoint = get(
     "/admin/keys",
     AuthClass::Admin,

@@ -32,7 +32,7 @@ impl Call {
         &self,
         operation: Operation,
         headers: &HeaderMap,
-        path: &str,
+        (path, query): (&str, Option<&str>),
     ) -> Result<Reply, Failure> {
         let app = &self.worker.app;
         if app.admin_token.is_none() {
@@ -46,10 +46,11 @@ impl Call {
                 message,
             ));
         }
-        Ok(match operation {
-            Operation::AdminRoutes => admin::routes(app),
-            Operation::AdminHealth => admin::health(app),
-            _ => admin::keys(app),
-        })
+        match operation {
+            Operation::AdminRoutes => Ok(admin::routes(app)),
+            Operation::AdminHealth => Ok(admin::health(app)),
+            Operation::AdminRecent => admin::recent::answer(app, query.unwrap_or_default()),
+            _ => Ok(admin::keys(app)),
+        }
     }
 }

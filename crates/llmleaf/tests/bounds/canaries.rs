@@ -125,6 +125,10 @@ fn ask_around(stage: &Stage, secrets: &[String]) {
             vec![("x-admin-token", "admin-canary-Lk93")],
         ),
         (
+            "/admin/recent?limit=1000",
+            vec![("x-admin-token", "admin-canary-Lk93")],
+        ),
+        (
             "/admin/routes",
             vec![("x-admin-token", "admin-canary-Lk93")],
         ),
