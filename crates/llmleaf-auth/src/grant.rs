@@ -72,6 +72,15 @@ impl Principal {
         }
     }
 
+    /// Whether the caller may ask how its requests are decided, as far as that came with it: by the roles of a token. Of a key whoever has the file
+    /// knows.
+    pub fn explains(&self) -> bool {
+        match &self.holder {
+            Holder::Key { .. } => false,
+            Holder::Token(identity) => identity.explains,
+        }
+    }
+
     /// The unix second from which on a token is not good any more; `None` for a key. A session that lives long looks at it.
     pub fn ends(&self) -> Option<u64> {
         match &self.holder {

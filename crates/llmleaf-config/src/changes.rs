@@ -309,6 +309,7 @@ fn key_keys(now: &Key, before: &Key) -> Option<Vec<&'static str>> {
             now.allowed_models == before.allowed_models,
         ),
         ("limits", now.limits == before.limits),
+        ("explain", now.explain == before.explain),
     ];
     differing(&keys, format!("{now:?}") == format!("{before:?}"))
 }
@@ -419,7 +420,7 @@ mod tests {
         let text = FILE
             .replace("model = \"m\"", "model = \"n\"")
             .replace("sk-CANARY-one", "sk-CANARY-three")
-            .replace("id = \"k\"", "id = \"k\"\nname = \"K\"")
+            .replace("id = \"k\"", "id = \"k\"\nname = \"K\"\nexplain = true")
             + "[server]\nkeepalive_secs = 7\n";
         let now = config(&text, "sk-CANARY-four");
         let told = told(&now, &before);
@@ -431,7 +432,7 @@ mod tests {
                 "provider `b` changed: credential",
                 "route `n` added",
                 "route `m` removed",
-                "key `k` changed: name",
+                "key `k` changed: name, explain",
             ]
         );
     }

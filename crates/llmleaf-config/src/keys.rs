@@ -22,6 +22,8 @@ pub struct Key {
     pub allowed_models: Option<Vec<String>>,
     /// What it may ask for in a minute, and at once.
     pub limits: Limits,
+    /// It may ask how its requests are decided.
+    pub explain: bool,
 }
 
 impl Key {
@@ -58,6 +60,7 @@ pub(crate) fn read(cx: &Reading<'_>, root: &mut Table<'_>) -> KeysRead {
         let pw_hash = pw_hash(cx, &mut table);
         let allowed = table.strings(cx, "allowed_models");
         let limits = limits::read(cx, &mut table);
+        let explain = table.boolean(cx, "explain").unwrap_or_default();
         table.finish(cx);
         let mut fresh = id.as_ref().is_none_or(|id| ids.check(cx, id));
         // Events and lists show one name per key, so an id counts as a name where there is none.
@@ -73,6 +76,7 @@ pub(crate) fn read(cx: &Reading<'_>, root: &mut Table<'_>) -> KeysRead {
                 pw_hash,
                 allowed_models: allowed.map(|list| list.into_iter().map(|at| at.value).collect()),
                 limits,
+                explain,
             });
         }
     }

@@ -52,6 +52,10 @@ pub struct Oauth {
     pub allowed_models: Vec<String>,
     /// Limits of everybody whose roles have none.
     pub limits: Limits,
+    /// Everybody may ask how their requests are decided.
+    pub explain: bool,
+    /// Roles that may.
+    pub explain_roles: Vec<String>,
     /// Scopes without which nobody is let in.
     pub required_scopes: Vec<String>,
     /// How often the signing keys are fetched. Default 1 h.
@@ -159,6 +163,8 @@ fn one(
         role_limits,
         allowed_models: texts(allowed.map(|at| at.value).unwrap_or_default()),
         limits: limits::read(cx, t),
+        explain: t.boolean(cx, "explain").unwrap_or_default(),
+        explain_roles: (t.strings(cx, "explain_roles")).map_or_else(Vec::new, |at| texts(at.value)),
         required_scopes,
         jwks_refresh: (t.seconds(cx, "jwks_refresh_secs", 1..=MAX_SECS))
             .unwrap_or(Duration::from_secs(3600)),

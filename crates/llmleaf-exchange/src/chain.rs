@@ -2,13 +2,13 @@
 
 use crate::drive::Run;
 use crate::job::Operation;
-use crate::node::{RouteSettings, Shared};
+use crate::node::Shared;
 use crate::upstream::Upstream;
 use crate::{audio, count, draw, embed, moderate, rerank};
 use llmleaf_dialects::object::Object;
 use llmleaf_dialects::{Dialect, Head, Target};
 use llmleaf_model::{Failure, FailureKind, MaxPrice, Origin, Preferences};
-use llmleaf_route::choice::{Facts, Price};
+use llmleaf_route::choice::Facts;
 use llmleaf_route::random::{hash, pair};
 use llmleaf_route::{Ask, Candidate, Member, Millis, Resolved, Strategy, Walk};
 use std::rc::Rc;
@@ -44,7 +44,7 @@ pub(crate) fn begin(
     let is_chat = run.job.operation == Operation::Chat;
     // Only a stream has a first content to be sooner with, and only one that is not kept back.
     policy.hedge &= is_chat && run.job.head.stream && run.job.inspector.is_none();
-    let asks_price = wishes.is_some() || policy.strategy == Strategy::Price;
+    let asks_price = wishes.is_some() || policy.strategy == Strategy::Price || run.out.explains();
     let mut members = Vec::with_capacity(first.map_or(0, |first| first.chain.len()));
     // Counting tokens fills no cache.
     let follows = is_chat
@@ -66,7 +66,9 @@ pub(crate) fn begin(
     };
     let walk = Walk::new(&shared.fleet, policy, members, &ask, now);
     run.unheeded = wishes.map(|wishes| wishes.unheeded).unwrap_or_default();
-    walk.map_err(|unmet| {
+    walk.map_err(|refused| {
+        let unmet = refused.unmet;
+        run.common.ending.unmet(refused.trail);
         let message = format!("no target of this model meets `{}`", unmet.field());
         let mut failure = Failure::new(Origin::Consumer, FailureKind::NotFound, message);
         failure.param = Some(unmet.field().to_owned());
@@ -99,7 +101,7 @@ fn add(
         };
         member.group = group;
         if with_facts {
-            member.facts = facts(shared, settings, &candidate, place);
+            member.facts = facts(shared, resolved.route, &candidate, place);
         }
         members.push(member);
         Rc::make_mut(&mut run.chain).push(Stop {
@@ -109,26 +111,15 @@ fn add(
     }
 }
 
-fn facts(shared: &Shared, settings: &RouteSettings, candidate: &Candidate, place: usize) -> Facts {
+fn facts(shared: &Shared, route: Option<usize>, candidate: &Candidate, place: usize) -> Facts {
     let upstream = shared.upstreams.get(candidate.provider);
-    let stated = settings.prices.get(place).copied().flatten();
     Facts {
-        price: stated.or_else(|| price(shared, candidate)),
+        price: shared.price(route, place, candidate),
         expresses_all: None,
         collects_data: upstream.and_then(|u| u.collects_data),
         zero_retention: upstream.and_then(|u| u.zero_retention),
         quantization: None,
     }
-}
-
-/// What a target costs by the prices that are known here.
-fn price(shared: &Shared, candidate: &Candidate) -> Option<Price> {
-    let rates = &shared.sheet(candidate.provider, &candidate.model)?.rates;
-    Some(Price {
-        input: rates.tokens.input?,
-        output: rates.tokens.output.unwrap_or_default(),
-        request: rates.units.request.unwrap_or_default(),
-    })
 }
 
 /// Makes the wishes what routing can take. A service that speaks their language itself gets them as they are, and heeds them among its own

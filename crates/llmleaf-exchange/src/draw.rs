@@ -143,7 +143,8 @@ fn answered(
     run.out.write(&form.render_stream(&answer, created));
     let losses = run.losses.clone();
     run.late_losses(&losses);
-    run.out.close();
     attempt.complete(&losses);
+    run.explain_late();
+    run.out.close();
     Ok(())
 }

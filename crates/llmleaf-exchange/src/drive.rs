@@ -6,6 +6,7 @@ use crate::attempt::{self, Attempt};
 use crate::chain::{self, Stop};
 use crate::count;
 use crate::ending::Ending;
+use crate::explain;
 use crate::failure;
 use crate::inspect;
 use crate::job::{Job, Operation};
@@ -164,6 +165,14 @@ async fn tried(run: &mut Run, held: Held) -> Result<(), Failure> {
             "attempt failed"
         );
     })
+}
+
+impl Drop for Common {
+    fn drop(&mut self) {
+        if let Some(walk) = self.walk.get_mut() {
+            self.ending.walked(walk);
+        }
+    }
 }
 
 impl Common {
@@ -331,7 +340,15 @@ impl Run {
     }
 
     pub fn headers(&self) -> HeaderMap {
+        self.headed(true)
+    }
+
+    /// `answering`: the current attempt is the answer, or becomes it.
+    fn headed(&self, answering: bool) -> HeaderMap {
         let mut headers = HeaderMap::with_capacity(8);
+        if let Some(value) = self.explain_header(answering) {
+            headers.insert(&explain::HEADER, value);
+        }
         if let Some(value) = losses::header(&self.losses) {
             headers.insert(HeaderName::from_static("x-llmleaf-loss"), value);
         }
@@ -367,6 +384,7 @@ impl Run {
                 _ => dialect.render_stream_error(&failure, id),
             };
             self.out.write(&bytes);
+            self.explain_late();
             self.abort().await;
             return;
         }
@@ -385,11 +403,11 @@ impl Run {
                     .job
                     .dialect
                     .render_error(&failure, &self.job.request_id);
-                (reply.status, Bytes::from(reply.body))
+                (reply.status, Bytes::from(self.explaining(reply.body)))
             }
         };
         let status = StatusCode::from_u16(reply.0).unwrap_or(StatusCode::BAD_GATEWAY);
-        let mut headers = self.headers();
+        let mut headers = self.headed(false);
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         retry_headers(&mut headers, &failure, status, self.common.attempts());
         self.out.head(ReplyHead {

@@ -8,7 +8,7 @@ use crate::ledger::{Began, End, EndRecord, Outcome, Routes, UsageRecord};
 use crate::node::Shared;
 use crate::outlet::Outlet;
 use llmleaf_model::{Failure, FailureKind, Origin};
-use llmleaf_route::Millis;
+use llmleaf_route::{Millis, Trail, Walk};
 use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -22,6 +22,7 @@ pub(crate) struct Ending {
     accepted: RefCell<Option<Began>>,
     attempts: RefCell<Vec<UsageRecord>>,
     routes: Routes,
+    trail: RefCell<Option<Trail>>,
     failed: Cell<Option<(End, &'static str)>>,
     done: Cell<bool>,
 }
@@ -50,6 +51,7 @@ impl Ending {
             out,
             attempts: RefCell::default(),
             routes: Routes::default(),
+            trail: RefCell::default(),
             failed: Cell::new(None),
             done: Cell::new(false),
         }
@@ -121,11 +123,36 @@ impl Ending {
             failure: None,
             status: record.status,
             attempts: vec![record],
+            trail: None,
             queue_ms: 0,
             first_content_ms: None,
             total_ms: 0,
             own_us: 0,
         });
+    }
+
+    /// Nobody could be chosen, and here is why.
+    pub fn unmet(&self, trail: Trail) {
+        self.trail.replace(Some(trail));
+    }
+
+    /// The walk is over. What it decided is worth naming each target only where something happened, or where its consumer wants to know.
+    pub fn walked(&self, walk: &Walk) {
+        let trail = match walk.is_eventful() || self.out.explains() {
+            true => walk.trail(),
+            false => walk.outline(),
+        };
+        self.trail.replace(Some(trail));
+    }
+
+    /// What was decided, where the walk is over.
+    pub fn trail(&self) -> Option<Trail> {
+        self.trail.borrow().clone()
+    }
+
+    /// Looks at the attempts that have ended so far.
+    pub fn attempts<R>(&self, look: impl FnOnce(&[UsageRecord]) -> R) -> R {
+        look(&self.attempts.borrow())
     }
 
     /// What the attempts so far cost together, where all of that is known.
@@ -176,6 +203,7 @@ impl Ending {
             first_content_ms,
             total_ms,
             own_us: u64::try_from(self.out.own_time().as_micros()).unwrap_or(u64::MAX),
+            trail: self.trail.take(),
             attempts,
             began,
         })

@@ -10,6 +10,7 @@ mod seen;
 
 use crate::panics;
 use llmleaf_model::Usage;
+use llmleaf_route::Trail;
 use std::sync::Arc;
 
 pub(crate) use self::log::Log;
@@ -240,6 +241,8 @@ pub struct EndRecord {
     pub status: Option<u16>,
     /// Its attempts, in their order.
     pub attempts: Vec<UsageRecord>,
+    /// How its targets were chosen; none where it did not come to that.
+    pub trail: Option<Trail>,
     /// Milliseconds until its first attempt began: it waited for a limit, or for a target to be well again.
     pub queue_ms: u64,
     /// Milliseconds from the begin to the first content for the consumer.

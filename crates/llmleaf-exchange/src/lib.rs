@@ -9,7 +9,7 @@
 //!
 //! Reading order: [`node`] (what all exchanges of a worker share), [`job`], [`chain`] (whom it may try), `drive` (the walk along the chain), `attempt`
 //! (one target), [`minting`] (credentials that do not last), `race` (two of them), [`realtime`] (a session in place of an answer), `stream` and `whole` (its answer), `pump` (events and frames on their way), `outlet`, `drains`,
-//! [`upload`] (bodies that are sent on while they come), `flow` (answers that are no chats), `inspect` (who looks at it first), `ending` and [`ledger`] (its record), [`panics`].
+//! [`upload`] (bodies that are sent on while they come), `flow` (answers that are no chats), `inspect` (who looks at it first), `ending` and [`ledger`] (its record), [`explain`] (its decisions, for those who may ask), [`panics`].
 
 mod asking;
 mod attempt;
@@ -22,6 +22,7 @@ mod draw;
 mod drive;
 mod embed;
 mod ending;
+pub mod explain;
 mod failure;
 mod flow;
 mod health;

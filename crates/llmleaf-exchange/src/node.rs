@@ -172,6 +172,19 @@ impl Shared {
         self.tariffs.get(provider)?.get(model)
     }
 
+    /// What the target at a place of a route costs: as the route says, else by the prices that are known here.
+    pub fn price(&self, route: Option<usize>, place: usize, target: &Candidate) -> Option<Price> {
+        let stated = self.settings(route).prices.get(place).copied().flatten();
+        stated.or_else(|| {
+            let rates = &self.sheet(target.provider, &target.model)?.rates;
+            Some(Price {
+                input: rates.tokens.input?,
+                output: rates.tokens.output.unwrap_or_default(),
+                request: rates.units.request.unwrap_or_default(),
+            })
+        })
+    }
+
     /// Milliseconds since the node began.
     pub fn now(&self) -> Millis {
         Millis(u64::try_from(self.epoch.elapsed().as_millis()).unwrap_or(u64::MAX))

@@ -70,6 +70,16 @@ pub(crate) struct Slot {
     list: Option<ArrayWriter>,
     /// Says whether the caller may call no more; `None` where what runs goes on whatever becomes of that.
     bar: Option<Bar>,
+    tells: Tells,
+}
+
+/// What a consumer is told beside its answer.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+enum Tells {
+    #[default]
+    Nothing,
+    /// How its exchange was decided.
+    Decisions,
 }
 
 /// An answer that is kept back.
@@ -188,6 +198,11 @@ impl Outlet {
     /// Whether the caller may call no more.
     pub fn is_barred(&self) -> bool {
         self.0.borrow().bar.as_ref().is_some_and(|bar| bar())
+    }
+
+    /// Whether its consumer asks for its decisions, and may.
+    pub fn explains(&self) -> bool {
+        self.0.borrow().tells == Tells::Decisions
     }
 
     /// Nobody listens any more.
@@ -431,6 +446,11 @@ impl Exchange {
     /// It ends with an error when its caller may call no more. Whoever knows of that has it polled.
     pub fn bar(&mut self, bar: Bar) {
         self.slot.borrow_mut().bar = Some(bar);
+    }
+
+    /// Its consumer is told of its decisions: which targets, in which order, and why. To be said before it is polled.
+    pub fn explain(&mut self) {
+        self.slot.borrow_mut().tells = Tells::Decisions;
     }
 
     /// Waits for status and headers.

@@ -195,10 +195,11 @@ async fn settle(
         Ok(()) => {
             run.stream_head();
             run.late_losses(&losses);
-            run.out.close();
             let beside = pump.beside.take();
             run.answer = beside.map(|collector| Box::new(collector.into_response()));
             attempt.complete(&losses);
+            run.explain_late();
+            run.out.close();
             run.out.taken().await;
             Ok(())
         }
@@ -213,6 +214,7 @@ async fn settle(
                 Operation::Draw(form) => run.out.write(&form.render_stream_error(&failure)),
                 _ => pump.tell(&failure, run.job.dialect, &run.job.request_id, &run.out),
             }
+            run.explain_late();
             run.abort().await;
             Ok(())
         }

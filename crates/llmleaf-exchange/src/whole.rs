@@ -153,6 +153,6 @@ pub(crate) fn collected(
     attempt.first_content(run.node.shared.now());
     attempt.complete(&run.losses);
     let status = StatusCode::from_u16(reply.status).unwrap_or(StatusCode::OK);
-    run.whole(status, Bytes::from(reply.body));
+    run.whole(status, Bytes::from(run.explaining(reply.body)));
     Ok(())
 }

@@ -6,11 +6,13 @@
 
 pub mod affinity;
 mod arrange;
+mod order;
 pub mod preferences;
 pub mod strategy;
 
 pub use affinity::{Affinity, Served};
 pub(crate) use arrange::{Arranging, arrange};
+pub use order::{Followed, Order};
 pub use preferences::Unmet;
 pub(crate) use preferences::Wishes;
 pub use strategy::Strategy;

@@ -14,6 +14,7 @@ pub use target::{Target, TargetView};
 use crate::choice::{Affinity, Facts};
 use crate::random::{hash, pair};
 use crate::walk::Ratio;
+use crate::walk::trail::LeftOut;
 use crate::{Candidate, Millis};
 use std::sync::Arc;
 
@@ -41,6 +42,8 @@ pub struct Member {
     pub group: u16,
     /// What preferences and prices ask for; empty unless needed.
     pub facts: Facts,
+    /// Why it is no candidate, where the request's wishes leave it out.
+    pub(crate) left_out: Option<LeftOut>,
 }
 
 impl Fleet {
@@ -94,6 +97,7 @@ impl Fleet {
             weight,
             group: 0,
             facts: Facts::default(),
+            left_out: None,
         })
     }
 

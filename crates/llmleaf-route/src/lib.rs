@@ -23,7 +23,7 @@ pub use fleet::{Fleet, Member, ProviderSpec};
 pub use health::{Change, Changes};
 pub use limits::{Limiter, Limits, Permit};
 pub use table::{Candidate, Resolved, Route, RouteTable, TableError};
-pub use walk::{Ask, Attempt, GiveUp, Policy, Reason, Spent, Walk};
+pub use walk::{Ask, Attempt, GiveUp, Policy, Reason, Spent, Trail, Walk};
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 

@@ -21,30 +21,34 @@
 //! pass; then, if only breakers stand in the way, one of those as a last resort. A stated wait is never cut short. What is blocked for a
 //! short time only is waited for, as long as the policy allows.
 //!
-//! Reading order: [`policy`] (what bounds a walk), this file, [`attempt`] (one try and what it holds), [`ratio`] (the cap on repeats), [`give_up`].
+//! Reading order: [`policy`] (what bounds a walk), this file, [`attempt`] (one try and what it holds), [`ratio`] (the cap on repeats), [`give_up`],
+//! [`trail`] (what it tells of itself).
 
 pub mod attempt;
 mod chain;
 pub mod give_up;
 pub mod policy;
 pub mod ratio;
+pub mod trail;
 
 pub use attempt::{Attempt, Spent};
 pub use give_up::{GiveUp, Reason};
 pub use policy::{Ask, Policy};
 pub use ratio::Ratio;
+pub use trail::{Refused, Trail};
 
 use crate::Millis;
-use crate::choice::{Affinity, Arranging, Served, Unmet, arrange};
+use crate::choice::{Affinity, Arranging, Order, Served, Wishes as _, arrange};
 use crate::fleet::{Fleet, Member};
 use crate::health::{Blame, Changes, Ticket};
 use crate::random::{Random, pair};
 use attempt::{Opening, Permits};
 use chain::{Block, Pass, Slot};
 use give_up::Kind;
-use llmleaf_model::{Failure, FailureKind, Origin, Retry};
+use llmleaf_model::{Failure, FailureKind, Origin, Preferences, Retry};
 use std::sync::Arc;
 use std::time::Duration;
+use trail::LeftOut;
 
 /// First back-off before the same target is tried again; it doubles.
 const BACKOFF_MS: u64 = 250;
@@ -83,6 +87,10 @@ pub struct Walk {
     committed: bool,
     /// The last failure is the answer.
     ended: bool,
+    began: Millis,
+    order: Order,
+    /// The attempt beside another.
+    hedged: Option<u32>,
 }
 
 impl Walk {
@@ -93,13 +101,13 @@ impl Walk {
     pub fn new(
         fleet: &Fleet,
         policy: Policy,
-        members: Vec<Member>,
+        mut members: Vec<Member>,
         ask: &Ask<'_>,
         now: Millis,
-    ) -> Result<Self, Unmet> {
+    ) -> Result<Self, Refused> {
         let affinity = Arc::clone(fleet.affinity());
         let served = ask.key.and_then(|key| affinity.recall(key, now));
-        let order = arrange(&Arranging {
+        let arranging = Arranging {
             members: &members,
             strategy: policy.strategy,
             preferences: ask.preferences,
@@ -107,12 +115,21 @@ impl Walk {
             served,
             seed: ask.seed,
             now,
-        })?;
+        };
+        let by = arranging.by();
+        let (places, order) = match arrange(&arranging) {
+            Ok(arranged) => arranged,
+            Err(unmet) => {
+                leave_out(&mut members, &[], ask.preferences);
+                return Err(trail::refused(&members, by, unmet, now));
+            }
+        };
+        leave_out(&mut members, &places, ask.preferences);
         if policy.hedge {
             fleet.hedges.deposit(now);
         }
         Ok(Self {
-            slots: order.into_iter().map(Slot::new).collect(),
+            slots: places.into_iter().map(Slot::new).collect(),
             affinity,
             hedges: Arc::clone(&fleet.hedges),
             key: ask.key,
@@ -125,6 +142,9 @@ impl Walk {
             attempts: 0,
             committed: false,
             ended: false,
+            began: now,
+            order,
+            hedged: None,
             policy,
             members,
         })
@@ -150,14 +170,16 @@ impl Walk {
                 };
                 match result {
                     Ok(attempt) => return Step::Try(attempt),
-                    // A wait that is too long hides none that is not.
-                    Err(block)
-                        if soonest.is_none_or(|s| block.until < s.until)
-                            && self.may_wait(block, now) =>
-                    {
-                        soonest = Some(block);
+                    Err(block) => {
+                        if let Some(slot) = self.slots.get_mut(index) {
+                            slot.pass(block, now);
+                        }
+                        // A wait that is too long hides none that is not.
+                        let sooner = soonest.is_none_or(|s| block.until < s.until);
+                        if sooner && self.may_wait(block, now) {
+                            soonest = Some(block);
+                        }
                     }
-                    Err(_) => {}
                 }
             }
         }
@@ -250,6 +272,7 @@ impl Walk {
         }
         self.admit(index, false, now).ok().map(|mut attempt| {
             attempt.hedge = true;
+            self.hedged = Some(attempt.number);
             attempt
         })
     }
@@ -362,6 +385,7 @@ impl Walk {
         if let Some(slot) = self.slots.get_mut(index) {
             slot.running = true;
             slot.attempts += 1;
+            slot.last_resort |= last_resort;
         }
         Ok(attempt)
     }
@@ -398,6 +422,20 @@ impl Walk {
             let member = self.members.get(slot.member);
             member.is_some_and(|m| &**m.provider.name() == provider)
         })
+    }
+}
+
+/// Says of each member without a place why it has none. Only wishes can be why.
+fn leave_out(members: &mut [Member], places: &[usize], preferences: Option<&Preferences>) {
+    let Some(preferences) = preferences.filter(|_| places.len() < members.len()) else {
+        return;
+    };
+    for (index, member) in members.iter_mut().enumerate() {
+        if places.contains(&index) {
+            continue;
+        }
+        let permits = preferences.permits(member.provider.names(), &member.facts);
+        member.left_out = Some(permits.map_or_else(LeftOut::Unmet, |()| LeftOut::NoFallbacks));
     }
 }
 

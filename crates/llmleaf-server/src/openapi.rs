@@ -74,7 +74,10 @@ fn operation(endpoint: &Endpoint) -> Value {
         "security": security(endpoint),
         "responses": responses(endpoint),
     });
-    let parameters = parameters(endpoint);
+    let mut parameters = parameters(endpoint);
+    if let Operation::Exchange(_) = endpoint.operation {
+        parameters.push(admin::explain());
+    }
     if let Value::Object(fields) = &mut operation {
         if !parameters.is_empty() {
             fields.insert("parameters".into(), parameters.into());
@@ -338,6 +341,10 @@ fn responses(endpoint: &Endpoint) -> Value {
     }
     if let Operation::Exchange(_) | Operation::Batch(_) = endpoint.operation {
         add(EXCHANGE_FAILURES);
+    }
+    if endpoint.operation == Operation::AdminRecent {
+        let description = "The query names what is not known.";
+        all.insert("400".into(), failure(description));
     }
     if endpoint.operation == Operation::Ready {
         let draining = json!({"description": "The node drains.", "content": plain()});

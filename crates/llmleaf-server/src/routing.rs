@@ -7,10 +7,10 @@ use llmleaf_auth::{Grant, Principal};
 use llmleaf_dialects::headers::SESSIONS;
 use llmleaf_dialects::preferences::{self, Suffix};
 use llmleaf_dialects::{Dialect, Head, Lifetime};
-use llmleaf_exchange::PromptCache;
+use llmleaf_exchange::{PromptCache, explain};
 use llmleaf_model::{Failure, FailureKind, Origin, Preferences};
-use llmleaf_route::Resolved;
 use llmleaf_route::random::hash;
+use llmleaf_route::{Resolved, RouteTable};
 
 /// Where a request may go.
 #[derive(Debug)]
@@ -85,18 +85,19 @@ struct Found {
     suffix: Option<Suffix>,
 }
 
-fn one(app: &App, principal: &Principal, dialect: Dialect, model: &str) -> Result<Found, Failure> {
-    let authorise = |name: &str| app.authenticator.authorise(principal, name);
+/// A model's name without its suffix, and what that asks of routing.
+pub fn wish<'m>(routes: &RouteTable, model: &'m str) -> Option<(&'m str, Suffix)> {
     // A routed name counts as it is, whatever it ends in, and so does the name of a model at a provider: there is nobody to choose.
     let literal = || {
-        let routes = &app.shared.routes;
-        routes.models().any(|routed| routed == model)
-            || routes
-                .resolve(model)
-                .is_some_and(|found| found.route.is_none())
+        let prefixed = |found: Resolved| found.route.is_none();
+        routes.models().any(|routed| routed == model) || routes.resolve(model).is_some_and(prefixed)
     };
-    let wish = preferences::suffix(model).filter(|_| !literal());
-    let Some((name, suffix)) = wish else {
+    preferences::suffix(model).filter(|_| !literal())
+}
+
+fn one(app: &App, principal: &Principal, dialect: Dialect, model: &str) -> Result<Found, Failure> {
+    let authorise = |name: &str| app.authenticator.authorise(principal, name);
+    let Some((name, suffix)) = wish(&app.shared.routes, model) else {
         let grant = authorise(model).map_err(|error| reply::unauthorised(&error))?;
         let resolved = app.shared.routes.resolve(grant.model());
         let resolved = resolved.ok_or_else(|| unrouted(app, principal, model))?;
@@ -150,6 +151,12 @@ pub fn prompt_cache(headers: &HeaderMap) -> Result<Option<PromptCache>, Failure>
             Err(Failure::invalid(why, Some(PROMPT_CACHE.as_str())))
         }
     }
+}
+
+/// Whether a request asks how it is decided. Whoever may not is not told that either: the header means nothing then.
+pub fn explain(headers: &HeaderMap) -> bool {
+    let value = headers.get(&explain::HEADER);
+    value.is_some_and(|value| matches!(value.as_bytes(), b"1" | b"true"))
 }
 
 /// Most characters of a model's name that a message repeats.

@@ -83,6 +83,7 @@ pub async fn serve(
         chosen,
         created: now.as_secs(),
         crowded,
+        explain: routing::explain(request.headers()),
     };
     let mut answer = pin!(call.answer(request, &canonical.path, dialect, upgrades));
     let answered = poll_fn(|cx| match panics::contain(|| answer.as_mut().poll(cx)) {
@@ -200,6 +201,7 @@ async fn posted(
         chosen: false,
         created: now.as_secs(),
         crowded: false,
+        explain: false,
     };
     if sheds && call.sheds(Operation::Exchange(asked.operation)) {
         let reply = refused(&worker, dialect, None, &overloaded(), &id);
@@ -291,6 +293,8 @@ pub struct Call {
     /// Unix seconds at which it came.
     pub created: u64,
     crowded: bool,
+    /// It asks how it is decided.
+    explain: bool,
 }
 
 impl Call {
@@ -538,6 +542,9 @@ impl Call {
         let mut exchange = Exchange::start(Rc::clone(&self.worker.node), job);
         if let Some(bar) = self.worker.app.bar(principal) {
             exchange.bar(bar);
+        }
+        if self.explain && self.worker.app.explains(principal) {
+            exchange.explain();
         }
         reply::begun(exchange).await
     }

@@ -19,6 +19,8 @@ mod clocks;
 mod committed;
 #[path = "fallback/exhausted.rs"]
 mod exhausted;
+#[path = "fallback/explain.rs"]
+mod explain;
 #[path = "fallback/health.rs"]
 mod health;
 #[path = "fallback/hedged.rs"]

@@ -28,6 +28,8 @@ pub struct Identity {
     pub(crate) display: Arc<str>,
     pub(crate) models: ModelPatterns,
     pub(crate) limits: IdentityLimits,
+    /// It may ask how its requests are decided.
+    pub(crate) explains: bool,
     /// Unix seconds from which on the token is not good any more.
     pub(crate) ends: u64,
     /// Unix seconds from which on the issuer is to be asked again, where it was asked.

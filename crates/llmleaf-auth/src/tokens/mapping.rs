@@ -37,6 +37,8 @@ pub struct RoleGrant {
     pub models: Vec<String>,
     /// What it may ask for; `None` says nothing of it.
     pub limits: Option<IdentityLimits>,
+    /// It may ask how its requests are decided.
+    pub explains: bool,
 }
 
 /// How claims are read.
@@ -56,6 +58,8 @@ pub struct Mapping {
     pub models: Vec<String>,
     /// What everybody may ask for whose roles say nothing of it.
     pub limits: IdentityLimits,
+    /// Everybody may ask how their requests are decided.
+    pub explains: bool,
     /// Scopes without which nobody is let in.
     pub scopes: Vec<String>,
 }
@@ -95,8 +99,10 @@ impl Mapping {
         let grants = roles.iter().filter_map(|role| self.grants.get(*role));
         let mut models: Vec<&str> = self.models.iter().map(String::as_str).collect();
         let mut limits: Option<IdentityLimits> = None;
+        let mut explains = self.explains;
         for grant in grants {
             models.extend(grant.models.iter().map(String::as_str));
+            explains |= grant.explains;
             if let Some(theirs) = grant.limits {
                 limits = Some(limits.map_or(theirs, |ours| wider(ours, theirs)));
             }
@@ -108,6 +114,7 @@ impl Mapping {
             id,
             models: ModelPatterns::new(models),
             limits: limits.unwrap_or(self.limits),
+            explains,
             ends,
             answered_until: None,
             warrants,

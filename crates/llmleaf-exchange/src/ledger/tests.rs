@@ -49,6 +49,7 @@ fn ended(attempts: Vec<UsageRecord>) -> EndRecord {
         failure: None,
         status: Some(200),
         attempts,
+        trail: None,
         queue_ms: 0,
         first_content_ms: None,
         total_ms: 0,

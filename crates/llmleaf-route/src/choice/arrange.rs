@@ -1,6 +1,6 @@
 //! Preferences, strategy and affinity joined to one order.
 
-use super::{Served, Strategy, Unmet, Wishes as _};
+use super::{Followed, Order, Served, Strategy, Unmet, Wishes as _};
 use crate::Millis;
 use crate::fleet::Member;
 use crate::random::{Random, pair, unit};
@@ -19,15 +19,27 @@ pub(crate) struct Arranging<'a> {
     pub now: Millis,
 }
 
-/// The order in which members are to be tried, as indices. Members that the preferences exclude are not in it.
-pub(crate) fn arrange(a: &Arranging<'_>) -> Result<Vec<usize>, Unmet> {
+impl Arranging<'_> {
+    /// By what the order is made, before it is known whether it follows a prompt.
+    pub fn by(&self) -> Order {
+        Order {
+            strategy: match self.preferences.and_then(|p| p.sort) {
+                Some(Sort::Price) => Strategy::Price,
+                Some(Sort::Throughput) => Strategy::Throughput,
+                Some(Sort::Latency) => Strategy::Latency,
+                None => self.strategy,
+            },
+            asked: self.preferences.is_some_and(|p| p.orders()),
+            followed: None,
+        }
+    }
+}
+
+/// The order in which members are to be tried, as indices, and by what it was made. Members that the preferences exclude are not in it.
+pub(crate) fn arrange(a: &Arranging<'_>) -> Result<(Vec<usize>, Order), Unmet> {
     let mut order: Vec<usize> = (0..a.members.len()).collect();
-    let strategy = match a.preferences.and_then(|p| p.sort) {
-        Some(Sort::Price) => Strategy::Price,
-        Some(Sort::Throughput) => Strategy::Throughput,
-        Some(Sort::Latency) => Strategy::Latency,
-        None => a.strategy,
-    };
+    let mut by = a.by();
+    let strategy = by.strategy;
     if let Some(preferences) = a.preferences {
         permitted(a, preferences, &mut order)?;
     }
@@ -38,14 +50,14 @@ pub(crate) fn arrange(a: &Arranging<'_>) -> Result<Vec<usize>, Unmet> {
     if order.len() > 1 && (strategy != Strategy::Ordered || a.preferences.is_some()) {
         sort(a, strategy, &mut order);
     }
-    if !a.preferences.is_some_and(|p| p.orders()) {
-        follow(a, strategy, &mut order);
+    if !by.asked {
+        by.followed = follow(a, strategy, &mut order);
     }
     let alone = |p: &Preferences| p.no_fallbacks && p.order.is_empty();
     if a.preferences.is_some_and(alone) {
         order.truncate(1);
     }
-    Ok(order)
+    Ok((order, by))
 }
 
 fn permitted(
@@ -167,15 +179,13 @@ fn two_choices(a: &Arranging<'_>, keyed: &[(u16, usize, f64, usize)], order: &mu
     }
 }
 
-/// Moves the member that may have the prompt in its cache to the front of its group.
-fn follow(a: &Arranging<'_>, strategy: Strategy, order: &mut [usize]) {
+/// Moves the member that may have the prompt in its cache to the front of its group; says why, if there is one.
+fn follow(a: &Arranging<'_>, strategy: Strategy, order: &mut [usize]) -> Option<Followed> {
     // A chain in order is its own affinity: after a blip, traffic is to come back to the first.
     if strategy == Strategy::Ordered || order.len() < 2 {
-        return;
+        return None;
     }
-    let Some(key) = a.key else {
-        return;
-    };
+    let key = a.key?;
     let member = |index: &usize| a.members.get(*index);
     let group = order.first().and_then(member).map(|m| m.group);
     let id = |index: &usize| member(index).map(|m| m.target.id());
@@ -184,14 +194,13 @@ fn follow(a: &Arranging<'_>, strategy: Strategy, order: &mut [usize]) {
             .iter()
             .position(|i| id(i) == Some(served.target) && member(i).map(|m| m.group) == group)
     });
-    let at = match served {
-        Some(at) => Some(at),
-        None if strategy == Strategy::Balanced => home(a, key, order),
-        None => None,
+    let (at, why) = match served {
+        Some(at) => (at, Followed::Served),
+        None if strategy == Strategy::Balanced => (home(a, key, order)?, Followed::Home),
+        None => return None,
     };
-    if let Some(front) = at.and_then(|at| order.get_mut(..=at)) {
-        front.rotate_right(1);
-    }
+    order.get_mut(..=at)?.rotate_right(1);
+    Some(why)
 }
 
 /// Where every node would send this key: the highest hash among the first group, unless it is busier than the others.

@@ -52,7 +52,7 @@ fn arranged(
     served: Option<Served>,
     seed: u64,
 ) -> Result<Vec<usize>, Unmet> {
-    arrange(&Arranging {
+    let arranged = arrange(&Arranging {
         members,
         strategy,
         preferences,
@@ -60,7 +60,8 @@ fn arranged(
         served,
         seed,
         now: NOW,
-    })
+    });
+    arranged.map(|(order, _)| order)
 }
 
 fn list(names: &[&str]) -> Vec<String> {

@@ -2,6 +2,7 @@
 
 use super::Walk;
 use super::give_up::Kind;
+use super::trail::Passed;
 use crate::Millis;
 use crate::health::Cause;
 use crate::limits::Refusal;
@@ -21,6 +22,10 @@ pub(super) struct Slot {
     pub troubled: bool,
     /// Credentials that failed in this exchange, where nobody else remembers it.
     pub spent: Vec<usize>,
+    /// It was not fit when its turn came first.
+    pub passed: Option<Passed>,
+    /// It was tried since nobody else was left.
+    pub last_resort: bool,
 }
 
 impl Slot {
@@ -33,6 +38,8 @@ impl Slot {
             running: false,
             troubled: false,
             spent: Vec::new(),
+            passed: None,
+            last_resort: false,
         }
     }
 }

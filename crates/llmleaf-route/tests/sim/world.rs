@@ -165,9 +165,9 @@ impl World {
             self.judge.begins(index, self.now);
             match walk {
                 Ok(walk) => exchange.walk = Some(walk),
-                Err(unmet) => {
+                Err(refused) => {
                     exchange.done = true;
-                    return self.judge.unmet(index, unmet);
+                    return self.judge.unmet(index, refused.unmet);
                 }
             }
         }

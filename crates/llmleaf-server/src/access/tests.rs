@@ -56,6 +56,7 @@ fn record(model: &str) -> Arc<EndRecord> {
             attempt(1, Outcome::Failed, Cost::Computed(0)),
             attempt(2, Outcome::Completed, Cost::Computed(31_500)),
         ],
+        trail: None,
         queue_ms: 0,
         first_content_ms: Some(40),
         total_ms: 120,

@@ -8,7 +8,7 @@ use crate::app::App;
 use crate::discovery::query::decode;
 use crate::reply::{self, Reply};
 use http::StatusCode;
-use llmleaf_exchange::{End, EndRecord};
+use llmleaf_exchange::{End, EndRecord, explain};
 use llmleaf_model::Failure;
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -69,12 +69,14 @@ fn chosen(kept: &[Arc<EndRecord>], query: &str) -> Result<Value, Failure> {
     Ok(json!({"exchanges": shown, "matching": all, "kept": kept.len()}))
 }
 
-/// An exchange with the records of its attempts.
+/// An exchange with the records of its attempts, and how its targets were chosen.
 fn one(record: &EndRecord) -> Value {
     let mut shown = view::exchange(record);
     if let Value::Object(fields) = &mut shown {
         let attempts: Vec<Value> = record.attempts.iter().map(view::record).collect();
         fields.insert("attempts".to_owned(), attempts.into());
+        let trail = record.trail.as_ref().map(explain::trail);
+        fields.insert("trail".to_owned(), trail.into());
     }
     shown
 }

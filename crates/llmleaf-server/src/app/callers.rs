@@ -19,6 +19,8 @@ pub struct KeyView {
     pub display: String,
     /// Models it may use; `None` is all.
     pub allowed: Option<Vec<String>>,
+    /// It may ask how its requests are decided.
+    pub explains: bool,
 }
 
 impl App {
@@ -26,6 +28,13 @@ impl App {
     pub fn is_alone(&self) -> bool {
         // A controller's keys count for a moment longer than it stands in the configuration.
         self.alone && self.authenticator.upper().is_none()
+    }
+
+    /// Whether a caller may ask how its requests are decided. A key of a controller has the id of none of the file that counts.
+    pub fn explains(&self, principal: &Principal) -> bool {
+        let of_file = principal.limits().is_none();
+        let allows = |key: &KeyView| key.explains && *key.id == **principal.key_id();
+        principal.explains() || of_file && self.keys.iter().any(allows)
     }
 
     /// Says whether a caller may call no more, where what runs is to end with that.
@@ -52,6 +61,7 @@ pub(super) fn keys(config: &Config) -> Vec<KeyView> {
         id: key.id.clone(),
         display: key.display_name().to_owned(),
         allowed: key.allowed_models.clone(),
+        explains: key.explain,
     });
     keys.collect()
 }

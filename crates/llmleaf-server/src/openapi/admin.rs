@@ -22,6 +22,17 @@ pub(super) fn parameters() -> Vec<Value> {
     fields.chain([limit]).collect()
 }
 
+/// What asks how a request is decided.
+pub(super) fn explain() -> Value {
+    json!({
+        "name": "x-llmleaf-explain",
+        "in": "header",
+        "description": "With `1`, and a key that may (`explain = true`), the reply tells how it was decided: in a header of this name, and as \
+            `x_llmleaf_explain` in a body that is written here. For any other key it means nothing.",
+        "schema": {"type": "string", "enum": ["1"]},
+    })
+}
+
 pub(super) fn recent() -> Value {
     let attempt = json!({"type": "object", "description": "A usage record, named as in the log."});
     let exchange = object(
@@ -52,6 +63,11 @@ pub(super) fn recent() -> Value {
             "grade": maybe_text(),
             "cost_nano_usd": maybe_count(),
             "attempts": list(&attempt),
+            "trail": {
+                "type": ["object", "null"],
+                "description": "How the targets were chosen: `strategy`, `affinity`, and `candidates`, each with a `verdict` and \
+                    `why`. No candidates where the first served at once; null where it did not come to a choice.",
+            },
             "queue_ms": count(),
             "first_content_ms": maybe_count(),
             "total_ms": count(),
@@ -125,6 +141,7 @@ pub(super) fn health() -> Value {
             "credentials": list(&credential),
             "pending": count(),
             "latency_ms": {"type": ["number", "null"]},
+            "p95_ms": maybe_count(),
             "tokens_per_s": {"type": ["number", "null"]},
             "limits": &limits,
         }),
@@ -153,6 +170,16 @@ pub(super) fn health() -> Value {
                 "items": {"type": "object"},
                 "description": "Issuers of tokens: how many keys each has, and how old they are.",
             },
+            "exchanges": {
+                "type": "array",
+                "items": {"type": "object"},
+                "description": "The last exchanges, the newest first; `/admin/recent` has them with their attempts.",
+            },
+            "load": {"type": "object", "description": "Connections, and what was turned away."},
+            "usage": {"type": ["object", "null"], "description": "Usage records that wait to be pushed: how many, bytes, the oldest's age."},
+            "control": {"type": "object", "description": "For each pull from a controller: its version, when it was confirmed, and what went wrong."},
+            "config": {"type": "object", "description": "The generation in effect, since when, and how the last reload went."},
+            "panics": count(),
             "draining": flag(),
             "started": {"type": "integer", "description": "Unix seconds."},
         }),
@@ -167,7 +194,15 @@ pub(super) fn keys() -> Value {
     );
     let key = object(
         &["id", "key_id", "config_allowed", "verdict"],
-        json!({"id": text(), "key_id": text(), "config_allowed": models, "verdict": verdict}),
+        json!({
+            "id": text(),
+            "key_id": text(),
+            "config_allowed": models,
+            "source": {"enum": ["file", "controller"]},
+            "explain": {"type": "boolean", "description": "It may ask how its requests are decided (`x-llmleaf-explain: 1`)."},
+            "limits": {"type": ["object", "null"], "description": "What is left of the limits of a key of the file."},
+            "verdict": verdict,
+        }),
     );
     object(&["keys"], json!({"keys": list(&key)}))
 }

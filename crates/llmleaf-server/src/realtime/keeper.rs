@@ -231,6 +231,7 @@ mod tests {
             grants: Default::default(),
             models: vec!["*".to_owned()],
             limits: IdentityLimits::default(),
+            explains: false,
             scopes: Vec::new(),
         };
         let how = Introspection {

@@ -62,6 +62,7 @@ fn record(key: &str, route: Option<&str>, end: End, attempts: Vec<UsageRecord>) 
         failure: (end == End::UpstreamError).then_some("overloaded"),
         status: Some(200),
         attempts,
+        trail: None,
         queue_ms: 0,
         first_content_ms: Some(40),
         total_ms: 120,

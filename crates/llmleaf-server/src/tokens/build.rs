@@ -196,10 +196,12 @@ fn issuer(oauth: &Oauth, source: Arc<KeySource>) -> Issuer {
     };
     let roles: BTreeSet<&String> = (oauth.role_models.keys())
         .chain(oauth.role_limits.keys())
+        .chain(&oauth.explain_roles)
         .collect();
     let grant = |role: &String| RoleGrant {
         models: oauth.role_models.get(role).cloned().unwrap_or_default(),
         limits: oauth.role_limits.get(role).map(limits),
+        explains: oauth.explain_roles.contains(role),
     };
     let grants: BTreeMap<String, RoleGrant> = roles
         .into_iter()
@@ -213,6 +215,7 @@ fn issuer(oauth: &Oauth, source: Arc<KeySource>) -> Issuer {
         grants,
         models: oauth.allowed_models.clone(),
         limits: limits(&oauth.limits),
+        explains: oauth.explain,
         scopes: oauth.required_scopes.clone(),
     };
     let introspection = oauth.introspection.as_ref().map(|how| Introspection {

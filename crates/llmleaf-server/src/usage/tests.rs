@@ -56,6 +56,7 @@ fn record(id: &str) -> Arc<EndRecord> {
         failure: None,
         status: Some(200),
         attempts: vec![attempt],
+        trail: None,
         queue_ms: 0,
         first_content_ms: Some(3),
         total_ms: 4,

@@ -93,6 +93,7 @@ fn prepare(config: &mut Config, provider: &str, model: &str, key: &NewKey) {
         pw_hash: Secret::new(key.stored_hash.clone()),
         allowed_models: None,
         limits: Limits::default(),
+        explain: false,
     }];
     config.routes = vec![Route {
         model: MODEL.to_owned(),

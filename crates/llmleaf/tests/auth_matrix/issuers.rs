@@ -339,7 +339,8 @@ fn roles_open_models_and_limits_are_those_of_the_caller() {
     let leaf = leaf_with(&format!(
         "[oauth]\nissuer = \"{url}\"\naudience = [\"llmleaf\"]\njwks_uri = \"{url}/keys\"\n\
          algorithms = [\"EdDSA\"]\nroles_claim = [\"realm_access.roles\", \"groups\"]\n\
-         role_models = {{ dev = [\"demo\"] }}\n\n[oauth.role_limits.dev]\nrequests_per_min = 2\n"
+         role_models = {{ dev = [\"demo\"] }}\nexplain_roles = [\"ops\"]\n\n\
+         [oauth.role_limits.dev]\nrequests_per_min = 2\n"
     ));
     let chat = |subject: &str, roles: serde_json::Value, model: &str, number: u64| {
         let claims = with(claims(&url), "realm_access", json!({ "roles": roles }));
@@ -347,7 +348,10 @@ fn roles_open_models_and_limits_are_those_of_the_caller() {
         let bearer = format!("Bearer {}", token(&claims));
         let body =
             format!(r#"{{"model":"{model}","messages":[{{"role":"user","content":"hi"}}]}}"#);
-        let headers = [("authorization", bearer.as_str())];
+        let headers = [
+            ("authorization", bearer.as_str()),
+            ("x-llmleaf-explain", "1"),
+        ];
         llmleaf_testkit::http::post(leaf.addr, "/v1/chat/completions", &headers, &body)
     };
     let refused = chat("alice", json!(["dev"]), "hidden", 1);
@@ -366,12 +370,11 @@ fn roles_open_models_and_limits_are_those_of_the_caller() {
     for (number, status) in [(1, 200), (2, 200), (3, 429)] {
         let response = chat("alice", json!(["dev"]), "demo", number);
         assert_eq!(response.status, status, "{number}: {}", response.text());
+        assert_eq!(response.header("x-llmleaf-explain"), None, "not her role");
     }
-    assert_eq!(
-        chat("dora", json!(["dev", "x"]), "demo", 1).status,
-        200,
-        "another caller"
-    );
+    let other = chat("dora", json!(["dev", "ops"]), "demo", 1);
+    assert_eq!(other.status, 200, "another caller");
+    assert!(other.header("x-llmleaf-explain").is_some());
 }
 
 #[test]

@@ -62,6 +62,7 @@ fn indiscretions(wire: Wire) -> Vec<Script> {
 fn secrets_appear_in_no_reply_and_no_log() {
     let stage = stage()
         .server("admin_token = \"admin-canary-Lk93\"")
+        .key("explain = true\n")
         .env("LLMLEAF_LOG", "trace")
         .start();
     let mut secrets = vec![stage.key.clone(), "admin-canary-Lk93".to_owned()];
@@ -73,7 +74,11 @@ fn secrets_appear_in_no_reply_and_no_log() {
         for stream in [true, false] {
             for (number, script) in indiscretions(pair.1).into_iter().enumerate() {
                 stage.first.push(script);
-                let (_, response) = stage.post(pair.0, &Stage::alone(pair.1), stream);
+                let body = pair.0.request(&Stage::alone(pair.1), stream);
+                let asks = [("x-llmleaf-explain", "1")];
+                let mut asked = stage.ask_headed(pair.0, &body, &asks);
+                let response = asked.connection.response();
+                assert!(response.header("x-llmleaf-explain").is_some());
                 let place = format!("reply {number}, {} to {}, stream {stream}", pair.0, pair.1);
                 expect_none(&(head(&response) + &response.text()), &secrets, &place);
             }

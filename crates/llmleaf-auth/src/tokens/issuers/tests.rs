@@ -67,6 +67,7 @@ fn mapping() -> Mapping {
     let grant = |models: &[&str], limits| RoleGrant {
         models: models.iter().map(|model| (*model).to_owned()).collect(),
         limits,
+        explains: false,
     };
     Mapping {
         name: "corp".to_owned(),
@@ -80,11 +81,18 @@ fn mapping() -> Mapping {
                 "dev".to_owned(),
                 grant(&["fast"], Some(limits(10, Some(5)))),
             ),
-            ("ops".to_owned(), grant(&["smart-*"], Some(limits(7, None)))),
+            (
+                "ops".to_owned(),
+                RoleGrant {
+                    explains: true,
+                    ..grant(&["smart-*"], Some(limits(7, None)))
+                },
+            ),
             ("admin".to_owned(), grant(&["*"], None)),
         ]),
         models: vec!["free".to_owned()],
         limits: limits(1, None),
+        explains: false,
         scopes: vec!["llm".to_owned()],
     }
 }
@@ -141,6 +149,7 @@ fn claims_tell_who_it_is_and_what_they_may() {
     }
     // Of two roles the wider limits; a role that says nothing of them leaves them.
     assert_eq!(alice.limits(), Some(limits(10, None)));
+    assert!(alice.explains(), "one of the roles may ask");
     let admin = with("realm_access", json!({"roles": {"admin": 1}}));
     let admin = proven(issuers.prove(&key.sign(&admin), true, NOW));
     assert!(admin.permits("anything"));
@@ -150,6 +159,7 @@ fn claims_tell_who_it_is_and_what_they_may() {
     let nobody = proven(issuers.prove(&key.sign(&nobody), true, NOW));
     assert!(nobody.permits("free") && !nobody.permits("fast"));
     assert_eq!(nobody.limits(), Some(limits(1, None)));
+    assert!(!nobody.explains());
 }
 
 #[test]

@@ -51,6 +51,7 @@ fn record(number: u64, key: &str, model: &str, end: End) -> Arc<EndRecord> {
             attempt(1, "first", Outcome::Failed),
             attempt(2, "second", Outcome::Completed),
         ],
+        trail: None,
         queue_ms: 0,
         first_content_ms: None,
         total_ms: 4,
