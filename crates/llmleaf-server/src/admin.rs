@@ -8,7 +8,7 @@ pub mod recent;
 pub(crate) mod tests;
 mod view;
 
-use crate::app::App;
+use crate::app::{App, KeyView};
 use crate::reply::{self, Reply};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use llmleaf_dialects::Dialect;
@@ -139,6 +139,7 @@ pub fn health(app: &App) -> Reply {
         "recent": recent.collect::<Vec<_>>(),
         "issuers": app.tokens.as_ref().map_or_else(Vec::new, |tokens| view::issuers(tokens, now)),
         "exchanges": exchanges.collect::<Vec<_>>(),
+        "load": view::load(&app.load),
         "draining": app.draining.load(Ordering::Relaxed),
         "started": app.started,
         "panics": llmleaf_exchange::panics::caught(),
@@ -152,27 +153,31 @@ pub fn health(app: &App) -> Reply {
 /// Most keys of a controller that are listed.
 const LISTED: usize = 10_000;
 
-/// Consumer keys, without secrets: the file's, then a controller's, and what the controller says of each.
+/// Consumer keys, without secrets: the file's with what is left of their limits, then a controller's, and what the controller says of each.
 pub fn keys(app: &App) -> Reply {
     let verdicts = app.authenticator.verdicts();
     let upper = app.authenticator.upper();
-    let one = |id: &str, display: &str, allowed: Value, source: &str| {
+    let now = app.shared.now();
+    let one = |id: &str, display: &str, allowed: Value, file: Option<&KeyView>| {
+        let limits = file.and_then(|_| app.allowances.figures(id, now));
         json!({
             "id": display,
             "key_id": id,
             "config_allowed": allowed,
-            "source": source,
+            "source": if file.is_some() { "file" } else { "controller" },
+            "explain": file.is_some_and(|key| key.explains),
+            "limits": limits.as_ref().map(view::figures),
             "verdict": view::verdict(verdicts.get(id)),
         })
     };
     let own = app.keys.iter();
     let mut keys: Vec<Value> = own
-        .map(|key| one(&key.id, &key.display, json!(key.allowed), "file"))
+        .map(|key| one(&key.id, &key.display, json!(key.allowed), Some(key)))
         .collect();
     let pulled = upper.iter().flat_map(|roster| roster.keys()).take(LISTED);
     keys.extend(pulled.map(|(id, display, allowed)| {
         let allowed = allowed.map(|models| models.iter().collect::<Vec<_>>());
-        one(id, display, json!(allowed), "controller")
+        one(id, display, json!(allowed), None)
     }));
     let more = upper.map_or(0, |roster| roster.len().saturating_sub(LISTED));
     reply::json(StatusCode::OK, &json!({"keys": keys, "not_listed": more}))

@@ -80,6 +80,11 @@ impl Allowances {
         allowed.is_some_and(|allowed| allowed.limits.tokens_per_min.is_some())
     }
 
+    /// What is left of the limits of a key of the file, if it has any.
+    pub fn figures(&self, id: &str, now: Millis) -> Option<Figures> {
+        self.0.get(id).map(|allowed| allowed.limiter.figures(now))
+    }
+
     /// The limits of a caller, if it has any.
     pub fn of(&self, principal: &Principal, now: Millis) -> Option<Arc<Limiter>> {
         if let Some(limits) = principal.limits() {

@@ -44,6 +44,8 @@ pub struct TargetView {
     pub pending: u32,
     /// Time to first content in milliseconds, as it was lately.
     pub latency_ms: Option<f64>,
+    /// That which one in twenty exceeds; none until enough is known.
+    pub p95_ms: Option<u64>,
     /// Output tokens a second, as it was lately.
     pub tokens_per_s: Option<f64>,
     /// What is left of its limits.
@@ -173,6 +175,7 @@ impl Target {
                 .collect(),
             pending: self.pending(),
             latency_ms: self.pace.latency_ms(now),
+            p95_ms: (self.pace.p95()).map(|p95| u64::try_from(p95.as_millis()).unwrap_or(u64::MAX)),
             tokens_per_s: self.pace.tokens_per_s(now),
             limits: self.limiter.figures(now),
         }

@@ -143,6 +143,12 @@ fn a_provider_is_down_when_nothing_of_it_is_left() {
         let all = shown["providers"].as_array().unwrap();
         all.iter().find(|p| p["provider"] == name).unwrap().clone()
     };
+    let load = json_of(health(&app))["load"].clone();
+    assert_eq!(
+        (&load["connections"], &load["shedding"]),
+        (&json!(0), &json!(false))
+    );
+    assert!(load["max_connections"].as_u64() > Some(0), "{load}");
     let third = provider(&app, "third");
     assert_eq!(third["down"], false);
     let target = &third["targets"][0];
@@ -207,6 +213,8 @@ fn keys_show_names_and_lists() {
             "key_id": "k-all",
             "source": "file",
             "config_allowed": null,
+            "explain": true,
+            "limits": {"requests_per_min": {"limit": 5, "remaining": 5, "reset_ms": 0}, "tokens_per_min": null, "max_concurrent": null},
             "verdict": verdict,
         },
         {
@@ -214,17 +222,24 @@ fn keys_show_names_and_lists() {
             "key_id": "k-some",
             "source": "file",
             "config_allowed": ["vendor/*", "claude-sonnet-*", "oa/gpt"],
+            "explain": false,
+            "limits": null,
             "verdict": verdict,
         },
     ]});
-    assert_eq!(json_of(keys(&node())), expected);
+    let name = r#"name = "All of it""#;
+    let more = format!("{name}\nexplain = true\nlimits = {{ requests_per_min = 5 }}");
+    let config = NODE.replace(name, &more);
+    let config = Config::parse(&config, "node.toml", &|_| None).unwrap_or_else(|d| panic!("{d}"));
+    assert_eq!(json_of(keys(&App::build(&config).unwrap())), expected);
 }
 
 #[test]
 fn no_secret_is_ever_shown() {
     assert_eq!(NODE.matches("CANARY").count(), 4);
     let app = node();
-    for shown in [routes(&app), health(&app), keys(&app)].map(text) {
+    let last = recent::answer(&app, "").unwrap();
+    for shown in [routes(&app), health(&app), keys(&app), last].map(text) {
         for secret in ["CANARY", "IcVq6nhz5Tf85lBpWclgKe", "$2y$"] {
             assert!(!shown.contains(secret), "{secret} in {shown}");
         }

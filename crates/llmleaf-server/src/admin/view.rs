@@ -1,6 +1,7 @@
 //! Values of other crates as the admin surface shows them. Units stand last in names.
 
 use crate::app::App;
+use crate::load::Load;
 use crate::tokens::Tokens;
 use crate::usage::Usage;
 use llmleaf_auth::KeyVerdict;
@@ -90,6 +91,7 @@ pub fn target(target: &TargetView, cooling_ms: u64, now: Millis) -> Value {
         "credentials": lanes.collect::<Vec<_>>(),
         "pending": target.pending,
         "latency_ms": target.latency_ms,
+        "p95_ms": target.p95_ms,
         "tokens_per_s": target.tokens_per_s,
         "limits": figures(&target.limits),
     })
@@ -134,6 +136,19 @@ pub fn usage(usage: &Usage) -> Value {
         "dead": gauges.dead,
         "damaged": gauges.damaged,
         "failing": gauges.failing,
+    })
+}
+
+/// How much is taken on, and what was turned away.
+pub fn load(load: &Load) -> Value {
+    let (connections, most) = load.connections();
+    let (requests, refused) = load.turned_away();
+    json!({
+        "connections": connections,
+        "max_connections": most,
+        "memory_ceiling_bytes": load.memory_ceiling(),
+        "shedding": load.is_shedding(),
+        "turned_away": {"requests": requests, "connections": refused},
     })
 }
 
