@@ -2,6 +2,7 @@
 
 mod callers;
 mod error;
+pub mod plan;
 
 pub use callers::KeyView;
 use callers::{cuts, is_alone, key_limits, keys, leases, passes, roster};

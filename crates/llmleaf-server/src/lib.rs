@@ -50,6 +50,7 @@ mod watch;
 mod ways;
 mod worker;
 
+pub use app::plan::{Plan, PlanError, Planned};
 pub use app::{BuildError, check_urls};
 pub use reload::Source;
 pub use run::{Listening, RunError, run};

@@ -32,7 +32,7 @@ pub(crate) struct Cli {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Check a configuration file, and print where each route leads
-    Check(ConfigFile),
+    Check(Check),
     /// Print what becomes of each feature, for every consumer dialect and every provider
     Conform(Conform),
     /// Read a password from standard input; print its hash and how to use it
@@ -66,6 +66,15 @@ pub(crate) enum KeyAction {
         #[arg(long, value_name = "ID")]
         id: String,
     },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Check {
+    #[command(flatten)]
+    pub file: ConfigFile,
+    /// Print what would be tried for this model, in which order, at what price, and what a request may lose there
+    #[arg(long, value_name = "MODEL")]
+    pub route: Option<String>,
 }
 
 #[derive(Debug, Args)]

@@ -4,6 +4,7 @@ mod check;
 mod conform;
 mod keys;
 mod models;
+mod plan;
 mod providers;
 mod serve;
 
@@ -43,7 +44,7 @@ pub(crate) fn run(asked: Cli) -> Exit {
     }
     match asked.command {
         None => serve::run(asked.file.named()),
-        Some(Command::Check(file)) => check::run(file.named()),
+        Some(Command::Check(asked)) => check::run(asked.file.named(), asked.route.as_deref()),
         Some(Command::Conform(asked)) => conform::run(&asked),
         Some(Command::HashPassword { id }) => keys::hash_password(&id),
         Some(Command::Key {

@@ -97,9 +97,19 @@ fn model(provider: &Provider) -> &'static str {
 
 /// What becomes of a feature of a request.
 pub(crate) fn ask(feature: &asks::Feature, dialect: Dialect, provider: &Provider) -> Cell {
-    let Some(wire) = wire_for(provider, dialect) else {
-        return Cell::NoForm;
-    };
+    match wire_for(provider, dialect) {
+        Some(wire) => ask_on(feature, dialect, wire, model(provider)),
+        None => Cell::NoForm,
+    }
+}
+
+/// The same on a wire, for a model there.
+pub(crate) fn ask_on(
+    feature: &asks::Feature,
+    dialect: Dialect,
+    wire: &ChatWire,
+    model: &str,
+) -> Cell {
     let mut request = ChatRequest::new(dialect.name(), "sample");
     asks::plain(&mut request);
     (feature.make)(&mut request);
@@ -118,7 +128,7 @@ pub(crate) fn ask(feature: &asks::Feature, dialect: Dialect, provider: &Provider
         return Cell::NoForm;
     }
     let target = Target {
-        model: model(provider),
+        model,
         stream: false,
     };
     let rendered = if wire.dialect() == dialect {

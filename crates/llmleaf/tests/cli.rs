@@ -82,6 +82,28 @@ fn check_of_the_built_in_configuration_shows_its_routes() {
 }
 
 #[test]
+fn check_of_one_model_shows_what_would_be_tried() {
+    let path = file(
+        "route.toml",
+        "[[providers]]\nname = \"a\"\nkind = \"anthropic\"\ncredential = \"sk-CANARY\"\n\
+         [[routes]]\nmodel = \"smart\"\ntargets = [{ provider = \"a\", model = \"claude-x\" }]\n",
+    );
+    let path = path.display().to_string();
+    let ran = llmleaf(&["check", "--route", "smart", &path], "");
+    assert_eq!(code(&ran), Some(0), "{}", err(&ran));
+    let text = out(&ran);
+    assert!(text.contains("1. a (anthropic)  claude-x\n"), "{text}");
+    assert!(!text.contains("CANARY"), "{text}");
+    let none = llmleaf(&["check", "--route", "smar", &path], "");
+    assert_eq!(code(&none), Some(2));
+    assert!(
+        err(&none).contains("did you mean \"smart\"?"),
+        "{}",
+        err(&none)
+    );
+}
+
+#[test]
 fn check_of_a_wrong_file_ends_with_2_and_a_caret() {
     let path = file("wrong.toml", "[server]\nlisen = \"127.0.0.1:1\"\n");
     let ran = llmleaf(&["check", &path.display().to_string()], "");

@@ -1,20 +1,23 @@
-//! `llmleaf check [CONFIG]`: what is wrong with a file, else where each route leads.
+//! `llmleaf check [--route MODEL] [CONFIG]`: what is wrong with a file, else where each route leads, or all about one.
 
 use std::fmt::Write;
 use std::path::PathBuf;
 
 use llmleaf_config::Config;
 
-use super::{Exit, load, refuse};
+use super::{Exit, load, plan, refuse};
 use crate::{dev, out};
 
-pub(crate) fn run(path: Option<PathBuf>) -> Exit {
+pub(crate) fn run(path: Option<PathBuf>, route: Option<&str>) -> Exit {
     let config = match load(path.as_ref()) {
         Ok(config) => config,
         Err(diagnostics) => return refuse(&diagnostics),
     };
     if !config.warnings.is_empty() {
         out::error(&config.warnings.render(out::colour()));
+    }
+    if let Some(model) = route {
+        return plan::print(&config, model);
     }
     let name = path.map_or(dev::NAME.to_owned(), |path| path.display().to_string());
     match ways(&config) {
