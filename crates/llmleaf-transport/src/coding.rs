@@ -69,6 +69,11 @@ impl Decoder {
         }
     }
 
+    /// What is there of it, so many bytes, is known to be all.
+    pub fn ends_within(&self, there: usize) -> bool {
+        matches!(self, Self::Exactly(left) if *left <= there as u64)
+    }
+
     /// Reads what came. Chunks that came together are moved together, so that they go on as one piece.
     pub fn decode(&mut self, bytes: &mut [u8]) -> Result<Decoded, TransportError> {
         let all = |length: usize| Decoded {

@@ -69,9 +69,13 @@ impl Finder {
                 switches: self.switches,
                 ..Self::default()
             };
-            let head = read(&buf.split_to(end).freeze(), limits, to_head)?;
+            let mut head = read(&buf.split_to(end).freeze(), limits, to_head)?;
             let switches = self.switches && head.status == StatusCode::SWITCHING_PROTOCOLS;
             if !head.status.is_informational() || switches {
+                if !head.body.ends_within(buf.len()) {
+                    // It may be long until the answer ends, and its head would hold all that was read with it.
+                    head.headers.settle();
+                }
                 return Ok(Some(head));
             }
             if head.status == StatusCode::SWITCHING_PROTOCOLS {

@@ -26,6 +26,11 @@ impl Headers {
         }
     }
 
+    /// Takes memory of its own instead of a part of what was read.
+    pub(crate) fn settle(&mut self) {
+        self.lines = Bytes::copy_from_slice(&self.lines);
+    }
+
     /// The value of the first field of that name, which is in lower case. Makes no map.
     pub fn first(&self, name: &str) -> Option<&[u8]> {
         let is = |found: &[u8]| found.eq_ignore_ascii_case(name.as_bytes());
