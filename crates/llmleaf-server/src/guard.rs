@@ -9,6 +9,7 @@ use crate::line::Line;
 use bytes::{Buf as _, BytesMut};
 use framing::Framing;
 use std::io::{self, ErrorKind, IoSlice};
+use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
@@ -28,6 +29,8 @@ const LINGER: Duration = Duration::from_secs(2);
 const LINGER_BYTES: usize = 1024 * 1024;
 /// How much is read behind a request that is being answered. Who sends more is not heard hanging up until the answer has ended.
 const MOST_AHEAD: usize = 16 * 1024;
+/// Bytes of one look.
+const SIP: usize = 1024;
 /// What a consumer is told whose head took too long; nothing can be known of its dialect.
 const TOO_SLOW: &[u8] =
     b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
@@ -131,27 +134,31 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Guard<S> {
         }
     }
 
-    /// Reads on behind a request that is being answered, to find the consumer's hang-up.
-    fn read_ahead(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    /// Whether the consumer has hung up on the request that is being answered. hyper would look for that itself, into a buffer of 8 KiB for
+    /// each connection, and would look no more once something came behind the request: that waits here instead.
+    fn has_hung_up(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
+        let between = self.framing.as_ref().is_some_and(Framing::is_between);
+        if !between || !self.is_busy() || self.line.has_switched() {
+            return Ok(());
+        }
         self.nudge = true;
-        let before = buf.filled().len();
         while self.ahead.len() < MOST_AHEAD {
-            let polled = Pin::new(&mut self.stream).poll_read(cx, buf);
-            let Poll::Ready(Ok(())) = polled else {
-                return polled;
-            };
-            let came = buf.filled().get(before..).unwrap_or_default();
-            if came.is_empty() {
-                return polled;
+            let mut scratch = [const { MaybeUninit::uninit() }; SIP];
+            let mut buf = ReadBuf::uninit(&mut scratch);
+            match Pin::new(&mut self.stream).poll_read(cx, &mut buf) {
+                Poll::Pending => break,
+                Poll::Ready(read) => read?,
             }
-            self.ahead.extend_from_slice(came);
-            buf.set_filled(before);
+            if buf.filled().is_empty() {
+                return Err(ErrorKind::UnexpectedEof.into());
+            }
+            self.ahead.extend_from_slice(buf.filled());
             // An empty line between requests is nothing (RFC 9112, section 2.2).
             while self.ahead.starts_with(b"\r\n") {
                 self.ahead.advance(2);
             }
         }
-        Poll::Pending
+        Ok(())
     }
 
     /// Hands on what waits here, up to the end of a request.
@@ -171,6 +178,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Guard<S> {
         polled: Poll<io::Result<T>>,
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<T>> {
+        self.has_hung_up(cx)?;
         if polled.is_ready() {
             self.stalled_since = None;
             return polled;
@@ -217,10 +225,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Guard<S> {
         if this.line.has_switched() {
             this.framing = None;
         }
-        // Once hyper has bytes that it cannot use yet it reads no more, and finds no hang-up: what comes behind the request
-        // that is being answered waits here.
+        // Nothing is handed on before an answer has left; what hyper does with it then, and when, differs.
         if this.is_busy() && this.framing.as_ref().is_some_and(Framing::is_between) {
-            return this.read_ahead(cx, buf);
+            this.has_hung_up(cx)?;
+            return Poll::Pending;
         }
         if !this.ahead.is_empty() {
             this.hand_on(buf);

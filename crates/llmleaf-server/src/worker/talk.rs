@@ -73,6 +73,8 @@ where
         let mut builder = http1::Builder::new();
         // The guard has the clocks: hyper's own cannot tell a slow head from an idle connection.
         builder
+            // Nor does hyper look for hang-ups; the guard does.
+            .half_close(true)
             .header_read_timeout(None)
             .max_buf_size(READ_BYTES)
             .max_header_size(READ_BYTES)
