@@ -9,11 +9,12 @@ mod command;
 mod conform;
 mod dev;
 mod logging;
+mod memory;
 mod out;
 
 use std::process::ExitCode;
 
-// The system allocators keep what a burst took; this one gives it back.
+// The system's own keeps what a burst took; this one gives it back, with the settings of `memory.rs`.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

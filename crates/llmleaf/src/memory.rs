@@ -1,0 +1,38 @@
+//! What the allocator keeps.
+
+/// Freed pages go back at once, and memory comes in small pages. By default it holds what a burst took until thousands of further
+/// allocations were made, which at night may be in the morning, and asks for pages of 2 MiB, most of each unused in a small process: 29 MiB
+/// at rest instead of 14, and after a thousand streams 66 instead of 16 (x86-64, one worker, 2026-11).
+const SETTINGS: [(&str, &str); 2] = [("MIMALLOC_PURGE_DELAY", "0"), ("MIMALLOC_ALLOW_THP", "0")];
+
+/// Begins the program again with these settings, unless they are set. The allocator reads them from nowhere but the environment,
+/// before `main`; to set them otherwise takes unsafe code. The process stays the same, with its number and its open files.
+#[cfg(unix)]
+pub(crate) fn settle() {
+    use std::os::unix::process::CommandExt as _;
+
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "not a setting of this program: whoever sets one has their way"
+    )]
+    let unset = |(name, _): &&(&str, &str)| std::env::var_os(name).is_none();
+    if SETTINGS.iter().filter(unset).count() == 0 {
+        return;
+    }
+    let Ok(program) = std::env::current_exe() else {
+        return;
+    };
+    let mut again = std::process::Command::new(program);
+    let mut args = std::env::args_os();
+    if let Some(name) = args.next() {
+        again.arg0(name);
+    }
+    again
+        .args(args)
+        .envs(SETTINGS.iter().filter(unset).copied());
+    // It returns only where it failed; then more is held than need be, and all else is the same.
+    drop(again.exec());
+}
+
+#[cfg(not(unix))]
+pub(crate) fn settle() {}
