@@ -44,6 +44,12 @@ pub trait Inspector: Debug {
     /// What was to take the place of the answer did.
     fn took(&self);
 
+    /// The answer is more than it looks at.
+    ///
+    /// # Errors
+    /// So it does not go on; that is what the consumer is told.
+    fn too_large(&self) -> Result<(), Failure>;
+
     /// The answer cannot be shown, or nothing can take its place, for that reason.
     ///
     /// # Errors
@@ -118,7 +124,7 @@ pub(crate) fn bound(run: &Run) -> Result<(), Failure> {
         return Ok(());
     };
     if run.out.kept_back() > inspector.most() {
-        inspector.unfit("it is too large to be shown")?;
+        inspector.too_large()?;
         run.out.release(None);
     }
     Ok(())

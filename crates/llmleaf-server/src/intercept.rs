@@ -4,10 +4,11 @@
 //! something else. It is asked before a provider is chosen, so no credential of one is near. A request asks in its own task, by its
 //! worker's own connections: nothing is spawned, and whoever hangs up ends the question.
 //!
-//! Reading order: this file (who is in scope, and what an outage means), `intercept/wire.rs` (what is said and heard),
+//! Reading order: this file (who is in scope, and what an outage means), `intercept/wire.rs` (what is said and heard), `intercept/once.rs` (bodies with two readings),
 //! `intercept/answers.rs` (answers of providers).
 
 mod answers;
+mod once;
 mod wire;
 
 use crate::app::{App, BuildError};
@@ -62,8 +63,8 @@ pub enum Unasked {
     /// The call failed.
     #[error("{0}")]
     Call(#[from] llmleaf_control::Trouble),
-    /// What is to take its place cannot.
-    #[error("what is to take its place cannot: {0}")]
+    /// It cannot be shown, or what is to take its place cannot.
+    #[error("it does not fit: {0}")]
     Unfit(String),
     /// There is no way.
     #[error("there is no way to the interceptor")]
@@ -295,10 +296,18 @@ pub fn concerns(app: &App, key: &str) -> bool {
 /// A body as it is shown.
 ///
 /// # Errors
-/// It is no JSON.
+/// It is no JSON, or could be read in two ways.
 pub fn shown(body: &Bytes) -> Result<&serde_json::value::RawValue, Failure> {
     let text = llmleaf_dialects::head::text(body)?;
-    serde_json::from_str(text).map_err(|error| llmleaf_dialects::head::invalid_json(&error))
+    let shown = serde_json::from_str(text);
+    let shown = shown.map_err(|error| llmleaf_dialects::head::invalid_json(&error))?;
+    match once::says_once(text) {
+        true => Ok(shown),
+        false => {
+            let message = "an object in the body names a field twice, or has too many: it could be read otherwise than whoever is asked about it does";
+            Err(Failure::invalid(message, None))
+        }
+    }
 }
 
 #[cfg(test)]

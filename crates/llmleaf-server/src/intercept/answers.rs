@@ -118,6 +118,11 @@ impl Inspector for Shows {
         self.note(Ok("rewrite"));
     }
 
+    fn too_large(&self) -> Result<(), Failure> {
+        self.note(Err(&Unasked::TooLarge(self.interceptor.most)));
+        self.interceptor.unasked()
+    }
+
     fn unfit(&self, why: &str) -> Result<(), Failure> {
         self.note(Err(&Unasked::Unfit(why.to_owned())));
         self.interceptor.unasked()

@@ -139,6 +139,13 @@ fn a_blocked_request_reaches_nobody_and_is_told_why_in_its_own_words() {
         }
     }
     assert_eq!(stage.first.requests().len(), 0);
+    // What could be read in two ways is nobody's to look at.
+    let before = controller.asked(Part::Intercept).len();
+    let twice =
+        r#"{"model":"chat-first","messages":[{"role":"user","content":"good","content":"bad"}]}"#;
+    let response = stage.ask_with(Wire::Chat, twice).connection.response();
+    assert_eq!(response.status, 400, "{}", response.text());
+    assert_eq!(controller.asked(Part::Intercept).len(), before);
     // What it is refused anyway is no matter of the interceptor's.
     let before = controller.asked(Part::Intercept).len();
     let response = stage.post(Wire::Chat, "nobody's model", false).1;

@@ -111,6 +111,107 @@ fn sessions_are_held_here_or_not_at_all() {
     assert_eq!(text, "");
 }
 
+/// In a session of a provider's own, out of scope as it is, nothing that is in scope may be asked.
+#[test]
+fn a_session_asks_nothing_that_is_in_scope() {
+    let controller = Controller::start();
+    let vendor = Sessions::start();
+    let talks = format!(
+        "[[providers]]\nname = \"talks\"\nkind = \"openai\"\nendpoint = \"{}\"\ncredential = \"CANARY-talks\"\nprefix = \"talks\"\n",
+        vendor.url()
+    );
+    let scope = "on_error = \"deny\"\nmodels = [\"talks/whisper*\"]";
+    let changes = [("on_error = \"deny\"", scope)];
+    let setup = node_with(&controller, "\"request\"", &changes);
+    let stage = setup.key(&talks).start();
+    let (mut consumer, mut provider) = std::thread::scope(|scope| {
+        let provider = scope.spawn(|| {
+            let mut session = vendor.next();
+            session.send(r#"{"type":"session.created","session":{}}"#);
+            session
+        });
+        let opened = open(&stage, "/v1/realtime?model=talks/gpt-realtime");
+        let opened = opened.map_err(|reply| reply.text()).expect("a session");
+        (opened, provider.join().expect("a session"))
+    });
+    consumer.text();
+    let update = |model: &str| {
+        format!(
+            r#"{{"type":"session.update","session":{{"audio":{{"input":{{"transcription":{{"model":"{model}"}}}}}}}}}}"#
+        )
+    };
+    consumer.send(&update("talks/whisper-1"));
+    let error = next(&mut consumer);
+    let code = error.text_at(&["error", "code"]);
+    assert_eq!(code, "session_not_allowed", "{error}");
+    let create = r#"{"type":"response.create"}"#;
+    consumer.send(create);
+    assert_eq!(provider.text(), create, "nothing came before it");
+}
+
+/// What is too long to be looked at is what the file says, and is not held.
+#[test]
+fn g12_an_answer_that_is_too_long_to_be_looked_at() {
+    let words = "word ".repeat(4000);
+    for (on_error, status) in [("deny", 503), ("allow", 200)] {
+        let controller = Controller::start();
+        let on_error = format!("on_error = \"{on_error}\"\nmax_body_bytes = 16384");
+        let changes = [("on_error = \"deny\"", &*on_error)];
+        let stage = node_with(&controller, "\"response\"", &changes).start();
+        for (consumer, provider) in super::WAYS {
+            for stream in [false, true] {
+                stage.first.push(match stream {
+                    true => Script::sse(provider.stream(words.trim()).body()),
+                    false => Script::json(200, provider.whole(words.trim())),
+                });
+                let model = Stage::alone(provider);
+                let response = stage.post(consumer, &model, stream).1;
+                let way = format!("{on_error} {consumer} to {provider}, {stream}");
+                // The wire of Messages has a status of its own for that.
+                let told = if response.status == 529 {
+                    503
+                } else {
+                    response.status
+                };
+                assert_eq!(told, status, "{way}");
+                if status == 200 {
+                    let digest = consumer.read(&response);
+                    assert_eq!(digest.text(), words.trim(), "{way}");
+                    assert!(digest.terminal || !stream, "{way}");
+                } else {
+                    assert!(!response.text().contains("word"), "{way}");
+                }
+            }
+        }
+        assert_eq!(controller.shown().len(), 0);
+    }
+}
+
+/// A stream that is one JSON array is one afterwards.
+#[test]
+fn an_array_stays_an_array() {
+    let controller = Controller::start();
+    let stage = node_with(&controller, "\"response\"", &[]).start();
+    let path = "/v1beta/models/gemini-first:streamGenerateContent";
+    let body = Wire::Gemini.request("gemini-first", true);
+    for (text, other) in [("first answer", None), ("other words", Some(()))] {
+        if other.is_some() {
+            controller.decide(in_other_words("first answer", "other words"));
+        }
+        let answer = Wire::Gemini.stream("first answer");
+        stage.first.push(Script::sse(answer.body()));
+        let response = call(&stage, "POST", path, &body);
+        assert_eq!(response.status, 200, "{}", response.text());
+        let told = response.json();
+        let parts = told.elements().iter().flat_map(|chunk| {
+            let candidates = chunk.elements_at(&["candidates"]).iter();
+            candidates.flat_map(|candidate| candidate.elements_at(&["content", "parts"]))
+        });
+        let told: String = parts.map(|part| part.text_at(&["text"])).collect();
+        assert_eq!(told, text, "{}", response.text());
+    }
+}
+
 /// A folder that goes with the test.
 struct Folder(PathBuf);
 
