@@ -13,13 +13,9 @@ use llmleaf_model::{Failure, FailureKind};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
 
 /// Panics that were caught since the start.
 static CAUGHT: AtomicU64 = AtomicU64::new(0);
-
-/// How long the bytes before an abort have to reach the kernel: it drops what is still queued in this process.
-const LAST_WORDS: Duration = Duration::from_millis(10);
 
 /// Something panicked, and was caught.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,8 +48,8 @@ pub(crate) async fn told(outlet: Outlet, dialect: Dialect, request_id: Arc<str>)
     let failure = failure();
     if outlet.head_sent() {
         outlet.write(&dialect.render_stream_error(&failure, &request_id));
+        // The connection cuts when it has left.
         outlet.taken().await;
-        tokio::time::sleep(LAST_WORDS).await;
         outlet.abort();
         return;
     }

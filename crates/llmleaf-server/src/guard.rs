@@ -183,6 +183,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Guard<S> {
             self.stalled_since = None;
             return polled;
         }
+        self.line.refused();
         let until = *self.stalled_since.get_or_insert_with(Instant::now) + WRITE_STALL;
         if self.writing.is_past(until, cx) {
             return Poll::Ready(Err(ErrorKind::TimedOut.into()));

@@ -8,11 +8,11 @@ use bytes::Bytes;
 use http::{Response, StatusCode};
 use http_body::{Body, Frame, SizeHint};
 use llmleaf_exchange::Aborted;
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 use tokio::time::{Instant, Sleep, sleep};
 
@@ -28,7 +28,8 @@ const UNWRITTEN: usize = 2 * 1024;
 /// any of it: only in pieces does it tell whether its consumer takes them, and until its last piece the request is open.
 const PIECE: usize = 16 * 1024;
 
-/// How long the last bytes of an answer that we cut may take to leave, where nothing tells that they have.
+/// How long after the last bytes of an answer the cut follows on HTTP/2, where both may be read at once: some clients drop what they
+/// have not handed on when they hear of a cut.
 const LAST_WORDS: Duration = Duration::from_millis(10);
 
 /// One connection.
@@ -50,6 +51,12 @@ pub struct Line {
     unwritten: Cell<usize>,
     /// An answer waits for the socket to take some of them.
     waiting: Cell<bool>,
+    /// The socket has not taken all that it was to be given.
+    clogged: Cell<bool>,
+    /// How often all that could be sent had been taken by the socket; only counted where several answers share it.
+    emptied: Cell<u64>,
+    /// Answers that wait for that. Each is a task of its own.
+    leaving: RefCell<Vec<Waker>>,
     crowded: bool,
 }
 
@@ -67,6 +74,9 @@ impl Line {
             multiplexed: Cell::new(false),
             unwritten: Cell::new(0),
             waiting: Cell::new(false),
+            clogged: Cell::new(false),
+            emptied: Cell::new(0),
+            leaving: RefCell::default(),
             crowded,
         })
     }
@@ -132,8 +142,36 @@ impl Line {
         self.wake(cx);
     }
 
+    /// The socket takes no more for now.
+    pub fn refused(&self) {
+        self.clogged.set(true);
+    }
+
+    /// hyper looked at all it has to send, and has come to rest. What its consumer has room for is with the socket now, unless that
+    /// refused some of it: an answer is asked for more only while there is room for all that it gave.
+    pub fn rests(&self) {
+        if self.clogged.get() {
+            return;
+        }
+        self.emptied.set(self.emptied.get().wrapping_add(1));
+        self.leaving.take().into_iter().for_each(Waker::wake);
+    }
+
+    /// Whether the socket was empty since it had been so `before` times.
+    fn poll_emptied(&self, before: u64, cx: &Context<'_>) -> Poll<()> {
+        if self.emptied.get() != before {
+            return Poll::Ready(());
+        }
+        let mut leaving = self.leaving.borrow_mut();
+        if !leaving.iter().any(|known| known.will_wake(cx.waker())) {
+            leaving.push(cx.waker().clone());
+        }
+        Poll::Pending
+    }
+
     /// The socket has everything: hyper flushes when it has nothing left.
     pub fn flushed(&self, cx: &Context<'_>) {
+        self.clogged.set(false);
         if self.unwritten.replace(0) > 0 && !self.is_running() {
             self.idle_since.set(Instant::now());
         }
@@ -211,6 +249,7 @@ impl Open {
         Held {
             body,
             rest: Bytes::new(),
+            emptied: self.line.emptied.get(),
             open: self,
             cut: false,
             last_words: None,
@@ -239,6 +278,8 @@ pub struct Held<B = ReplyBody> {
     body: B,
     /// What came of the body and is still to be handed on.
     rest: Bytes,
+    /// How often the socket had been empty when the last of it was handed on.
+    emptied: u64,
     open: Open,
     /// The answer ends without a clean end, once what was said has left.
     cut: bool,
@@ -256,6 +297,7 @@ impl<B> Held<B> {
         };
         if line.multiplexed.get() {
             self.rest = data.split_off(data.len().min(PIECE));
+            self.emptied = line.emptied.get();
         } else {
             let unwritten = line.unwritten.get().saturating_add(data.len());
             line.unwritten.set(unwritten);
@@ -263,12 +305,16 @@ impl<B> Held<B> {
         Frame::data(data)
     }
 
-    /// Cuts the answer when the bytes before have left: the cut drops what is still queued in this process.
+    /// Cuts the answer when the bytes before have left: the cut drops what is still queued in this process. How long that may take is
+    /// bounded by the clocks of whoever writes.
     fn poll_cut(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Aborted>>> {
         if self.open.line.is_behind(0) {
             return Poll::Pending;
         }
         if self.open.line.multiplexed.get() {
+            if self.last_words.is_none() {
+                ready!(self.open.line.poll_emptied(self.emptied, cx));
+            }
             let sleep = self
                 .last_words
                 .get_or_insert_with(|| Box::pin(sleep(LAST_WORDS)));

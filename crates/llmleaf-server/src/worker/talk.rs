@@ -18,7 +18,7 @@ use std::error::Error;
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
 use std::rc::Rc;
-use std::task::Poll;
+use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -63,12 +63,15 @@ where
             line: Rc::clone(line),
             orders: orders.clone(),
         };
-        let connection = multiplexing(local).serve_connection(io, service);
         // Boxed: it is twice as large as what most connections need.
-        Box::pin(graceful(connection, orders, line, |c| {
-            c.graceful_shutdown();
-        }))
-        .await
+        let connection = Restful {
+            connection: Box::pin(multiplexing(local).serve_connection(io, service)),
+            line: Rc::clone(line),
+        };
+        let shut = |c: Pin<&mut Restful<http2::Connection<_, _, _>>>| {
+            c.get_mut().connection.as_mut().graceful_shutdown();
+        };
+        Box::pin(graceful(connection, orders, line, shut)).await
     } else {
         let mut builder = http1::Builder::new();
         // The guard has the clocks: hyper's own cannot tell a slow head from an idle connection.
@@ -94,6 +97,23 @@ where
         tracing::debug!(%error, "a consumer's connection ended");
     }
     None
+}
+
+/// A connection of HTTP/2 that says when it has come to rest: whoever writes to the socket cannot know whether there is more.
+struct Restful<C> {
+    connection: Pin<Box<C>>,
+    line: Rc<Line>,
+}
+
+impl<C: Future> Future for Restful<C> {
+    type Output = C::Output;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<C::Output> {
+        let this = self.get_mut();
+        let polled = this.connection.as_mut().poll(cx);
+        this.line.rests();
+        polled
+    }
 }
 
 /// HTTP/2 with its limits.

@@ -5,7 +5,7 @@ use crate::reply;
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
 use http_body::{Body, Frame};
-use http_body_util::{BodyExt as _, Empty};
+use http_body_util::{BodyExt as _, Either, Empty};
 use hyper::body::Incoming;
 use hyper::client::conn::http2::{Builder as Client, SendRequest};
 use hyper::rt::Executor;
@@ -13,14 +13,17 @@ use hyper_util::rt::TokioIo;
 use llmleaf_exchange::Aborted;
 use std::convert::Infallible;
 use std::future::Future;
+use std::io;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, duplex};
+use tokio::io::{
+    AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, DuplexStream, ReadBuf, duplex,
+};
 use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::watch;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, Sleep, sleep};
 
 const SECOND: Duration = Duration::from_secs(1);
 /// An answer that no buffer on the way holds.
@@ -54,18 +57,52 @@ impl Body for Endless {
     }
 }
 
-/// Whole where the path is `/whole`, else endless.
-type Either = http_body_util::Either<Held, Held<Endless>>;
+/// A body that ends in no clean end after so many pieces and a word.
+struct Broken(usize);
+
+/// Pieces of a broken body: what is handed on of it, and no socket of these tests has room for.
+const PIECES: usize = 3;
+const PIECE_BYTES: usize = 16 * 1024;
+const WORD: &[u8] = b"the error";
+
+impl Body for Broken {
+    type Data = Bytes;
+    type Error = Aborted;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Aborted>>> {
+        let said = &mut self.get_mut().0;
+        *said += 1;
+        Poll::Ready(Some(match *said {
+            ..=PIECES => Ok(Frame::data(Bytes::from_static(&[b'x'; PIECE_BYTES]))),
+            said if said == PIECES + 1 => Ok(Frame::data(Bytes::from_static(WORD))),
+            _ => Err(Aborted),
+        }))
+    }
+}
+
+/// Whole where the path is `/whole`, broken where it is `/broken`, else endless.
+type Answer = Either<Held, Either<Held<Endless>, Held<Broken>>>;
 
 /// Begins at once to answer, as the worker does.
 fn answer(
     line: &Rc<Line>,
-    whole: bool,
-) -> impl Future<Output = Result<Response<Either>, Infallible>> + use<> {
-    let open = line.open(None);
+    path: &str,
+) -> impl Future<Output = Result<Response<Answer>, Infallible>> + use<> {
+    let (open, path) = (line.open(None), path.to_owned());
     async move {
-        if !whole {
-            return Ok(Response::new(Either::Right(open.hold(Endless, false))));
+        match &*path {
+            "/whole" => {}
+            "/broken" => {
+                let body = Either::Right(open.hold(Broken(0), false));
+                return Ok(Response::new(Either::Right(body)));
+            }
+            _ => {
+                let body = Either::Left(open.hold(Endless, false));
+                return Ok(Response::new(Either::Right(body)));
+            }
         }
         let reply = async { reply::whole(StatusCode::OK, "text/plain", vec![b'x'; LARGE]) };
         Ok(open
@@ -82,8 +119,7 @@ fn serve(speaks_h2: bool, room: usize) -> DuplexStream {
         let (_orders, heard) = watch::channel(Order::Run);
         let line = Line::new(false);
         let of_service = Rc::clone(&line);
-        let service =
-            move |request: Request<Incoming>| answer(&of_service, request.uri().path() == "/whole");
+        let service = move |request: Request<Incoming>| answer(&of_service, request.uri().path());
         talk(ours, &line, speaks_h2, heard, service).await;
     });
     consumer
@@ -217,6 +253,98 @@ fn a5_a_stream_of_http2_that_takes_nothing_is_reset_alone() {
             );
         }
         dawdle(&mut other, 10, WRITE_STALL / 4).await;
+    });
+}
+
+/// A consumer's end that reads nothing for a while, once it has read a little.
+struct Pausing {
+    stream: DuplexStream,
+    read: usize,
+    pause: Duration,
+    over: Option<Pin<Box<Sleep>>>,
+}
+
+/// Enough for the head of an answer, and less than the answer.
+const A_LITTLE: usize = 4096;
+
+impl AsyncRead for Pausing {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        if this.read >= A_LITTLE {
+            let pause = this.pause;
+            let over = this.over.get_or_insert_with(|| Box::pin(sleep(pause)));
+            if !over.is_elapsed() {
+                ready!(over.as_mut().poll(cx));
+            }
+        }
+        let before = buf.filled().len();
+        let polled = Pin::new(&mut this.stream).poll_read(cx, buf);
+        this.read += buf.filled().len() - before;
+        polled
+    }
+}
+
+impl AsyncWrite for Pausing {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.get_mut().stream).poll_write(cx, bytes)
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().stream).poll_shutdown(cx)
+    }
+}
+
+/// Asks for the broken answer over a connection that holds a KiB, on which nothing is read for so long when its head is there. How
+/// much came of it.
+async fn reads_late(pause: Duration) -> Vec<u8> {
+    let mut builder = Client::new(Here);
+    builder.initial_stream_window_size(1 << 20);
+    let io = TokioIo::new(Pausing {
+        stream: serve(true, 1024),
+        read: 0,
+        pause,
+        over: None,
+    });
+    let (mut sender, connection) = builder.handshake(io).await.expect("HTTP/2");
+    tokio::task::spawn_local(connection);
+    let mut body = get(&mut sender, "/broken").await;
+    let mut read = Vec::new();
+    loop {
+        match body.frame().await.expect("no clean end") {
+            Ok(frame) => read.extend_from_slice(&frame.into_data().expect("data")),
+            Err(_) => return read,
+        }
+    }
+}
+
+#[test]
+fn b9_the_last_words_on_http2_leave_when_their_reader_reads() {
+    timed(async {
+        for pause in [Duration::ZERO, SECOND, WRITE_STALL - SECOND] {
+            let read = reads_late(pause).await;
+            assert_eq!(read.len(), PIECES * PIECE_BYTES + WORD.len(), "{pause:?}");
+            assert!(read.ends_with(WORD));
+        }
+    });
+}
+
+#[test]
+fn a5_last_words_on_http2_wait_no_longer_than_any_others() {
+    timed(async {
+        let read = reads_late(WRITE_STALL + SECOND).await;
+        assert!(read.len() < PIECES * PIECE_BYTES, "{}", read.len());
     });
 }
 
