@@ -45,6 +45,7 @@ enum State {
     DataLf,
     /// At the beginning of a trailer line, or of the empty line that ends the body.
     LineStart,
+    TrailerName,
     Trailer,
     TrailerLf,
     EndLf,
@@ -183,7 +184,7 @@ impl Chunked {
             }
             (State::SizeSpace(_), _) => return Err("a chunk's size is no number"),
             (State::Extension(size), b'\r') => State::SizeLf(size),
-            (State::Extension(_) | State::Trailer | State::LineStart, b'\n' | 0) => {
+            (State::Extension(_) | State::Trailer, b'\n' | 0) => {
                 return Err("a line between chunks does not end as it must");
             }
             (State::Extension(size), _) => {
@@ -198,18 +199,25 @@ impl Chunked {
             (State::DataCr, b'\r') => State::DataLf,
             (State::DataLf, b'\n') => State::Size(None),
             (State::LineStart, b'\r') => State::EndLf,
-            (State::LineStart | State::Trailer, other) => {
+            (State::LineStart | State::TrailerName | State::Trailer, byte) => {
                 self.pass()?;
-                match other {
-                    b'\r' => State::TrailerLf,
-                    _ => State::Trailer,
-                }
+                self.trailer(byte)?
             }
             (State::TrailerLf, b'\n') => State::LineStart,
             (State::EndLf, b'\n') => State::Done,
             (State::DataCr | State::DataLf, _) => return Err("a chunk is longer than its size"),
             _ => return Err("a line between chunks does not end as it must"),
         })
+    }
+
+    /// Reads on in a trailer. Nobody needs one, but what is no field may be the next answer to another reader.
+    fn trailer(&self, byte: u8) -> Result<State, &'static str> {
+        match (self.state, byte) {
+            (State::Trailer, b'\r') => Ok(State::TrailerLf),
+            (State::Trailer, _) | (State::TrailerName, b':') => Ok(State::Trailer),
+            (_, name) if is_token(name) => Ok(State::TrailerName),
+            _ => Err("a trailer is no field"),
+        }
     }
 
     /// Passes over a byte that nobody needs.
@@ -220,6 +228,11 @@ impl Chunked {
         }
         Ok(())
     }
+}
+
+/// Whether a field's name may have it (RFC 9110, section 5.6.2).
+fn is_token(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }
 
 #[cfg(test)]

@@ -110,6 +110,32 @@ fn extensions_and_trailers_are_bounded() {
 }
 
 #[test]
+fn b21_a_trailer_is_a_field_or_the_body_is_none() {
+    for good in ["", "a: b\r\n", "a:\r\n", "x-y_z!: \t\u{e4}\r\nb: c\r\n"] {
+        let wire = format!("3\r\nabc\r\n0\r\n{good}\r\n");
+        let (out, _, done) = decoded(wire.as_bytes(), &[]).expect(good);
+        assert!(done && out == b"abc", "{good:?}");
+    }
+    for bad in [
+        "x\r\n",
+        " x: y\r\n",
+        "\tx: y\r\n",
+        "x : y\r\n",
+        ": y\r\n",
+        "x y: z\r\n",
+        "x\0: y\r\n",
+        "x: \0\r\n",
+        "x: y\n",
+        "x: y\rz\r\n",
+        "a: b\r\n x\r\n",
+        "HTTP/1.1 200 OK\r\n",
+    ] {
+        let wire = format!("3\r\nabc\r\n0\r\n{bad}\r\n");
+        assert!(decoded(wire.as_bytes(), &[]).is_err(), "{bad:?}");
+    }
+}
+
+#[test]
 fn b21_a_long_stream_may_pad_every_size() {
     let chunk = format!("3{}\r\nabc\r\n", " ".repeat(MOST_EXTRA / 2));
     let wire = format!("{}0;x\r\n\r\n", chunk.repeat(5));
