@@ -46,7 +46,7 @@ pub fn chunked(body: &str) -> String {
 }
 
 /// Fields of a head that leave the end of its body to the reader's taste. `{n}` stands for the right length.
-const FRAMINGS: &[&str] = &[
+pub const FRAMINGS: &[&str] = &[
     // CL.TE and TE.CL
     "content-length: {n}\r\ntransfer-encoding: chunked",
     "transfer-encoding: chunked\r\ncontent-length: {n}",
@@ -145,7 +145,7 @@ const FRAMINGS: &[&str] = &[
 ];
 
 /// Chunked bodies that are none (a size that is merely too large is a body that does not come, and times out). `{}` stands for a body whose right size, in hexadecimal, is `{n}`.
-const BAD_CHUNKS: &[&str] = &[
+pub const BAD_CHUNKS: &[&str] = &[
     "x\r\n{}\r\n0\r\n\r\n",
     "0x{n}\r\n{}\r\n0\r\n\r\n",
     "+{n}\r\n{}\r\n0\r\n\r\n",
