@@ -155,6 +155,12 @@ impl Llmleaf {
         Some(folder.count())
     }
 
+    /// How long it stood by for a processor so far.
+    #[must_use]
+    pub fn queued(&self) -> Duration {
+        crate::queued::process(self.pid())
+    }
+
     /// Sends a signal by name, such as `TERM` or `HUP`.
     ///
     /// # Panics

@@ -19,6 +19,7 @@
     reason = "test support: a panic is the failure report"
 )]
 
+pub mod beside;
 pub mod binary;
 pub mod controller;
 pub mod digest;
@@ -27,6 +28,7 @@ pub mod json;
 pub mod jsondiff;
 pub mod judge;
 pub mod metrics;
+pub mod queued;
 pub mod recordings;
 pub mod replay;
 pub mod samples;

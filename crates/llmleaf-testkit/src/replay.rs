@@ -122,6 +122,7 @@ struct State {
     numbered: usize,
     kept: Kept,
     connections: Vec<Connection>,
+    thread: crate::queued::Thread,
     commands: Vec<mpsc::UnboundedSender<Command>>,
 }
 
@@ -314,6 +315,12 @@ impl Replay {
             (connection.writes.len() >= count).then_some(())
         };
         self.shared.wait(timeout, written).is_some()
+    }
+
+    /// How long this server stood by for a processor so far.
+    #[must_use]
+    pub fn queued(&self) -> Duration {
+        self.shared.read(|state| state.thread.clone()).queued()
     }
 
     /// Acts on a connection while it is idle; a command that comes during an answer waits until it is done.

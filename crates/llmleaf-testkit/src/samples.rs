@@ -47,6 +47,9 @@ impl Wire {
     /// The two that every fault is tried with.
     pub const BOTH: [Wire; 2] = [Wire::Chat, Wire::Messages];
 
+    /// All of them.
+    pub const ALL: [Wire; 4] = [Wire::Chat, Wire::Messages, Wire::Responses, Wire::Gemini];
+
     /// Consumer and provider in every combination of those two.
     pub const PAIRS: [(Wire, Wire); 4] = [
         (Wire::Chat, Wire::Chat),

@@ -86,11 +86,17 @@ pub struct Asked {
 }
 
 impl Stage {
-    /// A stage for the program at `exe` (in an integration test `env!("CARGO_BIN_EXE_llmleaf")`).
+    /// A stage for the program at `exe` (in an integration test `env!("CARGO_BIN_EXE_llmleaf")`), or at the path in `LLMLEAF_BIN`:
+    /// so a release build is measured by tests that are not one themselves.
     #[must_use]
     pub fn with(exe: &str) -> Setup {
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "which program a test plays is asked of it from outside"
+        )]
+        let other = std::env::var_os("LLMLEAF_BIN");
         Setup {
-            exe: exe.into(),
+            exe: other.map_or_else(|| exe.into(), PathBuf::from),
             server: SERVER.to_owned(),
             provider: [String::new(), String::new()],
             third: false,

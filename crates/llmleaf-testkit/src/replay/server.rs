@@ -19,6 +19,7 @@ use super::{
 use crate::wire;
 
 pub(super) fn run(listener: TcpListener, shared: &Shared, stopped: oneshot::Receiver<()>) {
+    shared.update(|state| state.thread = crate::queued::Thread::own());
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
