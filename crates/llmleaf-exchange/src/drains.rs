@@ -101,3 +101,90 @@ impl Drain {
         let _ = tokio::time::timeout(LONGEST, work).await;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::future::pending;
+    use tokio::time::{Instant, sleep};
+
+    /// Runs a test in simulated time, beside what tends the drains.
+    fn tended(test: impl AsyncFnOnce(Rc<Drains>)) {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .start_paused(true)
+            .build_local(tokio::runtime::LocalOptions::default())
+            .unwrap();
+        runtime.block_on(async {
+            let drains = Rc::new(Drains::default());
+            tokio::task::spawn_local(Rc::clone(&drains).tend());
+            tokio::task::yield_now().await;
+            test(drains).await;
+        });
+    }
+
+    /// Until nothing is read for nobody any more; how long that took.
+    async fn all_gone(drains: &Drains) -> Duration {
+        let began = Instant::now();
+        while drains.count.get() > 0 {
+            sleep(Duration::from_secs(1)).await;
+        }
+        began.elapsed()
+    }
+
+    #[test]
+    fn a8_who_says_nothing_more_is_read_for_a_stated_time() {
+        tended(async |drains| {
+            let slot = Rc::new(RefCell::new(Slot::default()));
+            let upstream = Rc::clone(&slot);
+            drains.adopt(
+                Box::pin(async move {
+                    let _held = upstream;
+                    pending::<()>().await;
+                }),
+                Rc::clone(&slot),
+            );
+            sleep(LONGEST - Duration::from_secs(1)).await;
+            assert_eq!(drains.count.get(), 1);
+            assert!(all_gone(&drains).await <= Duration::from_secs(2));
+            // What held the upstream is dropped with it.
+            assert_eq!(Rc::strong_count(&slot), 1);
+        });
+    }
+
+    #[test]
+    fn a8_who_goes_on_for_ever_is_read_up_to_a_stated_number_of_bytes() {
+        const PIECE: usize = 64 * 1024;
+        tended(async |drains| {
+            let slot = Rc::new(RefCell::new(Slot::default()));
+            let upstream = Rc::clone(&slot);
+            drains.adopt(
+                Box::pin(async move {
+                    loop {
+                        upstream.borrow_mut().discarded += PIECE;
+                        tokio::task::yield_now().await;
+                    }
+                }),
+                Rc::clone(&slot),
+            );
+            assert!(all_gone(&drains).await <= Duration::from_secs(1));
+            assert_eq!(slot.borrow().discarded, BYTES + PIECE);
+            assert_eq!(Rc::strong_count(&slot), 1);
+        });
+    }
+
+    #[test]
+    fn a8_so_many_are_read_for_nobody_and_no_more() {
+        tended(async |drains| {
+            for _ in 0..=MOST {
+                let slot = Rc::new(RefCell::new(Slot::default()));
+                drains.adopt(Box::pin(pending()), slot);
+            }
+            assert_eq!(drains.count.get(), MOST);
+            all_gone(&drains).await;
+            let slot = Rc::new(RefCell::new(Slot::default()));
+            drains.adopt(Box::pin(async {}), slot);
+            assert_eq!(drains.count.get(), 1, "there is room again");
+        });
+    }
+}
