@@ -19,6 +19,8 @@ use tokio::time::Instant;
 const ZSTD_WINDOW: u64 = 8 * 1024 * 1024;
 /// A body that is copied rather than that hyper's buffer, of 8 KiB at least, is kept for it.
 const SMALL: usize = 4 * 1024;
+/// Most room that is made for what a body only announces: who announces much and sends little is to cost little.
+const ROOM: usize = 64 * 1024;
 /// How long a body may stand still, and how long it is slow before that counts.
 const GRACE: Duration = Duration::from_secs(15);
 /// The slowest that a body may come after that: a byte a millisecond, so some 1 KiB a second.
@@ -105,13 +107,13 @@ where
             first
         });
     }
-    let more = usize::try_from(body.body.size_hint().lower())
-        .unwrap_or_default()
-        .min(limit);
-    let mut all = BytesMut::with_capacity(first.len() + more);
+    let announced = usize::try_from(body.body.size_hint().lower());
+    let announced = announced.unwrap_or_default().min(limit);
+    let mut all = BytesMut::with_capacity(first.len() + announced.min(ROOM));
     all.extend_from_slice(&first);
     drop(first);
     while let Some(data) = body.next(all.len(), limit).await? {
+        // Where it is full it becomes twice as large: an allocator may fill what it gives, so no more than what came is risked.
         all.extend_from_slice(&data);
     }
     Ok(all.freeze())
