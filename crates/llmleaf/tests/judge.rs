@@ -41,11 +41,6 @@ fn number_of(name: &str) -> Option<u64> {
     Some(text.parse().expect("a number"))
 }
 
-/// Whether a test does all of what it takes a sample of.
-fn all_of(name: &str) -> bool {
-    number_of(name).is_some_and(|number| number > 0)
-}
-
 fn stage() -> Setup {
     Stage::with(env!("CARGO_BIN_EXE_llmleaf"))
 }

@@ -1,8 +1,8 @@
-//! Recorded streams that are ended, reset or stalled at every byte, through real sockets, to consumers of both dialects. Behind
+//! Recorded streams that are ended, reset or stalled at every byte, through real sockets, to consumers of each dialect. Behind
 //! the faulty provider stands one that answers well, so that a fault before the first content is outlived and one after it
 //! is not.
 //!
-//! A sample has one position for each event; `LLMLEAF_EVERY_BYTE=1` takes every byte. The recordings lie beside the repository;
+//! A sample has one position for each event and two dialects; `LLMLEAF_EVERY_BYTE=1` takes every byte and all four, `=7` every seventh. The recordings lie beside the repository;
 //! without them the test says `skipped` and passes.
 
 use std::collections::BTreeSet;
@@ -15,7 +15,7 @@ use llmleaf_testkit::replay::{CANARY, Script};
 use llmleaf_testkit::samples::Wire;
 use llmleaf_testkit::stage::{Asked, Stage};
 
-use super::{all_of, stage};
+use super::{number_of, stage};
 
 /// Recordings of each dialect.
 const EACH: usize = 5;
@@ -114,10 +114,16 @@ fn streams() -> Option<Vec<Stream>> {
     Some(chosen)
 }
 
+/// So many bytes lie between two positions, where more than a sample is asked for.
+fn step() -> Option<usize> {
+    let step = number_of("LLMLEAF_EVERY_BYTE").filter(|step| *step > 0)?;
+    Some(usize::try_from(step).expect("a number of bytes"))
+}
+
 /// The positions of a stream: every byte, or one within each event.
 fn positions(text: &str) -> Vec<usize> {
-    if all_of("LLMLEAF_EVERY_BYTE") {
-        return (0..=text.len()).collect();
+    if let Some(step) = step() {
+        return (0..=text.len()).step_by(step).collect();
     }
     let mut start = 0;
     let within = boundaries(text).into_iter().map(|end| {
@@ -130,10 +136,11 @@ fn positions(text: &str) -> Vec<usize> {
 
 fn cases(streams: &[Stream]) -> Vec<Case<'_>> {
     let mut cases = Vec::new();
+    let all = step().is_some();
+    let consumers = if all { &Wire::ALL[..] } else { &Wire::BOTH };
     for (number, stream) in streams.iter().enumerate() {
-        for consumer in Wire::BOTH {
+        for consumer in consumers.iter().copied() {
             for (place, at) in positions(&stream.text).into_iter().enumerate() {
-                let all = all_of("LLMLEAF_EVERY_BYTE");
                 for (kind, fault) in FAULTS.into_iter().enumerate() {
                     // A sample takes the faults in turn.
                     if all || (place + number) % FAULTS.len() == kind {
