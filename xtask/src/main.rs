@@ -38,7 +38,12 @@ const CHORES: &[Chore] = &[
     Chore {
         name: "mutants",
         about: "plants faults in a copy of the routing crate: its simulator must catch each",
-        run: mutants::run,
+        run: mutants::routing,
+    },
+    Chore {
+        name: "planted",
+        about: "plants faults in a copy of the program: the judge must see what each breaks; half an hour",
+        run: mutants::program,
     },
     Chore {
         name: "help",

@@ -1,7 +1,10 @@
-//! What the simulator is worth: each planted fault of a crate's `tests/mutants.txt` is put into a copy of the crate, and its tests must
-//! turn red. Nothing of this is in the crate itself: there are no hooks to leave in a release.
+//! What tests are worth: each fault of a list is put into a copy of what they test, and they must turn red. Nothing of this is in the
+//! crates themselves: there are no hooks to leave in a release.
 //!
-//! A fault is a name, a file, and lines to take out and to put in:
+//! There are two lists. One has faults of the machines of routing, which the simulator must catch; the other faults of the program, of
+//! which the judge (`llmleaf_testkit::judge`) must see what they break.
+//!
+//! A fault is a name, a file, and lines to take out and to put in, in one place or in several:
 //!
 //! ```text
 //! # a third trial
@@ -11,61 +14,103 @@
 //! ```
 
 use std::fs;
-use std::path::Path;
-use std::process::{Command, Stdio};
+use std::os::unix::process::CommandExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-/// How long the tests of one fault may take, once they are built.
-const LONGEST: Duration = Duration::from_secs(120);
-/// Between two looks at whether they have ended.
+/// Between two looks at whether the tests have ended.
 const PAUSE: Duration = Duration::from_millis(50);
 
-const CRATE: &str = "crates/llmleaf-route";
-/// What the crate needs beside it.
-const NEIGHBOURS: &[&str] = &["crates/llmleaf-model"];
-const LIST: &str = "tests/mutants.txt";
-const COPY: &str = "target/mutants";
-/// The test that judges.
-const TEST: &[&str] = &[
-    "test",
-    "--offline",
-    "--package",
-    "llmleaf-route",
-    "--test",
-    "sim",
-];
+/// Faults of something, and the tests that must see each.
+struct Suite {
+    /// The list of faults.
+    list: &'static str,
+    /// What their files are below.
+    base: &'static str,
+    /// The crates that are needed; all where none is named.
+    crates: &'static [&'static str],
+    /// What else is copied.
+    beside: &'static [&'static str],
+    copy: &'static str,
+    /// The tests, for cargo, and which of them.
+    test: &'static [&'static str],
+    only: &'static [&'static str],
+    /// How long the tests of one fault may take, once they are built.
+    longest: Duration,
+}
+
+const ROUTING: Suite = Suite {
+    list: "crates/llmleaf-route/tests/mutants.txt",
+    base: "crates/llmleaf-route",
+    crates: &["crates/llmleaf-model", "crates/llmleaf-route"],
+    beside: &[],
+    copy: "target/mutants",
+    test: &["--package", "llmleaf-route", "--test", "sim"],
+    only: &[],
+    longest: Duration::from_secs(120),
+};
+
+const PROGRAM: Suite = Suite {
+    list: "crates/llmleaf/tests/judge/mutants.txt",
+    base: "crates",
+    crates: &[],
+    beside: &["docs", "deploy", "recordings", "llmleaf.example.toml"],
+    copy: "target/mutants-program",
+    test: &["--package", "llmleaf", "--test", "judge"],
+    // What these do is much of the same.
+    only: &["--skip", "crowds::", "--skip", "chaos::"],
+    longest: Duration::from_secs(240),
+};
 
 /// One planted fault.
 #[derive(Debug, Default, PartialEq)]
 struct Mutant {
     name: String,
     file: String,
-    out: String,
-    into: String,
+    places: Vec<Place>,
 }
 
-/// Plants every fault in turn and prints which were caught; fails if one was not.
-pub fn run(root: &Path) -> Result<(), String> {
-    let list = read(&root.join(CRATE).join(LIST))?;
-    let mutants = parse(&list)?;
+/// What is taken out somewhere, and what is put in its place.
+#[derive(Debug, Default, PartialEq)]
+struct Place {
+    out: String,
+    into: Option<String>,
+}
+
+/// Plants every fault of routing in turn and prints which were caught; fails if one was not.
+pub fn routing(root: &Path) -> Result<(), String> {
+    run(root, &ROUTING)
+}
+
+/// The same with faults of the program.
+pub fn program(root: &Path) -> Result<(), String> {
+    run(root, &PROGRAM)
+}
+
+fn run(root: &Path, suite: &Suite) -> Result<(), String> {
+    let mutants = parse(&read(&root.join(suite.list))?)?;
+    let base = root.join(suite.base);
     for mutant in &mutants {
-        planted(&read(&root.join(CRATE).join(&mutant.file))?, mutant)?;
+        planted(&read(&base.join(&mutant.file))?, mutant)?;
     }
-    let copy = root.join(COPY);
-    lay_out(root, &copy)?;
-    if !passes(&copy)? {
+    let copy = root.join(suite.copy);
+    lay_out(root, &copy, suite)?;
+    if !passes(&copy, suite)? {
         return Err("the tests fail before any fault is planted".to_owned());
     }
     let mut survived = Vec::new();
     for mutant in &mutants {
-        let path = copy.join(CRATE).join(&mutant.file);
+        let begun = Instant::now();
+        let path = copy.join(suite.base).join(&mutant.file);
         let sound = read(&path)?;
         write(&path, &planted(&sound, mutant)?)?;
-        let passed = passes(&copy);
+        let passed = passes(&copy, suite);
         write(&path, &sound)?;
         let caught = !passed.map_err(|why| format!("{}: {why}", mutant.name))?;
         let verdict = if caught { "caught  " } else { "SURVIVED" };
-        eprintln!("{verdict}  {}", mutant.name);
+        let seconds = begun.elapsed().as_secs();
+        eprintln!("{verdict}  {} ({seconds} s)", mutant.name);
         if !caught {
             survived.push(mutant.name.as_str());
         }
@@ -92,42 +137,65 @@ fn parse(list: &str) -> Result<Vec<Mutant>, String> {
         let Some(mutant) = all.last_mut().filter(|_| !line.trim().is_empty()) else {
             continue;
         };
-        let (text, part) = match (line.strip_prefix("- "), line.strip_prefix("+ ")) {
-            (Some(text), _) => (&mut mutant.out, text),
-            (_, Some(text)) => (&mut mutant.into, text),
-            _ if mutant.file.is_empty() => {
-                line.clone_into(&mut mutant.file);
-                continue;
-            }
-            _ => return Err(format!("{LIST}:{}: neither `- ` nor `+ `", index + 1)),
-        };
-        if !text.is_empty() {
-            text.push('\n');
+        match (line.strip_prefix("- "), line.strip_prefix("+ ")) {
+            (Some(text), _) => mutant.take_out(text),
+            (_, Some(text)) => match mutant.places.last_mut() {
+                Some(place) => match &mut place.into {
+                    Some(into) => add(into, text),
+                    None => place.into = Some(text.to_owned()),
+                },
+                None => return Err(format!("line {}: nothing is taken out", index + 1)),
+            },
+            _ if mutant.file.is_empty() => line.clone_into(&mut mutant.file),
+            _ => return Err(format!("line {}: neither `- ` nor `+ `", index + 1)),
         }
-        text.push_str(part);
     }
     Ok(all)
 }
 
-/// The file with the fault in it. The place must be the only one of its kind: else nobody knows what was tested.
-fn planted(sound: &str, mutant: &Mutant) -> Result<String, String> {
-    match sound.matches(&mutant.out).count() {
-        1 => Ok(sound.replace(&mutant.out, &mutant.into)),
-        count => Err(format!(
-            "{}: what is to be taken out stands {count} times in {}",
-            mutant.name, mutant.file
-        )),
+impl Mutant {
+    /// One more line to take out: of the same place, unless something was put in there already.
+    fn take_out(&mut self, text: &str) {
+        match self.places.last_mut().filter(|place| place.into.is_none()) {
+            Some(place) => add(&mut place.out, text),
+            None => self.places.push(Place {
+                out: text.to_owned(),
+                into: None,
+            }),
+        }
     }
 }
 
-/// A workspace of the crate and its neighbours alone, so that a fault costs seconds.
-fn lay_out(root: &Path, copy: &Path) -> Result<(), String> {
+fn add(lines: &mut String, line: &str) {
+    lines.push('\n');
+    lines.push_str(line);
+}
+
+/// The file with the fault in it. Each place must be the only one of its kind: else nobody knows what was tested.
+fn planted(sound: &str, mutant: &Mutant) -> Result<String, String> {
+    let mut text = sound.to_owned();
+    for place in &mutant.places {
+        match text.matches(&place.out).count() {
+            1 => text = text.replace(&place.out, place.into.as_deref().unwrap_or_default()),
+            count => {
+                return Err(format!(
+                    "{}: what is to be taken out stands {count} times in {}",
+                    mutant.name, mutant.file
+                ));
+            }
+        }
+    }
+    Ok(text)
+}
+
+/// A workspace of the crates that are needed alone, so that a fault costs as little as can be.
+fn lay_out(root: &Path, copy: &Path, suite: &Suite) -> Result<(), String> {
+    let crates = match suite.crates {
+        [] => all_crates(root)?,
+        named => named.iter().map(PathBuf::from).collect(),
+    };
     let manifest = read(&root.join("Cargo.toml"))?;
-    let members: Vec<String> = NEIGHBOURS
-        .iter()
-        .chain([&CRATE])
-        .map(|member| format!("{member:?}"))
-        .collect();
+    let members: Vec<String> = crates.iter().map(|member| format!("{member:?}")).collect();
     let kept = manifest
         .lines()
         .filter(|line| !line.starts_with("default-members") && !line.starts_with("exclude"))
@@ -140,15 +208,36 @@ fn lay_out(root: &Path, copy: &Path) -> Result<(), String> {
         });
     make(copy)?;
     write(&copy.join("Cargo.toml"), &kept.collect::<String>())?;
-    write(&copy.join("Cargo.lock"), &read(&root.join("Cargo.lock"))?)?;
-    for member in NEIGHBOURS.iter().chain([&CRATE]) {
-        let to = copy.join(member);
-        if to.exists() {
+    let beside = suite.beside.iter().map(PathBuf::from);
+    for path in crates
+        .into_iter()
+        .chain(beside)
+        .chain(["Cargo.lock".into()])
+    {
+        let (from, to) = (root.join(&path), copy.join(&path));
+        if to.is_dir() {
             fs::remove_dir_all(&to).map_err(|error| format!("{}: {error}", to.display()))?;
         }
-        copy_tree(&root.join(member), &to)?;
+        if from.is_dir() {
+            copy_tree(&from, &to)?;
+        } else {
+            fs::copy(&from, &to).map_err(|error| format!("{}: {error}", from.display()))?;
+        }
     }
     Ok(())
+}
+
+fn all_crates(root: &Path) -> Result<Vec<PathBuf>, String> {
+    let folder = root.join("crates");
+    let entries =
+        fs::read_dir(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
+    let mut all = Vec::new();
+    for entry in entries {
+        let name = entry.map_err(|error| error.to_string())?.file_name();
+        all.push(Path::new("crates").join(name));
+    }
+    all.sort();
+    Ok(all)
 }
 
 fn copy_tree(from: &Path, to: &Path) -> Result<(), String> {
@@ -170,34 +259,49 @@ fn copy_tree(from: &Path, to: &Path) -> Result<(), String> {
 }
 
 /// Whether the tests pass. A fault that makes them hang is found, too.
-fn passes(copy: &Path) -> Result<bool, String> {
+fn passes(copy: &Path, suite: &Suite) -> Result<bool, String> {
     // What does not compile shows nothing about the tests.
-    let built = cargo(copy, &["--no-run"]).status().map_err(no_cargo)?;
+    let built = cargo(copy, suite, &["--no-run"])
+        .status()
+        .map_err(no_cargo)?;
     if !built.success() {
         return Err("it does not compile".to_owned());
     }
-    let mut running = cargo(copy, &[]).spawn().map_err(no_cargo)?;
-    let deadline = Instant::now() + LONGEST;
+    let only = [&["--"], suite.only].concat();
+    let mut running = cargo(copy, suite, &only).spawn().map_err(no_cargo)?;
+    let deadline = Instant::now() + suite.longest;
     loop {
         if let Some(status) = running.try_wait().map_err(no_cargo)? {
             return Ok(status.success());
         }
         if Instant::now() >= deadline {
-            running.kill().map_err(no_cargo)?;
-            running.wait().map_err(no_cargo)?;
+            kill(&mut running)?;
             return Ok(false);
         }
         std::thread::sleep(PAUSE);
     }
 }
 
-fn cargo(copy: &Path, more: &[&str]) -> Command {
+/// Ends cargo, and the tests that it runs.
+fn kill(running: &mut Child) -> Result<(), String> {
+    let group = format!("-{}", running.id());
+    let killed = Command::new("kill").args(["-KILL", "--", &group]).status();
+    killed.map_err(|error| format!("cannot run kill: {error}"))?;
+    running.wait().map_err(no_cargo)?;
+    Ok(())
+}
+
+fn cargo(copy: &Path, suite: &Suite, more: &[&str]) -> Command {
     let mut command = Command::new("cargo");
     command
-        .args(TEST)
+        .args(["test", "--offline"])
+        .args(suite.test)
         .args(more)
         .current_dir(copy)
         .env("CARGO_TARGET_DIR", copy.join("target"))
+        // A fault may well be what a lint is against.
+        .env_remove("RUSTC_WORKSPACE_WRAPPER")
+        .process_group(0)
         .stdout(Stdio::null())
         .stderr(Stdio::null());
     command
@@ -225,12 +329,30 @@ mod tests {
 
     #[test]
     fn a_fault_is_read_and_planted_once() {
-        let list = "Words before the first.\n\n# off by one\nsrc/a.rs\n- a < b\n+ a <= b\n\n# gone\nsrc/b.rs\n- x();\n- y();\n";
+        let list = "Words before the first.\n\n# off by one\nsrc/a.rs\n- a < b\n+ a <= b\n\n# gone\nsrc/b.rs\n- x();\n- y();\n+ \n- z();\n+ w();\n+ v();\n";
         let mutants = parse(list).unwrap();
         assert_eq!(mutants.len(), 2);
         assert_eq!(planted("if a < b {", &mutants[0]).unwrap(), "if a <= b {");
-        assert_eq!(planted("x();\ny();\nz();", &mutants[1]).unwrap(), "\nz();");
+        assert_eq!(
+            planted("x();\ny();\nz();", &mutants[1]).unwrap(),
+            "\nw();\nv();"
+        );
         assert!(planted("a < b, a < b", &mutants[0]).is_err());
         assert!(parse("# x\nsrc/a.rs\nwhat").is_err());
+        assert!(parse("# x\nsrc/a.rs\n+ what").is_err());
+    }
+
+    #[test]
+    fn the_lists_fit_what_they_are_of() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+        for suite in [ROUTING, PROGRAM] {
+            let mutants = parse(&read(&root.join(suite.list)).unwrap()).unwrap();
+            for mutant in &mutants {
+                let sound = read(&root.join(suite.base).join(&mutant.file)).unwrap();
+                let planted = planted(&sound, mutant).unwrap();
+                assert_ne!(planted, sound, "{}", mutant.name);
+            }
+            assert!(mutants.len() >= 15, "{}", suite.list);
+        }
     }
 }
