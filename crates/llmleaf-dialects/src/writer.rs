@@ -224,3 +224,19 @@ pub(crate) fn write_rest(
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Would take minutes if each line were a search through all that is behind it.
+    #[test]
+    fn a_long_text_of_short_lines_is_written_as_the_library_writes_it() {
+        for line in [299, 271, 272, 1295, 1296, 5000] {
+            let text = ("a".repeat(line) + "\n").repeat((8 << 20) / (line + 1));
+            let mut out = Vec::new();
+            string(&mut out, &text);
+            assert!(out == serde_json::to_vec(&text).unwrap(), "lines of {line}");
+        }
+    }
+}
