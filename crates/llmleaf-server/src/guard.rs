@@ -170,6 +170,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Guard<S> {
             None => room,
         };
         buf.put_slice(&self.ahead.split_to(taken));
+        if self.ahead.is_empty() {
+            // It may have been much, and more may never come.
+            self.ahead = BytesMut::new();
+        }
     }
 
     /// Passes on what writing said, unless nothing was taken for too long.

@@ -7,6 +7,8 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 pub struct Signals {
     terminate: Signal,
     interrupt: Signal,
+    /// Ignored, also where something that failed to start another program has put the default back, which ends this one.
+    _pipe: Signal,
     /// Not caught where there is nothing to reload: it ends the process then, as it always does.
     hangup: Option<Signal>,
     /// There was a terminal at the start.
@@ -32,6 +34,7 @@ impl Signals {
         Ok(Self {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
+            _pipe: signal(SignalKind::pipe())?,
             hangup,
             terminal: has_terminal(),
         })

@@ -22,6 +22,11 @@ pub(crate) fn settle() {
     let Ok(program) = std::env::current_exe() else {
         return;
     };
+    let name = program.file_name().unwrap_or_default().to_string_lossy();
+    if name.starts_with("ld-") || name.starts_with("ld.") {
+        // Started by naming the loader, which would take the configuration for the program.
+        return;
+    }
     let mut again = std::process::Command::new(program);
     let mut args = std::env::args_os();
     if let Some(name) = args.next() {
