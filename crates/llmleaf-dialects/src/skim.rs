@@ -4,8 +4,6 @@
 //! values by type costs many times what finding their ends does, and that cost is most of what a small exchange spends on JSON.
 //! What is accepted here is JSON by RFC 8259; `serde_json` accepts all of it (a test and a fuzz target hold the two together).
 
-mod block;
-
 use crate::head::MAX_DEPTH;
 use std::ops::Range;
 
@@ -362,30 +360,22 @@ impl Scan<'_> {
 /// How many bytes come before a quote, a backslash or a control character.
 #[inline]
 pub(crate) fn plain(bytes: &[u8]) -> usize {
+    const WORD: usize = 8;
     // Most strings are short: only what is longer pays for a search that takes more to begin than to go on.
-    const SHORT: usize = 16;
-    let (near, far) = bytes.split_at(bytes.len().min(SHORT));
-    match block::first_of_few(near) {
-        Some(found) => found,
-        None if far.is_empty() => near.len(),
-        None => near.len() + plain_far(far),
-    }
-}
-
-fn plain_far(bytes: &[u8]) -> usize {
-    const LONG: usize = 256;
-    let (blocks, tail) = bytes.as_chunks::<{ block::SIZE }>();
+    const SHORT: usize = 64;
+    let (words, tail) = bytes.as_chunks::<WORD>();
     let mut at = 0;
-    for block in blocks {
-        if let Some(found) = block::first(block) {
-            return at + found;
+    for word in words {
+        match marks(u64::from_le_bytes(*word)) {
+            0 => at += WORD,
+            marks => return at + first(marks),
         }
-        at += block::SIZE;
-        if at == LONG {
+        if at == SHORT {
             return at + plain_long(bytes.get(at..).unwrap_or_default());
         }
     }
-    at + block::first_of_few(tail).unwrap_or(tail.len())
+    let special = |b: &u8| *b == b'"' || *b == b'\\' || *b < b' ';
+    at + tail.iter().position(special).unwrap_or(tail.len())
 }
 
 /// Bytes of a long text that are looked at together.
@@ -408,6 +398,23 @@ fn plain_long(bytes: &[u8]) -> usize {
         }
     }
     at
+}
+
+/// Sets the highest bit of each byte that is a quote, a backslash or a control character. Right for the lowest such byte; bytes
+/// above it may be marked falsely.
+fn marks(word: u64) -> u64 {
+    const ONES: u64 = u64::from_ne_bytes([1; 8]);
+    const HIGH: u64 = u64::from_ne_bytes([0x80; 8]);
+    let below = |word: u64, limit: u64| word.wrapping_sub(ONES * limit) & !word;
+    // This bit makes a space of a quote and the other way round, and leaves the control characters among themselves: so all that is
+    // looked for but the backslash is what is not above the space.
+    let quote_or_control = below(word ^ (ONES * 0x02), b' ' as u64 + 1);
+    let backslash = below(word ^ (ONES * b'\\' as u64), 1);
+    (quote_or_control | backslash) & HIGH
+}
+
+fn first(marks: u64) -> usize {
+    marks.trailing_zeros() as usize / 8
 }
 
 #[cfg(test)]
