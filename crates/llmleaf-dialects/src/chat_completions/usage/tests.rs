@@ -67,6 +67,11 @@ fn a_plain_report_is_read_as_the_parser_reads_it() {
     }
 }
 
+/// What the parser reads. It would take a list for the fields in their order, which nobody means.
+fn by_parser(report: &str) -> Option<Usage> {
+    report.starts_with('{').then(|| parsed(report)).flatten()
+}
+
 /// Whether a report is read without the parser, which has to say the same of it; `None` where no report is reached.
 fn plainly(report: &str) -> Option<bool> {
     let answer = format!("{{\"usage\": {report} ,\"next\":1}}");
@@ -79,7 +84,7 @@ fn plainly(report: &str) -> Option<bool> {
         let place = scan.place();
         plainly = Some(plain::read(scan, &answer).is_some());
         scan.back(place);
-        assert_eq!(read_at(scan, &answer)?, parsed(report), "{report}");
+        assert_eq!(read_at(scan, &answer)?, by_parser(report), "{report}");
         Some(())
     });
     let well_formed = serde_json::from_str::<IgnoredAny>(&answer).is_ok();
@@ -144,8 +149,7 @@ proptest! {
     #[test]
     fn any_report_is_read_as_the_parser_reads_it(report in report()) {
         plainly(&report);
-        let parsed = report.starts_with('{').then(|| parsed(&report)).flatten();
-        assert_eq!(read(&report), parsed);
+        assert_eq!(read(&report), by_parser(&report));
     }
 }
 
