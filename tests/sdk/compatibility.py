@@ -6,9 +6,11 @@ import pathlib
 import re
 
 PAGE = pathlib.Path(__file__).resolve().parents[2] / "docs" / "compatibility.md"
+# Where no provider is led to.
+ITSELF = "the gateway itself"
 HEAD = """# What was driven through it
 
-Made by the commands that are named below, with `--record`; not by hand. Each row is one client on one wire of this gateway, led to
+Made by `tests/sdk/run --record`, `tests/sdk/run --more --record` and `tests/agents/run --record`, each of which writes its part; a part that was made otherwise says so. Each row is one client on one wire of this gateway, led to
 scripted providers that refuse what the real services refuse, over each of the wires named. A case is one thing that users of that client do:
 an answer whole or streamed, a tool's whole loop, structured output, an error, a stream that breaks. [From your tools](clients.md)
 says how to set each of them up. What services really answer is another matter: [conformance](conformance.md) is measured with recordings.
@@ -46,7 +48,8 @@ def part(name, rows):
         "| client | version | speaks | cases by the provider's wire | passed | failed |", "| --- | --- | --- | --- | --- | --- |",
     ]
     for (client, version, surface), row in rows.items():
-        wires = ", ".join(f"{wire} {count}" for wire, count in row.wires.items())
+        own_last = sorted(row.wires.items(), key=lambda item: (item[0] == ITSELF, item[0]))
+        wires = ", ".join(f"{wire} {count}" for wire, count in own_last)
         lines.append(f"| {client} | {version} | {surface} | {wires} | {row.passed} | {len(row.failed)} |")
     failures = [f"- {client}, {surface}: `{case}`" for (client, _, surface), row in rows.items() for case in row.failed]
     if failures:

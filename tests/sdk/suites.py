@@ -4,6 +4,8 @@ import re
 import sys
 from typing import NamedTuple
 
+from compatibility import ITSELF
+
 COMPLETIONS, MESSAGES, RESPONSES, GEMINI = "Chat Completions", "Messages", "Responses", "Gemini"
 
 
@@ -32,7 +34,7 @@ NODE = ["--test-reporter=./node/lines.mjs", "--test"]
 EVERY = {
     "openai-python": python("openai", "openai_sdk", "openai", COMPLETIONS, long=True),
     "openai-responses-python": python("openai", "openai_responses", "openai", RESPONSES),
-    "openai-batches-python": python("openai", "openai_batches", "openai", "Batches, Files"),
+    "openai-batches-python": python("openai", "openai_batches", "openai", "Batches and Files"),
     "openai-audio-python": python("openai", "openai_audio", "openai", "Audio"),
     "openai-realtime-python": python("openai", "openai_realtime", "openai", "Realtime"),
     "anthropic-python-1": python("anthropic-1", "anthropic_sdk", "anthropic", MESSAGES),
@@ -82,7 +84,7 @@ def wire(surface, case):
     if "OtherWire" in group:
         return COMPLETIONS if surface == MESSAGES else MESSAGES
     found = next((wire or surface for pattern, wire in GROUPS if re.search(pattern, group, re.IGNORECASE)), None)
-    return found or "the gateway itself"
+    return found or ITSELF
 
 
 def driven(suite, case):

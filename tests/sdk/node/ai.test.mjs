@@ -69,7 +69,9 @@ for (const [surface, make] of Object.entries(SURFACES)) {
           const tools = { get_weather: tool({ description: 'Weather.', inputSchema: jsonSchema(WEATHER), execute }) };
           const more = { tools, stopWhen: stepCountIs(3) };
           const text = streamed ? textOf(await stream('parallel', more)) : (await whole('parallel', more)).text;
-          assert.equal(text, 'The tools said: Paris: 21, Oslo: 21.');
+          // Gemini takes no bare text as a result: it is put into an object.
+          const bare = text.replaceAll(/\{"name":"get_weather","content":"([^"]*)"\}/g, '$1');
+          assert.equal(bare, 'The tools said: Paris: 21, Oslo: 21.');
           assert.deepEqual(cities.sort(), ['Oslo', 'Paris']);
         });
       }
@@ -89,12 +91,13 @@ for (const [surface, make] of Object.entries(SURFACES)) {
 
       it('errors', async () => {
         for (const [scenario, status] of [['refuse-400', 400], ['no-such-scenario', 404], ['refuse-429', 429], ['refuse-500', 502]]) {
-          const error = await rejection(whole(scenario), APICallError);
+          const error = await rejection(whole(scenario), Error);
+          assert.ok(APICallError.isInstance(error), error.stack);
           assert.equal(error.statusCode, status);
           assert.equal(error.isRetryable, status >= 429);
           if (status === 429) assert.equal(error.responseHeaders['retry-after'], '7');
         }
-        const refused = await rejection(generateText(asked(model(provider, 'text'), {}, 'sdk:wrong')), APICallError);
+        const refused = await rejection(generateText(asked(model(provider, 'text'), {}, 'sdk:wrong')), Error);
         assert.equal(refused.statusCode, 401);
       });
 

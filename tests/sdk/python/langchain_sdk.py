@@ -6,6 +6,7 @@ import json
 import anthropic
 import openai
 from case import ERRORS_LATE, GATEWAY, KEY, PNG, PNG64, TEXT, Case, run
+from google.genai import errors
 from langchain_anthropic import ChatAnthropic
 from langchain_core.messages import HumanMessage, SystemMessage, ToolMessage
 from langchain_core.tools import tool
@@ -143,7 +144,9 @@ def status_of(error):
 # A class for each pair of a consumer's and a provider's wire.
 for surface, make, error in (
     ("Chat", chat, openai.APIStatusError), ("Responses", responses, openai.APIStatusError),
-    ("Messages", messages, anthropic.APIStatusError), ("Gemini", gemini, ChatGoogleGenerativeAIError),
+    ("Messages", messages, anthropic.APIStatusError),
+    # It gives its own name to what the caller did wrong alone.
+    ("Gemini", gemini, (ChatGoogleGenerativeAIError, errors.APIError)),
 ):
     for wire, provider in (("Chat", "oai"), ("Messages", "ant"), ("Responses", "res")):
         name = f"{surface}_Over{wire}"

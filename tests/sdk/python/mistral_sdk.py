@@ -149,7 +149,8 @@ class Chat:
                             text += event.data.choices[0].delta.content or ""
                             finishes.append(event.data.choices[0].finish_reason)
                 self.assertEqual(text, ERRORS_LATE)
-                self.assertEqual(set(finishes) - {None}, set())
+                # The error comes in a chunk that says so.
+                self.assertEqual(set(finishes) - {None, "error"}, set())
 
 
 class OverChat(Chat, Case):
@@ -182,13 +183,6 @@ class Gateway(Case):
         with self.assertRaises(errors.SDKError) as caught:
             client().chat.complete(model="no-such-model", messages=HI)
         self.assertEqual(caught.exception.status_code, 404)
-
-    def test_embeddings(self):
-        answer = client().embeddings.create(model="demo", inputs=["one", "two"])
-        self.assertEqual([one.index for one in answer.data], [0, 1])
-
-    def test_models(self):
-        self.assertIn("demo", [model.id for model in client().models.list().data])
 
 
 if __name__ == "__main__":

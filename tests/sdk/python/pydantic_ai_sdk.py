@@ -43,7 +43,8 @@ def gemini(model, key=KEY):
 
 
 def mistral(model, key=KEY):
-    return MistralModel(model, provider=MistralProvider(base_url=f"{GATEWAY}/mistral", api_key=key))
+    provider = MistralProvider(base_url=f"{GATEWAY}/mistral", api_key=key)
+    return MistralModel(model, provider=provider, profile={"supports_json_schema_output": True})
 
 
 class Chat:
