@@ -139,9 +139,16 @@ fn cases(streams: &[Stream]) -> Vec<Case<'_>> {
     let all = step().is_some();
     let consumers = if all { &Wire::ALL[..] } else { &Wire::BOTH };
     for (number, stream) in streams.iter().enumerate() {
-        // A service that has both of its wires is asked in the consumer's own.
-        let apart = |consumer: &Wire| (*consumer, stream.wire) != (Wire::Responses, Wire::Chat);
-        for consumer in consumers.iter().copied().filter(apart) {
+        let digest = read(stream.wire, &stream.text);
+        let calls = digest.choices.iter().any(|c| !c.tool_calls.is_empty());
+        let fits = |consumer: &Wire| match consumer {
+            // A service that has both of its wires is asked in the consumer's own.
+            Wire::Responses => stream.wire != Wire::Chat,
+            // Its arguments are an object, spelled anew: nobody can tell a prefix of them.
+            Wire::Gemini => !calls,
+            Wire::Chat | Wire::Messages => true,
+        };
+        for consumer in consumers.iter().copied().filter(fits) {
             for (place, at) in positions(&stream.text).into_iter().enumerate() {
                 for (kind, fault) in FAULTS.into_iter().enumerate() {
                     // A sample takes the faults in turn.
