@@ -130,6 +130,9 @@ pub struct ReplyContext {
     pub stream_usage: bool,
     /// The consumer wants no reasoning in the answer.
     pub hide_reasoning: bool,
+    /// The consumer's streams have whole calls of tools, where the wire's own bring them in pieces, and tell their use in the chunk
+    /// that ends an answer.
+    pub whole_calls: bool,
     /// The request that is answered, where it was parsed: some wires repeat it in the answer, and tools whose names or
     /// forms the provider's wire could not take get them back.
     pub request: Option<Rc<ChatRequest>>,

@@ -414,7 +414,10 @@ fn prepare(
     target: Target<'_>,
 ) -> Result<Prepared, Failure> {
     // What the service refuses in its own dialect is said in a way that it takes.
-    let same = wire.dialect() == run.job.heard && wire.takes(&run.job.head, &run.job.body);
+    let same = wire.dialect() == run.job.heard
+        && wire.takes(&run.job.head, &run.job.body)
+        // Nor can a consumer that wants calls whole be given their pieces.
+        && (!run.job.whole_calls || wire.calls_whole());
     let rendered = if same {
         wire.edit_request(&run.job.head, &run.job.body, target)?
     } else {

@@ -225,6 +225,7 @@ impl Run {
                 .and_then(|c| c.reasoning.as_ref())
                 .and_then(|r| r.hidden)
                 .unwrap_or_default(),
+            whole_calls: self.job.whole_calls,
             request: self.canonical.clone(),
         }
     }

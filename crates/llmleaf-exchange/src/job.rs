@@ -72,6 +72,8 @@ pub struct Job {
     pub head: Head,
     /// A streamed answer is to be one JSON array of its events (only where the dialect knows such).
     pub in_array: bool,
+    /// Calls of tools are to come whole in a streamed answer (only where the dialect brings them in pieces).
+    pub whole_calls: bool,
     /// The body as the consumer sent it, inflated.
     pub body: Bytes,
     /// The body where it is sent on while it comes, in place of `body`, which is empty then.

@@ -13,8 +13,12 @@ const PREFIXES: &[(&str, Option<Dialect>)] = &[
     ("/genai", Some(Dialect::GenerateContent)),
     ("/ollama", Some(Dialect::LINES)),
     ("/cohere", Some(Dialect::CohereChat)),
+    (WHOLE_CALLS, Some(Dialect::ChatCompletions)),
     ("/api", None),
 ];
+
+/// Below it are chat completions for clients that fail at calls of tools in pieces: their streams have calls whole.
+const WHOLE_CALLS: &str = "/mistral";
 
 /// Paths that stand below `/v1` and are often asked for without it.
 const VERSIONED: &[&str] = &[
@@ -61,6 +65,8 @@ pub struct Canonical<'a> {
     pub path: Cow<'a, str>,
     /// The dialect of errors, whatever the path turns out to mean.
     pub dialect: Dialect,
+    /// Calls of tools come whole.
+    pub whole_calls: bool,
 }
 
 /// What nearly all requests ask for, in the registry's spelling: these mean what they say.
@@ -77,6 +83,7 @@ pub fn canonical(path: &str) -> Canonical<'_> {
         Some((_, dialect)) => Canonical {
             path: Cow::Borrowed(path),
             dialect: *dialect,
+            whole_calls: false,
         },
         None => meant(path),
     }
@@ -84,6 +91,7 @@ pub fn canonical(path: &str) -> Canonical<'_> {
 
 fn meant(path: &str) -> Canonical<'_> {
     let mut dialect = None;
+    let mut whole_calls = false;
     let mut path = squeezed(path);
     for (prefix, speaks) in PREFIXES {
         let Some(rest) = path
@@ -96,6 +104,7 @@ fn meant(path: &str) -> Canonical<'_> {
             break;
         }
         dialect = dialect.or(*speaks);
+        whole_calls |= *prefix == WHOLE_CALLS;
         path = Cow::Owned(if rest.is_empty() {
             "/".to_owned()
         } else {
@@ -135,7 +144,11 @@ fn meant(path: &str) -> Canonical<'_> {
         Some(dialect) => dialect,
         None => Dialect::ChatCompletions,
     };
-    Canonical { path, dialect }
+    Canonical {
+        path,
+        dialect,
+        whole_calls,
+    }
 }
 
 /// True for a method of a model, as Google's clients write it.
@@ -288,6 +301,21 @@ mod tests {
             let found = canonical(path);
             assert_eq!((&*found.path, found.dialect), (means, dialect), "{path}");
         }
+    }
+
+    #[test]
+    fn one_prefix_is_for_whole_calls() {
+        for (path, whole) in [
+            ("/mistral/v1/chat/completions", true),
+            ("/mistral/chat/completions/", true),
+            ("/v1/chat/completions", false),
+            ("/openai/v1/chat/completions", false),
+        ] {
+            let found = canonical(path);
+            assert_eq!(found.path, "/v1/chat/completions");
+            assert_eq!(found.whole_calls, whole, "{path}");
+        }
+        assert_eq!(canonical("/mistral/v1/models").path, "/v1/models");
     }
 
     #[test]

@@ -143,6 +143,7 @@ fn job(
         heard: Dialect::ChatCompletions,
         head,
         in_array: false,
+        whole_calls: false,
         body: Bytes::from_static(NOTHING),
         id: call.worker.ids.fresh(call.created.saturating_mul(1000)),
         request_id: Arc::clone(&call.id),

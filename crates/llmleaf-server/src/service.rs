@@ -82,6 +82,7 @@ pub async fn serve(
         id: Arc::clone(&id),
         chosen,
         created: now.as_secs(),
+        whole_calls: canonical.whole_calls,
         crowded,
         explain: routing::explain(request.headers()),
     };
@@ -200,6 +201,7 @@ async fn posted(
         id: Arc::clone(&id),
         chosen: false,
         created: now.as_secs(),
+        whole_calls: false,
         crowded: false,
         explain: false,
     };
@@ -292,6 +294,8 @@ pub struct Call {
     chosen: bool,
     /// Unix seconds at which it came.
     pub created: u64,
+    /// It reads calls of tools whole.
+    whole_calls: bool,
     crowded: bool,
     /// It asks how it is decided.
     explain: bool,
@@ -492,6 +496,7 @@ impl Call {
             heard,
             head,
             in_array: asked.in_array(query),
+            whole_calls: self.whole_calls && dialect == Dialect::ChatCompletions,
             body,
             upload: None,
             id,

@@ -51,6 +51,7 @@ const ALLOWED: &[(&str, &str)] = &[
     ("llmleaf-server", "\"/anthropic"),
     ("llmleaf-server", "\"/cohere"),
     ("llmleaf-server", "\"/ollama"),
+    ("llmleaf-server", "\"/mistral"),
     // A header that tells one wire's consumers from the others.
     ("llmleaf-server", "\"anthropic-version\""),
 ];

@@ -150,6 +150,13 @@ impl<'a, 'p> Fields<'a, 'p> {
         Some(value)
     }
 
+    /// Takes a value out that says no more than its absence.
+    pub(super) fn pass(&mut self, key: &str, means_nothing: &str) {
+        if self.object.get(key).map(RawValue::get) == Some(means_nothing) {
+            self.raw(key);
+        }
+    }
+
     /// A whole number within the bounds.
     pub(super) fn integer(
         &mut self,

@@ -87,6 +87,8 @@ fn assistant(
     path: &Path<'_>,
     calls: &mut Calls,
 ) -> Result<Message, Failure> {
+    // Mistral's SDKs write it into every message of a model (AssistantMessage of the OpenAPI document 1.0.0).
+    fields.pass("prefix", "false");
     let name = fields.string("name")?;
     let mut parts = reasoning::parse_echo(&mut fields, path)?;
     let content = content(&mut fields, path)?;

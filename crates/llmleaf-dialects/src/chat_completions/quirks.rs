@@ -122,6 +122,18 @@ pub struct StreamQuirks {
     pub end: EndMarker,
     /// Whether usage must be asked for.
     pub usage: StreamUsage,
+    /// How calls of tools come.
+    pub calls: StreamedCalls,
+}
+
+/// How calls of tools come in a stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StreamedCalls {
+    /// In pieces: a name, then the arguments bit by bit.
+    InPieces,
+    /// Each whole, with its name, and the use in the chunk that ends the answer.
+    Whole,
 }
 
 /// What ends a stream.
@@ -217,6 +229,7 @@ impl StreamQuirks {
     pub const REFERENCE: Self = Self {
         end: EndMarker::Done,
         usage: StreamUsage::OnRequest,
+        calls: StreamedCalls::InPieces,
     };
 }
 

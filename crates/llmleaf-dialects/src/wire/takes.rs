@@ -1,9 +1,9 @@
-//! What services of each wire take of schemas and tools that come from another one.
+//! What services of each wire take of schemas and tools that come from another one, and how their calls come.
 
 use super::ChatWire;
 use crate::chat_completions::{
     self,
-    quirks::{CustomTools, ToolSchemas},
+    quirks::{CustomTools, StreamedCalls, ToolSchemas},
 };
 use crate::schema::{Profile, Profiles};
 use crate::toolbox::Takes;
@@ -27,6 +27,11 @@ impl ChatWire {
             }
         };
         Profiles { tools, answer }
+    }
+
+    /// Whether calls of tools come whole in the service's streams, each with its name.
+    pub fn calls_whole(&self) -> bool {
+        matches!(self, Self::Completions(quirks) if quirks.stream.calls == StreamedCalls::Whole)
     }
 
     /// The forms of tools that the service takes.

@@ -200,6 +200,7 @@ pub fn context(choice: u8) -> ReplyContext {
         created: 7,
         stream_usage: choice & 0x10 != 0,
         hide_reasoning: choice & 0x20 != 0,
+        whole_calls: false,
         request: None,
     }
 }

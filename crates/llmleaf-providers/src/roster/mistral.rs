@@ -13,7 +13,7 @@ use llmleaf_dialects::{
         Quirks,
         quirks::{
             CustomTools, InstructionRole, OutputCap, ReasoningEcho, ReasoningQuirks, RequestQuirks,
-            StreamQuirks, StreamUsage,
+            StreamQuirks, StreamUsage, StreamedCalls,
         },
     },
     text_completions::{self, quirks::Answers},
@@ -117,6 +117,8 @@ const QUIRKS: Quirks = Quirks {
     stream: StreamQuirks {
         // Every recorded stream has usage in its last chunk, none asked; `stream_options` is not in the document.
         usage: StreamUsage::Always,
+        // DeltaMessage has ToolCall, whose FunctionCall needs its name (OpenAPI document 1.0.0), and so are the recorded ones.
+        calls: StreamedCalls::Whole,
         ..StreamQuirks::REFERENCE
     },
     reasoning: ReasoningQuirks {

@@ -66,6 +66,7 @@ impl Call {
             heard: Dialect::Responses,
             head: Head::addressed(b"{}", model, stream)?,
             in_array: false,
+            whole_calls: false,
             body: Bytes::new(),
             upload: None,
             id,

@@ -138,6 +138,7 @@ impl Call {
             heard: DIALECT,
             head,
             in_array: false,
+            whole_calls: false,
             body: Bytes::from_static(b"{}"),
             upload,
             id,

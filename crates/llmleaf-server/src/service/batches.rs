@@ -382,6 +382,7 @@ impl Call {
             heard: asked.dialect,
             head: Head::addressed(b"{}", model, false)?,
             in_array: false,
+            whole_calls: false,
             body: Bytes::new(),
             realtime: None,
             inspector: None,

@@ -113,3 +113,73 @@ fn messages_sent_to_responses_are_told_where_they_belong() {
     assert_eq!(refused.json().text_at(&["error", "param"]), "messages");
     assert!(replay.requests().is_empty());
 }
+
+/// A stream of a call in pieces, as the reference has it.
+const PIECES: &str = "data: {\"id\":\"c1\",\"object\":\"chat.completion.chunk\",\"created\":1,\"model\":\"x\",\"choices\":[{\"index\":0,\
+\"delta\":{\"role\":\"assistant\",\"content\":null,\"tool_calls\":[{\"index\":0,\"id\":\"call_1\",\"type\":\"function\",\
+\"function\":{\"name\":\"look\",\"arguments\":\"\"}}]},\"finish_reason\":null}]}\n\n\
+data: {\"id\":\"c1\",\"object\":\"chat.completion.chunk\",\"created\":1,\"model\":\"x\",\"choices\":[{\"index\":0,\
+\"delta\":{\"tool_calls\":[{\"index\":0,\"function\":{\"arguments\":\"{\\\"a\\\":1}\"}}]},\"finish_reason\":null}]}\n\n\
+data: {\"id\":\"c1\",\"object\":\"chat.completion.chunk\",\"created\":1,\"model\":\"x\",\"choices\":[{\"index\":0,\"delta\":{},\
+\"finish_reason\":\"tool_calls\"}]}\n\n\
+data: {\"id\":\"c1\",\"object\":\"chat.completion.chunk\",\"created\":1,\"model\":\"x\",\"choices\":[],\"usage\":{\"prompt_tokens\":3,\
+\"completion_tokens\":4,\"total_tokens\":7}}\n\ndata: [DONE]\n\n";
+
+/// The same from a service whose calls come whole.
+const WHOLE: &str = "data: {\"id\":\"c1\",\"object\":\"chat.completion.chunk\",\"created\":1,\"model\":\"x\",\"choices\":[{\"index\":0,\
+\"delta\":{\"tool_calls\":[{\"id\":\"call_1\",\"function\":{\"name\":\"look\",\"arguments\":\"{}\"},\"index\":0}]},\
+\"finish_reason\":\"tool_calls\"}],\"usage\":{\"prompt_tokens\":3,\"completion_tokens\":4,\"total_tokens\":7},\"p\":\"x\"}\n\ndata: [DONE]\n\n";
+
+#[test]
+fn clients_that_fail_at_pieces_of_calls_get_them_whole() {
+    let (pieces, whole) = (Replay::start(), Replay::start());
+    let config = format!(
+        "[server]\nlisten = \"127.0.0.1:0\"\nworkers = 1\n\n\
+         [[providers]]\nname = \"vendor\"\nkind = \"openai-compatible\"\nendpoint = \"{}/v1\"\nprefix = \"vendor\"\n\n\
+         [[providers]]\nname = \"own\"\nkind = \"mistral\"\nendpoint = \"{}/v1\"\ncredential = \"CANARY-own\"\nprefix = \"own\"\n\n\
+         [[keys]]\nid = \"me\"\npw_hash = \"$2y$04$IcVq6nhz5Tf85lBpWclgKeDjWxWMHlIXLE696.T7m9Eg12HekWFJO\"\n",
+        pieces.url(),
+        whole.url()
+    );
+    let leaf = Llmleaf::with_config(env!("CARGO_BIN_EXE_llmleaf"), &config).start();
+    let ask = |path: &str, model: &str| {
+        let body = format!(
+            "{{\"model\":\"{model}/x\",\"stream\":true,\"random_seed\":5,\"messages\":[{{\"role\":\"user\",\"content\":\"hi\"}}]}}"
+        );
+        let answer = post(leaf.addr, path, &[KEY], &body);
+        assert_eq!(
+            (answer.status, answer.end),
+            (200, End::Clean),
+            "{}",
+            answer.text()
+        );
+        answer.text()
+    };
+    pieces.push(Script::sse(PIECES.to_owned()));
+    let told = ask("/mistral/v1/chat/completions", "vendor");
+    let call = "\"tool_calls\":[{\"index\":0,\"id\":\"call_1\",\"type\":\"function\",\"function\":{\"name\":\"look\",\"arguments\":\"{\\\"a\\\":1}\"}}]";
+    assert!(told.contains(call), "{told}");
+    assert_eq!(told.matches("\"tool_calls\":[").count(), 1, "{told}");
+    assert!(
+        !told.contains("\"choices\":[]") && told.contains("\"total_tokens\":7"),
+        "{told}"
+    );
+    let sent = pieces.take_requests().remove(0).text();
+    assert!(
+        sent.contains("\"seed\":5") && !sent.contains("random_seed"),
+        "{sent}"
+    );
+    // Elsewhere the provider's pieces are handed on, and what is whole already is handed on here.
+    pieces.push(Script::sse(PIECES.to_owned()));
+    let told = ask("/v1/chat/completions", "vendor");
+    assert_eq!(told.matches("\"tool_calls\":[").count(), 2, "{told}");
+    whole.push(Script::sse(WHOLE.to_owned()));
+    assert_eq!(ask("/mistral/v1/chat/completions", "own"), WHOLE);
+    assert!(
+        whole
+            .take_requests()
+            .remove(0)
+            .text()
+            .contains("\"random_seed\":5")
+    );
+}

@@ -7,12 +7,14 @@ use super::super::json::{ObjectWriter, push_string};
 use super::super::{errors, usage};
 use crate::{Encoder, ReplyContext};
 use llmleaf_model::{
-    ArtefactKind, BlockKind, Citation, Delta, Event, Finish, Loss, MediaKind, ReasoningForm,
-    ResponseStart, ToolFlavour, Usage,
+    Artefact, ArtefactKind, BlockKind, Citation, Delta, Event, Finish, Loss, MediaKind,
+    ReasoningForm, ResponseStart, ToolFlavour, Usage,
 };
 
 /// Most base64 bytes of one image kept until it is whole; the wire has no way to send a part of one.
 const MAX_IMAGE_BYTES: usize = 64 * 1024 * 1024;
+/// Most bytes of the arguments of one call that are kept until it is whole.
+const MAX_CALL_BYTES: usize = 16 * 1024 * 1024;
 /// Most losses kept between two calls of [`Encoder::take_losses`].
 const MAX_LOSSES: usize = 64;
 
@@ -29,6 +31,8 @@ pub(super) struct ChunkEncoder {
     blocks: Vec<BlockState>,
     usage: Option<Usage>,
     losses: Vec<Loss>,
+    /// How choices ended, for a consumer that gets the use with that.
+    ends: Vec<(u32, Finish)>,
     ended: bool,
 }
 
@@ -58,6 +62,8 @@ enum Lane {
         flavour: ToolFlavour,
         empty: bool,
     },
+    /// A call for a consumer that takes them whole.
+    Held(Box<HeldCall>),
     Image {
         mime: Option<String>,
         data: String,
@@ -67,6 +73,16 @@ enum Lane {
     },
     /// Nothing of it can be told.
     Lost,
+}
+
+/// A call until it is whole.
+struct HeldCall {
+    index: usize,
+    id: String,
+    name: String,
+    flavour: ToolFlavour,
+    arguments: String,
+    artefact: Option<Artefact>,
 }
 
 impl ChunkEncoder {
@@ -80,6 +96,7 @@ impl ChunkEncoder {
             blocks: Vec::new(),
             usage: None,
             losses: Vec::new(),
+            ends: Vec::new(),
             ended: false,
         }
     }
@@ -130,7 +147,8 @@ impl ChunkEncoder {
 
     fn close_chunk(&self, out: &mut Vec<u8>) {
         // With a report asked for, every other chunk says that it has none.
-        out.extend_from_slice(if self.context.stream_usage {
+        let apart = self.context.stream_usage && !self.context.whole_calls;
+        out.extend_from_slice(if apart {
             b"],\"usage\":null}\n\n"
         } else {
             b"]}\n\n"
@@ -171,20 +189,7 @@ impl ChunkEncoder {
                 form: *form,
             },
             BlockKind::ToolCall { id, name, flavour } => {
-                let view = CallView {
-                    index: Some(calls),
-                    id: Some(id),
-                    name: Some(name),
-                    arguments: Some(""),
-                    flavour: *flavour,
-                    artefact: None,
-                };
-                self.call_chunk(choice, &view, out);
-                Lane::Call {
-                    index: calls,
-                    flavour: *flavour,
-                    empty: true,
-                }
+                self.call_start(choice, calls, (id, name, *flavour), out)
             }
             BlockKind::Media {
                 kind: MediaKind::Image,
@@ -206,10 +211,43 @@ impl ChunkEncoder {
             BlockKind::Opaque { .. } => self.lost(choice, "opaque"),
         };
         if let Some(state) = self.choices.get_mut(at) {
-            state.calls += usize::from(matches!(lane, Lane::Call { .. }));
+            state.calls += usize::from(matches!(lane, Lane::Call { .. } | Lane::Held(_)));
             state.thoughts += usize::from(matches!(lane, Lane::Reasoning { .. }));
         }
         self.blocks.push(BlockState { choice, lane });
+    }
+
+    fn call_start(
+        &self,
+        choice: u32,
+        index: usize,
+        (id, name, flavour): (&str, &str, ToolFlavour),
+        out: &mut Vec<u8>,
+    ) -> Lane {
+        if self.context.whole_calls {
+            return Lane::Held(Box::new(HeldCall {
+                index,
+                id: id.to_owned(),
+                name: name.to_owned(),
+                flavour,
+                arguments: String::new(),
+                artefact: None,
+            }));
+        }
+        let view = CallView {
+            index: Some(index),
+            id: Some(id),
+            name: Some(name),
+            arguments: Some(""),
+            flavour,
+            artefact: None,
+        };
+        self.call_chunk(choice, &view, out);
+        Lane::Call {
+            index,
+            flavour,
+            empty: true,
+        }
     }
 
     fn lost(&mut self, choice: u32, what: &str) -> Lane {
@@ -279,6 +317,15 @@ impl ChunkEncoder {
                 *empty &= !matches!(delta, Delta::Arguments(_));
                 self.call_delta(choice, *index, *flavour, delta, out);
             }
+            (Lane::Held(call), Delta::Arguments(more)) => {
+                if call.arguments.len() + more.len() <= MAX_CALL_BYTES {
+                    call.arguments.push_str(more);
+                } else {
+                    state.lane = Lane::Lost;
+                    self.lose(choice, "tool_calls", "the call is too large");
+                }
+            }
+            (Lane::Held(call), Delta::Artefact(artefact)) => call.artefact = Some(artefact.clone()),
             (Lane::Image { data, .. }, Delta::MediaData(more)) => {
                 if data.len() + more.len() <= MAX_IMAGE_BYTES {
                     data.push_str(more);
@@ -423,6 +470,18 @@ impl ChunkEncoder {
                 };
                 self.call_chunk(choice, &view, out);
             }
+            Lane::Held(call) => {
+                let empty = call.arguments.is_empty() && call.flavour == ToolFlavour::Function;
+                let view = CallView {
+                    index: Some(call.index),
+                    id: Some(&call.id),
+                    name: Some(&call.name),
+                    arguments: Some(if empty { "{}" } else { &call.arguments }),
+                    flavour: call.flavour,
+                    artefact: call.artefact.as_ref(),
+                };
+                self.call_chunk(choice, &view, out);
+            }
             Lane::Image { mime, data } if !data.is_empty() => {
                 self.image_chunk(choice, mime.as_deref(), &Delta::MediaData(data), out);
             }
@@ -433,6 +492,21 @@ impl ChunkEncoder {
     fn choice_end(&mut self, choice: u32, finish: &Finish, out: &mut Vec<u8>) {
         self.note(answer::lost_of_finish(finish));
         let at = self.choice(choice, out);
+        if self.context.whole_calls {
+            return self.ends.push((choice, finish.clone()));
+        }
+        self.finish_chunk(at, choice, finish, false, out);
+    }
+
+    /// The chunk that ends a choice; with the use, where that is told there.
+    fn finish_chunk(
+        &self,
+        at: usize,
+        choice: u32,
+        finish: &Finish,
+        tells_usage: bool,
+        out: &mut Vec<u8>,
+    ) {
         let has_calls = self.choices.get(at).is_some_and(|c| c.calls > 0);
         out.extend_from_slice(&self.prefix);
         out.extend_from_slice(itoa::Buffer::new().format(choice).as_bytes());
@@ -441,14 +515,32 @@ impl ChunkEncoder {
         object.raw("logprobs", "null");
         answer::write_finish(&mut object, finish, has_calls);
         object.end();
-        self.close_chunk(out);
+        match self.usage.as_ref().filter(|_| tells_usage) {
+            Some(report) => {
+                out.extend_from_slice(b"],\"usage\":");
+                usage::render(report, out);
+                out.extend_from_slice(b"}\n\n");
+            }
+            None => self.close_chunk(out),
+        }
+    }
+
+    /// The ends that were held until the use is known: the last one tells it.
+    fn held_ends(&mut self, out: &mut Vec<u8>) {
+        let ends = std::mem::take(&mut self.ends);
+        for (left, (choice, finish)) in (0..ends.len()).rev().zip(&ends) {
+            let at = self.choice(*choice, out);
+            self.finish_chunk(at, *choice, finish, left == 0, out);
+        }
     }
 
     fn response_end(&mut self, out: &mut Vec<u8>) {
         if self.identity.is_none() {
             self.start(&ResponseStart::default());
         }
-        if let Some(report) = self.usage.as_ref().filter(|_| self.context.stream_usage) {
+        let apart = self.context.stream_usage && !self.context.whole_calls;
+        self.held_ends(out);
+        if let Some(report) = self.usage.as_ref().filter(|_| apart) {
             out.extend_from_slice(&self.bare_prefix);
             out.extend_from_slice(b"],\"usage\":");
             usage::render(report, out);

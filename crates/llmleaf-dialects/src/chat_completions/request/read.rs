@@ -57,6 +57,12 @@ pub(super) fn parse(body: &str) -> Result<ChatRequest, Failure> {
 }
 
 fn sampling(fields: &mut Fields<'_, '_>) -> Result<Sampling, Failure> {
+    // Mistral's SDKs send this one even where nothing is asked by it, and call the seed otherwise (OpenAPI document 1.0.0).
+    fields.pass("safe_prompt", "false");
+    let seed = match fields.number("seed")? {
+        None => fields.number("random_seed")?,
+        seed => seed,
+    };
     let mut cap = fields.integer("max_completion_tokens", 1, u64::MAX)?;
     if cap.is_none() {
         cap = fields.integer("max_tokens", 1, u64::MAX)?;
@@ -70,7 +76,7 @@ fn sampling(fields: &mut Fields<'_, '_>) -> Result<Sampling, Failure> {
         frequency_penalty: fields.number("frequency_penalty")?,
         presence_penalty: fields.number("presence_penalty")?,
         repetition_penalty: fields.number("repetition_penalty")?,
-        seed: fields.number("seed")?,
+        seed,
         stop: fields.strings("stop")?,
         choices: fields.integer("n", 1, MAX_CHOICES)?,
         // A few services take a number here, as the older completions do; it stays in the rest.

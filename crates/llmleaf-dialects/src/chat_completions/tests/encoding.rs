@@ -17,6 +17,7 @@ fn context() -> ReplyContext {
         created: 9,
         stream_usage: true,
         hide_reasoning: false,
+        whole_calls: false,
         request: None,
     }
 }
@@ -388,4 +389,80 @@ fn no_outline_where_the_answer_must_be_read_whole() {
     ] {
         assert_eq!(outline(body.as_bytes()), None, "{body}");
     }
+}
+
+#[test]
+fn calls_come_whole_where_that_is_wanted() {
+    let usage = Usage {
+        input: 3,
+        output: 4,
+        ..Usage::default()
+    };
+    let events = [
+        Event::ResponseStart(ResponseStart::default()),
+        block(0, call("a")),
+        block(1, call("b")),
+        delta(0, Delta::Arguments("{\"x\"".into())),
+        delta(1, Delta::Arguments("{}".into())),
+        delta(0, Delta::Arguments(":1}".into())),
+        Event::BlockEnd { block: 0 },
+        Event::BlockEnd { block: 1 },
+        block(2, call("c")),
+        Event::BlockEnd { block: 2 },
+        finish(FinishReason::ToolCalls, "tool_use"),
+        Event::UsageReport(usage),
+        Event::ResponseEnd,
+    ];
+    for stream_usage in [false, true] {
+        let wanted = ReplyContext {
+            whole_calls: true,
+            stream_usage,
+            ..context()
+        };
+        let told = encode(&events, wanted);
+        let chunks: Vec<&str> = told.lines().filter(|line| !line.is_empty()).collect();
+        let (done, chunks) = chunks.split_last().unwrap();
+        assert_eq!(*done, "data: [DONE]");
+        let chunks: Vec<Value> = chunks
+            .iter()
+            .map(|line| serde_json::from_str(line.strip_prefix("data: ").unwrap()).unwrap())
+            .collect();
+        let calls: Vec<&Value> = chunks
+            .iter()
+            .flat_map(|chunk| chunk["choices"][0]["delta"]["tool_calls"].as_array())
+            .flatten()
+            .collect();
+        let whole = |index: u32, id: &str, arguments: &str| json!({"index": index, "id": id, "type": "function", "function": {"name": "f", "arguments": arguments}});
+        let expected = [
+            whole(0, "a", "{\"x\":1}"),
+            whole(1, "b", "{}"),
+            whole(2, "c", "{}"),
+        ];
+        assert_eq!(calls, expected.iter().collect::<Vec<_>>());
+        // Every chunk has a choice, also the one that tells the use.
+        assert!(chunks.iter().all(|c| c["choices"][0].is_object()), "{told}");
+        let (last, before) = chunks.split_last().unwrap();
+        assert!(before.iter().all(|c| c.get("usage").is_none()), "{told}");
+        assert_eq!(last["choices"][0]["finish_reason"], "tool_calls");
+        assert_eq!(last["usage"]["total_tokens"], 7);
+    }
+}
+
+#[test]
+fn a_call_that_was_cut_is_not_told_as_a_whole_one() {
+    let events = [
+        Event::ResponseStart(ResponseStart::default()),
+        block(0, call("a")),
+        delta(0, Delta::Arguments("{\"x\"".into())),
+        Event::Error(Box::new(Failure::upstream(FailureKind::Truncated, "cut"))),
+    ];
+    let wanted = ReplyContext {
+        whole_calls: true,
+        ..context()
+    };
+    let told = encode(&events, wanted);
+    assert!(
+        !told.contains("tool_calls") && told.contains("\"error\""),
+        "{told}"
+    );
 }

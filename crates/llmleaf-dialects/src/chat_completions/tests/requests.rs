@@ -481,3 +481,25 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn what_mistrals_clients_say_is_understood() {
+    let body = json!({
+        "model": "m", "messages": [{"role": "user", "content": [{"type": "image_url", "image_url": "https://a.example/x.png"}]}],
+        "random_seed": 7, "safe_prompt": false, "tool_choice": "any",
+    });
+    let request = parse_request(&body.to_string()).unwrap();
+    assert_eq!(request.sampling.seed, Some(serde_json::Number::from(7)));
+    assert_eq!(request.tool_choice, Some(ToolChoice::Required));
+    assert!(request.rest.is_empty(), "{:?}", request.rest);
+    let body = json!({"model": "m", "messages": [
+        {"role": "user", "content": "x"}, {"role": "assistant", "content": "y", "prefix": false},
+    ]});
+    let request = parse_request(&body.to_string()).unwrap();
+    assert!(request.messages[1].rest.is_empty());
+    // What asks for something goes on, to be told as a loss where it is not known.
+    let body =
+        json!({"model": "m", "messages": [{"role": "user", "content": "x"}], "safe_prompt": true});
+    let request = parse_request(&body.to_string()).unwrap();
+    assert!(!request.rest.is_empty());
+}
