@@ -65,8 +65,17 @@ pub struct Canonical<'a> {
     pub path: Cow<'a, str>,
     /// The dialect of errors, whatever the path turns out to mean.
     pub dialect: Dialect,
-    /// Calls of tools come whole.
-    pub whole_calls: bool,
+    /// How calls of tools come.
+    pub calls: Calls,
+}
+
+/// How calls of tools come in a stream of chunks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Calls {
+    /// As the wire has it.
+    InPieces,
+    /// Each in one chunk.
+    Whole,
 }
 
 /// What nearly all requests ask for, in the registry's spelling: these mean what they say.
@@ -83,7 +92,7 @@ pub fn canonical(path: &str) -> Canonical<'_> {
         Some((_, dialect)) => Canonical {
             path: Cow::Borrowed(path),
             dialect: *dialect,
-            whole_calls: false,
+            calls: Calls::InPieces,
         },
         None => meant(path),
     }
@@ -91,7 +100,7 @@ pub fn canonical(path: &str) -> Canonical<'_> {
 
 fn meant(path: &str) -> Canonical<'_> {
     let mut dialect = None;
-    let mut whole_calls = false;
+    let mut calls = Calls::InPieces;
     let mut path = squeezed(path);
     for (prefix, speaks) in PREFIXES {
         let Some(rest) = path
@@ -104,7 +113,9 @@ fn meant(path: &str) -> Canonical<'_> {
             break;
         }
         dialect = dialect.or(*speaks);
-        whole_calls |= *prefix == WHOLE_CALLS;
+        if *prefix == WHOLE_CALLS {
+            calls = Calls::Whole;
+        }
         path = Cow::Owned(if rest.is_empty() {
             "/".to_owned()
         } else {
@@ -125,6 +136,7 @@ fn meant(path: &str) -> Canonical<'_> {
     {
         path = Cow::Owned(rest.to_owned());
     }
+    path = named(path);
     let below = |stem: &&&str| {
         path.strip_prefix(**stem)
             .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
@@ -147,20 +159,33 @@ fn meant(path: &str) -> Canonical<'_> {
     Canonical {
         path,
         dialect,
-        whole_calls,
+        calls,
+    }
+}
+
+/// What a method of a model is, as Google's clients write it.
+const METHODS: &[&str] = &[
+    ":generateContent",
+    ":streamGenerateContent",
+    ":countTokens",
+    ":embedContent",
+    ":batchEmbedContents",
+];
+
+/// A method's path with `models/` in front of the model: the AI SDK leaves that out where a name has a slash (`@ai-sdk/google` 3.0.141).
+fn named(path: Cow<'_, str>) -> Cow<'_, str> {
+    let rest = path.strip_prefix("/v1beta/").filter(|rest| {
+        !rest.starts_with("models/") && METHODS.iter().any(|method| rest.ends_with(method))
+    });
+    match rest {
+        Some(rest) => Cow::Owned(["/v1beta/models/", rest].concat()),
+        None => path,
     }
 }
 
 /// True for a method of a model, as Google's clients write it.
 fn is_method(path: &str) -> bool {
-    let methods = [
-        ":generateContent",
-        ":streamGenerateContent",
-        ":countTokens",
-        ":embedContent",
-        ":batchEmbedContents",
-    ];
-    path.starts_with("/v1/models/") && methods.iter().any(|method| path.ends_with(method))
+    path.starts_with("/v1/models/") && METHODS.iter().any(|method| path.ends_with(method))
 }
 
 /// Without doubled and trailing slashes.
@@ -267,6 +292,10 @@ mod tests {
                         "/v1beta/models/m:streamGenerateContent",
                     ),
                     ("/models/m:generateContent", "/v1/models/m:generateContent"),
+                    (
+                        "/v1beta/a/b:streamGenerateContent",
+                        "/v1beta/models/a/b:streamGenerateContent",
+                    ),
                     ("/v1beta/models", "/v1beta/models"),
                 ],
             ),
@@ -313,7 +342,7 @@ mod tests {
         ] {
             let found = canonical(path);
             assert_eq!(found.path, "/v1/chat/completions");
-            assert_eq!(found.whole_calls, whole, "{path}");
+            assert_eq!(found.calls == Calls::Whole, whole, "{path}");
         }
         assert_eq!(canonical("/mistral/v1/models").path, "/v1/models");
     }

@@ -15,6 +15,7 @@ use self::refusals::overloaded;
 pub use self::refusals::unknown;
 use crate::app::App;
 use crate::kept;
+use crate::path::Calls;
 use crate::registry::{self, Addressing, AuthClass, Endpoint, Matched, Operation};
 use crate::reply::{self, Reply, ReplyBody};
 use crate::request_id::Ids;
@@ -82,7 +83,7 @@ pub async fn serve(
         id: Arc::clone(&id),
         chosen,
         created: now.as_secs(),
-        whole_calls: canonical.whole_calls,
+        calls: canonical.calls,
         crowded,
         explain: routing::explain(request.headers()),
     };
@@ -201,7 +202,7 @@ async fn posted(
         id: Arc::clone(&id),
         chosen: false,
         created: now.as_secs(),
-        whole_calls: false,
+        calls: Calls::InPieces,
         crowded: false,
         explain: false,
     };
@@ -294,8 +295,8 @@ pub struct Call {
     chosen: bool,
     /// Unix seconds at which it came.
     pub created: u64,
-    /// It reads calls of tools whole.
-    whole_calls: bool,
+    /// How it reads calls of tools.
+    calls: Calls,
     crowded: bool,
     /// It asks how it is decided.
     explain: bool,
@@ -496,7 +497,7 @@ impl Call {
             heard,
             head,
             in_array: asked.in_array(query),
-            whole_calls: self.whole_calls && dialect == Dialect::ChatCompletions,
+            whole_calls: self.calls == Calls::Whole && dialect == Dialect::ChatCompletions,
             body,
             upload: None,
             id,
