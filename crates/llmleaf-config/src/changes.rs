@@ -296,6 +296,10 @@ fn route_keys(now: &Route, before: &Route) -> Option<Vec<&'static str>> {
         ("timeouts", now.timeouts == before.timeouts),
         ("loss_policy", now.loss_policy == before.loss_policy),
         ("prompt_cache", now.prompt_cache == before.prompt_cache),
+        (
+            "reasoning_effort",
+            now.reasoning_effort == before.reasoning_effort,
+        ),
     ];
     differing(&keys, now == before)
 }
@@ -407,6 +411,7 @@ mod tests {
             ("timeouts", "{ total_ms = 7000 }"),
             ("loss_policy", "\"error\""),
             ("prompt_cache", "false"),
+            ("reasoning_effort", "\"low\""),
         ] {
             let text = FILE.replace("model = \"m\"", &format!("model = \"m\"\n{key} = {value}"));
             let now = config(&text, "sk-CANARY-two");

@@ -7,6 +7,7 @@ use crate::server::LOSS_POLICIES;
 use crate::{
     LossPolicy, PromptCache, RetryOverrides, TimeoutOverrides, prices, retries, settings, timeouts,
 };
+use llmleaf_model::Effort;
 use llmleaf_route::Strategy;
 
 /// One `[[routes]]` table.
@@ -30,6 +31,8 @@ pub struct Route {
     pub loss_policy: Option<LossPolicy>,
     /// Keep the beginnings of prompts, where it differs from the provider's.
     pub prompt_cache: Option<PromptCache>,
+    /// How much models reason where a request says nothing about it, where it differs from the provider's.
+    pub reasoning_effort: Option<Effort>,
 }
 
 /// One target of a route.
@@ -79,6 +82,7 @@ pub(crate) fn read(cx: &Reading<'_>, root: &mut Table<'_>, providers: &[At<Strin
         let timeouts = timeouts::read(cx, &mut table);
         let loss_policy = table.choice(cx, "loss_policy", LOSS_POLICIES);
         let prompt_cache = settings::prompt_cache(cx, &mut table);
+        let reasoning_effort = table.choice(cx, "reasoning_effort", settings::EFFORTS);
         table.finish(cx);
         let Some(model) = model.filter(|_| fresh) else {
             continue;
@@ -94,6 +98,7 @@ pub(crate) fn read(cx: &Reading<'_>, root: &mut Table<'_>, providers: &[At<Strin
             timeouts,
             loss_policy,
             prompt_cache,
+            reasoning_effort,
         });
     }
     out

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use llmleaf_model::Effort;
 use toml::de::DeValue;
 
 use crate::diagnose::Diagnostic;
@@ -38,6 +39,8 @@ pub struct Settings {
     pub anthropic_version: Option<String>,
     /// Mark prompts for caching, and how long the cache shall live.
     pub prompt_cache: Option<PromptCache>,
+    /// How much models reason where a request says nothing about it.
+    pub reasoning_effort: Option<Effort>,
     /// Cloud project.
     pub project: Option<String>,
     /// Cloud region.
@@ -142,6 +145,17 @@ const CHAT_APIS: &[(&str, ChatApi)] = &[
     ("generate_content", ChatApi::GenerateContent),
 ];
 
+/// The rungs of the ladder, as requests write them.
+pub(crate) const EFFORTS: &[(&str, Effort)] = &[
+    ("none", Effort::None),
+    ("minimal", Effort::Minimal),
+    ("low", Effort::Low),
+    ("medium", Effort::Medium),
+    ("high", Effort::High),
+    ("xhigh", Effort::XHigh),
+    ("max", Effort::Max),
+];
+
 const CACHE_TTLS: &[(&str, PromptCache)] = &[
     ("5m", PromptCache::FiveMinutes),
     ("1h", PromptCache::OneHour),
@@ -168,6 +182,7 @@ pub(crate) fn read(cx: &Reading<'_>, provider: &mut Table<'_>) -> Settings {
         responses_api_version: url_text(cx, t, "responses_api_version"),
         anthropic_version: header_text(cx, t, "anthropic_version"),
         prompt_cache: prompt_cache(cx, t),
+        reasoning_effort: t.choice(cx, "reasoning_effort", EFFORTS),
         project: url_text(cx, t, "project"),
         location: url_text(cx, t, "location"),
         publisher: url_text(cx, t, "publisher"),

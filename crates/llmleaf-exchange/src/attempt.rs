@@ -22,12 +22,13 @@ use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::{HeaderValue, Method};
 use llmleaf_dialects::{ChatWire, Rendered, Target};
-use llmleaf_model::{Event, Failure, FailureKind, Loss, Origin, Retry};
+use llmleaf_model::{Effort, Event, Failure, FailureKind, Loss, Origin, Retry};
 use llmleaf_providers::echo::Step;
 use llmleaf_providers::{Chat, Path};
 use llmleaf_route::{Attempt as Held, Candidate, Clock, Clocks, Watch};
 use llmleaf_transport::{Body, Feed, Headers, Response};
 use std::pin::pin;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -413,15 +414,21 @@ fn prepare(
     candidate: &Candidate,
     target: Target<'_>,
 ) -> Result<Prepared, Failure> {
-    // What the service refuses in its own dialect is said in a way that it takes.
-    let same = wire.dialect() == run.job.heard
+    let effort = default_effort(run, candidate)?;
+    // What the service refuses in its own dialect is said in a way that it takes, and so is what the request does not say.
+    let same = effort.is_none()
+        && wire.dialect() == run.job.heard
         && wire.takes(&run.job.head, &run.job.body)
         // Nor can a consumer that wants calls whole be given their pieces.
         && (!run.job.whole_calls || wire.calls_whole());
     let rendered = if same {
         wire.edit_request(&run.job.head, &run.job.body, target)?
     } else {
-        let request = run.canonical()?;
+        let mut request = run.canonical()?;
+        if effort.is_some() {
+            let config = Rc::make_mut(&mut request).reasoning.get_or_insert_default();
+            config.effort = effort;
+        }
         wire.render_request(&request, target)?
     };
     let mut rendered = rendered;
@@ -446,6 +453,22 @@ pub(crate) fn accepted(run: &mut Run, rendered: Rendered) -> Result<Rendered, Fa
 
 /// Tells the service to keep the beginning of the prompt, where that was asked for: by the request, else the route, else the
 /// provider.
+/// How much the model shall reason, where the configuration says it and the request does not.
+fn default_effort(run: &mut Run, candidate: &Candidate) -> Result<Option<Effort>, Failure> {
+    let shared = &run.node.shared;
+    let upstream = shared.upstreams.get(candidate.provider);
+    let default = (shared.settings(run.route).reasoning_effort)
+        .or_else(|| upstream.and_then(|upstream| upstream.reasoning_effort));
+    if default.is_none() {
+        return Ok(None);
+    }
+    let request = run.canonical()?;
+    let said = request.reasoning.as_ref().is_some_and(|config| {
+        config.mode.is_some() || config.effort.is_some() || config.budget_tokens.is_some()
+    });
+    Ok(default.filter(|_| !said))
+}
+
 fn keep_prompt(run: &Run, wire: &ChatWire, candidate: &Candidate, rendered: &mut Rendered) {
     let shared = &run.node.shared;
     let upstream = shared.upstreams.get(candidate.provider);

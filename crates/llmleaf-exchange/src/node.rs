@@ -5,6 +5,7 @@ use crate::ledger::Ledger;
 use crate::upload::Room;
 use crate::upstream::Upstream;
 use llmleaf_dialects::Lifetime;
+use llmleaf_model::Effort;
 use llmleaf_prices::{Sheet, Tariff};
 use llmleaf_route::choice::Price;
 use llmleaf_route::{
@@ -54,6 +55,8 @@ pub struct RouteSettings {
     pub affinity: bool,
     /// Keep the beginnings of prompts, where it differs from the provider's.
     pub prompt_cache: Option<PromptCache>,
+    /// How much models reason where a request says nothing about it, where it differs from the provider's.
+    pub reasoning_effort: Option<Effort>,
     /// The share of each target, in the route's order.
     pub weights: Vec<u32>,
     /// What each target costs, in the route's order.

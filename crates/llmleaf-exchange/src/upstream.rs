@@ -10,7 +10,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Request};
 use llmleaf_dialects::embeddings::EmbeddingDefaults;
 use llmleaf_dialects::speech::Voice;
 use llmleaf_dialects::{ChatWire, Dialect};
-use llmleaf_model::Failure;
+use llmleaf_model::{Effort, Failure};
 use llmleaf_providers::{Auth, Chat, Path, Provider, Realtime};
 use llmleaf_transport::{Origin, OriginError, Preamble};
 use std::borrow::Cow;
@@ -73,6 +73,8 @@ pub struct UpstreamSpec<'a> {
     pub chat_api: ChatApi,
     /// Keep the beginnings of prompts.
     pub prompt_cache: Option<PromptCache>,
+    /// How much models reason where a request says nothing about it.
+    pub reasoning_effort: Option<Effort>,
     /// Whose models these are, where the service keeps makers apart and the names do not say so.
     pub maker: Option<&'a str>,
     /// What is said of embeddings where requests say nothing.
@@ -126,6 +128,8 @@ pub struct Upstream {
     chat_api: ChatApi,
     /// Keep the beginnings of prompts.
     pub prompt_cache: Option<PromptCache>,
+    /// How much models reason where a request says nothing about it.
+    pub reasoning_effort: Option<Effort>,
     maker: Option<String>,
     /// What is said of embeddings where requests say nothing.
     pub embedding: EmbeddingDefaults,
@@ -182,6 +186,7 @@ impl Upstream {
             mint_pool: spec.mint_pool,
             chat_api: spec.chat_api,
             prompt_cache: spec.prompt_cache,
+            reasoning_effort: spec.reasoning_effort,
             maker: spec.maker.map(str::to_owned),
             embedding: spec.embedding.clone(),
             voices: spec.voices.clone(),

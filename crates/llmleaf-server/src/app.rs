@@ -355,6 +355,7 @@ fn upstreams(
                 llmleaf_config::ChatApi::GenerateContent => ChatApi::Only(Dialect::GenerateContent),
             },
             prompt_cache: provider.settings.prompt_cache.map(prompt_cache),
+            reasoning_effort: provider.settings.reasoning_effort,
             maker: provider.settings.publisher.as_deref(),
             embedding: EmbeddingDefaults {
                 task: (provider.settings.task_type.clone())
@@ -497,6 +498,7 @@ fn settings(config: &Config, route: Option<&llmleaf_config::Route>) -> RouteSett
         },
         affinity: route.is_none_or(|route| route.affinity),
         prompt_cache: route.and_then(|route| route.prompt_cache).map(prompt_cache),
+        reasoning_effort: route.and_then(|route| route.reasoning_effort),
         weights: targets().map(|target| target.weight).collect(),
         prices: targets()
             .map(|target| {

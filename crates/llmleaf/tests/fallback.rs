@@ -17,6 +17,8 @@ mod chain;
 mod clocks;
 #[path = "fallback/committed.rs"]
 mod committed;
+#[path = "fallback/effort.rs"]
+mod effort;
 #[path = "fallback/exhausted.rs"]
 mod exhausted;
 #[path = "fallback/explain.rs"]

@@ -110,6 +110,7 @@ fn prepare(config: &mut Config, provider: &str, model: &str, key: &NewKey) {
         timeouts: TimeoutOverrides::default(),
         loss_policy: None,
         prompt_cache: None,
+        reasoning_effort: None,
     }];
 }
 
