@@ -232,75 +232,77 @@ pub fn hint(path: &str) -> &'static str {
 mod tests {
     use super::*;
 
+    /// As people paste them, and what they mean.
+    const PASTED: [(Dialect, &[(&str, &str)]); 4] = [
+        (
+            Dialect::ChatCompletions,
+            &[
+                ("/v1/chat/completions", "/v1/chat/completions"),
+                ("/v1/chat/completions/", "/v1/chat/completions"),
+                ("//v1//chat/completions", "/v1/chat/completions"),
+                ("/v1/v1/chat/completions", "/v1/chat/completions"),
+                ("/chat/completions", "/v1/chat/completions"),
+                ("/openai/v1/chat/completions", "/v1/chat/completions"),
+                ("/openai/chat/completions", "/v1/chat/completions"),
+                ("/api/v1/chat/completions", "/v1/chat/completions"),
+                ("/embeddings", "/v1/embeddings"),
+                ("/api/v1/rerank", "/v1/rerank"),
+                ("/audio/speech", "/v1/audio/speech"),
+                ("/api/v1/audio/voices", "/v1/audio/voices"),
+                ("/models/a/b", "/v1/models/a/b"),
+                ("/api/hello", "/api/hello"),
+                ("/api/chat/completions", "/v1/chat/completions"),
+                ("/openai", "/"),
+                ("/", "/"),
+                ("//", "/"),
+                ("/openaix/v1/models", "/openaix/v1/models"),
+                ("/modelsx", "/modelsx"),
+            ],
+        ),
+        (
+            Dialect::Messages,
+            &[
+                ("/anthropic/v1/messages", "/v1/messages"),
+                ("/messages", "/v1/messages"),
+                ("/v1/messages/count_tokens", "/v1/messages/count_tokens"),
+                ("/anthropic/v1/models", "/v1/models"),
+            ],
+        ),
+        (
+            Dialect::Responses,
+            &[
+                ("/responses", "/v1/responses"),
+                ("/openai/responses", "/v1/responses"),
+            ],
+        ),
+        (
+            Dialect::GenerateContent,
+            &[
+                (
+                    "/v1beta/models/a/b:generateContent",
+                    "/v1beta/models/a/b:generateContent",
+                ),
+                (
+                    "/genai/v1beta/v1beta/models/m:countTokens",
+                    "/v1beta/models/m:countTokens",
+                ),
+                (
+                    "/v1/v1beta/models/m:streamGenerateContent",
+                    "/v1beta/models/m:streamGenerateContent",
+                ),
+                ("/models/m:generateContent", "/v1/models/m:generateContent"),
+                (
+                    "/v1beta/a/b:streamGenerateContent",
+                    "/v1beta/models/a/b:streamGenerateContent",
+                ),
+                ("/v1beta/models", "/v1beta/models"),
+            ],
+        ),
+    ];
+
     #[test]
     fn base_urls_as_people_paste_them_reach_the_same_row() {
-        let tables: [(Dialect, &[(&str, &str)]); 4] = [
-            (
-                Dialect::ChatCompletions,
-                &[
-                    ("/v1/chat/completions", "/v1/chat/completions"),
-                    ("/v1/chat/completions/", "/v1/chat/completions"),
-                    ("//v1//chat/completions", "/v1/chat/completions"),
-                    ("/v1/v1/chat/completions", "/v1/chat/completions"),
-                    ("/chat/completions", "/v1/chat/completions"),
-                    ("/openai/v1/chat/completions", "/v1/chat/completions"),
-                    ("/openai/chat/completions", "/v1/chat/completions"),
-                    ("/api/v1/chat/completions", "/v1/chat/completions"),
-                    ("/embeddings", "/v1/embeddings"),
-                    ("/api/v1/rerank", "/v1/rerank"),
-                    ("/audio/speech", "/v1/audio/speech"),
-                    ("/api/v1/audio/voices", "/v1/audio/voices"),
-                    ("/models/a/b", "/v1/models/a/b"),
-                    ("/api/hello", "/api/hello"),
-                    ("/api/chat/completions", "/v1/chat/completions"),
-                    ("/openai", "/"),
-                    ("/", "/"),
-                    ("//", "/"),
-                    ("/openaix/v1/models", "/openaix/v1/models"),
-                    ("/modelsx", "/modelsx"),
-                ],
-            ),
-            (
-                Dialect::Messages,
-                &[
-                    ("/anthropic/v1/messages", "/v1/messages"),
-                    ("/messages", "/v1/messages"),
-                    ("/v1/messages/count_tokens", "/v1/messages/count_tokens"),
-                    ("/anthropic/v1/models", "/v1/models"),
-                ],
-            ),
-            (
-                Dialect::Responses,
-                &[
-                    ("/responses", "/v1/responses"),
-                    ("/openai/responses", "/v1/responses"),
-                ],
-            ),
-            (
-                Dialect::GenerateContent,
-                &[
-                    (
-                        "/v1beta/models/a/b:generateContent",
-                        "/v1beta/models/a/b:generateContent",
-                    ),
-                    (
-                        "/genai/v1beta/v1beta/models/m:countTokens",
-                        "/v1beta/models/m:countTokens",
-                    ),
-                    (
-                        "/v1/v1beta/models/m:streamGenerateContent",
-                        "/v1beta/models/m:streamGenerateContent",
-                    ),
-                    ("/models/m:generateContent", "/v1/models/m:generateContent"),
-                    (
-                        "/v1beta/a/b:streamGenerateContent",
-                        "/v1beta/models/a/b:streamGenerateContent",
-                    ),
-                    ("/v1beta/models", "/v1beta/models"),
-                ],
-            ),
-        ];
-        for (dialect, rows) in tables {
+        for (dialect, rows) in PASTED {
             for (path, means) in rows {
                 let found = canonical(path);
                 assert_eq!((&*found.path, found.dialect), (*means, dialect), "{path}");

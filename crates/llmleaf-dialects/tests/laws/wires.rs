@@ -182,6 +182,7 @@ fn strict() -> chat::Quirks {
         stream: chat::StreamQuirks {
             end: chat::EndMarker::Finish,
             usage: chat::StreamUsage::Always,
+            calls: chat::StreamedCalls::Whole,
         },
         reasoning: chat::ReasoningQuirks {
             request: chat::ReasoningRequest::Unsupported,
