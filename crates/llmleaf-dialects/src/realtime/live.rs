@@ -71,6 +71,8 @@ pub struct Live {
     answer: Option<Answer>,
     /// Answers that were cut short, oldest first: the provider tells later what they used, and that their turn is complete.
     unsettled: VecDeque<Cut>,
+    /// An answer that ended with calls, and of which no use was told yet.
+    called: Option<Counted>,
     usage: Option<Usage>,
 }
 
@@ -111,6 +113,7 @@ impl Live {
             last_item: None,
             answer: None,
             unsettled: VecDeque::new(),
+            called: None,
             usage: None,
         }
     }
@@ -126,9 +129,11 @@ impl Live {
     pub fn left(&mut self) -> Vec<Counted> {
         let cut = self.unsettled.drain(..);
         let mut left: Vec<Counted> = cut.filter_map(|cut| cut.counted).collect();
-        let usage = self.usage.take();
-        let answer = self.answer.take();
-        left.extend(answer.map(|answer| answer.counted(usage, false)));
+        left.extend(self.called.take());
+        left.extend(match self.answer.take() {
+            Some(answer) => Some(answer.counted(self.usage.take(), false)),
+            None => self.unclaimed(),
+        });
         left
     }
 

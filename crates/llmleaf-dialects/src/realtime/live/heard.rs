@@ -51,6 +51,7 @@ impl Live {
         if self.answer.is_some() {
             return;
         }
+        self.settle_called(out);
         self.written(out);
         let modality = match self.setup.texts() {
             true => "text",
@@ -67,12 +68,32 @@ impl Live {
 
     /// The answer ends, and what it used.
     fn end(&mut self, ending: Ending, out: &mut Vec<Step>) -> Option<Counted> {
+        let Some(answer) = self.answer.take() else {
+            return self.unclaimed();
+        };
         let usage = self.usage.take();
-        let answer = self.answer.take()?;
         let mut last = self.last_item.take();
         let counted = answer.finish(ending, usage, &mut last, &mut self.voice(out));
         self.last_item = last;
         Some(counted)
+    }
+
+    /// What was used by no answer that was seen: a turn without one, or what is told when its answer is over.
+    pub(super) fn unclaimed(&mut self) -> Option<Counted> {
+        let usage = self.usage.take()?;
+        Some(self.bare(usage))
+    }
+
+    /// So much was used, by an answer of which nothing else is known.
+    fn bare(&mut self, usage: Usage) -> Counted {
+        Counted {
+            part: Part::Answer,
+            id: self.speaker.fresh("resp"),
+            usage,
+            reported: true,
+            complete: true,
+            model: None,
+        }
     }
 
     /// The answer is whole.
@@ -102,21 +123,27 @@ impl Live {
     /// The provider says what was used: by what it speaks of now, which is the oldest answer that was cut short. `speaks` is true
     /// where something of an answer comes along.
     fn used(&mut self, usage: Usage, speaks: bool) {
-        let cut = self.unsettled.front_mut();
-        match cut.filter(|cut| cut.muted || !speaks) {
-            Some(cut) => {
-                let counted = cut.counted.get_or_insert_with(|| Counted {
-                    part: Part::Answer,
-                    id: self.speaker.fresh("resp"),
-                    usage: Usage::default(),
-                    reported: true,
-                    complete: true,
-                    model: None,
-                });
-                counted.usage = usage;
-                counted.reported = true;
+        let cut = self.unsettled.pop_front();
+        match cut {
+            Some(mut cut) if cut.muted || !speaks => {
+                match &mut cut.counted {
+                    Some(counted) => (counted.usage, counted.reported) = (usage, true),
+                    None => cut.counted = Some(self.bare(usage)),
+                }
+                self.unsettled.push_front(cut);
             }
-            None => self.usage = Some(usage),
+            other => {
+                let is_cut = other.is_some();
+                other
+                    .into_iter()
+                    .for_each(|cut| self.unsettled.push_front(cut));
+                match &mut self.called {
+                    Some(called) if !is_cut && !speaks => {
+                        (called.usage, called.reported) = (usage, true);
+                    }
+                    _ => self.usage = Some(usage),
+                }
+            }
         }
     }
 
@@ -171,8 +198,11 @@ impl Live {
                 self.piece(out, Answer::close);
             }
         }
-        if is("turnComplete") && !self.settle_cut(out) {
-            self.finish(out);
+        if is("turnComplete") {
+            self.settle_called(out);
+            if !self.settle_cut(out) {
+                self.finish(out);
+            }
         }
     }
 
@@ -250,7 +280,7 @@ impl Live {
         }
     }
 
-    /// It calls functions: with them the answer is done.
+    /// It calls functions: with them the answer is done. What it used may be told behind them, up to the end of the turn.
     fn call(&mut self, call: &Object<'_>, out: &mut Vec<Step>) {
         self.outlive_cut(out);
         let calls = call.get("functionCalls").and_then(object::items);
@@ -273,7 +303,16 @@ impl Live {
                 answer.call((&id, &name, arguments), last, voice);
             });
         }
-        self.finish(out);
+        match self.usage.is_some() {
+            true => self.finish(out),
+            false => self.called = self.end(Ending::Completed, out),
+        }
+    }
+
+    /// Counts what called functions: nothing more will be told of it.
+    fn settle_called(&mut self, out: &mut Vec<Step>) {
+        let called = self.called.take();
+        out.extend(called.map(Box::new).map(Step::Count));
     }
 }
 

@@ -366,10 +366,12 @@ fn calls_go_there_and_back() {
             "response.output_item.done",
             "conversation.item.done",
             "response.done",
-            "count",
         ]
     );
     assert_eq!(steps[4].1["arguments"], "{\"a\":1}");
+    // What it used may be told behind it.
+    let steps = hear(&mut live, &turn_complete(9, 3));
+    assert_eq!(steps, [("count".to_owned(), json!([9, 3, true]))]);
     for (output, response) in [
         ("{\"b\":2}", json!({"b": 2})),
         ("plain", json!({"output": "plain"})),
@@ -442,4 +444,28 @@ fn texts_are_turns_and_a_consumer_may_say_when_its_speech_ends() {
     let steps = take(&mut live, &json!({"type": "input_audio_buffer.commit"}));
     assert_eq!(steps[0].1, json!({"realtimeInput": {"activityEnd": {}}}));
     assert_eq!(steps[1].0, "input_audio_buffer.committed");
+}
+
+#[test]
+fn what_was_used_is_counted_though_no_answer_is_open() {
+    let count = |input: u64, output: u64, reported: bool| {
+        [("count".to_owned(), json!([input, output, reported]))]
+    };
+    // A turn in which nothing was said.
+    let mut live = running();
+    assert_eq!(hear(&mut live, &turn_complete(4, 2)), count(4, 2, true));
+    assert_eq!(live.left(), []);
+    // The same where the session ends before its turn does.
+    let usage = json!({"usageMetadata": {"promptTokenCount": 5, "responseTokenCount": 1}});
+    assert_eq!(hear(&mut live, &usage), []);
+    let left = live.left();
+    assert_eq!(left.len(), 1);
+    assert!(left[0].reported && left[0].usage.input == 5);
+    // A call of which nothing is told, before the next answer or the end.
+    let call = json!({"toolCall": {"functionCalls": [{"id": "c1", "name": "f", "args": {}}]}});
+    assert_eq!(counts(&hear(&mut live, &call)), Vec::<Value>::new());
+    assert_eq!(counts(&hear(&mut live, &speech())), [json!([0, 1, false])]);
+    hear(&mut live, &turn_complete(9, 3));
+    hear(&mut live, &call);
+    assert_eq!(live.left().len(), 1);
 }
