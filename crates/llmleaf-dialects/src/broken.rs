@@ -1,8 +1,14 @@
 //! Answers that break their wire: what every decoder says of them. The provider worked for each, so it may bill it.
 
+use llmleaf_framing::MultipartError;
 use llmleaf_model::{Failure, FailureKind};
 use std::borrow::Cow;
 use std::fmt::Display;
+
+/// Why a consumer's form cannot be read.
+pub fn malformed(error: MultipartError) -> Failure {
+    Failure::invalid(error.to_string(), None)
+}
 
 /// A frame that breaks the wire's own rules.
 pub(crate) struct Broken(pub Cow<'static, str>);

@@ -51,6 +51,7 @@ pub mod transcription;
 mod wire;
 mod writer;
 
+pub use broken::malformed;
 pub use caching::Lifetime;
 pub use embeddings::{EmbeddingForm, EmbeddingWire};
 pub use head::Head;

@@ -4,12 +4,13 @@
 use crate::attempt::{self, Attempt, Incoming, Outgoing};
 use crate::count;
 use crate::drive::Run;
+use crate::failure;
 use crate::upstream::Upstream;
 use crate::whole;
 use bytes::Bytes;
 use http::{Method, StatusCode};
 use llmleaf_dialects::{ChatWire, Rendered};
-use llmleaf_model::{Failure, FailureKind, Origin, Retry, Usage};
+use llmleaf_model::{Failure, Usage};
 use llmleaf_providers::Path;
 use llmleaf_route::Candidate;
 
@@ -87,8 +88,5 @@ pub(crate) fn answered(run: &mut Run, attempt: &mut Attempt, usage: Option<Usage
 
 /// The target does not offer that at all.
 pub(crate) fn unsupported(what: &str) -> Failure {
-    let why = format!("the target does not offer {what}");
-    let mut failure = Failure::new(Origin::Gateway, FailureKind::Unsupported, why);
-    failure.retry = Retry::NextTarget;
-    failure
+    failure::unoffered(format!("the target does not offer {what}"))
 }

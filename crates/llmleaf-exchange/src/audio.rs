@@ -15,7 +15,7 @@ use crate::drive::Run;
 use crate::upstream::Upstream;
 use http::HeaderValue;
 use llmleaf_dialects::transcription::Task;
-use llmleaf_model::{Failure, FailureKind, Finish, FinishReason, Loss, Origin, Retry};
+use llmleaf_model::{Failure, FailureKind, Finish, FinishReason, Loss};
 use llmleaf_route::Candidate;
 
 /// What is asked about sound.
@@ -86,13 +86,6 @@ fn stopped(finish: &Finish) -> Option<Failure> {
     let word = finish.native.as_deref().unwrap_or("no reason");
     let message = format!("the target stopped its answer {why} ({word})");
     Some(Failure::new(kind.upstream_origin(), kind, message))
-}
-
-/// The target does not do that; another may.
-fn unsupported(why: &str) -> Failure {
-    let mut failure = Failure::new(Origin::Gateway, FailureKind::Unsupported, why);
-    failure.retry = Retry::NextTarget;
-    failure
 }
 
 /// A type for a header, where the text can stand in one.

@@ -17,6 +17,7 @@ pub use look::unready;
 
 use crate::attempt::Attempt;
 use crate::drive::Run;
+use crate::failure::unoffered;
 use crate::upstream::Upstream;
 use llmleaf_dialects::batches::{BatchForm, BatchWire, Item, Kind, Task};
 use llmleaf_dialects::{ChatWire, Dialect};
@@ -231,7 +232,7 @@ pub(crate) async fn run(
     };
     let offer = upstream
         .offers_batches(ask.task, &candidate.model)
-        .ok_or_else(|| unsupported("the target does not offer such batches"))?;
+        .ok_or_else(|| unoffered("the target does not offer such batches"))?;
     let at = At {
         candidate,
         upstream,
@@ -266,7 +267,7 @@ impl At<'_> {
     /// Where something about a file is asked.
     fn files(&self, id: Option<&str>, tail: &str) -> Result<String, Failure> {
         let files = self.offer.batches.files;
-        let files = files.ok_or_else(|| unsupported("the target keeps no files"))?;
+        let files = files.ok_or_else(|| unoffered("the target keeps no files"))?;
         Ok(self.below(files, id, tail, ""))
     }
 
@@ -287,12 +288,6 @@ impl At<'_> {
 /// The dialect that a consumer's answers are in; of vectors, that of their errors.
 fn dialect(task: Task) -> Dialect {
     task.dialect().unwrap_or(Dialect::ChatCompletions)
-}
-
-fn unsupported(why: &str) -> Failure {
-    let mut failure = Failure::new(Origin::Gateway, FailureKind::Unsupported, why);
-    failure.retry = Retry::NextTarget;
-    failure
 }
 
 /// What the owner refuses about its own is between it and the consumer; nobody else would know better.

@@ -2,7 +2,7 @@
 
 use crate::pulse::Alarm;
 use llmleaf_framing::FramingError;
-use llmleaf_model::{Failure, FailureKind, Origin};
+use llmleaf_model::{Failure, FailureKind, Origin, Retry};
 use llmleaf_route::{Clock, GiveUp, Millis, Reason, Watch};
 use llmleaf_transport::TransportError;
 use std::time::Duration;
@@ -30,6 +30,13 @@ pub(crate) fn transport(error: &TransportError, started: bool) -> Failure {
     };
     let mut failure = Failure::upstream(kind, format!("upstream: {error}"));
     failure.possibly_billed = started || error.possibly_billed();
+    failure
+}
+
+/// The target does not do that; another may.
+pub(crate) fn unoffered(why: impl Into<String>) -> Failure {
+    let mut failure = Failure::new(Origin::Gateway, FailureKind::Unsupported, why);
+    failure.retry = Retry::NextTarget;
     failure
 }
 

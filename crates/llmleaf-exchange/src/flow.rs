@@ -70,17 +70,20 @@ pub(crate) async fn run(
             Err(alarm) => break Err(failure::timeout(alarm, &watch)),
             Ok(Some(Err(error))) => break Err(upload::broken(run, &error, true)),
             Ok(None) => {
+                let fresh = !attempt.meter.committed;
                 let ended = tap.end(&mut out, &mut attempt.meter);
                 attempt.units.audio_ms = attempt.units.audio_ms.max(tap.said_ms());
+                let ended = ended.and_then(|()| timely(run, attempt, &mut out, fresh));
                 deliver(run, attempt, &mut watch, &mut out, kind);
                 break ended;
             }
             Ok(Some(Ok(bytes))) => {
                 watch.bytes(run.node.shared.now());
                 run.out.read(bytes.len());
+                let fresh = !attempt.meter.committed;
                 let taken = tap.bytes(bytes, &mut out, &mut attempt.meter);
                 attempt.units.audio_ms = attempt.units.audio_ms.max(tap.said_ms());
-                taken
+                taken.and_then(|()| timely(run, attempt, &mut out, fresh))
             }
         };
         deliver(run, attempt, &mut watch, &mut out, kind);
@@ -98,6 +101,20 @@ pub(crate) async fn run(
         run.out.taken().await;
     };
     concluded(run, attempt, kind, result).await
+}
+
+/// An answer that is complete and is about less than all of the request is none: its end is told to nobody, nor anything of it where all of
+/// it came at once (`fresh`).
+fn timely(run: &Run, attempt: &mut Attempt, out: &mut Vec<u8>, fresh: bool) -> Result<(), Failure> {
+    let early = match attempt.meter.ended {
+        true => upload::early(run),
+        false => Ok(()),
+    };
+    if early.is_err() {
+        out.clear();
+        attempt.meter.committed &= !fresh;
+    }
+    early
 }
 
 /// The answer ended, one way or the other.

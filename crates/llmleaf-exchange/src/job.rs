@@ -226,10 +226,10 @@ impl Allowance {
         }
     }
 
-    /// Nobody knows what an attempt used: the thought counts.
-    pub(crate) fn spend_thought(&self) {
+    /// Nobody knows what an attempt used: the thought counts, and so many tokens of which nobody could think.
+    pub(crate) fn spend_thought(&self, more: u64) {
         let thought = self.0.borrow().thought;
-        self.spend(thought);
+        self.spend(thought.saturating_add(more));
     }
 }
 
@@ -299,7 +299,7 @@ mod tests {
             for attempt in attempts {
                 match attempt {
                     Some(tokens) => allowance.spend(*tokens),
-                    None => allowance.spend_thought(),
+                    None => allowance.spend_thought(0),
                 }
                 assert!(left_now() <= Some(40), "it keeps what it may need");
             }

@@ -34,7 +34,7 @@ pub fn header(losses: &[Loss]) -> Option<HeaderValue> {
 }
 
 /// Why a request that loses this is refused, where it is.
-pub(crate) fn refusal(policy: LossPolicy, losses: &[Loss]) -> Option<Failure> {
+pub fn refusal(policy: LossPolicy, losses: &[Loss]) -> Option<Failure> {
     // An approximation says what was asked in the target's own way: it is reported, and no reason to refuse.
     let lost = |loss: &&Loss| loss.kind != LossKind::Approximated;
     let lost: Vec<&Loss> = losses.iter().filter(lost).collect();

@@ -16,7 +16,7 @@ use crate::{failure, minting};
 use http::header::{ACCEPT, HeaderName, HeaderValue};
 use http::{Method, Request};
 use llmleaf_dialects::realtime::names::OLDER_HEADER;
-use llmleaf_model::{Failure, FailureKind, Origin, Retry};
+use llmleaf_model::{Failure, FailureKind};
 use llmleaf_providers::{Realtime, RealtimeWire};
 use llmleaf_route::{Candidate, Clock, Watch};
 use llmleaf_transport::{
@@ -299,8 +299,5 @@ fn invalid(why: &str) -> Failure {
 }
 
 fn unsupported() -> Failure {
-    let why = "the target does not offer realtime sessions";
-    let mut failure = Failure::new(Origin::Gateway, FailureKind::Unsupported, why);
-    failure.retry = Retry::NextTarget;
-    failure
+    failure::unoffered("the target does not offer realtime sessions")
 }

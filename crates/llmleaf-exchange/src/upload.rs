@@ -13,7 +13,7 @@ mod form;
 mod sending;
 
 pub use form::{Field, Form, Wanted};
-pub(crate) use sending::{answered, broken, gone, sent};
+pub(crate) use sending::{answered, broken, early, gone, hasty, sent};
 
 use bytes::{Bytes, BytesMut};
 use llmleaf_model::{Failure, FailureKind, Origin};
@@ -137,6 +137,23 @@ impl Upload {
             None => Some(inflow.read),
             Some(_) => inflow.length,
         }
+    }
+
+    /// Bytes that came and that its consumer had not said would come.
+    pub fn unsaid(&self) -> u64 {
+        let inflow = self.0.borrow();
+        inflow
+            .read
+            .saturating_sub(inflow.length.unwrap_or_default())
+    }
+
+    /// Whether the last reader has all of it: no answer before that is one about the whole.
+    pub(crate) fn is_passed(&self) -> bool {
+        let inflow = self.0.borrow();
+        let at = inflow.at as u64;
+        let whole = inflow.source.is_none() && at >= inflow.read;
+        // Whoever knows how much there is need not ask for more.
+        whole || inflow.length.is_some_and(|length| at >= length)
     }
 
     /// Why it could not be read to its end.
@@ -392,6 +409,14 @@ impl Reader {
     pub fn upload(&self) -> &Upload {
         &self.upload
     }
+}
+
+/// Bytes of sound that are thought to be a token: at 128 kbit/s services count one for each 500 to 1600 of them.
+const SOUND_BYTES_PER_TOKEN: u64 = 1024;
+
+/// Tokens that so many bytes of sound are thought to be.
+pub fn sound_tokens(bytes: u64) -> u64 {
+    bytes / SOUND_BYTES_PER_TOKEN
 }
 
 /// More must be held than may be, before anything can be done with it.

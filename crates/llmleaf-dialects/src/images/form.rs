@@ -5,12 +5,13 @@
 //! that it is never held beside what becomes of it.
 
 use super::{ImageForm, unsupported};
+use crate::broken::malformed;
 use crate::object::{items, string};
 use crate::transcription::encode;
 use crate::writer;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use llmleaf_framing::{MultipartError, MultipartLimits, MultipartReader, PartHead, Piece};
+use llmleaf_framing::{MultipartLimits, MultipartReader, PartHead, Piece};
 use llmleaf_model::{Failure, ImageRequest, ImageSource};
 use serde_json::value::RawValue;
 use std::borrow::Cow;
@@ -296,10 +297,6 @@ fn sniffed(bytes: &[u8]) -> &'static str {
         ] => "image/webp",
         _ => "image/png",
     }
-}
-
-fn malformed(error: MultipartError) -> Failure {
-    Failure::invalid(error.to_string(), None)
 }
 
 /// Writes a form: the fields that are given, and the request's images as files.

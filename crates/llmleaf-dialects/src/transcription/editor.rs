@@ -5,8 +5,9 @@
 
 use super::request::{Request, is_granularity};
 use super::{Ask, FormQuirks, Format, Streams, lose, unsupported};
+use crate::broken::malformed;
 use bytes::Bytes;
-use llmleaf_framing::{MultipartError, MultipartLimits, MultipartReader, PartHead, Piece};
+use llmleaf_framing::{MultipartLimits, MultipartReader, PartHead, Piece};
 use llmleaf_model::{Failure, Loss};
 
 /// Longest field that is looked at.
@@ -288,8 +289,4 @@ impl Editor {
         self.begun = true;
         out.extend_from_slice(raw);
     }
-}
-
-fn malformed(error: MultipartError) -> Failure {
-    Failure::invalid(error.to_string(), None)
 }

@@ -2,13 +2,14 @@
 
 use super::request::{Request, is_granularity};
 use super::{Change, Editor, FormQuirks, Format, NAME_BYTES, Task, Whole, lose, unsupported};
+use crate::broken::malformed;
 use crate::level::{Level, wrong};
 use crate::object::{items, string};
 use crate::writer::{self, ObjectWriter};
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
 use bytes::Bytes;
-use llmleaf_framing::{MultipartError, MultipartLimits, MultipartReader, PartHead, Piece};
+use llmleaf_framing::{MultipartLimits, MultipartReader, PartHead, Piece};
 use llmleaf_model::{Failure, Loss};
 use serde_json::value::RawValue;
 use std::borrow::Cow;
@@ -422,8 +423,4 @@ fn mime<'a>(content_type: Option<&'a str>, filename: Option<&str>) -> &'a str {
         "webm" => "audio/webm",
         _ => "audio/wav",
     }
-}
-
-fn malformed(error: MultipartError) -> Failure {
-    Failure::invalid(error.to_string(), None)
 }

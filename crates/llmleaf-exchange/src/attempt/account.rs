@@ -8,6 +8,7 @@ use crate::ledger::{Cost, Grade, Outcome, UsageRecord};
 use crate::node::Shared;
 use crate::outlet::{Open, Outlet};
 use crate::pump::Meter;
+use crate::upload::{Upload, sound_tokens};
 use crate::upstream::Upstream;
 use crate::{count, failure, health, settlement};
 use llmleaf_dialects::realtime::{Counted, Part};
@@ -365,7 +366,10 @@ impl Attempt {
             // Whoever hangs up early and often must not thereby be free, nor who has all made in the background; for a failure its key
             // does not pay.
             if unknown && matches!(record.outcome, Outcome::Cancelled | Outcome::Completed) {
-                allowance.spend_thought();
+                // How long an upload is that comes in chunks is known now.
+                let upload = self.job.upload.as_ref();
+                let unsaid = upload.map_or(0, Upload::unsaid);
+                allowance.spend_thought(sound_tokens(unsaid));
             } else {
                 allowance.spend(total);
             }

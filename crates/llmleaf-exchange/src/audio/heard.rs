@@ -5,6 +5,7 @@ use crate::attempt::{self, Attempt, Incoming};
 use crate::drive::Run;
 use crate::flow::{self, Kind, Tap};
 use crate::pump::Meter;
+use crate::upload;
 use crate::whole;
 use bytes::Bytes;
 use http::StatusCode;
@@ -60,12 +61,14 @@ pub(super) async fn run(
         }
         // Events where one answer is wanted are gathered.
         let body = whole::gather(run, &mut watch, body).await?;
+        upload::early(run)?;
         let mut nobody = Vec::new();
         tap.bytes(body, &mut nobody, &mut attempt.meter)?;
         tap.end(&mut nobody, &mut attempt.meter)?;
         return local::told(run, attempt, &tap.transcript, asked.request, asked.task).await;
     }
     let body = whole::gather(run, &mut watch, body).await?;
+    upload::early(run)?;
     // A service that has no events answers in one piece, which becomes some.
     let in_events = asked.request.wants_events() && !asked.wire.streams_as_asked();
     if asked.same && !in_events {
@@ -242,19 +245,26 @@ impl Listening {
         meter: &mut Meter,
         writes: bool,
     ) -> Result<(), Failure> {
+        let relayed = matches!(self.way, Way::Relayed) && !self.silent;
         match &step {
             Step::Text(text) => {
                 meter.text(text.len());
-                self.transcript.text.push_str(text);
+                // What goes on as it came is nobody's to hold.
+                if !relayed {
+                    self.transcript.text.push_str(text);
+                }
                 meter.committed |= !text.is_empty();
             }
             Step::Segment(segment) => {
-                let segments = self.transcript.segments.get_or_insert_default();
-                segments.push((**segment).clone());
+                // Only who gets one answer in place of events gets them again.
+                if self.silent {
+                    let segments = self.transcript.segments.get_or_insert_default();
+                    segments.push((**segment).clone());
+                }
                 meter.committed = true;
             }
             Step::Done(text, usage) => {
-                if let Some(text) = text {
+                if let Some(text) = text.as_ref().filter(|_| !relayed) {
                     self.transcript.text.clone_from(text);
                 }
                 self.transcript.usage.clone_from(usage);

@@ -1,11 +1,13 @@
 //! The provider that needs no service: a tone for a text, and what is known of a sound for its words.
 
-use super::{header, unsupported};
+use super::header;
 use crate::attempt::Attempt;
 use crate::drive::Run;
+use crate::failure::unoffered;
 use crate::flow::Kind;
 use bytes::Bytes;
 use http::StatusCode;
+use llmleaf_dialects::malformed;
 use llmleaf_dialects::speech::{self, Pcm, Writer};
 use llmleaf_dialects::transcription::{Request, Task, render, render_events};
 use llmleaf_framing::{MultipartLimits, MultipartReader, Piece};
@@ -32,7 +34,7 @@ pub(super) async fn speak(
         "wav" => speech::header(Pcm::USUAL, u32::try_from(samples.len()).ok()),
         "pcm" => Vec::new(),
         _ => {
-            let mut failure = unsupported("this model writes `wav` and `pcm` only");
+            let mut failure = unoffered("this model writes `wav` and `pcm` only");
             failure.param = Some("response_format".to_owned());
             return Err(failure);
         }
@@ -115,7 +117,7 @@ async fn uploaded(upload: &crate::upload::Upload) -> Result<(Request, echo::Soun
     while let Some(bytes) = reader.next().await? {
         form.push(&bytes);
         while let Some(piece) = form.next() {
-            match piece.map_err(|error| Failure::invalid(error.to_string(), None))? {
+            match piece.map_err(malformed)? {
                 Piece::Head(head) => {
                     request.field(&name, &String::from_utf8_lossy(&value))?;
                     (name, value) = (head.name, Vec::new());
@@ -134,8 +136,7 @@ async fn uploaded(upload: &crate::upload::Upload) -> Result<(Request, echo::Soun
             }
         }
     }
-    form.finish()
-        .map_err(|error| Failure::invalid(error.to_string(), None))?;
+    form.finish().map_err(malformed)?;
     if length == 0 {
         return Err(Failure::invalid(
             "the field `file` is missing",

@@ -1,8 +1,9 @@
 //! A text is said: the sound goes on as it comes.
 
-use super::{header, keeps_all, local, stopped, unsupported};
+use super::{header, keeps_all, local, stopped};
 use crate::attempt::{self, Attempt, Incoming, Manner, Outgoing};
 use crate::drive::Run;
+use crate::failure::unoffered;
 use crate::flow::{self, Kind, Tap};
 use crate::pump::Meter;
 use crate::upstream::Upstream;
@@ -30,10 +31,10 @@ pub(super) async fn run(
     let (wire, path) = match &upstream.row.speaks.speech {
         Some(Speech::Wire(wire, path, _)) => (wire, *path),
         Some(Speech::Echo) => return local::speak(run, attempt, &request).await,
-        None => return Err(unsupported("the target does not say texts")),
+        None => return Err(unoffered("the target does not say texts")),
     };
     let Some((chat, _)) = upstream.wire(run.job.dialect, &candidate.model) else {
-        return Err(unsupported("the target does not say texts"));
+        return Err(unoffered("the target does not say texts"));
     };
     let model = upstream.named(&candidate.model);
     let mut rendered = rendered(run, &request, model, wire)?;

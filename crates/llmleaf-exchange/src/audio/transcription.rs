@@ -1,9 +1,10 @@
 //! What was said is written down: an upload, or sound inside JSON, to whatever form the target has.
 
 use super::form::{Making, change};
-use super::{header, heard, keeps_all, local, unsupported};
+use super::{header, heard, keeps_all, local};
 use crate::attempt::{self, Attempt, Incoming, Manner, Outgoing};
 use crate::drive::Run;
+use crate::failure::unoffered;
 use crate::upload;
 use crate::upstream::Upstream;
 use bytes::Bytes;
@@ -49,14 +50,14 @@ pub(super) async fn run(
             (Task::Transcribe, _) => (wire, *path),
             (Task::Translate, Some(path)) => (wire, *path),
             (Task::Translate, None) => {
-                return Err(unsupported("the target does not translate what is said"));
+                return Err(unoffered("the target does not translate what is said"));
             }
         },
         Some(Transcription::Echo) => return local::listen(run, attempt, task).await,
-        None => return Err(unsupported("the target writes down nothing that is said")),
+        None => return Err(unoffered("the target writes down nothing that is said")),
     };
     let Some((chat, _)) = upstream.wire(run.job.dialect, &candidate.model) else {
-        return Err(unsupported("the target writes down nothing that is said"));
+        return Err(unoffered("the target writes down nothing that is said"));
     };
     let way = Way {
         attempt,

@@ -1,8 +1,8 @@
 //! Who can say a text: as configuration lists them, else as the row does, else as the service does.
 
-use super::unsupported;
 use crate::attempt::{self, Attempt, Manner, Outgoing};
 use crate::drive::Run;
+use crate::failure::unoffered;
 use crate::upstream::Upstream;
 use crate::whole;
 use bytes::Bytes;
@@ -30,14 +30,14 @@ pub(super) async fn run(
         return told(run, attempt, list);
     }
     match &upstream.row.speaks.speech {
-        None => return Err(unsupported("the target does not say texts")),
+        None => return Err(unoffered("the target does not say texts")),
         Some(Speech::Echo) => list.named("echo"),
         Some(Speech::Wire(_, _, Voices::Known(known))) => {
             known.iter().for_each(|name| list.named(name));
         }
         Some(Speech::Wire(_, _, Voices::Unknown)) => {
             let why = "the target does not tell its voices; `settings.voices` of its provider can";
-            return Err(unsupported(why));
+            return Err(unoffered(why));
         }
         Some(Speech::Wire(_, _, Voices::Listed(path))) => {
             listed(run, attempt, candidate, upstream, path, &mut list).await?;
@@ -55,7 +55,7 @@ async fn listed(
     list: &mut List,
 ) -> Result<(), Failure> {
     let Some((chat, _)) = upstream.wire(run.job.dialect, &candidate.model) else {
-        return Err(unsupported("the target does not say texts"));
+        return Err(unoffered("the target does not say texts"));
     };
     for page in 0..PAGES {
         let path = upstream.path(Path::Fixed(path), &candidate.model, false);

@@ -6,9 +6,9 @@
 use crate::upload::{Reader, Upload};
 use bytes::Bytes;
 use llmleaf_dialects::batches::{BatchForm, Item, Task, items};
+use llmleaf_dialects::malformed;
 use llmleaf_framing::{
-    Frame, FramingError, MultipartError, MultipartLimits, MultipartReader, NdjsonFramer,
-    NdjsonLimits, Piece,
+    Frame, FramingError, MultipartLimits, MultipartReader, NdjsonFramer, NdjsonLimits, Piece,
 };
 use llmleaf_model::{Failure, FailureKind, Loss, Origin};
 use std::future::poll_fn;
@@ -365,11 +365,6 @@ impl Lines {
         self.items.object(self.line + 1, &error.to_string());
         self.verdict()
     }
-}
-
-/// Why a form cannot be read, as its consumer is told.
-fn malformed(error: MultipartError) -> Failure {
-    Failure::invalid(error.to_string(), None)
 }
 
 #[cfg(test)]

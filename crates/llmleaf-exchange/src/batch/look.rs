@@ -184,9 +184,11 @@ pub(super) async fn list(
         // A page that leads to itself leads nowhere.
         match next.filter(|next| !more && token.as_ref() != Some(next)) {
             Some(next) if page + 1 < PAGES => token = Some(next),
+            // Nobody could go on from nothing, and the list has not ended.
+            Some(_) if found.is_empty() => return Err(too_long()),
             // The next request goes on from what is found.
             Some(_) => {
-                more = !found.is_empty();
+                more = true;
                 break;
             }
             None => break,
@@ -195,6 +197,17 @@ pub(super) async fn list(
     let body = object::render_list(&found, ask.form, more);
     answer(run, attempt, Bytes::from(body));
     Ok(())
+}
+
+/// So many of others' batches come first that those of the consumer were not reached.
+fn too_long() -> Failure {
+    let most = PAGES * PAGE;
+    let why = format!(
+        "none of the {most} batches that the provider lists first is this key's; ask for one by its id"
+    );
+    let mut failure = Failure::new(Origin::Gateway, FailureKind::Unsupported, why);
+    failure.code = Some("list_too_long".to_owned());
+    failure
 }
 
 /// What a batch of a provider's list is for, where it is this consumer's and of its surface.

@@ -1,9 +1,10 @@
 //! Makes a batch: its requests in the provider's own wire, handed over in the way that the provider takes them.
 
 use super::upload::{add, keep, list};
-use super::{At, BatchAsk, dialect, of_consumer, unsupported};
+use super::{At, BatchAsk, dialect, of_consumer};
 use crate::attempt::{self, Attempt, Incoming, Outgoing};
 use crate::drive::Run;
+use crate::failure::unoffered;
 use crate::whole;
 use bytes::Bytes;
 use http::{HeaderValue, Method};
@@ -202,7 +203,7 @@ pub(super) fn one(
         .iter()
         .find(|known| known.name == item.head.model);
     let model = known.and_then(|known| known.at(at.candidate.provider));
-    let model = model.ok_or_else(|| unsupported("the target does not serve all of its models"))?;
+    let model = model.ok_or_else(|| unoffered("the target does not serve all of its models"))?;
     let rendered = body(at, ask.task, item, at.upstream.named(model))?;
     for loss in rendered.losses {
         let routing = llmleaf_dialects::preferences::is_field(&loss.field);

@@ -5,9 +5,10 @@
 use super::lines::{Filed, Lines};
 use super::look::answer;
 use super::make::{ADDED_BYTES, Form, file_id, once, one, post, ripen};
-use super::{At, BatchAsk, Destined, Offer, unsupported};
+use super::{At, BatchAsk, Destined, Offer};
 use crate::attempt::{self, Attempt, Incoming, Manner, Outgoing};
 use crate::drive::Run;
+use crate::failure::unoffered;
 use crate::job::Job;
 use crate::losses;
 use crate::node::{LossPolicy, Shared};
@@ -19,7 +20,7 @@ use llmleaf_dialects::batches::{BatchWire, FilesQuirks, Item, Kind, Making, adde
 use llmleaf_model::{Failure, FailureKind, Loss, Retry};
 use llmleaf_route::Candidate;
 use llmleaf_transport::{Feed, Unfed};
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -38,7 +39,7 @@ pub(super) async fn run(
     ask: &BatchAsk,
 ) -> Result<(), Failure> {
     let (BatchWire::Files(quirks), Some(filed)) = (at.offer.wire(), &ask.filed) else {
-        return Err(unsupported("the target keeps no files"));
+        return Err(unoffered("the target keeps no files"));
     };
     let reply = keep(run, attempt, at, filed, quirks).await?;
     let account = (at.candidate.provider, attempt.credential());
@@ -176,7 +177,12 @@ async fn send(
     let Incoming {
         mut watch, body, ..
     } = sent?;
-    whole::gather(run, &mut watch, body).await
+    let reply = whole::gather(run, &mut watch, body).await?;
+    match way.passed.get() {
+        true => Ok(reply),
+        // What it took is a part of what was to be taken, and perhaps kept as if it were all.
+        false => Err(crate::upload::hasty()),
+    }
 }
 
 /// What stands around the requests.
@@ -197,6 +203,8 @@ struct Way {
     around: Around,
     policy: LossPolicy,
     told: RefCell<Told>,
+    /// All of it was given to be sent.
+    passed: Cell<bool>,
 }
 
 /// What is told of a file when it is sent, or is not.
@@ -221,6 +229,7 @@ impl Way {
             around,
             policy: run.node.shared.settings(run.route).loss_policy,
             told: told.into(),
+            passed: Cell::new(false),
         })
     }
 
@@ -289,6 +298,7 @@ enum Stage {
 
 impl Passing {
     fn new(way: &Rc<Way>, length: Option<u64>) -> Option<Self> {
+        way.passed.set(false);
         Some(Self {
             lines: Lines::new(&way.filed)?,
             way: Rc::clone(way),
@@ -307,8 +317,9 @@ impl Passing {
                 Poll::Pending if out.is_empty() => return Poll::Pending,
                 Poll::Pending => break,
                 Poll::Ready(None) => {
+                    self.unheeded()?;
                     self.stage = Stage::Ended;
-                    self.unheeded();
+                    self.way.passed.set(true);
                     match &self.way.around {
                         Around::Form(form) => out.extend_from_slice(form.tail().as_bytes()),
                         Around::List(_, tail) => out.extend_from_slice(tail),
@@ -344,14 +355,20 @@ impl Passing {
         Poll::Ready(Ok(Some(out.into())))
     }
 
-    /// Adds what the form says and nobody heeds.
-    fn unheeded(&self) {
+    /// Adds what the form says and nobody heeds, which is known at its end only; before that nothing is kept.
+    ///
+    /// # Errors
+    /// That is a reason to refuse it.
+    fn unheeded(&self) -> Result<(), Failure> {
         let losses = &mut self.way.told.borrow_mut().losses;
+        let known = losses.len();
         for loss in self.lines.losses() {
             if !losses.contains(&loss) {
                 losses.push(loss);
             }
         }
+        let new = losses.get(known..).unwrap_or_default();
+        losses::refusal(self.way.policy, new).map_or(Ok(()), Err)
     }
 }
 

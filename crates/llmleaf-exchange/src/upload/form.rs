@@ -1,7 +1,8 @@
 //! What a form says before its file: enough to find out where it is to go.
 
 use super::{Upload, unheld};
-use llmleaf_framing::{MultipartError, MultipartLimits, MultipartReader, Piece};
+use llmleaf_dialects::malformed;
+use llmleaf_framing::{MultipartLimits, MultipartReader, Piece};
 use llmleaf_model::Failure;
 use std::rc::Rc;
 
@@ -51,11 +52,6 @@ impl Form {
         let field = fields.find(|field| field.name == name)?;
         Some(&field.value)
     }
-}
-
-/// Why a form cannot be read, as its consumer is told.
-fn malformed(error: MultipartError) -> Failure {
-    Failure::invalid(error.to_string(), None)
 }
 
 impl Upload {

@@ -83,6 +83,23 @@ pub(crate) fn broken(run: &Run, error: &TransportError, started: bool) -> Failur
     failure
 }
 
+/// Whether a whole answer was given before all of what it is about was taken.
+///
+/// # Errors
+/// It was: it is about something else. What was taken may be held for another target.
+pub(crate) fn early(run: &Run) -> Result<(), Failure> {
+    match &run.job.upload {
+        Some(upload) if !upload.is_passed() => Err(hasty()),
+        _ => Ok(()),
+    }
+}
+
+/// An answer came before its question was there.
+pub(crate) fn hasty() -> Failure {
+    let why = "the provider answered before it had taken all of the upload";
+    Failure::upstream(FailureKind::InvalidResponse, why)
+}
+
 /// Another attempt is wanted where nothing is left to be sent.
 pub(crate) fn gone() -> Failure {
     Failure::gateway(

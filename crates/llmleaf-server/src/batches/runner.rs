@@ -21,7 +21,7 @@ use std::collections::HashSet;
 use std::fs::File;
 use std::future::poll_fn;
 use std::io::{self, BufRead, BufReader};
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -390,15 +390,32 @@ async fn once(runner: &Runner, batch: &str, sheet: &Sheet, body: Bytes) -> Asked
     let Some(principal) = principal else {
         return Asked::Unknown;
     };
-    let reply = service::item(worker, principal, task, body).await;
-    let status = reply.status().as_u16();
-    let after = reply.headers().get(RETRY_AFTER);
-    let after = after.and_then(|value| value.to_str().ok()?.parse().ok());
-    let read = gather(reply).await;
+    let asked = async {
+        let reply = service::item(worker, principal, task, body).await;
+        let status = reply.status().as_u16();
+        let after = reply.headers().get(RETRY_AFTER);
+        let after = after.and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+        (status, after, gather(reply).await)
+    };
+    let (status, after, read) = heeding(runner.orders.clone(), asked).await;
     match (status, read) {
         (429 | 503 | 529, _) => Asked::Later(after.map(Duration::from_secs)),
         (_, Some(read)) => Asked::Answered(status, read),
         (_, None) => Asked::Answered(502, service::cut(task).into()),
+    }
+}
+
+/// Does some work, which looks at the node's state whenever an order comes: that its caller was blocked, say.
+async fn heeding<W: Future>(mut orders: watch::Receiver<Order>, work: W) -> W::Output {
+    let mut work = pin!(work);
+    loop {
+        tokio::select! {
+            biased;
+            done = &mut work => return done,
+            changed = orders.changed() => if changed.is_err() {
+                return work.await;
+            }
+        }
     }
 }
 

@@ -86,8 +86,7 @@ impl Card {
 /// A file that is being written; without an end it leaves nothing.
 #[derive(Debug)]
 pub struct Writing {
-    shelf: Shelf,
-    owner: String,
+    place: Place,
     quota: Quota,
     id: String,
     lines: File,
@@ -95,6 +94,53 @@ pub struct Writing {
     /// Bytes that its key had here when it was begun.
     before: u64,
     done: bool,
+}
+
+/// The place of a file that is being written among those of its key; dropping it gives it back.
+#[derive(Debug)]
+struct Place {
+    shelf: Shelf,
+    owner: String,
+    bytes: u64,
+}
+
+impl Place {
+    /// Takes one; how many there were before.
+    fn take(shelf: &Shelf, owner: &str) -> (Self, usize) {
+        let mut coming = shelf.coming.lock();
+        let (files, _) = coming.entry(owner.to_owned()).or_default();
+        let before = *files;
+        *files += 1;
+        drop(coming);
+        let place = Self {
+            shelf: shelf.clone(),
+            owner: owner.to_owned(),
+            bytes: 0,
+        };
+        (place, before)
+    }
+
+    /// So many bytes more; those of all of its key.
+    fn add(&mut self, more: u64) -> u64 {
+        let mut coming = self.shelf.coming.lock();
+        let (_, bytes) = coming.entry(self.owner.clone()).or_default();
+        *bytes = bytes.saturating_add(more);
+        self.bytes = self.bytes.saturating_add(more);
+        *bytes
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut coming = self.shelf.coming.lock();
+        if let Some((files, bytes)) = coming.get_mut(&self.owner) {
+            *files = files.saturating_sub(1);
+            *bytes = bytes.saturating_sub(self.bytes);
+            if *files == 0 {
+                coming.remove(&self.owner);
+            }
+        }
+    }
 }
 
 impl Shelf {
@@ -115,18 +161,16 @@ impl Shelf {
     /// The system's.
     pub fn write(&self, id: &str, owner: &str, quota: Quota) -> io::Result<Result<Writing, Over>> {
         let hidden = beside(&self.files, id);
-        let mut coming = self.coming.lock();
+        // Its place is taken first: the directory is not looked through while others wait.
+        let (place, before) = Place::take(self, owner);
         let kept = self.of(owner);
-        let files = coming.get(owner).map_or(0, |(files, _)| *files);
-        if kept.len().saturating_add(files) >= quota.files {
+        if kept.len().saturating_add(before) >= quota.files {
             return Ok(Err(Over::Files));
         }
         folder(&hidden)?;
         let lines = create(&hidden.join(LINES))?;
-        coming.entry(owner.to_owned()).or_default().0 += 1;
         Ok(Ok(Writing {
-            shelf: self.clone(),
-            owner: owner.to_owned(),
+            place,
             quota,
             id: id.to_owned(),
             lines,
@@ -203,11 +247,7 @@ impl Writing {
     pub fn add(&mut self, pieces: &[Bytes]) -> io::Result<Result<(), Over>> {
         for piece in pieces {
             let more = piece.len() as u64;
-            let mut coming = self.shelf.coming.lock();
-            let (_, bytes) = coming.entry(self.owner.clone()).or_default();
-            *bytes = bytes.saturating_add(more);
-            let all = bytes.saturating_add(self.before);
-            drop(coming);
+            let all = self.place.add(more).saturating_add(self.before);
             self.bytes = self.bytes.saturating_add(more);
             if all > self.quota.bytes {
                 return Ok(Err(Over::Bytes));
@@ -223,7 +263,8 @@ impl Writing {
     /// The system's; then there is nothing of it.
     pub fn finish(mut self, mut card: Card) -> io::Result<Result<Card, Over>> {
         // Others of the same key may have come to their end meanwhile.
-        let kept = sum(&self.shelf.of(&self.owner));
+        let Place { shelf, owner, .. } = &self.place;
+        let kept = sum(&shelf.of(owner));
         if kept.saturating_add(self.bytes) > self.quota.bytes {
             return Ok(Err(Over::Bytes));
         }
@@ -231,7 +272,7 @@ impl Writing {
         card.bytes = self.bytes;
         // From here on whatever fails leaves nothing.
         self.done = true;
-        place(&self.shelf.files, &self.id, synced, |hidden| {
+        place(&self.place.shelf.files, &self.id, synced, |hidden| {
             // A card without its lines is worse than none.
             fs::metadata(hidden.join(LINES))?;
             let mut file = create(&hidden.join("file.json"))?;
@@ -246,15 +287,7 @@ impl Writing {
 impl Drop for Writing {
     fn drop(&mut self) {
         if !self.done {
-            let _ = fs::remove_dir_all(beside(&self.shelf.files, &self.id));
-        }
-        let mut coming = self.shelf.coming.lock();
-        if let Some((files, bytes)) = coming.get_mut(&self.owner) {
-            *files = files.saturating_sub(1);
-            *bytes = bytes.saturating_sub(self.bytes);
-            if *files == 0 {
-                coming.remove(&self.owner);
-            }
+            let _ = fs::remove_dir_all(beside(&self.place.shelf.files, &self.id));
         }
     }
 }

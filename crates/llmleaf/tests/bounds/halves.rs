@@ -212,6 +212,40 @@ fn a_form_that_breaks_behind_an_early_answer_is_its_consumers_fault() {
 }
 
 #[test]
+fn an_answer_before_its_question_is_none() {
+    let heard = Heard::start(&["openai"]);
+    heard.replay.answer_early(true);
+    for stream in [false, true] {
+        let (early, asked) = match stream {
+            false => (Script::json(200, "{\"text\":\"early\"}"), ""),
+            true => {
+                let done = "data: {\"type\":\"transcript.text.done\",\"text\":\"early\"}\n\n";
+                (
+                    Script::sse(done),
+                    "--b\r\nContent-Disposition: form-data; name=\"stream\"\r\n\r\ntrue\r\n",
+                )
+            }
+        };
+        heard.replay.push(early);
+        let mut connection = Connection::open(heard.leaf.addr);
+        let before = format!(
+            "--b\r\nContent-Disposition: form-data; name=\"model\"\r\n\r\nany\r\n{asked}--b\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a\"\r\n\r\n"
+        );
+        let head = format!(
+            "POST /v1/audio/transcriptions HTTP/1.1\r\nhost: h\r\nauthorization: {BEARER}\r\ncontent-type: multipart/form-data; boundary=b\r\ntransfer-encoding: chunked\r\n\r\n"
+        );
+        let chunk = |text: &str| format!("{:x}\r\n{text}\r\n", text.len());
+        connection.send(head.as_bytes());
+        connection.send(chunk(&before).as_bytes());
+        connection.send(chunk(&"x".repeat(600 << 10)).as_bytes());
+        // The rest of it never comes.
+        let response = connection.response();
+        assert_eq!(response.status, 502, "{stream}: {}", response.text());
+        assert!(!response.text().contains("early"), "{}", response.text());
+    }
+}
+
+#[test]
 fn a_target_that_takes_all_is_found_for_sound_in_json() {
     let heard = Heard::start(&["gemini", "openai"]);
     let audio = json!({"data": "c291bmQ=", "format": "mp3"});

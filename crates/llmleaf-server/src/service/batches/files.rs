@@ -156,6 +156,17 @@ impl Call {
                 Err(failure) => lines.object(&item, &failure.message),
             }
         }
+        let losses = lines.losses();
+        let shared = &self.worker.app.shared;
+        let route = models
+            .first()
+            .and_then(|model| shared.routes.resolve(model));
+        let policy = shared
+            .settings(route.and_then(|found| found.route))
+            .loss_policy;
+        if let Some(failure) = losses::refusal(policy, &losses) {
+            return Err(failure);
+        }
         let card = Card {
             owner: asked.key().to_owned(),
             filename: lines.filename(),
@@ -165,7 +176,7 @@ impl Call {
             models,
             requests: lines.count() as u64,
         };
-        Ok((card, lines.losses()))
+        Ok((card, losses))
     }
 
     /// Whether the caller may ask one more model in a file.

@@ -128,3 +128,30 @@ fn a_list_that_is_asked_for_one_by_one_has_every_batch_once() {
         assert_eq!(whole.elements_at(&["data"]).len(), COUNT, "{kind}: {whole}");
     }
 }
+
+#[test]
+fn a_list_of_others_alone_is_not_told_to_be_the_end() {
+    let replay = Replay::start();
+    // Whichever page is asked for has a foreign batch, and another page behind it.
+    let mut page = 0;
+    replay.on(move |_| {
+        page += 1;
+        Script::json(
+            200,
+            format!(
+                r#"{{"batches":[{{"batch_id":"own-{page}","name":"llmleaf-00-c","create_time":"2026-11-26","state":{{"num_requests":1,"num_pending":0,"num_success":1}}}}],"pagination_token":"p{page}"}}"#
+            ),
+        )
+    });
+    let config = format!(
+        "[server]\nlisten = \"127.0.0.1:0\"\nworkers = 1\nbatch_id_secret = \"a secret of all nodes\"\n\n\
+         [[providers]]\nname = \"xai\"\nkind = \"xai\"\nendpoint = \"{}/v1\"\ncredential = \"CANARY-xai\"\nprefix = \"xai\"\n\n\
+         [[keys]]\nid = \"me\"\npw_hash = \"{HASH}\"\n\n[[keys]]\nid = \"you\"\npw_hash = \"{HASH}\"\n",
+        replay.url(),
+    );
+    let node = Llmleaf::with_config(env!("CARGO_BIN_EXE_llmleaf"), &config).start();
+    let listed = ask(&node, "GET", "/v1/batches", "");
+    assert_eq!(listed.status, 400, "{}", listed.text());
+    let code = listed.json().text_at(&["error", "code"]).to_owned();
+    assert_eq!(code, "list_too_long");
+}

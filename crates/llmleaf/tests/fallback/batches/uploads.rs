@@ -291,3 +291,43 @@ fn e11_a_form_that_is_broken_or_too_much_is_refused_and_nothing_of_it_is_kept() 
     assert_eq!(gone.status, 200);
     assert_eq!(upload(&site.nodes[1], ME, &good).status, 200);
 }
+
+#[test]
+fn a_route_that_wants_nothing_lost_refuses_fields_that_nobody_heeds() {
+    let directory = Directory::new("losses");
+    let replay = Replay::start();
+    let mut services = super::services::KINDS.iter();
+    let keeps = services.find(|(kind, ..)| *kind == "openai");
+    let (kind, service, path) = keeps.expect("it is one of them");
+    super::services::serve(&replay, *service);
+    let config = format!(
+        "[server]\nlisten = \"127.0.0.1:0\"\nworkers = 1\nloss_policy = \"error\"\nbatch_id_secret = \"a secret of all nodes\"\nstate_dir = \"{}\"\n\n\
+         [[providers]]\nname = \"{kind}\"\nkind = \"{kind}\"\nendpoint = \"{}{path}\"\ncredential = \"CANARY-{kind}\"\nprefix = \"{kind}\"\n\n\
+         [[providers]]\nname = \"echo\"\nkind = \"echo\"\nprefix = \"echo\"\n\n\
+         [[keys]]\nid = \"me\"\npw_hash = \"{HASH}\"\n",
+        directory.path(),
+        replay.url(),
+    );
+    let node = Llmleaf::with_config(env!("CARGO_BIN_EXE_llmleaf"), &config).start();
+    // More than is read before it is known where it goes.
+    let content = |model: &str| {
+        let each = (0..64).map(|at| line(&format!("r{at}"), model, &"x".repeat(16 << 10)));
+        each.collect::<Vec<_>>().join("\n")
+    };
+    for model in ["openai/m-1", "echo/m"] {
+        let good = form(&content(model), "batch", true);
+        let lossy = good.replace(
+            &format!("--{BOUNDARY}--"),
+            &format!("{}--{BOUNDARY}--", fields(1)),
+        );
+        let refused = upload(&node, ME, &lossy);
+        assert_eq!(refused.status, 400, "{model}: {}", refused.text());
+        assert!(
+            refused.text().contains("own-0"),
+            "{model}: {}",
+            refused.text()
+        );
+        let sent = upload(&node, ME, &good);
+        assert_eq!(sent.status, 200, "{model}: {}", sent.text());
+    }
+}
