@@ -82,6 +82,12 @@ kind = "echo"
 model = "demo"
 targets = [{{ provider = "echo" }}]
 
+# Its own sound and its own words for one.
+[[routes]]
+model = "talk"
+targets = [{{ provider = "echo" }}]
+realtime = {{ transcription = "demo", speech = "demo" }}
+
 [[routes]]
 model = "nowhere"
 targets = [{{ provider = "nobody" }}]

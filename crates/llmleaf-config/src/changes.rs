@@ -300,6 +300,7 @@ fn route_keys(now: &Route, before: &Route) -> Option<Vec<&'static str>> {
             "reasoning_effort",
             now.reasoning_effort == before.reasoning_effort,
         ),
+        ("realtime", now.realtime == before.realtime),
     ];
     differing(&keys, now == before)
 }
@@ -412,6 +413,7 @@ mod tests {
             ("loss_policy", "\"error\""),
             ("prompt_cache", "false"),
             ("reasoning_effort", "\"low\""),
+            ("realtime", "{ voice = \"v\" }"),
         ] {
             let text = FILE.replace("model = \"m\"", &format!("model = \"m\"\n{key} = {value}"));
             let now = config(&text, "sk-CANARY-two");

@@ -54,7 +54,7 @@ pub use prices::{PriceEntry, Prices};
 pub use providers::{ClientCertificate, DataPolicy, OnCancel, Provider};
 pub use proxy::{Proxy, ProxyKind};
 pub use retries::{Retries, RetryOverrides};
-pub use routes::{Price, Route, Target};
+pub use routes::{Price, RealtimeParts, Route, Target};
 pub use secrets::Secret;
 pub use server::{LossPolicy, Server, Tls};
 pub use settings::{ChatApi, PromptCache, Settings, UpstreamStreaming, Voice};

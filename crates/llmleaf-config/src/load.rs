@@ -164,6 +164,7 @@ fn check_reach(
     let prefixes: Vec<&str> = (providers.providers.iter())
         .filter_map(|provider| provider.prefix.as_deref())
         .collect();
+    routes::report_parts(cx, routes, &prefixes);
     keys::report_unserved(cx, &keys.allowed, &routes.models, &prefixes);
 }
 

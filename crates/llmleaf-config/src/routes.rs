@@ -33,6 +33,19 @@ pub struct Route {
     pub prompt_cache: Option<PromptCache>,
     /// How much models reason where a request says nothing about it, where it differs from the provider's.
     pub reasoning_effort: Option<Effort>,
+    /// The models by which realtime sessions over models that only chat hear and speak.
+    pub realtime: RealtimeParts,
+}
+
+/// The models beside a route's own in a realtime session that the gateway holds, by the names that consumers have for them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RealtimeParts {
+    /// Which writes down what is said.
+    pub transcription: Option<String>,
+    /// Which says texts.
+    pub speech: Option<String>,
+    /// The voice in which it does, where a session names none.
+    pub voice: Option<String>,
 }
 
 /// One target of a route.
@@ -62,6 +75,8 @@ pub(crate) struct RoutesRead {
     pub routes: Vec<Route>,
     /// Every model that was written, also of tables with other mistakes.
     pub models: Vec<String>,
+    /// The models of realtime sessions.
+    parts: Vec<At<String>>,
 }
 
 /// Reads every `[[routes]]` table. Targets must name one of `providers`.
@@ -70,6 +85,7 @@ pub(crate) fn read(cx: &Reading<'_>, root: &mut Table<'_>, providers: &[At<Strin
     let mut out = RoutesRead {
         routes: Vec::new(),
         models: Vec::new(),
+        parts: Vec::new(),
     };
     for mut table in root.tables(cx, "routes") {
         let model = table.required(cx, "model", "the name that consumers ask for");
@@ -83,6 +99,7 @@ pub(crate) fn read(cx: &Reading<'_>, root: &mut Table<'_>, providers: &[At<Strin
         let loss_policy = table.choice(cx, "loss_policy", LOSS_POLICIES);
         let prompt_cache = settings::prompt_cache(cx, &mut table);
         let reasoning_effort = table.choice(cx, "reasoning_effort", settings::EFFORTS);
+        let realtime = realtime(cx, &mut table, &mut out.parts);
         table.finish(cx);
         let Some(model) = model.filter(|_| fresh) else {
             continue;
@@ -99,9 +116,42 @@ pub(crate) fn read(cx: &Reading<'_>, root: &mut Table<'_>, providers: &[At<Strin
             loss_policy,
             prompt_cache,
             reasoning_effort,
+            realtime,
         });
     }
     out
+}
+
+fn realtime(cx: &Reading<'_>, route: &mut Table<'_>, named: &mut Vec<At<String>>) -> RealtimeParts {
+    let Some(mut table) = route.table(cx, "realtime") else {
+        return RealtimeParts::default();
+    };
+    let transcription = table.string(cx, "transcription");
+    let speech = table.string(cx, "speech");
+    let voice = table.string(cx, "voice");
+    table.finish(cx);
+    named.extend(transcription.iter().chain(&speech).cloned());
+    RealtimeParts {
+        transcription: transcription.map(|at| at.value),
+        speech: speech.map(|at| at.value),
+        voice: voice.map(|at| at.value),
+    }
+}
+
+/// Tells of models of realtime sessions that lead nowhere.
+pub(crate) fn report_parts(cx: &Reading<'_>, read: &RoutesRead, prefixes: &[&str]) {
+    let names: Vec<&str> = read.models.iter().map(String::as_str).collect();
+    for at in &read.parts {
+        let model = at.value.as_str();
+        let prefixed = |prefix: &&str| model.starts_with(&format!("{prefix}/"));
+        let routed = |name: &&str| llmleaf_route::table::matches(name, model);
+        if prefixes.iter().any(prefixed) || names.iter().any(routed) {
+            continue;
+        }
+        let message = format!("no route serves model `{model}`");
+        let help = nearest::suggestion(model, "there are", &names);
+        cx.report(Diagnostic::error(&at.place, message, "leads nowhere").maybe_help(help));
+    }
 }
 
 fn targets(cx: &Reading<'_>, route: &mut Table<'_>, providers: &[At<String>]) -> Vec<Target> {

@@ -56,7 +56,9 @@ pub use job::{Allowance, Job, Operation, Spending};
 pub use kept::{Names, Owner, Verb};
 pub use ledger::{Began, Cost, End, EndRecord, Grade, Ledger, Outcome, Sink, Turned, UsageRecord};
 pub use minting::Minter;
-pub use node::{LossPolicy, Node, Parts, PromptCache, RouteSettings, Seeds, Shared, Tuning};
+pub use node::{
+    LossPolicy, Node, Parts, PromptCache, RouteSettings, Seeds, SessionParts, Shared, Tuning,
+};
 pub use outlet::{Aborted, Bar, Exchange, ReplyHead};
 pub use upload::{Room, Source, Upload};
 pub use upstream::{ChatApi, Credential, Upstream, UpstreamError, UpstreamSpec, UpstreamStreaming};

@@ -40,6 +40,9 @@ pub enum PromptCache {
     For(Lifetime),
 }
 
+/// By which models a realtime session over a model that only chats hears and speaks.
+pub type SessionParts = llmleaf_dialects::realtime::bridge::Parts;
+
 /// Settings of a route.
 #[derive(Clone, Debug)]
 pub struct RouteSettings {
@@ -57,6 +60,8 @@ pub struct RouteSettings {
     pub prompt_cache: Option<PromptCache>,
     /// How much models reason where a request says nothing about it, where it differs from the provider's.
     pub reasoning_effort: Option<Effort>,
+    /// The models beside its own in a realtime session that is held here.
+    pub parts: Option<Arc<SessionParts>>,
     /// The share of each target, in the route's order.
     pub weights: Vec<u32>,
     /// What each target costs, in the route's order.

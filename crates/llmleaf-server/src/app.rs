@@ -30,8 +30,8 @@ use llmleaf_dialects::embeddings::EmbeddingDefaults;
 use llmleaf_dialects::speech::Voice;
 use llmleaf_dialects::{Dialect, Lifetime};
 use llmleaf_exchange::{
-    ChatApi, Credential, Ledger, LossPolicy, Minter, Parts, PromptCache, RouteSettings, Shared,
-    Tuning, Upstream, UpstreamError, UpstreamSpec, UpstreamStreaming,
+    ChatApi, Credential, Ledger, LossPolicy, Minter, Parts, PromptCache, RouteSettings,
+    SessionParts, Shared, Tuning, Upstream, UpstreamError, UpstreamSpec, UpstreamStreaming,
 };
 use llmleaf_route::choice::Price;
 use llmleaf_route::random::hash;
@@ -499,6 +499,7 @@ fn settings(config: &Config, route: Option<&llmleaf_config::Route>) -> RouteSett
         affinity: route.is_none_or(|route| route.affinity),
         prompt_cache: route.and_then(|route| route.prompt_cache).map(prompt_cache),
         reasoning_effort: route.and_then(|route| route.reasoning_effort),
+        parts: route.and_then(session_parts),
         weights: targets().map(|target| target.weight).collect(),
         prices: targets()
             .map(|target| {
@@ -510,6 +511,18 @@ fn settings(config: &Config, route: Option<&llmleaf_config::Route>) -> RouteSett
             })
             .collect(),
     }
+}
+
+fn session_parts(route: &llmleaf_config::Route) -> Option<Arc<SessionParts>> {
+    let parts = &route.realtime;
+    let named = parts.transcription.is_some() || parts.speech.is_some();
+    named.then(|| {
+        Arc::new(SessionParts {
+            transcription: parts.transcription.clone(),
+            speech: parts.speech.clone(),
+            voice: parts.voice.clone(),
+        })
+    })
 }
 
 fn clocks(timeouts: Timeouts) -> Clocks {

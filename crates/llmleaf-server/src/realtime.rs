@@ -250,7 +250,11 @@ fn bridge(
 ) -> Reply {
     let id = call.worker.ids.fresh(call.created.saturating_mul(1000));
     let headers = parts.headers.clone();
-    let bridged = Bridged::new(keeper, (headers, opening), &id, asked.older);
+    let shared = &call.worker.app.shared;
+    let route = shared.routes.resolve(&keeper.model);
+    let settings = shared.settings(route.and_then(|resolved| resolved.route));
+    let beside = settings.parts.as_deref().cloned().unwrap_or_default();
+    let bridged = Bridged::new(keeper, (headers, opening), (&*id, asked.older), beside);
     upgrades.open(Opened::Bridged(Box::new(bridged)));
     switching(Reply::new(ReplyBody::Whole(None)), accept, asked)
 }

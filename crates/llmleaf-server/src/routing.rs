@@ -69,6 +69,35 @@ pub fn of(
     })
 }
 
+/// Finds where a request may go that a session makes of one of the models beside its own: who may hold the session may use them, as with a
+/// route's targets, for as long as its route names them.
+///
+/// # Errors
+/// The key may not hold the session any more, or its route does not name the model.
+pub fn part(
+    app: &App,
+    principal: &Principal,
+    session: &str,
+    model: &str,
+) -> Result<Routing, Failure> {
+    let grant = app.authenticator.authorise(principal, session);
+    let grant = grant.map_err(|error| reply::unauthorised(&error))?;
+    let routes = &app.shared.routes;
+    let route = routes.resolve(session).and_then(|resolved| resolved.route);
+    let named = app.shared.settings(route).parts.as_deref();
+    let named = named.is_some_and(|parts| {
+        let mut parts = parts.transcription.iter().chain(&parts.speech);
+        parts.any(|named| named == model)
+    });
+    let resolved = routes.resolve(model).filter(|_| named);
+    Ok(Routing {
+        grant,
+        resolved: resolved.ok_or_else(|| unrouted(app, principal, model))?,
+        more: Vec::new(),
+        preferences: None,
+    })
+}
+
 /// Where a model stands in the list that the request has, which may begin with the model that it asks for.
 fn place(head: &Head, body: &[u8], model: &str) -> usize {
     let text = llmleaf_dialects::head::checked(body).unwrap_or_default();

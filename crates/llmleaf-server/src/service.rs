@@ -6,10 +6,12 @@ mod audio;
 mod batches;
 mod forms;
 mod node;
+mod parts;
 mod ready;
 mod refusals;
 
 pub use self::node::public;
+pub use self::parts::part;
 use self::ready::Ready;
 use self::refusals::overloaded;
 pub use self::refusals::unknown;
@@ -141,7 +143,10 @@ pub async fn turn(
         dialect: Dialect::Responses,
         addressing: Addressing::Body,
         model: None,
-        bridged: purpose == Purpose::Session,
+        within: match purpose {
+            Purpose::Session => Within::Session,
+            Purpose::Turn => Within::Nothing,
+        },
     };
     let socket::Caller { principal, headers } = opened;
     // A token may have come to its end since the connection was opened, or its issuer may have said so.
@@ -171,7 +176,7 @@ pub async fn item(worker: Rc<Worker>, principal: Principal, task: Task, body: By
         dialect: task.dialect().unwrap_or(Dialect::ChatCompletions),
         addressing: Addressing::Body,
         model: None,
-        bridged: false,
+        within: Within::Nothing,
     };
     posted(worker, asked, principal, &HeaderMap::new(), body, false).await
 }
@@ -239,8 +244,17 @@ struct Asked<'a> {
     addressing: Addressing,
     /// The model, where it stands in the path; perhaps percent-encoded.
     model: Option<&'a str>,
-    /// Targets that hold sessions themselves are passed over.
-    bridged: bool,
+    within: Within<'a>,
+}
+
+/// What a request is a part of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Within<'a> {
+    Nothing,
+    /// A session that is held here. Targets that hold sessions themselves are passed over.
+    Session,
+    /// The same, of the model that it was opened for. Another model is asked, which its route names.
+    PartOf(&'a str),
 }
 
 impl Asked<'_> {
@@ -398,7 +412,7 @@ impl Call {
                     dialect: endpoint.dialect,
                     addressing: endpoint.addressing,
                     model: rest,
-                    bridged: false,
+                    within: Within::Nothing,
                 };
                 Box::pin(self.exchange(asked, principal, request)).await
             }

@@ -45,6 +45,8 @@ mod routing;
 mod shapes;
 #[path = "fallback/socket.rs"]
 mod socket;
+#[path = "fallback/spoken.rs"]
+mod spoken;
 #[path = "fallback/vectors.rs"]
 mod vectors;
 

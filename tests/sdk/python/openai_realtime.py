@@ -1,6 +1,7 @@
 """OpenAI's SDK for Python in realtime sessions: with a provider that holds them, and with echo, which only chats."""
 
 import asyncio
+import base64
 import json
 import urllib.request
 
@@ -120,6 +121,32 @@ class Relayed(Sessions, Case):
 
 class Bridged(Sessions, Case):
     realtime, calls = "demo", "/echo tool get_weather {\"city\": \"Paris\"}"
+
+
+class Spoken(Sessions, Case):
+    """In speech too: echo hears how long something is in base64, says that back, and sings it."""
+
+    realtime, calls = "talk", "/echo tool get_weather {\"city\": \"Paris\"}"
+
+    def test_speech(self):
+        async def steps(connection):
+            loud = b"".join(level.to_bytes(2, "little", signed=True) for level in (6000, -6000) for _ in range(40)) * 240
+            for sound in (bytes(48 * 400), loud, bytes(48 * 700)):
+                await connection.input_audio_buffer.append(audio=base64.b64encode(sound).decode())
+            events = await until(connection, "response.done")
+            kinds = [event.type for event in events]
+            self.assertLess(kinds.index("input_audio_buffer.speech_started"), kinds.index("input_audio_buffer.committed"))
+            said = "".join(event.delta for event in events if event.type == "response.output_audio_transcript.delta")
+            self.assertRegex(said, "^a sound of [0-9]+ bytes$")
+            sound = b"".join(base64.b64decode(event.delta) for event in events if event.type == "response.output_audio.delta")
+            # Twenty characters a second.
+            self.assertEqual(len(sound), len(said) * 2400)
+            done = events[-1].response
+            self.assertEqual((done.status, done.output[0].content[0].transcript), ("completed", said))
+            await connection.conversation.item.truncate(item_id=done.output[0].id, content_index=0, audio_end_ms=400)
+            self.assertEqual((await until(connection, "conversation.item.truncated"))[-1].audio_end_ms, 400)
+
+        self.go(steps)
 
 
 if __name__ == "__main__":

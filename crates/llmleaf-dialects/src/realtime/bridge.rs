@@ -1,29 +1,57 @@
 //! A session held here, over a model that only chats: its conversation is kept, and each answer is a request of the Responses wire.
 //!
-//! Pure state: the consumer's events and those of the answer go in, events for the consumer and requests come out. Texts and
-//! tools only; what speaks or listens is refused by name. Reasoning is not shown, and is given back with the next request.
+//! Pure state: the consumer's events and those of the answer go in, events for the consumer and requests come out. Reasoning is not
+//! shown, and is given back with the next request. Where there is a model that writes down what is said, the consumer may speak, and
+//! where there is one that says texts, answers are said ([`Parts`]); without them that is refused by name. An answer to speech waits
+//! until it is written down, since that is what the model is told.
 //!
-//! Reading order: [`Bridge`], `settings.rs` (what the session and an answer are told), `items.rs` (the conversation), `turn.rs` (an
-//! answer that is being made).
+//! Reading order: [`Bridge`], `settings.rs` and `audio.rs` (what the session and an answer are told), `items.rs` and `sounding.rs` (the
+//! conversation), `turn.rs` (an answer that is being made), `listening.rs` (what is heard, with `ear.rs` and `detect.rs`),
+//! `speaking.rs` (what is said, with `mouth.rs`), `format.rs`, `wave.rs` and `resample.rs` (sound).
 
+mod audio;
+mod detect;
+mod ear;
+mod format;
 mod items;
+mod listening;
+mod mouth;
+mod resample;
 mod settings;
+mod sounding;
+mod speaking;
 mod turn;
+mod wave;
 
 #[cfg(test)]
 mod tests;
 
 use super::step::{Speaker, Step, Voice, invalid, placed};
 use crate::object::{self, Object};
+use ear::Ear;
 use items::{Conversation, Item};
+use listening::Listening;
 use llmleaf_model::{Failure, FailureKind, Origin};
 use settings::Settings;
+use std::collections::VecDeque;
+use std::rc::Rc;
 use turn::Turn;
 
 /// Most bytes of a conversation.
 const CONVERSATION_BYTES: usize = 8 * 1024 * 1024;
 /// Longest name of an event that is repeated to its sender.
 const LONGEST_ID: usize = 512;
+
+/// The models beside the one that chats, by their consumers' names.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Parts {
+    /// Which writes down what is said.
+    pub transcription: Option<String>,
+    /// Which says texts.
+    pub speech: Option<String>,
+    /// The voice in which it does, where the session names none.
+    pub voice: Option<String>,
+}
 
 /// A session.
 #[derive(Debug)]
@@ -33,26 +61,46 @@ pub struct Bridge {
     settings: Settings,
     conversation: Conversation,
     turn: Option<Turn>,
+    /// What came of the answer while its speech lagged behind, and whether its end did.
+    later: VecDeque<String>,
+    over: bool,
+    /// The speech model writes WAV files, as far as is known.
+    files: bool,
+    ear: Ear,
+    listening: Listening,
 }
 
-/// Something that is no matter of a session of texts.
+/// Something that the models of this session do not do.
 fn unsupported(what: &str, param: Option<&str>) -> Failure {
-    let why = format!("{what} is not offered: the model of this session only chats, in texts");
+    let why = format!("{what} is not offered: the models of this session do not do that");
     let mut failure = Failure::new(Origin::Consumer, FailureKind::Unsupported, why);
     failure.code = Some("unsupported_modality".to_owned());
     failure.param = param.map(str::to_owned);
     failure
 }
 
+/// Something that nobody does here.
+fn refused(why: &str, param: &str) -> Failure {
+    let mut failure = Failure::new(Origin::Consumer, FailureKind::Unsupported, why);
+    failure.code = Some("unsupported".to_owned());
+    failure.param = Some(param.to_owned());
+    failure
+}
+
 impl Bridge {
     /// A session with a model; `name` is unique, in letters and digits.
-    pub fn new(model: &str, name: &str, older: bool) -> Self {
+    pub fn new(model: &str, name: &str, older: bool, parts: Parts) -> Self {
         Self {
             speaker: Speaker::new(model, name),
             older,
-            settings: Settings::default(),
+            settings: Settings::new(Rc::new(parts)),
             conversation: Conversation::new(CONVERSATION_BYTES),
             turn: None,
+            later: VecDeque::new(),
+            over: false,
+            files: true,
+            ear: Ear::default(),
+            listening: Listening::default(),
         }
     }
 
@@ -98,19 +146,7 @@ impl Bridge {
             )
         })?;
         match &*kind {
-            "session.update" => {
-                let session = top.get("session").and_then(Object::from_raw);
-                let session = session.ok_or_else(|| {
-                    invalid(
-                        "`session` must be an object",
-                        Some("session"),
-                        "invalid_event",
-                    )
-                })?;
-                self.settings.update(session, &self.speaker.model)?;
-                self.tell_session("session.updated", out);
-                Ok(())
-            }
+            "session.update" => self.update(top, out),
             "conversation.item.create" => self.create(top, out),
             "conversation.item.delete" => {
                 let id = self.item_id(top)?;
@@ -118,6 +154,7 @@ impl Bridge {
                 self.voice(out).say("conversation.item.deleted", |event| {
                     event.string("item_id", &id);
                 });
+                self.proceed(out);
                 Ok(())
             }
             "conversation.item.retrieve" => {
@@ -128,17 +165,15 @@ impl Bridge {
                 });
                 Ok(())
             }
-            "conversation.item.truncate" => {
-                self.conversation.find(&self.item_id(top)?)?;
-                Err(unsupported("truncating what was spoken", Some("item_id")))
-            }
+            "conversation.item.truncate" => self.truncate(top, out),
             "response.create" => self.respond(top, out),
             "response.cancel" => self.cancel(top, out),
             "input_audio_buffer.append"
             | "input_audio_buffer.commit"
-            | "input_audio_buffer.clear"
-            | "output_audio_buffer.clear"
-            | "transcription_session.update" => Err(unsupported(&format!("`{kind}`"), None)),
+            | "input_audio_buffer.clear" => self.buffer(&kind, top, out),
+            "output_audio_buffer.clear" | "transcription_session.update" => {
+                Err(unsupported(&format!("`{kind}`"), None))
+            }
             _ => {
                 let shown: String = kind.chars().filter(|c| !c.is_control()).take(64).collect();
                 let why = format!("no event of a consumer has the type `{shown}`");
@@ -158,12 +193,39 @@ impl Bridge {
         let raw =
             raw.ok_or_else(|| invalid("`item` must be an object", Some("item"), "invalid_event"))?;
         let fallback = self.voice(out).fresh("item");
-        let item = Item::read(raw, fallback)?;
+        let (item, sound) = Item::read(raw, fallback, self.hears())?;
+        let sound = sound.map(|sound| self.utterance(&sound)).transpose()?;
         let previous = top.get("previous_item_id").and_then(object::string);
         let (id, told) = (item.id.clone(), item.told.clone());
         let before = self.conversation.insert(item, previous.as_deref())?;
         debug_assert!(!id.is_empty());
         self.tell_item(before.as_deref(), &told, true, out);
+        if let Some(sound) = sound {
+            self.write_down(id, sound, false, out);
+        }
+        Ok(())
+    }
+
+    fn update(&mut self, top: &Object<'_>, out: &mut Vec<Step>) -> Result<(), Failure> {
+        let session = top.get("session").and_then(Object::from_raw);
+        let session = session.ok_or_else(|| {
+            invalid(
+                "`session` must be an object",
+                Some("session"),
+                "invalid_event",
+            )
+        })?;
+        let mut next = self.settings.clone();
+        next.update(session, &self.speaker.model)?;
+        if next.sound.input != self.settings.sound.input && !self.ear.expect(next.sound.input) {
+            let why = "speech in another format waits in the buffer; commit or clear it first";
+            return Err(invalid(why, Some("session"), "input_audio_buffer_in_use"));
+        }
+        if next.sound.detection.is_none() {
+            self.ear.hush();
+        }
+        self.settings = next;
+        self.tell_session("session.updated", out);
         Ok(())
     }
 
@@ -199,18 +261,24 @@ impl Bridge {
             None => None,
         };
         let asked = settings::Asked::read(asked, &self.settings, &self.conversation)?;
-        let input = match &asked.input {
-            Some(input) => input.clone(),
-            None => self.conversation.input(),
-        };
-        let body = asked.body(&self.speaker.model, &input);
+        self.answer(asked, out);
+        Ok(())
+    }
+
+    /// An answer begins. It is asked for once all that was said before it is written down.
+    fn answer(&mut self, asked: settings::Asked, out: &mut Vec<Step>) {
         let id = self.voice(out).fresh("resp");
         let conversation = asked.keeps.then(|| format!("conv_{}", self.speaker.name));
-        let turn = Turn::new(id, conversation, self.older, asked);
+        let waits = asked.input.is_none() && self.conversation.waits();
+        let mut turn = Turn::new(id, conversation, self.older, asked);
         turn.begin(&mut self.voice(out));
+        turn.waits = waits;
+        if !waits {
+            let body = turn.body(&self.speaker.model, &self.conversation);
+            out.push(Step::Ask(body));
+        }
+        self.listening.answers = false;
         self.turn = Some(turn);
-        out.push(Step::Ask(body));
-        Ok(())
     }
 
     fn cancel(&mut self, top: &Object<'_>, out: &mut Vec<Step>) -> Result<(), Failure> {
@@ -224,8 +292,7 @@ impl Bridge {
                 "response_cancel_not_active",
             ));
         }
-        out.push(Step::Cancel);
-        let why = turn::Ending::Cancelled;
+        let why = turn::Ending::Cancelled("client_cancelled");
         self.finish(&why, out);
         Ok(())
     }
@@ -233,17 +300,25 @@ impl Bridge {
     /// Takes an event of the answer.
     pub fn hear(&mut self, event: &str) -> Vec<Step> {
         let mut out = Vec::new();
+        match self.lags() {
+            true => self.later.push_back(event.to_owned()),
+            false => self.heed(event, &mut out),
+        }
+        self.speak(&mut out);
+        out
+    }
+
+    fn heed(&mut self, event: &str, out: &mut Vec<Step>) {
         let Ok(event) = Object::parse(event) else {
-            return out;
+            return;
         };
         let Some(turn) = &mut self.turn else {
-            return out;
+            return;
         };
-        let mut voice = self.speaker.voice(&mut out);
+        let mut voice = self.speaker.voice(out);
         if let Some(ending) = turn.hear(&event, &mut self.conversation, &mut voice) {
-            self.finish(&ending, &mut out);
+            self.finish(&ending, out);
         }
-        out
     }
 
     /// The model was not asked, or said nothing: the body of the refusal.
@@ -263,19 +338,31 @@ impl Bridge {
     /// The answer came to its end, whether that was told or not.
     pub fn ended(&mut self) -> Vec<Step> {
         let mut out = Vec::new();
-        if self.turn.is_some() {
-            let ending = turn::Ending::Failed {
-                kind: "server_error".to_owned(),
-                code: "truncated".to_owned(),
-                message: "the answer ended before its end was told".to_owned(),
-            };
-            self.finish(&ending, &mut out);
+        self.over = true;
+        if !self.lags() {
+            self.cut_off(&mut out);
         }
         out
     }
 
+    /// The answer came to its end, and has not told it.
+    fn cut_off(&mut self, out: &mut Vec<Step>) {
+        let ending = turn::Ending::Failed {
+            kind: "server_error".to_owned(),
+            code: "truncated".to_owned(),
+            message: "the answer ended before its end was told".to_owned(),
+        };
+        self.finish(&ending, out);
+    }
+
     fn finish(&mut self, ending: &turn::Ending, out: &mut Vec<Step>) {
+        self.later.clear();
+        self.over = false;
         if let Some(turn) = self.turn.take() {
+            // What is still asked for it is not wanted any more.
+            if turn.sounds() || matches!(ending, turn::Ending::Cancelled(_)) {
+                out.push(Step::Cancel);
+            }
             let mut voice = self.speaker.voice(out);
             turn.finish(ending, &mut self.conversation, &mut voice);
         }

@@ -13,7 +13,11 @@ pub enum Step {
     Send(String),
     /// A model that chats is asked this: the body of a request of the Responses wire, which streams.
     Ask(Vec<u8>),
-    /// The answer that is being made is not wanted any more.
+    /// A model that writes down what is said is asked this: the body of a request for a transcription, which streams.
+    Listen(Vec<u8>),
+    /// A model that says texts is asked this: the body of a request for speech.
+    Speak(Vec<u8>),
+    /// The answer that is being made is not wanted any more, nor what is said of it.
     Cancel,
     /// This was used.
     Count(Box<Counted>),

@@ -335,7 +335,7 @@ impl<'a> Relay<'a> {
                     attempt.part(&counted);
                 }
                 // Nobody who only chats is asked here.
-                Step::Ask(_) | Step::Cancel => {}
+                Step::Ask(_) | Step::Listen(_) | Step::Speak(_) | Step::Cancel => {}
             }
         }
     }

@@ -1,8 +1,10 @@
-//! A session that is held here, over a model that only chats: each answer is an exchange like any other.
+//! A session that is held here, over a model that only chats: each answer is an exchange like any other, and so is whatever is written
+//! down of what its consumer says, and each text that is said to it. All of them end with the session.
 
 use super::keeper::Keeper;
 use super::{MESSAGE_BYTES, PING, UNHEARD};
 use crate::desk::Desk;
+use crate::reply::Reply;
 use crate::service::{self, Purpose};
 use crate::socket::Caller;
 use crate::socket::turn::{Heard, Running};
@@ -11,11 +13,15 @@ use bytes::Bytes;
 use http::HeaderMap;
 use llmleaf_dialects::realtime::Step;
 use llmleaf_dialects::realtime::bridge::Bridge;
+use llmleaf_dialects::transcription::Task;
 use llmleaf_exchange::realtime::{Duplex, Warden as _};
+use llmleaf_exchange::{Audio, SessionParts};
 use llmleaf_transport::{
     Bounds, Close, CloseCode, Fault, Leg, Message, Received, Role, WebSocket, closing,
 };
+use std::pin::Pin;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -42,11 +48,11 @@ impl Bridged {
     pub(super) fn new(
         keeper: Keeper,
         (headers, opening): (HeaderMap, Option<String>),
-        id: &str,
-        older: bool,
+        (id, older): (&str, bool),
+        parts: SessionParts,
     ) -> Self {
         let name: String = id.chars().filter(char::is_ascii_alphanumeric).collect();
-        let bridge = Bridge::new(&keeper.model, &name, older);
+        let bridge = Bridge::new(&keeper.model, &name, older, parts);
         Self {
             keeper,
             headers,
@@ -85,6 +91,8 @@ pub async fn run_bridged<S: Duplex>(
         leg: Leg::new(WebSocket::new(stream, &begun, Role::Server, bounds).await),
         bridge,
         turn: None,
+        hearing: None,
+        saying: None,
         verdicts,
     };
     let greeting = session.bridge.greet();
@@ -103,7 +111,7 @@ pub async fn run_bridged<S: Duplex>(
         }
     };
     // What runs ends here, whatever becomes of the words.
-    session.turn = None;
+    session.stop();
     if let Some(why) = why {
         session.leg.end(Some(why), GOODBYE).await;
     }
@@ -117,6 +125,10 @@ struct Session<S> {
     leg: Leg<S>,
     bridge: Bridge,
     turn: Option<Running>,
+    /// What was said is written down.
+    hearing: Option<Running>,
+    /// A text is said.
+    saying: Option<Running>,
     verdicts: Interval,
 }
 
@@ -143,7 +155,7 @@ impl<S: Duplex> Session<S> {
                 Poll::Ready(Err(_)) => return Poll::Ready(None),
                 Poll::Pending => return Poll::Pending,
             }
-            let mut moved = self.poll_turn(cx);
+            let mut moved = self.poll_turn(cx) | self.poll_hearing(cx) | self.poll_saying(cx);
             match self.leg.socket.poll_next(cx) {
                 Poll::Pending => {}
                 Poll::Ready(Received::Message(message)) => {
@@ -151,7 +163,7 @@ impl<S: Duplex> Session<S> {
                     self.take(message);
                 }
                 Poll::Ready(Received::Closed(_)) => {
-                    self.turn = None;
+                    self.stop();
                     ready!(self.leg.socket.poll_flush(cx)).ok();
                     return Poll::Ready(None);
                 }
@@ -178,11 +190,31 @@ impl<S: Duplex> Session<S> {
         self.follow(steps);
     }
 
+    /// Nothing that runs is wanted any more.
+    fn stop(&mut self) {
+        (self.turn, self.hearing, self.saying) = (None, None, None);
+    }
+
+    /// Asks a model beside the one that chats.
+    fn part(&self, audio: Audio, body: Vec<u8>) -> Pin<Box<dyn Future<Output = Reply>>> {
+        let (worker, caller) = (self.desk.worker(), self.caller.clone());
+        let session = Arc::clone(&self.keeper.model);
+        Box::pin(service::part(worker, caller, session, audio, body.into()))
+    }
+
     fn follow(&mut self, steps: Vec<Step>) {
         for step in steps {
             match step {
                 Step::Say(text) => self.leg.push(Message::text(text)),
-                Step::Cancel => self.turn = None,
+                Step::Cancel => (self.turn, self.saying) = (None, None),
+                Step::Listen(body) => {
+                    let asking = self.part(Audio::Transcription(Task::Transcribe), body);
+                    self.hearing = Some(Running::new(asking));
+                }
+                Step::Speak(body) => {
+                    let asking = self.part(Audio::Speech, body);
+                    self.saying = Some(Running::sound(asking));
+                }
                 // There is no provider with a session, and a record is the exchange's.
                 Step::Send(_) | Step::Count(_) => {}
                 Step::Ask(body) => {
@@ -211,6 +243,7 @@ impl<S: Duplex> Session<S> {
             Some(Heard::Events(events)) => (events, None),
             Some(Heard::TooLong(events)) => (events, None),
             Some(Heard::Refused(_, _, body)) => (Vec::new(), Some(self.bridge.refused(&body))),
+            Some(Heard::Bytes(_) | Heard::Cut) => (Vec::new(), None),
         };
         for event in events {
             let steps = self.bridge.hear(&event);
@@ -219,6 +252,63 @@ impl<S: Duplex> Session<S> {
         if let Some(steps) = last {
             self.follow(steps);
         }
+        true
+    }
+    /// Lets what is written down go on; whether anything came of it.
+    fn poll_hearing(&mut self, cx: &mut Context<'_>) -> bool {
+        let Some(hearing) = &mut self.hearing else {
+            return false;
+        };
+        let Poll::Ready(heard) = hearing.poll(cx) else {
+            return false;
+        };
+        match heard {
+            None => {
+                self.hearing = None;
+                let steps = self.bridge.transcript_ended();
+                self.follow(steps);
+            }
+            Some(Heard::Events(events) | Heard::TooLong(events)) => {
+                for event in events {
+                    let steps = self.bridge.transcribed(&event);
+                    self.follow(steps);
+                }
+            }
+            // Who writes all of it down at once answers in one piece.
+            Some(Heard::Refused(status, _, body)) => {
+                self.hearing = None;
+                let steps = self.bridge.transcript(status.is_success(), &body);
+                self.follow(steps);
+            }
+            Some(Heard::Bytes(_) | Heard::Cut) => {}
+        }
+        true
+    }
+
+    /// Lets what is said go on; whether anything came of it.
+    fn poll_saying(&mut self, cx: &mut Context<'_>) -> bool {
+        let Some(saying) = &mut self.saying else {
+            return false;
+        };
+        let Poll::Ready(heard) = saying.poll(cx) else {
+            return false;
+        };
+        let steps = match heard {
+            Some(Heard::Bytes(bytes)) => self.bridge.sound(&bytes),
+            None => {
+                self.saying = None;
+                self.bridge.sound_ended()
+            }
+            Some(Heard::Refused(_, _, body)) => {
+                self.saying = None;
+                self.bridge.unspoken(&body)
+            }
+            Some(Heard::Cut | Heard::Events(_) | Heard::TooLong(_)) => {
+                self.saying = None;
+                self.bridge.sound_cut()
+            }
+        };
+        self.follow(steps);
         true
     }
 }

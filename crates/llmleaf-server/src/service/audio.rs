@@ -13,7 +13,7 @@ use hyper::body::Incoming;
 use llmleaf_auth::Principal;
 use llmleaf_dialects::transcription;
 use llmleaf_dialects::{Dialect, Head};
-use llmleaf_exchange::upload::{Field, Form, Wanted};
+use llmleaf_exchange::upload::{Field, Form, Wanted, sound_tokens};
 use llmleaf_exchange::{Audio, Job, Operation, Upload};
 use llmleaf_framing::multipart::boundary;
 use llmleaf_model::Failure;
@@ -58,7 +58,7 @@ impl Call {
                     dialect: DIALECT,
                     addressing: crate::registry::Addressing::Body,
                     model: None,
-                    bridged: false,
+                    within: super::Within::Nothing,
                 };
                 self.asked(asked, principal, &parts.headers, query, body)
                     .await
@@ -124,7 +124,10 @@ impl Call {
                 let asked = (operation, DIALECT);
                 match self.tokens(asked, principal, &head, b"{}") {
                     0 => 0,
-                    tokens => tokens.saturating_add(sound_tokens(upload.as_ref())),
+                    tokens => {
+                        let length = upload.as_ref().and_then(Upload::length);
+                        tokens.saturating_add(sound_tokens(length.unwrap_or_default()))
+                    }
                 }
             }
         };
@@ -206,15 +209,6 @@ impl Call {
         }
         Ok(reply)
     }
-}
-
-/// Bytes of sound that are thought to be a token: at 128 kbit/s services count one for each 500 to 1600 of them.
-const SOUND_BYTES_PER_TOKEN: u64 = 1024;
-
-/// Tokens that a file is thought to be, by what its consumer says of its length.
-fn sound_tokens(upload: Option<&Upload>) -> u64 {
-    let length = upload.and_then(Upload::length);
-    length.unwrap_or_default() / SOUND_BYTES_PER_TOKEN
 }
 
 /// A form as JSON: a field that comes several times is a list.

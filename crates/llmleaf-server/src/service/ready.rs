@@ -1,6 +1,6 @@
 //! A request as it goes on: read, the answer that it speaks of found, routed, and shown to whoever is to be asked about it.
 
-use super::{Asked, Call};
+use super::{Asked, Call, Within};
 use crate::intercept::{self, Interceptor, Phase, Question, Said, Unasked};
 use crate::kept::{self, Turn};
 use crate::realtime;
@@ -47,11 +47,14 @@ impl Call {
         let app = &self.worker.app;
         let (head, heard) = asked.head(&body)?;
         let Turn { body, head, owner } = kept::turn(app, principal, heard, body, head)?;
-        let mut routing = routing::of(app, principal, heard, &head, &body)?;
+        let mut routing = match asked.within {
+            Within::PartOf(session) => routing::part(app, principal, session, &head.model)?,
+            _ => routing::of(app, principal, heard, &head, &body)?,
+        };
         if let Some(owner) = &owner {
             kept::narrow(&mut routing, owner)?;
         }
-        if asked.bridged {
+        if asked.within == Within::Session {
             realtime::only_chats(app, &mut routing);
         }
         Ok(Ready {

@@ -164,6 +164,8 @@ impl Turn {
                 let event = refusal(status, &headers, &body, lane);
                 (Vec::new(), Some(event))
             }
+            // It asks for none.
+            Heard::Bytes(_) | Heard::Cut => (Vec::new(), None),
         };
         let mut messages = Vec::with_capacity(events.len());
         for text in events {

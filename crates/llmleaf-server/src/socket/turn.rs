@@ -20,16 +20,29 @@ pub enum Heard {
     Refused(StatusCode, HeaderMap, Bytes),
     /// An event is too long for a socket; no more will come.
     TooLong(Vec<String>),
+    /// What is no events, of a turn that asks for such.
+    Bytes(Bytes),
+    /// The same broke off.
+    Cut,
 }
 
 /// A turn that runs. Dropping it ends it.
-pub struct Running(Stage);
+pub struct Running(Stage, Form);
+
+/// What a turn is answered with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Form {
+    Events,
+    Bytes,
+}
 
 enum Stage {
     /// Its head is waited for.
     Asking(Pin<Box<dyn Future<Output = Reply>>>),
     /// Its events come.
     Answering(Box<ReplyBody>, SseFramer),
+    /// Its bytes come.
+    Sounding(Box<ReplyBody>),
     /// No more will come.
     Over,
 }
@@ -37,7 +50,12 @@ enum Stage {
 impl Running {
     /// A turn that will be answered.
     pub fn new(asking: impl Future<Output = Reply> + 'static) -> Self {
-        Self(Stage::Asking(Box::pin(asking)))
+        Self(Stage::Asking(Box::pin(asking)), Form::Events)
+    }
+
+    /// One that will be answered with bytes.
+    pub fn sound(asking: impl Future<Output = Reply> + 'static) -> Self {
+        Self(Stage::Asking(Box::pin(asking)), Form::Bytes)
     }
 
     /// What comes next; `None` when it has ended.
@@ -47,6 +65,21 @@ impl Running {
             Stage::Asking(asking) => {
                 let reply = ready!(asking.as_mut().poll(cx));
                 return Poll::Ready(Some(self.answered(reply)));
+            }
+            Stage::Sounding(body) => {
+                let frame = match ready!(Pin::new(&mut **body).poll_frame(cx)) {
+                    Some(Ok(frame)) => frame,
+                    Some(Err(_)) => {
+                        self.0 = Stage::Over;
+                        return Poll::Ready(Some(Heard::Cut));
+                    }
+                    None => {
+                        self.0 = Stage::Over;
+                        return Poll::Ready(None);
+                    }
+                };
+                let bytes = frame.into_data().unwrap_or_default();
+                return Poll::Ready(Some(Heard::Bytes(bytes)));
             }
             Stage::Answering(body, framer) => (body, framer),
         };
@@ -81,6 +114,10 @@ impl Running {
         match body {
             ReplyBody::Running(exchange) => {
                 let body = Box::new(ReplyBody::Running(exchange));
+                if self.1 == Form::Bytes {
+                    self.0 = Stage::Sounding(body);
+                    return Heard::Bytes(Bytes::new());
+                }
                 let limits = SseLimits {
                     max_event_bytes: EVENT_BYTES,
                 };

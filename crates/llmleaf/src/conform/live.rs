@@ -111,6 +111,7 @@ fn prepare(config: &mut Config, provider: &str, model: &str, key: &NewKey) {
         loss_policy: None,
         prompt_cache: None,
         reasoning_effort: None,
+        realtime: llmleaf_config::RealtimeParts::default(),
     }];
 }
 

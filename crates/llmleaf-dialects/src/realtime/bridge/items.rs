@@ -1,11 +1,12 @@
 //! The conversation of a bridged session: what was said, in the consumer's form and in that of a request.
 
-use super::unsupported;
+use super::mouth::{self, Piece};
+use super::sounding::{Content, Said, Sounding, content_of};
+use super::{refused, unsupported};
 use crate::object::{self, Object};
 use crate::realtime::step::invalid;
-use crate::writer::{ObjectWriter, json_object};
+use crate::writer::json_object;
 use llmleaf_model::Failure;
-use serde_json::value::RawValue;
 use std::rc::Rc;
 
 /// One item.
@@ -15,18 +16,24 @@ pub struct Item {
     pub id: String,
     /// As the consumer is told of it. Empty for what it is not told of.
     pub told: Rc<str>,
-    /// As a request says it.
+    /// As a request says it. Empty for what it does not say.
     pub asked: Rc<str>,
+    /// What there is to it beside words.
+    sounding: Option<Box<Sounding>>,
 }
 
 impl Item {
-    /// Reads an item that the consumer makes.
-    pub fn read(raw: Object<'_>, fallback: String) -> Result<Self, Failure> {
+    /// Reads an item that the consumer makes, and the sound in it, which is taken where the session `hears`.
+    pub fn read(
+        raw: Object<'_>,
+        fallback: String,
+        hears: bool,
+    ) -> Result<(Self, Option<Vec<u8>>), Failure> {
         let word = |name: &str| raw.get(name).and_then(object::string);
         let id = word("id").map_or(fallback, std::borrow::Cow::into_owned);
         let kind = word("type").unwrap_or_default();
         match &*kind {
-            "message" => Self::message(&raw, id),
+            "message" => Self::message(&raw, id, hears),
             "function_call" | "function_call_output" => {
                 let fields: &[&str] = match &*kind {
                     "function_call" => &["call_id", "name", "arguments"],
@@ -44,7 +51,7 @@ impl Item {
                     })?;
                     values.push((*field, value.into_owned()));
                 }
-                Ok(Self::of_fields(id, &kind, &values))
+                Ok((Self::of_fields(id, &kind, &values), None))
             }
             "item_reference" => {
                 let why = "an item can be referred to in the `input` of an answer only";
@@ -81,29 +88,78 @@ impl Item {
             told: told.as_str().into(),
             asked: asked.as_str().into(),
             id,
+            sounding: None,
         }
     }
 
-    /// What the model said.
+    /// What the model said, in texts.
     pub fn said(id: String, text: &str, status: &str, older: bool) -> Self {
         let kind = if older { "text" } else { "output_text" };
-        let told = json_object(|item| {
-            item.string("id", &id)
-                .string("object", "realtime.item")
-                .string("type", "message")
-                .string("status", status)
-                .string("role", "assistant");
-            parts(item.key("content"), [(kind, text)]);
-        });
-        let asked = json_object(|item| {
-            item.string("type", "message").string("role", "assistant");
-            parts(item.key("content"), [("output_text", text)]);
+        let part = json_object(|part| {
+            part.string("type", kind).string("text", text);
         });
         Self {
-            told: told.as_str().into(),
-            asked: asked.as_str().into(),
+            told: message(&id, status, "assistant", [part.as_str()]).into(),
+            asked: answered(text).into(),
             id,
+            sounding: None,
         }
+    }
+
+    /// What the model said, in sound. What was not said of an answer that was cut short is not known to the next one.
+    pub fn spoken(id: String, text: &str, pieces: &[Piece], status: &str, older: bool) -> Self {
+        let said = Said {
+            pieces: pieces.to_vec(),
+            text: match status {
+                "completed" => text.to_owned(),
+                _ => mouth::heard(text, pieces, u64::MAX).to_owned(),
+            },
+            status: status.to_owned(),
+            older,
+        };
+        Self {
+            told: said.told(&id, text).into(),
+            asked: answered(&said.text).into(),
+            id,
+            sounding: Some(Box::new(Sounding::Said(said))),
+        }
+    }
+
+    /// What the consumer said in sound; what that was is not known yet.
+    pub fn unheard(id: String) -> Self {
+        Self::heard_in(id, "user", vec![Content::Sound])
+    }
+
+    fn heard_in(id: String, role: &str, parts: Vec<Content>) -> Self {
+        let mut item = Self {
+            id,
+            told: "".into(),
+            asked: "".into(),
+            sounding: Some(Box::new(Sounding::Waits(role.to_owned(), parts))),
+        };
+        item.write(None);
+        item
+    }
+
+    /// Says what was heard in it; nothing where that is not known.
+    fn write(&mut self, transcript: Option<&str>) {
+        let Some(Sounding::Waits(role, parts) | Sounding::Heard(role, parts)) =
+            self.sounding.as_deref()
+        else {
+            return;
+        };
+        let told = parts.iter().map(|part| part.told(transcript));
+        let told: Vec<_> = told.collect();
+        let told = message(&self.id, "completed", role, told.iter().map(|t| &**t));
+        let asked: Vec<_> = parts
+            .iter()
+            .filter_map(|part| part.asked(transcript))
+            .collect();
+        self.asked = match asked.is_empty() {
+            true => "".into(),
+            false => request(role, asked.iter().map(|text| &**text)).into(),
+        };
+        self.told = told.into();
     }
 
     /// What the model thought, for the next request only.
@@ -112,10 +168,15 @@ impl Item {
             id,
             told: "".into(),
             asked: asked.into(),
+            sounding: None,
         }
     }
 
-    fn message(raw: &Object<'_>, id: String) -> Result<Self, Failure> {
+    fn message(
+        raw: &Object<'_>,
+        id: String,
+        hears: bool,
+    ) -> Result<(Self, Option<Vec<u8>>), Failure> {
         let role = raw.get("role").and_then(object::string).unwrap_or_default();
         if !matches!(&*role, "user" | "assistant" | "system") {
             let why = "the role of a message is `user`, `assistant` or `system`";
@@ -129,29 +190,33 @@ impl Item {
                 "invalid_value",
             )
         })?;
-        let mut asked = Vec::new();
+        let (mut parts, mut sound) = (Vec::new(), None);
         for part in &content {
-            asked.push(part_of(part, role == "assistant")?);
+            let (part, data) = content_of(part, &role, hears)?;
+            parts.push(part);
+            if data.is_some() && sound.is_some() {
+                let why = "an item with two pieces of speech is not taken by this gateway; make two items";
+                return Err(refused(why, "item.content"));
+            }
+            sound = sound.or(data);
         }
-        let told = json_object(|item| {
-            item.string("id", &id)
-                .string("object", "realtime.item")
-                .string("type", "message")
-                .string("status", "completed")
-                .string("role", &role);
-            let list = content.iter().map(|part| part.get());
-            crate::writer::array(item.key("content"), list, crate::writer::one_line);
-        });
-        let asked = json_object(|item| {
-            item.string("type", "message").string("role", &role);
-            let list = asked.iter().map(String::as_str);
-            crate::writer::array(item.key("content"), list, crate::writer::one_line);
-        });
-        Ok(Self {
-            told: told.as_str().into(),
-            asked: asked.as_str().into(),
+        if sound.is_some() {
+            return Ok((Self::heard_in(id, &role, parts), sound));
+        }
+        let told: Vec<_> = parts.iter().map(|part| part.told(None)).collect();
+        let asked: Vec<_> = parts.iter().filter_map(|part| part.asked(None)).collect();
+        let item = Self {
+            told: message(&id, "completed", &role, told.iter().map(|t| &**t)).into(),
+            asked: request(&role, asked.iter().map(|text| &**text)).into(),
             id,
-        })
+            sounding: None,
+        };
+        Ok((item, None))
+    }
+
+    /// What was heard in it is not known yet.
+    pub fn waits(&self) -> bool {
+        matches!(self.sounding.as_deref(), Some(Sounding::Waits(..)))
     }
 
     fn size(&self) -> usize {
@@ -159,52 +224,39 @@ impl Item {
     }
 }
 
-fn parts<'t>(out: &mut Vec<u8>, texts: impl IntoIterator<Item = (&'t str, &'t str)>) {
-    crate::writer::array(out, texts, |out, (kind, text)| {
-        let mut part = ObjectWriter::new(out);
-        part.string("type", kind).string("text", text);
-        part.end();
+/// A message as its consumer is told of it.
+pub(super) fn message<'p>(
+    id: &str,
+    status: &str,
+    role: &str,
+    parts: impl IntoIterator<Item = &'p str>,
+) -> String {
+    let told = json_object(|item| {
+        item.string("id", id)
+            .string("object", "realtime.item")
+            .string("type", "message")
+            .string("status", status)
+            .string("role", role);
+        crate::writer::array(item.key("content"), parts, crate::writer::one_line);
     });
+    told.as_str().to_owned()
 }
 
-/// A part of a message, as a request says it.
-fn part_of(raw: &RawValue, of_model: bool) -> Result<String, Failure> {
-    let param = Some("item.content");
-    let part = Object::from_raw(raw);
-    let part = part.ok_or_else(|| invalid("a part must be an object", param, "invalid_value"))?;
-    let word = |name: &str| part.get(name).and_then(object::string);
-    let kind = word("type").unwrap_or_default();
-    let json = match &*kind {
-        "input_text" | "text" | "output_text" => {
-            let text = word("text");
-            let text =
-                text.ok_or_else(|| invalid("a part's `text` is missing", param, "invalid_value"))?;
-            let kind = if of_model {
-                "output_text"
-            } else {
-                "input_text"
-            };
-            json_object(|part| {
-                part.string("type", kind).string("text", &text);
-            })
-        }
-        "input_image" if !of_model => {
-            let url = word("image_url");
-            let url = url.ok_or_else(|| {
-                invalid("a part's `image_url` is missing", param, "invalid_value")
-            })?;
-            json_object(|part| {
-                part.string("type", "input_image")
-                    .string("image_url", &url)
-                    .string_if("detail", word("detail").as_deref());
-            })
-        }
-        _ => {
-            let shown: String = kind.chars().filter(|c| !c.is_control()).take(64).collect();
-            return Err(unsupported(&format!("a part of type `{shown}`"), param));
-        }
-    };
-    Ok(json.as_str().to_owned())
+/// A message as a request says it.
+fn request<'p>(role: &str, parts: impl IntoIterator<Item = &'p str>) -> String {
+    let asked = json_object(|item| {
+        item.string("type", "message").string("role", role);
+        crate::writer::array(item.key("content"), parts, crate::writer::one_line);
+    });
+    asked.as_str().to_owned()
+}
+
+/// What the model said, as a request repeats it.
+fn answered(text: &str) -> String {
+    let part = json_object(|part| {
+        part.string("type", "output_text").string("text", text);
+    });
+    request("assistant", [part.as_str()])
 }
 
 /// Everything that was said, in order.
@@ -301,9 +353,57 @@ impl Conversation {
 
     /// What a request says of all of it.
     pub fn input(&self) -> Vec<Rc<str>> {
-        self.items
-            .iter()
-            .map(|item| Rc::clone(&item.asked))
-            .collect()
+        let asked = self.items.iter().map(|item| &item.asked);
+        asked.filter(|asked| !asked.is_empty()).cloned().collect()
+    }
+
+    /// What was heard in some item is not known yet.
+    pub fn waits(&self) -> bool {
+        self.items.iter().any(Item::waits)
+    }
+
+    /// What was heard in an item; nothing where that will not be known. False where the item is gone.
+    pub fn heard(&mut self, id: &str, transcript: Option<&str>) -> bool {
+        let Some(item) = self.items.iter_mut().find(|item| item.id == id) else {
+            return false;
+        };
+        let before = item.size();
+        if let Some(sounding) = item.sounding.as_deref_mut()
+            && let Sounding::Waits(role, parts) = sounding
+        {
+            *sounding = Sounding::Heard(std::mem::take(role), std::mem::take(parts));
+        }
+        item.write(transcript);
+        self.bytes = self.bytes.saturating_sub(before) + item.size();
+        true
+    }
+
+    /// Forgets what its hearer did not hear of an item that was said.
+    pub fn truncate(&mut self, id: &str, millis: u64) -> Result<(), Failure> {
+        self.find(id)?;
+        let item = self.items.iter_mut().find(|item| item.id == id);
+        let Some(item) = item else {
+            return Ok(());
+        };
+        let before = item.size();
+        let Some(Sounding::Said(said)) = item.sounding.as_deref_mut() else {
+            let why = "only what the model said in speech can be truncated";
+            return Err(invalid(why, Some("item_id"), "invalid_value"));
+        };
+        let length = said.pieces.last().map_or(0, |piece| piece.millis);
+        if millis > length {
+            let why = format!("the speech of this item is {length} milliseconds long");
+            return Err(invalid(why, Some("audio_end_ms"), "invalid_value"));
+        }
+        said.cut(millis);
+        let (told, asked) = (said.told(id, &said.text), answered(&said.text));
+        item.asked = if said.text.is_empty() {
+            "".into()
+        } else {
+            asked.into()
+        };
+        item.told = told.into();
+        self.bytes = self.bytes.saturating_sub(before) + item.size();
+        Ok(())
     }
 }

@@ -1,7 +1,8 @@
 //! What a bridged session is told, and what one answer is told beyond that.
 
+use super::audio::Sound;
 use super::items::{Conversation, Item};
-use super::unsupported;
+use super::{Parts, refused, unsupported};
 use crate::object::{self, Object};
 use crate::realtime::step::invalid;
 use crate::writer::{ObjectWriter, array, one_line};
@@ -23,10 +24,21 @@ const PLAIN: &[(&str, &str)] = &[
 ];
 
 /// What is in effect.
-#[derive(Clone, Debug, Default)]
-pub struct Settings(Vec<(&'static str, Json)>);
+#[derive(Clone, Debug)]
+pub struct Settings {
+    plain: Vec<(&'static str, Json)>,
+    pub sound: Sound,
+}
 
 impl Settings {
+    /// As a session begins.
+    pub fn new(parts: Rc<Parts>) -> Self {
+        Self {
+            plain: Vec::new(),
+            sound: Sound::new(parts),
+        }
+    }
+
     /// Takes a change: what is named replaces what was.
     pub fn update(&mut self, session: Object<'_>, model: &str) -> Result<(), Failure> {
         if let Some(kind) = session.get("type").and_then(object::string)
@@ -50,11 +62,7 @@ impl Settings {
     }
 
     fn read(&mut self, from: &Object<'_>, path: &str) -> Result<(), Failure> {
-        for field in ["output_modalities", "modalities"] {
-            if let Some(raw) = from.get(field).filter(|raw| raw.get() != "null") {
-                texts(raw, &format!("{path}.{field}"))?;
-            }
-        }
+        self.sound.read(from, path)?;
         for (field, name) in PLAIN {
             let Some(raw) = from.get(field) else {
                 continue;
@@ -65,14 +73,14 @@ impl Settings {
                 ("tools", _) => Some(tools(raw, path)?),
                 _ => Some(Json::from(raw)),
             };
-            self.0.retain(|(known, _)| known != name);
-            self.0.extend(value.map(|value| (*name, value)));
+            self.plain.retain(|(known, _)| known != name);
+            self.plain.extend(value.map(|value| (*name, value)));
         }
         Ok(())
     }
 
     fn get(&self, name: &str) -> Option<&Json> {
-        let found = self.0.iter().find(|(known, _)| *known == name);
+        let found = self.plain.iter().find(|(known, _)| *known == name);
         found.map(|(_, value)| value)
     }
 
@@ -82,16 +90,10 @@ impl Settings {
 
     /// Tells the consumer what is in effect.
     pub fn tell(&self, older: bool, session: &mut ObjectWriter<'_>) {
+        self.sound.tell(older, session);
         let cap = match older {
-            true => {
-                session.raw("modalities", "[\"text\"]");
-                "max_response_output_tokens"
-            }
-            false => {
-                session.string("type", "realtime");
-                session.raw("output_modalities", "[\"text\"]");
-                "max_output_tokens"
-            }
+            true => "max_response_output_tokens",
+            false => "max_output_tokens",
         };
         session
             .raw("instructions", self.or("instructions", "\"\""))
@@ -104,16 +106,6 @@ impl Settings {
             }
         }
     }
-}
-
-/// Refuses to speak.
-fn texts(raw: &RawValue, path: &str) -> Result<(), Failure> {
-    let kinds = object::items(raw).unwrap_or_default();
-    let mut kinds = kinds.iter().filter_map(|raw| object::string(raw));
-    if kinds.any(|kind| kind == "text") {
-        return Ok(());
-    }
-    Err(unsupported("an answer in speech", Some(path)))
 }
 
 /// Tools as a request has them. A schema there is a strict one unless it says otherwise; here none is.
@@ -161,18 +153,23 @@ pub struct Asked {
 }
 
 impl Asked {
+    /// An answer as the session has them.
+    pub fn usual(session: &Settings) -> Self {
+        Self {
+            settings: session.clone(),
+            keeps: true,
+            input: None,
+            metadata: None,
+        }
+    }
+
     /// Reads the settings of an answer, over those of the session.
     pub fn read(
         asked: Option<Object<'_>>,
         session: &Settings,
         conversation: &Conversation,
     ) -> Result<Self, Failure> {
-        let mut out = Self {
-            settings: session.clone(),
-            keeps: true,
-            input: None,
-            metadata: None,
-        };
+        let mut out = Self::usual(session);
         let Some(asked) = asked else {
             return Ok(out);
         };
@@ -191,20 +188,30 @@ impl Asked {
                 )
             })?;
             let each = list.into_iter().map(|raw| input(raw, conversation));
-            out.input = Some(each.collect::<Result<_, _>>()?);
+            let each: Vec<Rc<str>> = each.collect::<Result<_, _>>()?;
+            out.input = Some(each.into_iter().filter(|item| !item.is_empty()).collect());
         }
         Ok(out)
     }
 
+    /// How it is said, if it is.
+    pub fn sound(&self) -> &Sound {
+        &self.settings.sound
+    }
+
     /// Tells its own settings.
     pub fn tell(&self, older: bool, response: &mut ObjectWriter<'_>) {
-        let modalities = if older {
-            "modalities"
-        } else {
-            "output_modalities"
+        let sound = &self.settings.sound;
+        match older {
+            true => response.raw("modalities", sound.kinds()),
+            false => response.raw("output_modalities", sound.kinds()),
         };
+        if sound.speaks && !older {
+            response.object("audio", |audio| {
+                audio.object("output", |output| sound.tell_output(output));
+            });
+        }
         response
-            .raw(modalities, "[\"text\"]")
             .raw(
                 "max_output_tokens",
                 self.settings.or("max_output_tokens", "\"inf\""),
@@ -220,7 +227,7 @@ impl Asked {
         let mut out = Vec::with_capacity(1024);
         let mut object = ObjectWriter::new(&mut out);
         object.string("model", model);
-        for (name, value) in &self.settings.0 {
+        for (name, value) in &self.settings.plain {
             object.raw(name, value.as_str());
         }
         array(object.key("input"), input, |out, item| one_line(out, item));
@@ -244,7 +251,18 @@ fn input(raw: &RawValue, conversation: &Conversation) -> Result<Rc<str>, Failure
     })?;
     if item.get("type").and_then(object::string).as_deref() == Some("item_reference") {
         let id = item.get("id").and_then(object::string).unwrap_or_default();
-        return conversation.find(&id).map(|item| Rc::clone(&item.asked));
+        let item = conversation.find(&id)?;
+        if item.waits() {
+            let why = "what was said in this item is not written down yet; wait until it is";
+            return Err(invalid(why, Some("response.input"), "item_not_transcribed"));
+        }
+        return Ok(Rc::clone(&item.asked));
     }
-    Item::read(item, String::new()).map(|item| item.asked)
+    let (item, sound) = Item::read(item, String::new(), true)?;
+    if sound.is_some() {
+        let why =
+            "speech in the `input` of an answer is not taken by this gateway; make an item of it";
+        return Err(refused(why, "response.input"));
+    }
+    Ok(item.asked)
 }

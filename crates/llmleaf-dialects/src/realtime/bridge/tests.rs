@@ -1,4 +1,6 @@
-use super::Bridge;
+mod speech;
+
+use super::{Bridge, Parts};
 use crate::realtime::Step;
 use serde_json::{Value, json};
 
@@ -6,6 +8,7 @@ fn parsed(step: &Step) -> Value {
     let text = match step {
         Step::Say(text) => text.clone(),
         Step::Ask(body) => String::from_utf8(body.clone()).expect("UTF-8"),
+        Step::Listen(body) | Step::Speak(body) => String::from_utf8(body.clone()).expect("UTF-8"),
         _ => "\"cancel\"".to_owned(),
     };
     serde_json::from_str(&text).expect("JSON")
@@ -18,6 +21,8 @@ fn said(steps: &[Step]) -> Vec<(String, Value)> {
         let kind = match step {
             Step::Say(_) => value["type"].as_str().expect("a type"),
             Step::Ask(_) => "ask",
+            Step::Listen(_) => "listen",
+            Step::Speak(_) => "speak",
             _ => "cancel",
         };
         (kind.to_owned(), value)
@@ -40,7 +45,7 @@ fn code(steps: &[Step]) -> String {
 }
 
 fn bridge() -> Bridge {
-    Bridge::new("m", "s1", false)
+    Bridge::new("m", "s1", false, Parts::default())
 }
 
 fn user(text: &str) -> String {
@@ -247,7 +252,7 @@ fn an_answer_is_told_and_kept_with_what_was_thought() {
 
 #[test]
 fn the_older_form_has_its_own_names() {
-    let mut bridge = Bridge::new("m", "s1", true);
+    let mut bridge = Bridge::new("m", "s1", true, Parts::default());
     let greeting = said(&bridge.greet());
     assert_eq!(greeting[0].1["session"]["modalities"], json!(["text"]));
     assert_eq!(

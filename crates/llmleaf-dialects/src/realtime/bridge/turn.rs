@@ -1,10 +1,14 @@
-//! An answer that is being made: events of the Responses wire in, those of a session out.
+//! An answer that is being made: events of the Responses wire in, those of a session out. `turn/speech.rs` has what is said of it.
+
+mod speech;
 
 use super::items::{Conversation, Item};
+use super::mouth::Mouth;
 use super::settings::Asked;
 use crate::object::{self, Object};
 use crate::realtime::step::{Voice, placed};
 use crate::writer::{ObjectWriter, json_object, one_line};
+use llmleaf_model::Failure;
 use serde_json::value::RawValue;
 use std::rc::Rc;
 
@@ -24,8 +28,8 @@ pub enum Ending {
         code: String,
         message: String,
     },
-    /// Nobody wanted it any more.
-    Cancelled,
+    /// Nobody wanted it any more: why.
+    Cancelled(&'static str),
 }
 
 impl Ending {
@@ -41,6 +45,15 @@ impl Ending {
             message: word("message").unwrap_or_else(|| "the answer failed".to_owned()),
         }
     }
+
+    /// By what went wrong here.
+    pub fn of(failure: &Failure, code: &str) -> Self {
+        Self::Failed {
+            kind: "server_error".to_owned(),
+            code: failure.code.clone().unwrap_or_else(|| code.to_owned()),
+            message: failure.message.clone(),
+        }
+    }
 }
 
 /// What is being made.
@@ -48,6 +61,8 @@ impl Ending {
 enum Made {
     /// A text.
     Text(String),
+    /// A text that is said.
+    Speech(Mouth),
     /// A call: its id, its name, its arguments.
     Call(String, String, String),
 }
@@ -64,6 +79,13 @@ struct Open {
     has_part: bool,
 }
 
+impl Open {
+    /// It is said.
+    fn says(&self) -> bool {
+        matches!(self.made, Made::Speech(_))
+    }
+}
+
 /// An answer.
 #[derive(Debug)]
 pub struct Turn {
@@ -74,6 +96,8 @@ pub struct Turn {
     open: Vec<Open>,
     done: Vec<Rc<str>>,
     items: u64,
+    /// It is asked when what was said before it is written down.
+    pub waits: bool,
 }
 
 impl Turn {
@@ -86,7 +110,21 @@ impl Turn {
             open: Vec::new(),
             done: Vec::new(),
             items: 0,
+            waits: false,
         }
+    }
+
+    /// What is asked, of a model by that name.
+    pub fn body(&self, model: &str, conversation: &Conversation) -> Vec<u8> {
+        match &self.asked.input {
+            Some(input) => self.asked.body(model, input),
+            None => self.asked.body(model, &conversation.input()),
+        }
+    }
+
+    /// It becomes part of the conversation.
+    pub fn keeps(&self) -> bool {
+        self.conversation.is_some()
     }
 
     /// Tells that it begins.
@@ -190,6 +228,7 @@ impl Turn {
             text.unwrap_or_default().into_owned()
         };
         let made = match word("type").as_str() {
+            "message" if self.asked.sound().speaks => Made::Speech(Mouth::default()),
             "message" => Made::Text(String::new()),
             "function_call" => Made::Call(word("call_id"), word("name"), String::new()),
             _ => return,
@@ -224,22 +263,25 @@ impl Turn {
         let Some(open) = self.open.iter_mut().find(|open| open.there == at) else {
             return;
         };
-        let Made::Text(text) = &mut open.made else {
-            return;
-        };
-        text.push_str(delta);
+        match &mut open.made {
+            Made::Text(text) => text.push_str(delta),
+            Made::Speech(mouth) => mouth.text.push_str(delta),
+            Made::Call(..) => return,
+        }
+        let says = open.says();
         if !std::mem::replace(&mut open.has_part, true) {
             voice.say("response.content_part.added", |event| {
                 address(event, &self.id, open);
                 event.number("content_index", 0);
-                part(event, "");
+                part(event, says, "");
             });
         }
-        let kind = match self.older {
-            true => "response.text.delta",
-            false => "response.output_text.delta",
+        let kind = match (says, self.older) {
+            (true, older) => speech::named(older, "_transcript.delta"),
+            (false, true) => "response.text.delta".to_owned(),
+            (false, false) => "response.output_text.delta".to_owned(),
         };
-        voice.say(kind, |event| {
+        voice.say(&kind, |event| {
             address(event, &self.id, open);
             event.number("content_index", 0).string("delta", delta);
         });
@@ -279,6 +321,15 @@ impl Turn {
             }
             return;
         };
+        if let Some(open) = self.open.get_mut(place)
+            && let Made::Speech(mouth) = &mut open.made
+        {
+            // What was not said yet of it still is.
+            mouth.whole = true;
+            if !mouth.is_done() {
+                return;
+            }
+        }
         let open = self.open.remove(place);
         self.close(open, "completed", conversation, voice);
     }
@@ -293,6 +344,10 @@ impl Turn {
         self.close_parts(&open, voice);
         let item = match &open.made {
             Made::Text(text) => Item::said(open.id.clone(), text, status, self.older),
+            Made::Speech(mouth) => {
+                let (id, pieces) = (open.id.clone(), &mouth.pieces);
+                Item::spoken(id, &mouth.text, pieces, status, self.older)
+            }
             Made::Call(call, name, arguments) => {
                 let fields = [
                     ("call_id", call.clone()),
@@ -310,7 +365,7 @@ impl Turn {
                 .raw("item", &told);
         });
         // A call that was cut short cannot be answered.
-        let whole = status == "completed" || matches!(open.made, Made::Text(_));
+        let whole = status == "completed" || !matches!(open.made, Made::Call(..));
         if self.conversation.is_some() && whole {
             if !self.older {
                 let before = conversation.last();
@@ -337,10 +392,11 @@ impl Turn {
                 voice.say("response.content_part.done", |event| {
                     address(event, &self.id, open);
                     event.number("content_index", 0);
-                    part(event, text);
+                    part(event, false, text);
                 });
             }
-            Made::Text(_) => {}
+            Made::Speech(mouth) if open.has_part => self.close_speech(open, mouth, voice),
+            Made::Text(_) | Made::Speech(_) => {}
             Made::Call(call, name, arguments) => {
                 voice.say("response.function_call_arguments.done", |event| {
                     address(event, &self.id, open);
@@ -418,8 +474,8 @@ impl Turn {
                 let details = detail("incomplete", reason);
                 ("incomplete", Some(details), usage.as_deref())
             }
-            Ending::Cancelled => {
-                let details = detail("cancelled", "client_cancelled");
+            Ending::Cancelled(why) => {
+                let details = detail("cancelled", why);
                 ("cancelled", Some(details), None)
             }
             Ending::Failed {
@@ -453,7 +509,7 @@ fn begun(open: &Open) -> String {
         item.string("id", &open.id)
             .string("object", "realtime.item");
         match &open.made {
-            Made::Text(_) => item
+            Made::Text(_) | Made::Speech(_) => item
                 .string("type", "message")
                 .string("status", "in_progress")
                 .string("role", "assistant")
@@ -476,9 +532,12 @@ fn address(event: &mut ObjectWriter<'_>, response: &str, open: &Open) {
         .number("output_index", open.here);
 }
 
-fn part(event: &mut ObjectWriter<'_>, text: &str) {
+fn part(event: &mut ObjectWriter<'_>, says: bool, text: &str) {
     event.object("part", |part| {
-        part.string("type", "text").string("text", text);
+        match says {
+            true => part.string("type", "audio").string("transcript", text),
+            false => part.string("type", "text").string("text", text),
+        };
     });
 }
 
