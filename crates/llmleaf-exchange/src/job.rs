@@ -257,6 +257,7 @@ mod tests {
             policy: Policy::default(),
             affinity: false,
             prompt_cache: None,
+            reasoning_effort: None,
             parts: None,
             weights: Vec::new(),
             prices: Vec::new(),
