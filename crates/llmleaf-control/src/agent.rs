@@ -377,7 +377,7 @@ impl Agent {
                     authenticator: &outlets.authenticator,
                     closed: plan.verdicts_closed,
                     ruled: &*outlets.ruled,
-                    now: (outlets.unix_now)(),
+                    unix_now: outlets.unix_now,
                 };
                 follow(around(What::Verdicts), memory, &mut sink).await;
             }

@@ -46,7 +46,8 @@ pub(super) struct VerdictsSink<'a> {
     pub authenticator: &'a Authenticator,
     pub closed: bool,
     pub ruled: &'a Ruled,
-    pub now: u64,
+    /// The time at which a snapshot comes, which is not the one at which the agent began.
+    pub unix_now: fn() -> u64,
 }
 
 impl Sink for VerdictsSink<'_> {
@@ -60,7 +61,7 @@ impl Sink for VerdictsSink<'_> {
 
     async fn install(&mut self, value: Self::Value) -> Result<(), Trouble> {
         let before = self.authenticator.verdicts();
-        let changes = changes(&before, &value, self.now);
+        let changes = changes(&before, &value, (self.unix_now)());
         self.authenticator.install_verdicts(value);
         if changes.len() > MOST_TOLD {
             let count = changes.len();
@@ -124,7 +125,9 @@ impl Sink for TopologySink<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use llmleaf_auth::KeyVerdict;
+    use llmleaf_auth::{KeyVerdict, Roster};
+    use std::cell::Cell;
+    use std::sync::{Arc, Mutex};
 
     fn verdicts(rows: &[(&str, bool, Option<u64>)]) -> Verdicts {
         let rows = rows.iter().map(|(id, blocked, suspended_until)| {
@@ -136,6 +139,33 @@ mod tests {
             ((*id).into(), verdict)
         });
         Verdicts::new(rows).expect("each once")
+    }
+
+    thread_local! {
+        static NOW: Cell<u64> = const { Cell::new(10) };
+    }
+
+    #[tokio::test]
+    async fn a_suspension_is_told_by_the_time_at_which_it_comes() {
+        let authenticator = Authenticator::new(Roster::default()).expect("an authenticator");
+        let told = Arc::new(Mutex::new(Vec::new()));
+        let hears = Arc::clone(&told);
+        let mut sink = VerdictsSink {
+            authenticator: &authenticator,
+            closed: false,
+            ruled: &move |ruling| {
+                let heard = (ruling.key.to_owned(), ruling.status);
+                hears.lock().expect("whole").push(heard);
+            },
+            unix_now: || NOW.get(),
+        };
+        let first = verdicts(&[("a", false, Some(50))]);
+        sink.install(first).await.expect("taken");
+        NOW.set(60);
+        let over = verdicts(&[("a", false, Some(50)), ("b", false, Some(55))]);
+        sink.install(over).await.expect("taken");
+        let told = told.lock().expect("whole");
+        assert_eq!(*told, [("a".to_owned(), Status::Suspended)]);
     }
 
     #[test]
