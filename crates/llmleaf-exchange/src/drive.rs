@@ -408,6 +408,9 @@ impl Run {
             }
         };
         let status = StatusCode::from_u16(reply.0).unwrap_or(StatusCode::BAD_GATEWAY);
+        if failure.code.as_deref() == Some(inspect::UNAVAILABLE) {
+            self.out.last_word();
+        }
         let mut headers = self.headed(false);
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         retry_headers(&mut headers, &failure, status, self.common.attempts());
@@ -518,7 +521,13 @@ fn retry_headers(headers: &mut HeaderMap, failure: &Failure, status: StatusCode,
     if shutdown {
         headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
     }
+    let unseen = failure.code.as_deref() == Some(inspect::UNAVAILABLE);
+    if unseen {
+        headers.insert(RETRY_AFTER, HeaderValue::from_static("2"));
+    }
     let retry = match failure.kind {
+        // A provider has answered, and would be paid again.
+        _ if unseen => "false",
         // Whatever was tried here: another node answers, or this one when it is back.
         _ if shutdown => "true",
         FailureKind::Quota => "false",

@@ -79,6 +79,10 @@ pub(crate) async fn settle(run: &mut Run) -> Result<(), Failure> {
         let why = "the provider's stream ended before its end was told";
         return Err(Failure::upstream(FailureKind::Truncated, why));
     }
+    if run.out.kept_back() > 0 {
+        // What has no head yet would go on unseen.
+        run.stream_head();
+    }
     let Some((form, shown)) = run.out.shown().and_then(|shown| form(run, shown)) else {
         run.out.release(None);
         return Ok(());

@@ -204,6 +204,15 @@ impl Allowance {
         }
     }
 
+    /// It is another request by now, and is thought to use so many tokens. To be said before its budget is held.
+    pub fn think_again(&self, tokens: u64) {
+        let held = &mut *self.0.borrow_mut();
+        held.thought = tokens;
+        if let Some(permit) = &mut held.permit {
+            permit.settle(tokens, held.shared.now());
+        }
+    }
+
     /// So many tokens were used at another time, which no limit of this minute is for.
     pub(crate) fn charge(&self, tokens: u64, nano_usd: u64) {
         if let Some(budget) = &mut self.0.borrow_mut().budget {
@@ -308,5 +317,23 @@ mod tests {
             drop(allowance);
             assert_eq!(left_now(), Some(left), "{attempts:?}");
         }
+    }
+
+    #[test]
+    fn what_became_another_request_holds_what_that_is_thought_to_use() {
+        let limits = Limits {
+            tokens_per_min: Some(100),
+            ..Limits::default()
+        };
+        let shared = shared();
+        let limiter = Arc::new(Limiter::new(limits, shared.now()));
+        let left_now = || limiter.figures(shared.now()).tokens.map(|f| f.remaining);
+        let permit = limiter.admit(60, shared.now()).expect("admitted");
+        let allowance = Allowance::new(permit, Arc::clone(&shared));
+        allowance.think_again(20);
+        assert_eq!(left_now(), Some(80));
+        allowance.spend_thought(0);
+        drop(allowance);
+        assert_eq!(left_now(), Some(80));
     }
 }

@@ -276,6 +276,8 @@ async fn relay(
             run.stream_head();
             run.sent();
             run.out.taken().await;
+        } else if run.out.kept_back() > 0 {
+            run.stream_head();
         }
         if let Some(failure) = broken {
             break Err(failure);

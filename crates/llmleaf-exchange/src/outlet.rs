@@ -64,6 +64,8 @@ pub(crate) struct Slot {
     gone: bool,
     /// Bytes that nobody got.
     pub discarded: usize,
+    /// What comes of the same request once more.
+    repeats: Repeats,
     /// What is kept back until somebody has looked at it.
     kept: Option<Kept>,
     /// The consumer wants its events as one JSON array.
@@ -71,6 +73,15 @@ pub(crate) struct Slot {
     /// Says whether the caller may call no more; `None` where what runs goes on whatever becomes of that.
     bar: Option<Bar>,
     tells: Tells,
+}
+
+/// What it is good for to ask again.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+enum Repeats {
+    #[default]
+    Unknown,
+    /// It would come to the same, or be paid for again.
+    InVain,
 }
 
 /// What a consumer is told beside its answer.
@@ -262,6 +273,11 @@ impl Outlet {
         self.0.borrow_mut().kept = None;
     }
 
+    /// What is told now is the last word on this request.
+    pub fn last_word(&self) {
+        self.0.borrow_mut().repeats = Repeats::InVain;
+    }
+
     /// Whether what is kept back is an answer that broke off.
     pub fn broke_off(&self) -> bool {
         self.0
@@ -317,9 +333,13 @@ impl Outlet {
         }
     }
 
-    /// A sign of life, which nothing keeps back.
+    /// A sign of life, which nothing keeps back. There is none where a whole answer is kept: its head would take it along.
     pub fn sign(&self, bytes: &[u8]) {
         let slot = &mut *self.0.borrow_mut();
+        let head = slot.kept.as_ref().and_then(|kept| kept.head.as_ref());
+        if head.is_some_and(|head| head.whole.is_some()) {
+            return;
+        }
         if let Some(head) = slot.kept.as_mut().and_then(|kept| kept.head.take()) {
             slot.begin(head);
         }
@@ -463,6 +483,11 @@ impl Exchange {
         }
     }
 
+    /// Whether it was refused in a way that asking again would not change, or only at the price of another answer.
+    pub fn had_its_last_word(&self) -> bool {
+        self.slot.borrow().repeats == Repeats::InVain
+    }
+
     /// Waits for the next bytes of the body.
     pub fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Aborted>>> {
         if let Some(chunk) = self.take_ready() {
@@ -535,3 +560,6 @@ impl Drop for Exchange {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

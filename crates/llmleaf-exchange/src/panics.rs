@@ -46,6 +46,8 @@ pub fn failure() -> Failure {
 /// Tells the consumer, before or inside a stream, and ends the transport without a clean end in the second case.
 pub(crate) async fn told(outlet: Outlet, dialect: Dialect, request_id: Arc<str>) {
     let failure = failure();
+    // What was kept back is nobody's any more, and nothing would let go what is said of it.
+    outlet.give_up();
     if outlet.head_sent() {
         outlet.write(&dialect.render_stream_error(&failure, &request_id));
         // The connection cuts when it has left.

@@ -22,7 +22,7 @@ use llmleaf_config::{Config, InterceptPhase, OnError};
 use llmleaf_control::Endpoint;
 use llmleaf_dialects::preferences;
 use llmleaf_exchange::UNAVAILABLE;
-use llmleaf_model::{Failure, FailureKind, Origin};
+use llmleaf_model::{Failure, FailureKind, Origin, Retry};
 use parking_lot::Mutex;
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -181,7 +181,7 @@ impl Interceptor {
             Err(why) => why,
         };
         self.note(app, question.phase, Err(&why));
-        self.unasked()
+        self.unasked(question.phase, &why)
     }
 
     /// What came of a question, at its end: counted, and told in the log where that is news.
@@ -209,8 +209,8 @@ impl Interceptor {
     /// What becomes of what nobody could be asked about.
     ///
     /// # Errors
-    /// It is refused.
-    pub fn unasked(&self) -> Result<(), Failure> {
+    /// It is refused: for good where it would be as unfit the next time, or where a provider has answered and would be paid again.
+    pub fn unasked(&self, phase: Phase, why: &Unasked) -> Result<(), Failure> {
         match self.open {
             true => Ok(()),
             false => {
@@ -218,6 +218,12 @@ impl Interceptor {
                     "whoever must be asked about this cannot be asked now; try again shortly";
                 let mut failure = Failure::gateway(FailureKind::Overloaded, message);
                 failure.code = Some(UNAVAILABLE.to_owned());
+                let stays = matches!(why, Unasked::TooLarge(_) | Unasked::Unfit(_));
+                failure.retry = match stays || phase == Phase::Response {
+                    true => Retry::Never,
+                    // Nobody was asked, and the next time somebody may be.
+                    false => Retry::NextTarget,
+                };
                 Err(failure)
             }
         }
@@ -275,6 +281,12 @@ pub fn of_answers<'m>(
     let mut models = models.into_iter();
     let covers = models.any(|model| interceptor.covers(key, model));
     covers.then(|| Arc::clone(interceptor))
+}
+
+/// Who is asked about answers to a key that any model may have given.
+pub fn of_any_answers(app: &App, key: &str) -> Option<Arc<Interceptor>> {
+    let interceptor = app.interceptor.as_ref().filter(|i| i.responses)?;
+    concerns(app, key).then(|| Arc::clone(interceptor))
 }
 
 /// Whether anything is to be shown of what a key asks these models, or is answered.

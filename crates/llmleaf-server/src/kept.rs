@@ -18,8 +18,9 @@ use llmleaf_model::{Failure, FailureKind, Origin};
 use llmleaf_route::{Candidate, Resolved};
 use std::sync::Arc;
 
-/// The form of a sealed payload.
+/// The form of a sealed payload: of an answer as it came, and of one that somebody is to look at.
 const FORM: u8 = 1;
+const LOOKED_AT: u8 = 2;
 /// What the ids of this wire begin with.
 const PREFIX: &str = "resp_";
 /// Longest id of a provider that is taken.
@@ -47,8 +48,17 @@ struct Marks {
 struct Found {
     provider: usize,
     credential: Option<usize>,
-    model: String,
+    made: Made,
     id: String,
+}
+
+/// What a kept answer was made for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Made {
+    /// The model that was asked for, where it is known.
+    pub model: String,
+    /// Whoever looks at answers looked at this one: it may have been asked of another model first.
+    pub in_scope: bool,
 }
 
 impl ResponseIds {
@@ -77,7 +87,13 @@ impl ResponseIds {
     }
 
     /// The id to tell, for the provider's own.
-    fn told(&self, key: &str, model: &str, provider: usize, credential: usize, id: &str) -> String {
+    fn told(
+        &self,
+        key: &str,
+        (model, in_scope): (&str, bool),
+        (provider, credential): (usize, usize),
+        id: &str,
+    ) -> String {
         let Some(marks) = self.providers.get(provider).filter(|_| is_id(id)) else {
             return id.to_owned();
         };
@@ -89,7 +105,7 @@ impl ResponseIds {
         // A name that is too long for its place is one that is not known later.
         let model = Some(model).filter(|model| model.len() <= usize::from(u8::MAX));
         let model = model.unwrap_or_default();
-        let mut payload = vec![FORM];
+        let mut payload = vec![if in_scope { LOOKED_AT } else { FORM }];
         payload.extend_from_slice(&marks.name);
         payload.extend_from_slice(&account);
         payload.push(u8::try_from(model.len()).unwrap_or_default());
@@ -105,7 +121,12 @@ impl ResponseIds {
 
     fn opened(&self, key: &str, told: &str) -> Option<Found> {
         let payload = self.seal.open(key, told.strip_prefix(PREFIX)?)?;
-        let rest = payload.strip_prefix(&[FORM])?;
+        let (form, rest) = payload.split_first()?;
+        let in_scope = match *form {
+            FORM => false,
+            LOOKED_AT => true,
+            _ => return None,
+        };
         let (name, rest) = rest.split_first_chunk::<TAG>()?;
         let (account, rest) = rest.split_first_chunk::<TAG>()?;
         let (length, rest) = rest.split_first()?;
@@ -119,7 +140,10 @@ impl ResponseIds {
             provider,
             // Of an account that is not configured any more, another credential may have taken the place.
             credential: accounts.and_then(|all| all.iter().position(|mark| mark == account)),
-            model: String::from_utf8(model.to_vec()).ok()?,
+            made: Made {
+                model: String::from_utf8(model.to_vec()).ok()?,
+                in_scope,
+            },
             id: String::from_utf8(id.to_vec()).ok()?,
         })
     }
@@ -135,7 +159,7 @@ fn is_id(id: &str) -> bool {
 ///
 /// # Errors
 /// Nobody does, as far as the caller may know.
-pub fn owner(app: &App, principal: &Principal, told: &str) -> Result<(Owner, String), Failure> {
+pub fn owner(app: &App, principal: &Principal, told: &str) -> Result<(Owner, Made), Failure> {
     let found = match &app.response_ids {
         Some(ids) => ids.open(principal.key_id(), told),
         None => undoubted(app, told),
@@ -149,7 +173,7 @@ pub fn owner(app: &App, principal: &Principal, told: &str) -> Result<(Owner, Str
         told: told.to_owned(),
         query: String::new(),
     };
-    Ok((owner, found.model))
+    Ok((owner, found.made))
 }
 
 /// The one that keeps answers, where there is one, and one caller at most.
@@ -164,7 +188,7 @@ fn undoubted(app: &App, told: &str) -> Option<Found> {
     alone.then(|| Found {
         provider,
         credential: None,
-        model: String::new(),
+        made: Made::default(),
         id: told.to_owned(),
     })
 }
@@ -296,7 +320,7 @@ pub fn narrow(routing: &mut Routing, owner: &Owner) -> Result<(), Failure> {
 pub fn names(
     app: &App,
     grant: &Grant,
-    dialect: Dialect,
+    (dialect, in_scope): (Dialect, bool),
     turn: (&Head, &[u8], Option<&Owner>),
 ) -> Option<Names> {
     let (head, body, owner) = turn;
@@ -309,14 +333,15 @@ pub fn names(
     if is("store", "false") && owner.is_none() {
         return None;
     }
-    Some(naming(ids, grant.principal(), grant.model(), owner))
+    let about = (&**grant.model(), in_scope);
+    Some(naming(ids, grant.principal(), about, owner))
 }
 
 /// The names by which a caller knows the answers that were made for it. The one that it speaks of has the name that it used.
 pub fn naming(
     ids: &Arc<ResponseIds>,
     principal: &Principal,
-    model: &str,
+    (model, in_scope): (&str, bool),
     owner: Option<&Owner>,
 ) -> Names {
     let (ids, key, model) = (
@@ -327,7 +352,7 @@ pub fn naming(
     let spoken = owner.map(|owner| (owner.id.clone(), owner.told.clone()));
     Names::new(move |provider, credential, id| match &spoken {
         Some((own, told)) if own == id => told.clone(),
-        _ => ids.told(&key, &model, provider, credential, id),
+        _ => ids.told(&key, (&model, in_scope), (provider, credential), id),
     })
 }
 
@@ -357,10 +382,17 @@ mod tests {
 
     #[test]
     fn an_id_says_all_that_is_needed_and_only_to_its_key() {
-        let told = ids().told("me", "vendor/model-1", 1, 1, "resp_0123");
+        let told = ids().told("me", ("vendor/model-1", true), (1, 1), "resp_0123");
         let found = ids().open("me", &told).expect("it is mine");
         assert_eq!((found.provider, found.credential), (1, Some(1)));
-        assert_eq!((&*found.model, &*found.id), ("vendor/model-1", "resp_0123"));
+        assert_eq!(
+            (&*found.made.model, &*found.id),
+            ("vendor/model-1", "resp_0123")
+        );
+        assert!(found.made.in_scope);
+        let plain = ids().told("me", ("m", false), (1, 1), "resp_0123");
+        let plain = ids().open("me", &plain).expect("it is mine");
+        assert!(!plain.made.in_scope);
         assert!(ids().open("you", &told).is_none());
         assert!(ids().open("me", "resp_0123").is_none());
         let mut moved = ids();
@@ -373,11 +405,11 @@ mod tests {
     #[test]
     fn what_cannot_be_part_of_a_path_stays_as_it_is() {
         for id in ["", "..", "a/b", "a?b", "a b", "ä", &"x".repeat(513)] {
-            assert_eq!(ids().told("me", "m", 0, 0, id), id);
+            assert_eq!(ids().told("me", ("m", false), (0, 0), id), id);
         }
-        let told = ids().told("me", &"m".repeat(300), 0, 0, "resp_1");
+        let told = ids().told("me", (&"m".repeat(300), false), (0, 0), "resp_1");
         assert_eq!(
-            ids().open("me", &told).map(|found| found.model),
+            ids().open("me", &told).map(|found| found.made.model),
             Some(String::new())
         );
     }

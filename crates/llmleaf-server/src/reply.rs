@@ -7,8 +7,8 @@ use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 use http_body::{Body, Frame, SizeHint};
 use llmleaf_auth::AuthError;
 use llmleaf_dialects::Dialect;
-use llmleaf_exchange::{Aborted, Exchange};
-use llmleaf_model::{Failure, FailureKind, Origin};
+use llmleaf_exchange::{Aborted, Exchange, UNAVAILABLE};
+use llmleaf_model::{Failure, FailureKind, Origin, Retry};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -74,6 +74,7 @@ pub async fn begun(mut exchange: Exchange) -> Result<Reply, Failure> {
             "the exchange ended without a reply",
         ));
     };
+    let last = exchange.had_its_last_word();
     let body = match head.whole {
         Some(bytes) => ReplyBody::Whole(Some(bytes)),
         None => ReplyBody::Running(exchange),
@@ -81,8 +82,15 @@ pub async fn begun(mut exchange: Exchange) -> Result<Reply, Failure> {
     let mut reply = Response::new(body);
     *reply.status_mut() = head.status;
     *reply.headers_mut() = head.headers;
+    if last {
+        reply.extensions_mut().insert(LastWord);
+    }
     Ok(reply)
 }
+
+/// Marks a reply that stays what it is, or costs another answer, however often its request is repeated.
+#[derive(Clone, Copy, Debug)]
+pub struct LastWord;
 
 /// A whole reply of this type and text.
 pub fn whole(status: StatusCode, kind: &'static str, body: impl Into<Bytes>) -> Reply {
@@ -107,6 +115,11 @@ pub fn failed(dialect: Dialect, failure: &Failure, request_id: &str) -> Reply {
     let rendered = dialect.render_error(failure, request_id);
     let status = StatusCode::from_u16(rendered.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let mut reply = whole(status, "application/json", rendered.body);
+    let unseen = failure.code.as_deref() == Some(UNAVAILABLE);
+    let last = unseen && failure.retry == Retry::Never;
+    if last {
+        reply.extensions_mut().insert(LastWord);
+    }
     let headers = reply.headers_mut();
     match failure.kind {
         FailureKind::Authentication => {
@@ -132,7 +145,7 @@ pub fn failed(dialect: Dialect, failure: &Failure, request_id: &str) -> Reply {
         let name = HeaderName::from_static("retry-after-ms");
         headers.insert(name, HeaderValue::from(millis));
     }
-    if !status.is_server_error() && status != StatusCode::TOO_MANY_REQUESTS {
+    if last || !status.is_server_error() && status != StatusCode::TOO_MANY_REQUESTS {
         headers.insert(
             HeaderName::from_static("x-should-retry"),
             HeaderValue::from_static("false"),

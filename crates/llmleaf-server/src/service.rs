@@ -12,7 +12,7 @@ mod refusals;
 
 pub use self::node::public;
 pub use self::parts::part;
-use self::ready::Ready;
+use self::ready::{Passed, Ready};
 use self::refusals::overloaded;
 pub use self::refusals::unknown;
 use crate::app::App;
@@ -23,7 +23,8 @@ use crate::reply::{self, Reply, ReplyBody};
 use crate::request_id::Ids;
 use crate::socket::{Caller, Opened, Upgrades};
 use crate::{
-    allowance, authenticate, discovery, gate, inbound, path, realtime, routing, socket, telemetry,
+    allowance, authenticate, discovery, gate, inbound, lease, path, realtime, routing, socket,
+    telemetry,
 };
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response};
@@ -474,7 +475,16 @@ impl Call {
         let app = &self.worker.app;
         let prompt_cache = routing::prompt_cache(headers)?;
         let id = self.exchange_id();
-        let ready = self.passed(&asked, &principal, &id, body).await?;
+        let passed = self.passed(&asked, &principal, &id, body).await?;
+        let Passed {
+            ready,
+            tokens,
+            allowance,
+            told,
+        } = match passed {
+            Ok(passed) => passed,
+            Err(reply) => return Ok(*reply),
+        };
         let inspector = self.inspector(&asked, &principal, &id, &ready);
         let Ready {
             heard,
@@ -484,18 +494,9 @@ impl Call {
             routing,
             ..
         } = ready;
-        // As its limits are now: what holds a connection for long was proven long ago.
         let principal = routing.grant.principal();
         // After all that may refuse it: what is refused costs a key nothing.
-        let tokens = match operation {
-            // Counting uses none.
-            llmleaf_exchange::Operation::CountTokens => 0,
-            _ => self.tokens((operation, heard), principal, &head, &body),
-        };
-        let (allowance, told) = match self.admit(dialect, principal, tokens).await? {
-            Ok(admitted) => admitted,
-            Err(reply) => return Ok(*reply),
-        };
+        let allowance = lease::hold(app, principal, tokens, allowance).await?;
         let settings = app.shared.settings(routing.resolved.route);
         let follows = settings.affinity
             && app
@@ -503,7 +504,7 @@ impl Call {
                 .follows(&routing.resolved, settings.policy.strategy);
         let names = {
             let turn = (&head, &*body, owner.as_deref());
-            kept::names(app, &routing.grant, dialect, turn)
+            kept::names(app, &routing.grant, (dialect, inspector.is_some()), turn)
         };
         let job = Job {
             operation,

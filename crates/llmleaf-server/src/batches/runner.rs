@@ -7,7 +7,7 @@
 use super::journal::{End, Entry, Journal};
 use super::store::{Kept, Sheet, State, Store};
 use crate::desk::{Desk, Published};
-use crate::reply::{Reply, ReplyBody};
+use crate::reply::{LastWord, Reply, ReplyBody};
 use crate::service::{self, unix_now};
 use crate::worker::Order;
 use bytes::Bytes;
@@ -350,6 +350,8 @@ async fn item(
         let asked = match once(runner, batch, sheet, body.clone()).await {
             Asked::Answered(status, reply) => return Some((status, reply)),
             Asked::Later(asked) => asked,
+            // What says "soon" again and again is asked less and less often.
+            Asked::Busy(asked) => asked.map(|asked| asked.max(wait)),
             Asked::Unknown => {
                 if wait == SHORTEST_WAIT {
                     tracing::warn!(batch, owner = sheet.owner, "a batch waits for its key");
@@ -378,6 +380,8 @@ enum Asked {
     Answered(u16, Bytes),
     /// It is to be asked again, after so long where that is said.
     Later(Option<Duration>),
+    /// The same of one that does not know when it can answer.
+    Busy(Option<Duration>),
     /// Nobody knows its key now. Those of a controller come after the start, and one that was taken out may come back.
     Unknown,
 }
@@ -393,13 +397,17 @@ async fn once(runner: &Runner, batch: &str, sheet: &Sheet, body: Bytes) -> Asked
     let asked = async {
         let reply = service::item(worker, principal, task, body).await;
         let status = reply.status().as_u16();
+        let last = reply.extensions().get::<LastWord>().is_some();
         let after = reply.headers().get(RETRY_AFTER);
         let after = after.and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
-        (status, after, gather(reply).await)
+        let after = after.map(Duration::from_secs);
+        ((status, last), after, gather(reply).await)
     };
-    let (status, after, read) = heeding(runner.orders.clone(), asked).await;
+    let ((status, last), after, read) = heeding(runner.orders.clone(), asked).await;
     match (status, read) {
-        (429 | 503 | 529, _) => Asked::Later(after.map(Duration::from_secs)),
+        (429, _) => Asked::Later(after),
+        // Of an answer that nobody could look at, the next one would be paid too.
+        (503 | 529, _) if !last => Asked::Busy(after),
         (_, Some(read)) => Asked::Answered(status, read),
         (_, None) => Asked::Answered(502, service::cut(task).into()),
     }

@@ -1,6 +1,6 @@
 //! Answers of providers, shown before their consumers get them.
 
-use super::{Interceptor, Phase, Question, Said, Unasked, blocked, of_answers};
+use super::{Interceptor, Phase, Question, Said, Unasked, blocked, of_answers, of_any_answers};
 use crate::service::Worker;
 use bytes::Bytes;
 use llmleaf_auth::Principal;
@@ -25,6 +25,8 @@ pub struct Asked<'a> {
     pub dialect: Dialect,
     /// It is to be a stream.
     pub stream: bool,
+    /// It may be of any model.
+    pub in_scope: bool,
 }
 
 /// Shows the answer to one request.
@@ -52,7 +54,8 @@ pub fn looking<'m>(
         _ => {}
     }
     let key = asked.principal.display();
-    let interceptor = of_answers(&worker.app, key, models.clone())?;
+    let any = asked.in_scope.then(|| of_any_answers(&worker.app, key));
+    let interceptor = any.unwrap_or_else(|| of_answers(&worker.app, key, models.clone()))?;
     Some(Rc::new(Shows {
         worker: Rc::clone(worker),
         interceptor,
@@ -82,6 +85,11 @@ impl Shows {
         self.interceptor.ask(&self.worker, &question).await
     }
 
+    fn unasked(&self, why: &Unasked) -> Result<(), Failure> {
+        self.note(Err(why));
+        self.interceptor.unasked(Phase::Response, why)
+    }
+
     fn note(&self, outcome: Result<&'static str, &Unasked>) {
         self.interceptor
             .note(&self.worker.app, Phase::Response, outcome);
@@ -106,10 +114,7 @@ impl Inspector for Shows {
                 }
                 // Whether it can take the place of the answer is found out first.
                 Ok(Said::Instead(payload)) => Ok(Opinion::Instead(payload)),
-                Err(why) => {
-                    self.note(Err(&why));
-                    self.interceptor.unasked().map(|()| Opinion::Passes)
-                }
+                Err(why) => self.unasked(&why).map(|()| Opinion::Passes),
             }
         })
     }
@@ -119,13 +124,11 @@ impl Inspector for Shows {
     }
 
     fn too_large(&self) -> Result<(), Failure> {
-        self.note(Err(&Unasked::TooLarge(self.interceptor.most)));
-        self.interceptor.unasked()
+        self.unasked(&Unasked::TooLarge(self.interceptor.most))
     }
 
     fn unfit(&self, why: &str) -> Result<(), Failure> {
-        self.note(Err(&Unasked::Unfit(why.to_owned())));
-        self.interceptor.unasked()
+        self.unasked(&Unasked::Unfit(why.to_owned()))
     }
 }
 

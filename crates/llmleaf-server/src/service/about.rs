@@ -39,13 +39,13 @@ impl Call {
         let (parts, body) = request.into_parts();
         // Some clients send an empty object along; it says nothing.
         inbound::read(&parts.headers, body, app.max_body_bytes).await?;
-        let (mut owner, model) = kept::owner(app, &principal, id)?;
-        let (model, resolved) = kept::way(app, &principal, &owner, &model)?;
+        let (mut owner, made) = kept::owner(app, &principal, id)?;
+        // An id that names no model may be that of any.
+        let in_scope = made.in_scope || made.model.is_empty();
+        let (model, resolved) = kept::way(app, &principal, &owner, &made.model)?;
         let asked = asked(parts.uri.query().unwrap_or_default());
         let stream = verb == Verb::Retrieve && asked.stream;
         owner.query = asked.known;
-        let names = app.response_ids.as_ref();
-        let names = names.map(|ids| kept::naming(ids, &principal, &model, Some(&owner)));
         let (allowance, told) = match self.allowance(Dialect::Responses, &principal, 0) {
             Ok(allowed) => allowed,
             Err(reply) => return Ok(*reply),
@@ -57,9 +57,13 @@ impl Call {
             operation: Operation::Kept(verb),
             dialect: Dialect::Responses,
             stream,
+            in_scope,
         };
         let models = std::iter::once(&*model);
         let inspector = intercept::looking(&self.worker, answered, models);
+        let names = app.response_ids.as_ref();
+        let about = (model.as_str(), in_scope || inspector.is_some());
+        let names = names.map(|ids| kept::naming(ids, &principal, about, Some(&owner)));
         let job = Job {
             operation: Operation::Kept(verb),
             dialect: Dialect::Responses,

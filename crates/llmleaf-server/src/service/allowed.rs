@@ -1,12 +1,11 @@
 //! What a request is thought to use, and whether its key's limits and budget allow that.
 
 use super::{Call, refused, unix_now};
+use crate::allowance;
 use crate::reply::Reply;
-use crate::{allowance, lease};
 use llmleaf_auth::Principal;
 use llmleaf_dialects::{Dialect, Head};
 use llmleaf_exchange::{Allowance, Operation};
-use llmleaf_model::Failure;
 use llmleaf_route::limits::Figures;
 
 /// What a request holds of its key's limits and budget, and the figures to tell; or the reply that it may not.
@@ -31,25 +30,7 @@ impl Call {
         llmleaf_exchange::chain::estimate(operation, heard, head, body)
     }
 
-    /// What the key's limits and its budget allow. Whatever asks a provider for an answer passes here.
-    ///
-    /// # Errors
-    /// Those of the budget.
-    pub async fn admit(
-        &self,
-        dialect: Dialect,
-        principal: &Principal,
-        tokens: u64,
-    ) -> Result<Admitted, Failure> {
-        let (allowance, told) = match self.allowance(dialect, principal, tokens) {
-            Ok(allowed) => allowed,
-            Err(reply) => return Ok(Err(reply)),
-        };
-        let held = lease::hold(&self.worker.app, principal, tokens, allowance).await?;
-        Ok(Ok((held, told)))
-    }
-
-    /// What the key's limits allow: half of [`Self::admit`], for what uses no budget or holds one in a way of its own.
+    /// What the key's limits allow. Whatever asks a provider for an answer passes here, and then holds what it uses of a budget.
     pub fn allowance(&self, dialect: Dialect, principal: &Principal, tokens: u64) -> Admitted {
         let app = &self.worker.app;
         let Some(limiter) = app.allowances.of(principal, app.shared.now()) else {

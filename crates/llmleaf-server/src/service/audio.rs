@@ -5,7 +5,7 @@ use super::{Asked, Call};
 use crate::inbound::{self, Streamed};
 use crate::intercept::{self, Phase, Question};
 use crate::reply::Reply;
-use crate::{allowance, discovery, routing, service};
+use crate::{allowance, discovery, lease, routing, service};
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, Request};
@@ -106,16 +106,13 @@ impl Call {
         let routing = routing::of(app, principal, DIALECT, &head, b"{}")?;
         let id = self.worker.ids.fresh(self.created.saturating_mul(1000));
         let operation = Operation::Audio(audio);
-        if let Some(upload) = &upload {
-            self.shown((operation, &*id), &head, upload, principal)
-                .await?;
-        }
         let answered = intercept::Asked {
             id: &id,
             principal,
             operation,
             dialect: DIALECT,
-            stream: head.stream,
+            stream: upload.as_ref().is_some_and(streams),
+            in_scope: false,
         };
         let inspector = intercept::looking(&self.worker, answered, std::iter::once(&*head.model));
         let tokens = match audio {
@@ -131,10 +128,16 @@ impl Call {
                 }
             }
         };
-        let (allowance, told) = match self.admit(DIALECT, principal, tokens).await? {
-            Ok(admitted) => admitted,
+        let (allowance, told) = match self.allowance(DIALECT, principal, tokens) {
+            Ok(allowed) => allowed,
             Err(reply) => return Ok(Err(reply)),
         };
+        // After its key's limits: who is at them asks nobody.
+        if let Some(upload) = &upload {
+            self.shown((operation, &*id), &head, upload, principal)
+                .await?;
+        }
+        let allowance = lease::hold(app, principal, tokens, allowance).await?;
         let job = Job {
             operation,
             dialect: DIALECT,
@@ -186,7 +189,7 @@ impl Call {
             model,
             operation: operation.as_str(),
             dialect: DIALECT.name().as_str(),
-            stream: form.1.get("stream") == Some("true"),
+            stream: streams(upload),
             payload: &payload,
         };
         let passes = interceptor.passes(&self.worker, &question);
@@ -209,6 +212,12 @@ impl Call {
         }
         Ok(reply)
     }
+}
+
+/// Whether a form asks for a stream.
+fn streams(upload: &Upload) -> bool {
+    let form = upload.ahead();
+    form.is_some_and(|form| form.1.get("stream") == Some("true"))
 }
 
 /// A form as JSON: a field that comes several times is a list.

@@ -2,6 +2,8 @@
 
 #[path = "intercept/around.rs"]
 mod around;
+#[path = "intercept/held.rs"]
+mod held;
 
 use std::time::Duration;
 

@@ -213,7 +213,7 @@ fn an_array_stays_an_array() {
 }
 
 /// A folder that goes with the test.
-struct Folder(PathBuf);
+pub(super) struct Folder(pub(super) PathBuf);
 
 impl Drop for Folder {
     fn drop(&mut self) {
@@ -222,7 +222,7 @@ impl Drop for Folder {
     }
 }
 
-fn call(stage: &Stage, method: &str, path: &str, body: &str) -> Response {
+pub(super) fn call(stage: &Stage, method: &str, path: &str, body: &str) -> Response {
     let bearer = stage.bearer();
     let mut line = Connection::open(stage.leaf.addr);
     let headers = [("authorization", bearer.as_str())];
@@ -230,7 +230,7 @@ fn call(stage: &Stage, method: &str, path: &str, body: &str) -> Response {
     line.response()
 }
 
-const BATCH: &str = r#"{"requests":[{"custom_id":"a","body":{"model":"chat-first","messages":[{"role":"user","content":"Say two words."}]}}]}"#;
+pub(super) const BATCH: &str = r#"{"requests":[{"custom_id":"a","body":{"model":"chat-first","messages":[{"role":"user","content":"Say two words."}]}}]}"#;
 
 /// What a provider would run unseen is run here.
 #[test]
