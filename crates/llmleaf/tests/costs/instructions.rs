@@ -22,7 +22,7 @@ fn thousands(program: &str, scenario: &Scenario, case: Case) -> f64 {
         ])
         .env("LLMLEAF_LOG", "warn,llmleaf::command=info")
         // Else it begins anew, where valgrind does not follow.
-        .env("MIMALLOC_PURGE_DELAY", "0")
+        .env("MIMALLOC_GENERIC_COLLECT", "1000")
         .env("MIMALLOC_ALLOW_THP", "0")
         // callgrind counts a repeated instruction once per byte: large copies are to be made without.
         .env("GLIBC_TUNABLES", "glibc.cpu.x86_rep_stosb_threshold=0x7fffffffffff:glibc.cpu.x86_rep_movsb_threshold=0x7fffffffffff")
