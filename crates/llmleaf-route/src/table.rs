@@ -4,6 +4,9 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use thiserror::Error;
 
+/// Longest name of a model, in bytes.
+const MOST_MODEL_BYTES: usize = 512;
+
 /// One target: a provider, and the model's name there.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Candidate {
@@ -91,7 +94,11 @@ impl RouteTable {
     }
 
     /// The chain for a model: an exact route, else the most specific pattern, else the longest provider prefix.
+    /// Names that are longer than any lead nowhere: whatever a pattern or a prefix lets through is kept in records and tables.
     pub fn resolve(&self, model: &str) -> Option<Resolved> {
+        if model.len() > MOST_MODEL_BYTES {
+            return None;
+        }
         let by_pattern = || {
             self.patterns.iter().copied().find(|i| {
                 self.routes
@@ -241,6 +248,17 @@ mod tests {
                     .collect()
             })
             .unwrap_or_default()
+    }
+
+    #[test]
+    fn no_pattern_and_no_prefix_takes_a_name_as_long_as_a_body() {
+        let patternless = RouteTable::new(Vec::new(), vec![("or".into(), 1)]).unwrap();
+        for begin in ["claude-", "or/", ""] {
+            let longest = format!("{begin:m<512}");
+            assert_eq!(chain(&longest).len(), 1, "{begin}");
+            assert!(chain(&(longest.clone() + "m")).is_empty(), "{begin}");
+            assert!(patternless.resolve(&(longest + "m")).is_none(), "{begin}");
+        }
     }
 
     #[test]
