@@ -111,12 +111,13 @@ impl Ear {
                         noticed.push(self.ended());
                     }
                 }
-                // Until four pieces were heard, none of them may be let go.
-                Heard::Nothing => {
-                    let kept = detection.padding_ms.saturating_add(PIECE_MS * 4);
-                    self.keep(self.format.samples(kept));
-                }
+                Heard::Nothing => {}
             }
+        }
+        if !self.detector.is_speech() {
+            // Once for all that came together. Until four pieces were heard, none of them may be let go.
+            let kept = detection.padding_ms.saturating_add(PIECE_MS * 4);
+            self.keep(self.format.samples(kept));
         }
     }
 
