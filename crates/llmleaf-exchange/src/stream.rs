@@ -145,7 +145,8 @@ fn turn(
         if let Err(failure) = inspect::bound(run) {
             turn = Some(Turn::Refused(failure.into()));
         }
-        if !run.out.keeps_back() {
+        // What is read for nobody is shown to nobody.
+        if !run.out.keeps_back() || run.out.is_gone() {
             pump.beside = None;
         }
         note(run, pump, attempt, watch);

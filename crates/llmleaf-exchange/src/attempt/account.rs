@@ -367,7 +367,8 @@ impl Attempt {
             // does not pay.
             if unknown && matches!(record.outcome, Outcome::Cancelled | Outcome::Completed) {
                 // How long an upload is that comes in chunks is known now.
-                let upload = self.job.upload.as_ref();
+                let sound = matches!(self.job.operation, Operation::Audio(_));
+                let upload = self.job.upload.as_ref().filter(|_| sound);
                 let unsaid = upload.map_or(0, Upload::unsaid);
                 allowance.spend_thought(sound_tokens(unsaid));
             } else {
