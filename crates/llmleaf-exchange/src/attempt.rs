@@ -1,6 +1,7 @@
 //! One target: render, send, read the head, hand the answer on.
 
 mod account;
+mod effort;
 
 pub(crate) use account::Attempt;
 
@@ -22,7 +23,7 @@ use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::{HeaderValue, Method};
 use llmleaf_dialects::{ChatWire, Rendered, Target};
-use llmleaf_model::{Effort, Event, Failure, FailureKind, Loss, Origin, Retry};
+use llmleaf_model::{Event, Failure, FailureKind, Loss, Origin, Retry};
 use llmleaf_providers::echo::Step;
 use llmleaf_providers::{Chat, Path};
 use llmleaf_route::{Attempt as Held, Candidate, Clock, Clocks, Watch};
@@ -40,6 +41,8 @@ struct Prepared {
     rendered: Rendered,
     /// The consumer's bytes go through.
     same: bool,
+    /// It is in the consumer's wire, and says all that it said, so that its headers go on.
+    own: bool,
 }
 
 /// Tries one target. `Err` leaves the consumer untouched: nothing of this attempt reached it.
@@ -153,7 +156,11 @@ async fn http(
         model: upstream.named(&candidate.model),
         stream,
     };
-    let Prepared { rendered, same } = prepare(run, wire, candidate, target)?;
+    let Prepared {
+        rendered,
+        same,
+        own,
+    } = prepare(run, wire, candidate, target)?;
     let path = upstream.path(path, &candidate.model, stream);
     let usage_added = rendered.usage_added;
     let names = run.job.names.as_ref().filter(|_| wire.keeps());
@@ -164,7 +171,7 @@ async fn http(
         path: &path,
         body: rendered.body,
         stream,
-        same,
+        same: own,
         kind: None,
     };
     let Incoming {
@@ -414,7 +421,7 @@ fn prepare(
     candidate: &Candidate,
     target: Target<'_>,
 ) -> Result<Prepared, Failure> {
-    let effort = default_effort(run, candidate)?;
+    let effort = effort::default(run, candidate);
     // What the service refuses in its own dialect is said in a way that it takes, and so is what the request does not say.
     let same = effort.is_none()
         && wire.dialect() == run.job.heard
@@ -428,10 +435,15 @@ fn prepare(
         if effort.is_some() {
             let config = Rc::make_mut(&mut request).reasoning.get_or_insert_default();
             config.effort = effort;
+            config.unasked = true;
         }
         wire.render_request(&request, target)?
     };
     let mut rendered = rendered;
+    if effort.is_some() {
+        // What nobody asked for is no loss where it cannot be had.
+        rendered.losses.retain(|loss| loss.field != "reasoning");
+    }
     keep_prompt(run, wire, candidate, &mut rendered);
     if run.job.head.routes() {
         heeded(run, same && wire.routes(), &mut rendered.losses);
@@ -441,7 +453,12 @@ fn prepare(
         rendered.losses.retain(|loss| loss.field != "usage");
     }
     let rendered = accepted(run, rendered)?;
-    Ok(Prepared { rendered, same })
+    Ok(Prepared {
+        rendered,
+        same,
+        // What is only said for it goes beside all that it says itself.
+        own: same || effort.is_some() && wire.dialect() == run.job.heard,
+    })
 }
 
 /// Takes note of what a rendered request lost, and refuses it where the route wants nothing lost.
@@ -453,22 +470,6 @@ pub(crate) fn accepted(run: &mut Run, rendered: Rendered) -> Result<Rendered, Fa
 
 /// Tells the service to keep the beginning of the prompt, where that was asked for: by the request, else the route, else the
 /// provider.
-/// How much the model shall reason, where the configuration says it and the request does not.
-fn default_effort(run: &mut Run, candidate: &Candidate) -> Result<Option<Effort>, Failure> {
-    let shared = &run.node.shared;
-    let upstream = shared.upstreams.get(candidate.provider);
-    let default = (shared.settings(run.route).reasoning_effort)
-        .or_else(|| upstream.and_then(|upstream| upstream.reasoning_effort));
-    if default.is_none() {
-        return Ok(None);
-    }
-    let request = run.canonical()?;
-    let said = request.reasoning.as_ref().is_some_and(|config| {
-        config.mode.is_some() || config.effort.is_some() || config.budget_tokens.is_some()
-    });
-    Ok(default.filter(|_| !said))
-}
-
 fn keep_prompt(run: &Run, wire: &ChatWire, candidate: &Candidate, rendered: &mut Rendered) {
     let shared = &run.node.shared;
     let upstream = shared.upstreams.get(candidate.provider);

@@ -88,6 +88,8 @@ pub struct ReasoningConfig {
     pub hidden: Option<bool>,
     /// How to summarise (`auto`, `concise`, `detailed`, `summarized`, `omitted`), as written.
     pub summary: Option<String>,
+    /// The request says nothing of it; the configuration does. It is then in no wire's own words yet.
+    pub unasked: bool,
     /// Fields that the dialect's reading does not name.
     pub rest: Rest,
 }

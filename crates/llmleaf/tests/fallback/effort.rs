@@ -35,6 +35,12 @@ fn what_a_request_does_not_say_of_reasoning_the_configuration_does() {
         body.contains("\"thinking\":") || body.contains("\"effort\":\"low\""),
         "{body}"
     );
+    // In its own wire too it is asked for as the model takes it, and never in words that the wire has not.
+    let body = sent(&on, Wire::Messages, Wire::Messages, "");
+    assert!(body.contains("\"thinking\":{\"type\""), "{body}");
+    let least = stage().first("settings = { reasoning_effort = \"none\" }\n");
+    let body = sent(&least.start(), Wire::Messages, Wire::Messages, "");
+    assert!(!body.contains("effort"), "{body}");
     // What the request says counts, and goes on as it was written.
     let said = "\"reasoning_effort\": \"high\",";
     let body = sent(&on, Wire::Chat, Wire::Chat, said);

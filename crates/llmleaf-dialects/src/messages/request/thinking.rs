@@ -38,6 +38,7 @@ pub(super) fn parse(top: &mut Level<'_>) -> Result<Option<ReasoningConfig>, Fail
         budget_tokens: level.integer("budget_tokens")?,
         hidden: (summary.as_deref() == Some("omitted")).then_some(true),
         summary,
+        unasked: false,
         rest: level.into_rest(),
     }))
 }
@@ -76,7 +77,7 @@ impl Thinking {
         let Some(config) = &request.reasoning else {
             return Self::default();
         };
-        if request.dialect == DialectName::Messages {
+        if request.dialect == DialectName::Messages && !config.unasked {
             return Self::own(config);
         }
         write_rest(None, &config.rest, "reasoning", &[], losses);
