@@ -60,5 +60,5 @@ pub use node::{
     LossPolicy, Node, Parts, PromptCache, RouteSettings, Seeds, SessionParts, Shared, Tuning,
 };
 pub use outlet::{Aborted, Bar, Exchange, ReplyHead};
-pub use upload::{Room, Source, Upload};
+pub use upload::{Room, Share, Source, Upload};
 pub use upstream::{ChatApi, Credential, Upstream, UpstreamError, UpstreamSpec, UpstreamStreaming};

@@ -42,22 +42,76 @@ pub trait Source {
     }
 }
 
-/// What a worker holds of uploads, all together. Clones share it.
-#[derive(Clone, Debug, Default)]
-pub struct Room(Rc<Cell<usize>>);
+/// What a worker holds of uploads, or of sessions, all together. Clones share it.
+#[derive(Clone, Debug)]
+pub struct Room {
+    held: Rc<Cell<usize>>,
+    most: usize,
+}
+
+impl Default for Room {
+    /// That of uploads.
+    fn default() -> Self {
+        Self::new(ROOM_BYTES)
+    }
+}
 
 impl Room {
+    /// Nothing is held, of so many bytes at most.
+    pub fn new(most: usize) -> Self {
+        Self {
+            held: Rc::default(),
+            most,
+        }
+    }
+
     fn take(&self, bytes: usize) -> bool {
-        let held = self.0.get().saturating_add(bytes);
-        let fits = held <= ROOM_BYTES;
+        let held = self.held.get().saturating_add(bytes);
+        let fits = held <= self.most;
         if fits {
-            self.0.set(held);
+            self.held.set(held);
         }
         fits
     }
 
     fn give_back(&self, bytes: usize) {
-        self.0.set(self.0.get().saturating_sub(bytes));
+        self.held.set(self.held.get().saturating_sub(bytes));
+    }
+
+    /// A part of it, which may become larger and smaller.
+    pub fn share(&self) -> Share {
+        Share {
+            room: self.clone(),
+            bytes: 0,
+        }
+    }
+}
+
+/// What somebody holds of a room. Dropping it gives it back.
+#[derive(Debug)]
+pub struct Share {
+    room: Room,
+    bytes: usize,
+}
+
+impl Share {
+    /// So many bytes are held now, whether there is room for them or not.
+    pub fn hold(&mut self, bytes: usize) {
+        self.room.give_back(self.bytes);
+        self.bytes = bytes;
+        let held = self.room.held.get().saturating_add(bytes);
+        self.room.held.set(held);
+    }
+
+    /// How many bytes more there is room for.
+    pub fn left(&self) -> usize {
+        self.room.most.saturating_sub(self.room.held.get())
+    }
+}
+
+impl Drop for Share {
+    fn drop(&mut self) {
+        self.room.give_back(self.bytes);
     }
 }
 

@@ -6,13 +6,16 @@
 use crate::app::App;
 use crate::request_id::Ids;
 use crate::service::Worker;
-use llmleaf_exchange::{Drains, Node, Room};
+use llmleaf_exchange::{Drains, Node, Room, Share};
 use llmleaf_transport::Pool;
 use parking_lot::Mutex;
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Most bytes that all sessions of a worker hold that are held here.
+const SESSION_BYTES: usize = 256 * 1024 * 1024;
 
 /// Where the snapshot in effect is found by all workers.
 pub struct Published {
@@ -51,6 +54,7 @@ pub struct Desk {
     worker: RefCell<Rc<Worker>>,
     drains: Rc<Drains>,
     room: Room,
+    sessions: Room,
 }
 
 impl Desk {
@@ -69,7 +73,13 @@ impl Desk {
             worker: RefCell::new(worker),
             drains,
             room,
+            sessions: Room::new(SESSION_BYTES),
         }
+    }
+
+    /// What a session holds of the room that all of them have.
+    pub fn session(&self) -> Share {
+        self.sessions.share()
     }
 
     /// Upstreams that are read to their end for nobody.

@@ -41,6 +41,8 @@ use turn::Turn;
 const CONVERSATION_BYTES: usize = 8 * 1024 * 1024;
 /// Longest name of an event that is repeated to its sender.
 const LONGEST_ID: usize = 512;
+/// From so many bytes on no more of an answer is read, until its speech has caught up.
+const LATER_BYTES: usize = 64 * 1024;
 
 /// The models beside the one that chats, by their consumers' names.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -63,7 +65,10 @@ pub struct Bridge {
     turn: Option<Turn>,
     /// What came of the answer while its speech lagged behind, and whether its end did.
     later: VecDeque<String>,
+    later_bytes: usize,
     over: bool,
+    /// How many bytes more may be held of what the consumer says.
+    room: usize,
     /// The speech model writes WAV files, as far as is known.
     files: bool,
     ear: Ear,
@@ -87,6 +92,14 @@ fn refused(why: &str, param: &str) -> Failure {
     failure
 }
 
+/// Nothing more can be held.
+fn crowded() -> Failure {
+    let why = "this gateway has no room for more of this session now; try again shortly";
+    let mut failure = Failure::gateway(FailureKind::Overloaded, why);
+    failure.code = Some("server_overloaded".to_owned());
+    failure
+}
+
 impl Bridge {
     /// A session with a model; `name` is unique, in letters and digits.
     pub fn new(model: &str, name: &str, older: bool, parts: Parts) -> Self {
@@ -97,7 +110,9 @@ impl Bridge {
             conversation: Conversation::new(CONVERSATION_BYTES),
             turn: None,
             later: VecDeque::new(),
+            later_bytes: 0,
             over: false,
+            room: usize::MAX,
             files: true,
             ear: Ear::default(),
             listening: Listening::default(),
@@ -116,6 +131,23 @@ impl Bridge {
         self.turn.is_some()
     }
 
+    /// So much of its answer waits for its speech that no more is to be read of it.
+    pub fn is_behind(&self) -> bool {
+        self.later_bytes >= LATER_BYTES
+    }
+
+    /// What is held of the session, in bytes.
+    pub fn bytes(&self) -> usize {
+        let turn = self.turn.as_ref().map_or(0, Turn::bytes);
+        let said = self.conversation.bytes() + self.settings.bytes();
+        said + turn + self.later_bytes + self.ear.bytes() + self.listening.bytes()
+    }
+
+    /// There is room for so many bytes more of what the consumer says.
+    pub fn has_room(&mut self, bytes: usize) {
+        self.room = bytes;
+    }
+
     /// Takes an event of the consumer.
     pub fn take(&mut self, text: &str) -> Vec<Step> {
         let mut out = Vec::new();
@@ -130,13 +162,18 @@ impl Bridge {
         };
         let about = top.get("event_id").and_then(object::string);
         let about = about.filter(|id| id.len() <= LONGEST_ID);
-        if let Err(failure) = self.event(&top, &mut out) {
+        if let Err(failure) = self.event(&top, text.len(), &mut out) {
             self.voice(&mut out).refuse(&failure, about.as_deref());
         }
         out
     }
 
-    fn event(&mut self, top: &Object<'_>, out: &mut Vec<Step>) -> Result<(), Failure> {
+    fn event(
+        &mut self,
+        top: &Object<'_>,
+        length: usize,
+        out: &mut Vec<Step>,
+    ) -> Result<(), Failure> {
         let kind = top.get("type").and_then(object::string);
         let kind = kind.ok_or_else(|| {
             invalid(
@@ -145,6 +182,16 @@ impl Bridge {
                 "invalid_event",
             )
         })?;
+        let grows = matches!(
+            &*kind,
+            "session.update"
+                | "conversation.item.create"
+                | "input_audio_buffer.append"
+                | "response.create"
+        );
+        if grows && length > self.room {
+            return Err(crowded());
+        }
         match &*kind {
             "session.update" => self.update(top, out),
             "conversation.item.create" => self.create(top, out),
@@ -154,6 +201,7 @@ impl Bridge {
                 self.voice(out).say("conversation.item.deleted", |event| {
                     event.string("item_id", &id);
                 });
+                self.forget(&id, out);
                 self.proceed(out);
                 Ok(())
             }
@@ -226,6 +274,8 @@ impl Bridge {
         }
         self.settings = next;
         self.tell_session("session.updated", out);
+        // What waited for silence need not any more.
+        self.proceed(out);
         Ok(())
     }
 
@@ -277,7 +327,7 @@ impl Bridge {
             let body = turn.body(&self.speaker.model, &self.conversation);
             out.push(Step::Ask(body));
         }
-        self.listening.answers = false;
+        self.listening.answers &= !turn.keeps();
         self.turn = Some(turn);
     }
 
@@ -300,12 +350,23 @@ impl Bridge {
     /// Takes an event of the answer.
     pub fn hear(&mut self, event: &str) -> Vec<Step> {
         let mut out = Vec::new();
+        if !self.is_asked() {
+            return out;
+        }
         match self.lags() {
-            true => self.later.push_back(event.to_owned()),
+            true => {
+                self.later_bytes += event.len();
+                self.later.push_back(event.to_owned());
+            }
             false => self.heed(event, &mut out),
         }
         self.speak(&mut out);
         out
+    }
+
+    /// A model makes the answer. What comes while one only waits to be asked is of another answer, whose end was told before.
+    fn is_asked(&self) -> bool {
+        self.turn.as_ref().is_some_and(|turn| !turn.waits)
     }
 
     fn heed(&mut self, event: &str, out: &mut Vec<Step>) {
@@ -324,6 +385,9 @@ impl Bridge {
     /// The model was not asked, or said nothing: the body of the refusal.
     pub fn refused(&mut self, body: &[u8]) -> Vec<Step> {
         let mut out = Vec::new();
+        if !self.is_asked() {
+            return out;
+        }
         let body = String::from_utf8_lossy(body);
         let said = Object::parse(&body).unwrap_or_default();
         let said = said
@@ -338,8 +402,8 @@ impl Bridge {
     /// The answer came to its end, whether that was told or not.
     pub fn ended(&mut self) -> Vec<Step> {
         let mut out = Vec::new();
-        self.over = true;
-        if !self.lags() {
+        self.over = self.is_asked();
+        if self.over && !self.lags() {
             self.cut_off(&mut out);
         }
         out
@@ -355,8 +419,16 @@ impl Bridge {
         self.finish(&ending, out);
     }
 
+    /// The answer ends, and whoever spoke beside it is answered.
     fn finish(&mut self, ending: &turn::Ending, out: &mut Vec<Step>) {
+        self.stop(ending, out);
+        self.proceed(out);
+    }
+
+    /// The answer ends.
+    fn stop(&mut self, ending: &turn::Ending, out: &mut Vec<Step>) {
         self.later.clear();
+        self.later_bytes = 0;
         self.over = false;
         if let Some(turn) = self.turn.take() {
             // What is still asked for it is not wanted any more.

@@ -17,6 +17,8 @@ pub enum Step {
     Listen(Vec<u8>),
     /// A model that says texts is asked this: the body of a request for speech.
     Speak(Vec<u8>),
+    /// What is being written down is not wanted any more.
+    Unlisten,
     /// The answer that is being made is not wanted any more, nor what is said of it.
     Cancel,
     /// This was used.

@@ -335,7 +335,8 @@ impl<'a> Relay<'a> {
                     attempt.part(&counted);
                 }
                 // Nobody who only chats is asked here.
-                Step::Ask(_) | Step::Listen(_) | Step::Speak(_) | Step::Cancel => {}
+                Step::Ask(_) | Step::Listen(_) | Step::Speak(_) => {}
+                Step::Unlisten | Step::Cancel => {}
             }
         }
     }

@@ -15,7 +15,7 @@ use llmleaf_dialects::realtime::Step;
 use llmleaf_dialects::realtime::bridge::Bridge;
 use llmleaf_dialects::transcription::Task;
 use llmleaf_exchange::realtime::{Duplex, Warden as _};
-use llmleaf_exchange::{Audio, SessionParts};
+use llmleaf_exchange::{Audio, SessionParts, Share};
 use llmleaf_transport::{
     Bounds, Close, CloseCode, Fault, Leg, Message, Received, Role, WebSocket, closing,
 };
@@ -32,7 +32,7 @@ use tokio::time::{Interval, MissedTickBehavior};
 const VERDICT: Duration = Duration::from_secs(2);
 /// How long a good-bye waits for its answer.
 const GOODBYE: Duration = Duration::from_secs(2);
-/// Most events that wait to leave: who sends nothing but what is refused is not served on.
+/// Most events that may come of one of the consumer's: who sends nothing but what is refused is not served on.
 const MOST_WAITING: usize = 1024;
 
 /// A session, before its connection is switched.
@@ -86,12 +86,15 @@ pub async fn run_bridged<S: Duplex>(
     let principal = keeper.principal().clone();
     let mut session = Session {
         caller: Caller { principal, headers },
+        share: desk.session(),
         desk,
         keeper,
         leg: Leg::new(WebSocket::new(stream, &begun, Role::Server, bounds).await),
         bridge,
         turn: None,
+        told: None,
         hearing: None,
+        speech: 0,
         saying: None,
         verdicts,
     };
@@ -124,9 +127,14 @@ struct Session<S> {
     /// While events wait there, nobody is read from.
     leg: Leg<S>,
     bridge: Bridge,
+    /// What it holds.
+    share: Share,
     turn: Option<Running>,
-    /// What was said is written down.
+    /// An answer that was told to its end while the next one was asked for; only that it is over is still to come.
+    told: Option<Running>,
+    /// What was said is written down; so many bytes are asked with.
     hearing: Option<Running>,
+    speech: usize,
     /// A text is said.
     saying: Option<Running>,
     verdicts: Interval,
@@ -156,6 +164,9 @@ impl<S: Duplex> Session<S> {
                 Poll::Pending => return Poll::Pending,
             }
             let mut moved = self.poll_turn(cx) | self.poll_hearing(cx) | self.poll_saying(cx);
+            self.poll_told(cx);
+            // All of that came of what a provider said in one go.
+            let before = self.leg.waiting();
             match self.leg.socket.poll_next(cx) {
                 Poll::Pending => {}
                 Poll::Ready(Received::Message(message)) => {
@@ -172,9 +183,11 @@ impl<S: Duplex> Session<S> {
                 }
                 Poll::Ready(Received::Failed(_)) => return Poll::Ready(None),
             }
-            if self.leg.waiting() > MOST_WAITING {
+            if self.leg.waiting() > before + MOST_WAITING {
                 return Poll::Ready(Some(closing(CloseCode::Policy, "too many events")));
             }
+            let speech = self.hearing.as_ref().map_or(0, |_| self.speech);
+            self.share.hold(self.bridge.bytes() + speech);
             if !moved {
                 return Poll::Pending;
             }
@@ -182,6 +195,9 @@ impl<S: Duplex> Session<S> {
     }
 
     fn take(&mut self, message: Message) {
+        let short = self.desk.worker().app.load.is_shedding();
+        let room = if short { 0 } else { self.share.left() };
+        self.bridge.has_room(room);
         let steps = match message {
             Message::Text(text) => self.bridge.take(&text),
             // Told as what it is not: an event.
@@ -193,6 +209,7 @@ impl<S: Duplex> Session<S> {
     /// Nothing that runs is wanted any more.
     fn stop(&mut self) {
         (self.turn, self.hearing, self.saying) = (None, None, None);
+        self.told = None;
     }
 
     /// Asks a model beside the one that chats.
@@ -202,12 +219,16 @@ impl<S: Duplex> Session<S> {
         Box::pin(service::part(worker, caller, session, audio, body.into()))
     }
 
-    fn follow(&mut self, steps: Vec<Step>) {
+    /// Does what is to be done; whether another answer is asked for.
+    fn follow(&mut self, steps: Vec<Step>) -> bool {
+        let mut asks = false;
         for step in steps {
             match step {
                 Step::Say(text) => self.leg.push(Message::text(text)),
                 Step::Cancel => (self.turn, self.saying) = (None, None),
+                Step::Unlisten => self.hearing = None,
                 Step::Listen(body) => {
+                    self.speech = body.len();
                     let asking = self.part(Audio::Transcription(Task::Transcribe), body);
                     self.hearing = Some(Running::new(asking));
                 }
@@ -221,15 +242,28 @@ impl<S: Duplex> Session<S> {
                     let worker = self.desk.worker();
                     let caller = self.caller.clone();
                     let asking = service::turn(worker, caller, body.into(), Purpose::Session);
-                    self.turn = Some(Running::new(asking));
+                    self.told = self.turn.replace(Running::new(asking));
+                    asks = true;
                 }
+            }
+        }
+        asks
+    }
+
+    /// Lets an answer come to its end of which nothing more is to be told.
+    fn poll_told(&mut self, cx: &mut Context<'_>) {
+        while let Some(told) = &mut self.told
+            && let Poll::Ready(heard) = told.poll(cx)
+        {
+            if heard.is_none() {
+                self.told = None;
             }
         }
     }
 
-    /// Lets the answer go on; whether anything came of it.
+    /// Lets the answer go on; whether anything came of it. One that its speech does not keep up with is not read on.
     fn poll_turn(&mut self, cx: &mut Context<'_>) -> bool {
-        let Some(turn) = &mut self.turn else {
+        let Some(turn) = self.turn.as_mut().filter(|_| !self.bridge.is_behind()) else {
             return false;
         };
         let Poll::Ready(heard) = turn.poll(cx) else {
@@ -247,13 +281,17 @@ impl<S: Duplex> Session<S> {
         };
         for event in events {
             let steps = self.bridge.hear(&event);
-            self.follow(steps);
+            if self.follow(steps) {
+                // What came behind its end is no part of the next one.
+                break;
+            }
         }
         if let Some(steps) = last {
             self.follow(steps);
         }
         true
     }
+
     /// Lets what is written down go on; whether anything came of it.
     fn poll_hearing(&mut self, cx: &mut Context<'_>) -> bool {
         let Some(hearing) = &mut self.hearing else {

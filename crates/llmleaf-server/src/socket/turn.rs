@@ -11,6 +11,8 @@ use std::task::{Context, Poll, ready};
 /// Longest event that goes over a socket: there a message is whole. What one provider's event may be is less, but the last one of an
 /// answer holds all of it.
 const EVENT_BYTES: usize = 24 * 1024 * 1024;
+/// Most events that are told at once; what came with them is told next.
+const MOST_EVENTS: usize = 256;
 
 /// What came of a turn.
 pub enum Heard {
@@ -83,6 +85,10 @@ impl Running {
             }
             Stage::Answering(body, framer) => (body, framer),
         };
+        let heard = events(framer);
+        if !matches!(&heard, Heard::Events(events) if events.is_empty()) {
+            return Poll::Ready(Some(self.told(heard)));
+        }
         match ready!(Pin::new(&mut **body).poll_frame(cx)) {
             // One that breaks off has said so in its last events.
             None | Some(Err(_)) => {
@@ -91,21 +97,17 @@ impl Running {
             }
             Some(Ok(frame)) => {
                 framer.push(frame.into_data().unwrap_or_default());
-                let mut events = Vec::new();
-                while let Some(frame) = framer.next() {
-                    let Ok(frame) = frame else {
-                        self.0 = Stage::Over;
-                        return Poll::Ready(Some(Heard::TooLong(events)));
-                    };
-                    // A comment keeps a body alive; here pings do.
-                    let text = std::str::from_utf8(&frame.data).unwrap_or_default();
-                    if frame.has_data && text.starts_with('{') {
-                        events.push(text.to_owned());
-                    }
-                }
-                Poll::Ready(Some(Heard::Events(events)))
+                let heard = events(framer);
+                Poll::Ready(Some(self.told(heard)))
             }
         }
+    }
+
+    fn told(&mut self, heard: Heard) -> Heard {
+        if let Heard::TooLong(_) = heard {
+            self.0 = Stage::Over;
+        }
+        heard
     }
 
     /// The head came: events follow it, or it is a refusal.
@@ -135,4 +137,22 @@ impl Running {
             }
         }
     }
+}
+
+/// The next events that are there.
+fn events(framer: &mut SseFramer) -> Heard {
+    let mut events = Vec::new();
+    while events.len() < MOST_EVENTS
+        && let Some(frame) = framer.next()
+    {
+        let Ok(frame) = frame else {
+            return Heard::TooLong(events);
+        };
+        // A comment keeps a body alive; here pings do.
+        let text = std::str::from_utf8(&frame.data).unwrap_or_default();
+        if frame.has_data && text.starts_with('{') {
+            events.push(text.to_owned());
+        }
+    }
+    Heard::Events(events)
 }

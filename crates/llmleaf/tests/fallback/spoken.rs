@@ -59,15 +59,25 @@ impl Site {
         }
     }
 
-    /// A session in which something was said that is to be answered.
-    fn spoken(&self) -> Socket {
+    fn open(&self) -> Socket {
         let opened = Socket::open(self.leaf.addr, "/v1/realtime?model=talk", &[KEY]);
         let mut socket = opened.map_err(|reply| reply.text()).expect("a session");
         assert_eq!(next(&mut socket).text_at(&["type"]), "session.created");
+        socket
+    }
+
+    /// Something is said that is to be answered.
+    fn speak(&self, socket: &mut Socket) {
         self.hears.push(Script::sse(HEARD));
         for (millis, loud) in [(400, false), (600, true), (700, false)] {
             socket.send(&speech(millis, loud));
         }
+    }
+
+    /// A session in which something was said that is to be answered.
+    fn spoken(&self) -> Socket {
+        let mut socket = self.open();
+        self.speak(&mut socket);
         socket
     }
 
@@ -245,6 +255,75 @@ fn a_session_hears_and_speaks_before_its_answer_is_whole() {
     let headers = [KEY, ("content-type", "application/json")];
     let refused = post(site.leaf.addr, "/v1/audio/speech", &headers, body);
     assert_eq!(refused.status, 403);
+}
+
+#[test]
+fn a_long_call_behind_a_text_that_is_still_said_waits_for_it() {
+    const DELTAS: usize = 3_000;
+    let site = Site::start("");
+    let text = String::from_utf8(site.chat(FIRST).whole().to_vec()).expect("UTF-8");
+    let finish = text.find("\"finish_reason\":\"stop\"").expect("an end");
+    let end = text[..finish].rfind("data: ").expect("an event");
+    let call = |more: &str, arguments: &str| {
+        format!(
+            "data: {{\"id\":\"c\",\"object\":\"chat.completion.chunk\",\"created\":1,\"model\":\"m\",\"choices\":[{{\"index\":0,\"delta\":{{\"tool_calls\":[{{\"index\":0,{more}\"function\":{{{arguments}}}}}]}},\"finish_reason\":null}}]}}\n\n"
+        )
+    };
+    let mut chunks = text[..end].to_owned();
+    chunks += &call(
+        "\"id\":\"call_1\",\"type\":\"function\",",
+        "\"name\":\"f\",\"arguments\":\"\"",
+    );
+    chunks += &call("", "\"arguments\":\"{\"");
+    chunks += &call("", "\"arguments\":\" \"").repeat(DELTAS - 2);
+    chunks += &call("", "\"arguments\":\"}\"");
+    chunks += &text[end..].replace("\"stop\"", "\"tool_calls\"");
+    site.chats.push(Script::sse(chunks));
+    let gate = Gate::new();
+    site.says.push(file(500).hold_at(10_000, &gate));
+    let mut socket = site.spoken();
+    until(&mut socket, "response.output_audio.delta");
+    assert!(gate.wait_reached(SOON), "half of it is said");
+    // What came meanwhile was looked at before these are.
+    for _ in 0..4 {
+        socket.send(r#"{"type":"conversation.item.retrieve","item_id":"none"}"#);
+        while next(&mut socket).text_at(&["type"]) != "error" {}
+    }
+    gate.release();
+    let events = until(&mut socket, "response.done");
+    let is_delta =
+        |event: &&Value| event.text_at(&["type"]) == "response.function_call_arguments.delta";
+    assert_eq!(events.iter().filter(is_delta).count(), DELTAS);
+    let done = events.last().expect("an end");
+    assert_eq!(done.text_at(&["response", "status"]), "completed");
+}
+
+#[test]
+fn who_speaks_beside_an_answer_of_its_own_is_answered_behind_it() {
+    let site = Site::start("");
+    let gate = Gate::new();
+    let aside = site.chat(FIRST);
+    let half = aside.whole().len() / 2;
+    site.chats.push(aside.hold_at(half, &gate));
+    site.chats.push(site.chat(REST));
+    site.says.push(file(300));
+    let mut socket = site.open();
+    socket.send(r#"{"type":"response.create","response":{"conversation":"none","output_modalities":["text"],"input":[{"type":"message","role":"user","content":[{"type":"input_text","text":"aside"}]}]}}"#);
+    until(&mut socket, "response.created");
+    assert!(gate.wait_reached(SOON), "it is being made");
+    site.speak(&mut socket);
+    until(&mut socket, "input_audio_buffer.committed");
+    gate.release();
+    for text in [FIRST.trim(), REST] {
+        let done = until(&mut socket, "response.done").pop().expect("an end");
+        assert_eq!(done.text_at(&["response", "status"]), "completed");
+        let told = done.to_string();
+        assert!(told.contains(text), "{told}");
+    }
+    // The first one ended as it should, though the second was asked for at that moment.
+    let records = site.records();
+    let completed = |record: &&Value| record.text_at(&["outcome"]) == "completed";
+    assert_eq!(records.iter().filter(completed).count(), 4, "{records:?}");
 }
 
 #[test]

@@ -48,6 +48,12 @@ impl Sound {
         }
     }
 
+    /// What is held of it, in bytes.
+    pub fn bytes(&self) -> usize {
+        let texts = [&self.language, &self.prompt];
+        texts.into_iter().flatten().map(String::len).sum()
+    }
+
     /// Takes what a session, or an answer of it, says.
     pub fn read(&mut self, from: &Object<'_>, path: &str) -> Result<(), Failure> {
         for field in ["output_modalities", "modalities"] {

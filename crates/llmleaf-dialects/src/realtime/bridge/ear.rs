@@ -139,12 +139,18 @@ impl Ear {
         Noticed::Ended(self.format.millis(self.before), said)
     }
 
-    /// Makes an utterance of what there is.
-    pub fn commit(&mut self) -> Result<Vec<i16>, Cannot> {
-        if self.format.millis(self.samples.len() as u64) < SHORTEST_MS {
-            return Err(Cannot::Empty);
+    /// How many samples there are to make an utterance of; [`Ear::clear`] gives them.
+    pub fn committed(&self) -> Result<usize, Cannot> {
+        let samples = self.samples.len();
+        match self.format.millis(samples as u64) < SHORTEST_MS {
+            true => Err(Cannot::Empty),
+            false => Ok(samples),
         }
-        Ok(self.clear())
+    }
+
+    /// What is held of it, in bytes.
+    pub fn bytes(&self) -> usize {
+        self.samples.len() * size_of::<i16>()
     }
 
     /// Lets go what there is.
@@ -216,18 +222,17 @@ mod tests {
         }
         assert_eq!(ended, [(180_000, Format::Linear.samples(180_000))]);
         let mut ear = Ear::default();
-        assert_eq!(ear.commit(), Err(Cannot::Empty));
+        assert_eq!(ear.committed(), Err(Cannot::Empty));
         for _ in 0..3 {
             assert_eq!(ear.append(&minute, None), Ok(Vec::new()));
         }
         assert_eq!(ear.append(&minute, None), Err(Cannot::Full));
-        assert_eq!(
-            ear.commit().map(|said| said.len()),
-            Ok(Format::Linear.samples(180_000))
-        );
+        let whole = Format::Linear.samples(180_000);
+        assert_eq!(ear.committed(), Ok(whole));
+        assert_eq!(ear.clear().len(), whole);
         assert_eq!(ear.append(&[0; 4700], None), Ok(Vec::new()));
         assert_eq!(
-            ear.commit(),
+            ear.committed(),
             Err(Cannot::Empty),
             "less than 100 milliseconds"
         );

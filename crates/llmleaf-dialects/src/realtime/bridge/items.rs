@@ -1,6 +1,6 @@
 //! The conversation of a bridged session: what was said, in the consumer's form and in that of a request.
 
-use super::mouth::{self, Piece};
+use super::mouth::Piece;
 use super::sounding::{Content, Said, Sounding, content_of};
 use super::{refused, unsupported};
 use crate::object::{self, Object};
@@ -108,15 +108,15 @@ impl Item {
 
     /// What the model said, in sound. What was not said of an answer that was cut short is not known to the next one.
     pub fn spoken(id: String, text: &str, pieces: &[Piece], status: &str, older: bool) -> Self {
-        let said = Said {
+        let mut said = Said {
             pieces: pieces.to_vec(),
-            text: match status {
-                "completed" => text.to_owned(),
-                _ => mouth::heard(text, pieces, u64::MAX).to_owned(),
-            },
+            text: text.to_owned(),
             status: status.to_owned(),
             older,
         };
+        if status != "completed" {
+            said.cut(u64::MAX);
+        }
         Self {
             told: said.told(&id, text).into(),
             asked: answered(&said.text).into(),
@@ -160,6 +160,16 @@ impl Item {
             false => request(role, asked.iter().map(|text| &**text)).into(),
         };
         self.told = told.into();
+    }
+
+    /// What the model begins to say, as its consumer is told of it.
+    pub fn begun(id: String, told: &str) -> Self {
+        Self {
+            id,
+            told: told.into(),
+            asked: "".into(),
+            sounding: None,
+        }
     }
 
     /// What the model thought, for the next request only.
@@ -251,8 +261,11 @@ fn request<'p>(role: &str, parts: impl IntoIterator<Item = &'p str>) -> String {
     asked.as_str().to_owned()
 }
 
-/// What the model said, as a request repeats it.
+/// What the model said, as a request repeats it. Nothing of what is empty: no model says nothing, and some refuse to have done so.
 fn answered(text: &str) -> String {
+    if text.is_empty() {
+        return String::new();
+    }
     let part = json_object(|part| {
         part.string("type", "output_text").string("text", text);
     });
@@ -315,10 +328,25 @@ impl Conversation {
         Ok(self.before(at))
     }
 
-    /// Adds what the model made. An answer that is done is kept, however long it is: the next item is refused.
+    /// Adds what the model makes. An answer that is done is kept, however long it is: the next item is refused.
     pub fn add(&mut self, item: Item) {
         self.bytes += item.size();
         self.items.push(item);
+    }
+
+    /// An item that was begun is this now, where it began: the one that the consumer was told of before it. Nothing where it was deleted
+    /// meanwhile.
+    pub fn complete(&mut self, item: Item) -> Option<Option<String>> {
+        let at = self.items.iter().position(|known| known.id == item.id)?;
+        let known = self.items.get_mut(at)?;
+        self.bytes = self.bytes.saturating_sub(known.size()) + item.size();
+        *known = item;
+        Some(self.before(at))
+    }
+
+    /// What is held of it, in bytes.
+    pub fn bytes(&self) -> usize {
+        self.bytes
     }
 
     /// The last item that the consumer was told of.
@@ -362,17 +390,19 @@ impl Conversation {
         self.items.iter().any(Item::waits)
     }
 
-    /// What was heard in an item; nothing where that will not be known. False where the item is gone.
+    /// What was heard in an item; nothing where that will not be known. False where no item waits for it.
     pub fn heard(&mut self, id: &str, transcript: Option<&str>) -> bool {
         let Some(item) = self.items.iter_mut().find(|item| item.id == id) else {
             return false;
         };
         let before = item.size();
-        if let Some(sounding) = item.sounding.as_deref_mut()
-            && let Sounding::Waits(role, parts) = sounding
-        {
-            *sounding = Sounding::Heard(std::mem::take(role), std::mem::take(parts));
-        }
+        let Some(sounding) = item.sounding.as_deref_mut() else {
+            return false;
+        };
+        let Sounding::Waits(role, parts) = sounding else {
+            return false;
+        };
+        *sounding = Sounding::Heard(std::mem::take(role), std::mem::take(parts));
         item.write(transcript);
         self.bytes = self.bytes.saturating_sub(before) + item.size();
         true
@@ -397,12 +427,7 @@ impl Conversation {
         }
         said.cut(millis);
         let (told, asked) = (said.told(id, &said.text), answered(&said.text));
-        item.asked = if said.text.is_empty() {
-            "".into()
-        } else {
-            asked.into()
-        };
-        item.told = told.into();
+        (item.told, item.asked) = (told.into(), asked.into());
         self.bytes = self.bytes.saturating_sub(before) + item.size();
         Ok(())
     }

@@ -51,6 +51,16 @@ struct Written {
     answers: bool,
 }
 
+impl Listening {
+    /// What is held of it, in bytes.
+    pub fn bytes(&self) -> usize {
+        let waiting = self.waiting.iter();
+        waiting
+            .map(|said| said.samples.len() * size_of::<i16>())
+            .sum()
+    }
+}
+
 impl Utterance {
     fn millis(&self) -> u64 {
         (self.samples.len() as u64).saturating_mul(1000) / u64::from(self.rate.max(1))
@@ -90,10 +100,19 @@ impl Bridge {
         match kind {
             "input_audio_buffer.append" => self.append(top, out),
             "input_audio_buffer.commit" => {
-                let said = self.ear.commit().map_err(|cannot| cannot_take(&cannot))?;
-                let said = self.with_room(said)?;
-                let item = self.listening.item.take();
-                self.commit(item, said, false, out)
+                let samples = self.ear.committed();
+                let samples = samples.map_err(|cannot| cannot_take(&cannot))?;
+                self.has_time(samples)?;
+                let item = match &self.listening.item {
+                    Some(item) => item.clone(),
+                    None => self.voice(out).fresh("item"),
+                };
+                self.commit(&item, out)?;
+                // It is in the buffer until it is an item.
+                self.listening.item = None;
+                let said = self.ear.clear();
+                self.write_down(item, said, false, out);
+                Ok(())
             }
             _ => {
                 self.ear.clear();
@@ -136,7 +155,7 @@ impl Bridge {
             });
         self.listening.item = Some(item);
         if detection.interrupts && self.turn.as_ref().is_some_and(super::Turn::keeps) {
-            self.finish(&Ending::Cancelled("turn_detected"), out);
+            self.stop(&Ending::Cancelled("turn_detected"), out);
         }
     }
 
@@ -155,8 +174,10 @@ impl Bridge {
             .say("input_audio_buffer.speech_stopped", |event| {
                 event.number("audio_end_ms", at).string("item_id", &item);
             });
-        let said = self.with_room(said)?;
-        self.commit(Some(item), said, detection.answers, out)
+        self.has_time(said.len())?;
+        self.commit(&item, out)?;
+        self.write_down(item, said, detection.answers, out);
+        Ok(())
     }
 
     /// Speech that an item brings along.
@@ -167,35 +188,26 @@ impl Bridge {
         if samples.len() > format.samples(LONGEST_MS) {
             return Err(cannot_take(&Cannot::Full));
         }
-        self.with_room(samples)
+        self.has_time(samples.len())?;
+        Ok(samples)
     }
 
-    /// What was said, if there is room for it.
-    fn with_room(&self, samples: Vec<i16>) -> Result<Vec<i16>, Failure> {
+    /// So many samples more can wait until they are written down.
+    fn has_time(&self, samples: usize) -> Result<(), Failure> {
         let rate = u64::from(self.settings.sound.input.rate());
         let waiting = &self.listening.waiting;
         let millis: u64 = waiting.iter().map(Utterance::millis).sum();
-        let more = (samples.len() as u64).saturating_mul(1000) / rate;
+        let more = (samples as u64).saturating_mul(1000) / rate;
         if waiting.len() >= MOST_WAITING || millis.saturating_add(more) > LONGEST_MS {
             let why = "too much speech waits to be written down; this was not taken";
             return Err(invalid(why, None, "input_audio_waiting"));
         }
-        Ok(samples)
+        Ok(())
     }
 
-    /// What is in the buffer becomes an item.
-    fn commit(
-        &mut self,
-        item: Option<String>,
-        samples: Vec<i16>,
-        answers: bool,
-        out: &mut Vec<Step>,
-    ) -> Result<(), Failure> {
-        let id = match item {
-            Some(item) => item,
-            None => self.voice(out).fresh("item"),
-        };
-        let item = Item::unheard(id.clone());
+    /// What was said becomes an item.
+    fn commit(&mut self, id: &str, out: &mut Vec<Step>) -> Result<(), Failure> {
+        let item = Item::unheard(id.to_owned());
         let told = item.told.clone();
         let before = self.conversation.insert(item, None)?;
         self.voice(out)
@@ -204,11 +216,20 @@ impl Bridge {
                     Some(before) => event.string("previous_item_id", before),
                     None => event.raw("previous_item_id", "null"),
                 };
-                event.string("item_id", &id);
+                event.string("item_id", id);
             });
         self.tell_item(before.as_deref(), &told, true, out);
-        self.write_down(id, samples, answers, out);
         Ok(())
+    }
+
+    /// What was said in an item that is deleted need not be written down.
+    pub(super) fn forget(&mut self, item: &str, out: &mut Vec<Step>) {
+        let listening = &mut self.listening;
+        listening.waiting.retain(|said| said.item != item);
+        if listening.now.take_if(|now| now.item == item).is_some() {
+            out.push(Step::Unlisten);
+            self.listen(out);
+        }
     }
 
     /// Has an item's speech written down.
@@ -400,7 +421,7 @@ impl Bridge {
             if self.turn.as_ref().is_some_and(|turn| turn.waits) {
                 let message = format!("what was said could not be written down: {message}");
                 let kind = "transcription_error".to_owned();
-                self.finish(
+                self.stop(
                     &Ending::Failed {
                         kind,
                         code,
@@ -420,8 +441,8 @@ impl Bridge {
             return;
         }
         if let Some(turn) = &mut self.turn {
-            // Who spoke into an answer that goes on is not answered by itself.
-            self.listening.answers = false;
+            // Who spoke into an answer that goes on is not answered by itself, but beside one that is no part of the conversation.
+            self.listening.answers &= !turn.keeps();
             if std::mem::take(&mut turn.waits) {
                 let body = turn.body(&self.speaker.model, &self.conversation);
                 out.push(Step::Ask(body));

@@ -6,6 +6,9 @@ use super::wave::Wave;
 const SHORTEST: usize = 16;
 /// Most bytes that are said at once.
 const LONGEST: usize = 1_000;
+/// How long a byte of text lasts in speech where nothing is known of the voice, in milliseconds: 150 words a minute, of six letters
+/// with the space behind them.
+const BYTE_MS: u64 = 66;
 
 /// A piece of a text that was said, or is being said.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,6 +17,8 @@ pub struct Piece {
     pub text: usize,
     /// Where it ends in the sound, in milliseconds.
     pub millis: u64,
+    /// All its sound came. Until then more of it follows, nobody knows how much.
+    pub whole: bool,
 }
 
 /// What is said of one message.
@@ -45,6 +50,7 @@ impl Mouth {
                 self.pieces.push(Piece {
                     text: self.given,
                     millis,
+                    whole: false,
                 });
                 return Some(piece.trim().to_owned());
             }
@@ -66,6 +72,14 @@ impl Mouth {
             .map_or(0, |piece| piece.millis);
         if let Some(piece) = self.pieces.last_mut() {
             piece.millis = before.saturating_add(millis);
+        }
+    }
+
+    /// All of the piece was said.
+    pub fn said_whole(&mut self, millis: u64) {
+        self.said(millis);
+        if let Some(piece) = self.pieces.last_mut() {
+            piece.whole = true;
         }
     }
 
@@ -127,15 +141,26 @@ fn floor(text: &str, most: usize) -> usize {
     text.floor_char_boundary(most)
 }
 
-/// How much of a text was heard, where sound was heard up to a moment: whole pieces, and of the last one as many words as fit.
+/// How much of a text was heard, where sound was heard up to a moment: whole pieces, and of the last one as many words as fit. How long
+/// a piece is whose sound broke off is not known, so that is told from its text, by the pace of those before it.
 pub fn heard<'t>(text: &'t str, pieces: &[Piece], millis: u64) -> &'t str {
+    let pace = pace(pieces);
     let (mut from, mut begun) = (0, 0);
     for piece in pieces {
         let to = piece.text.min(text.len());
-        if piece.millis > millis {
-            let said = text.get(from..to).unwrap_or_default();
-            let length = said.len() as u64;
-            let share = length * (millis - begun) / (piece.millis - begun).max(1);
+        let said = text.get(from..to).unwrap_or_default();
+        let spoken = said.trim_end().len() as u64;
+        let until = match piece.whole {
+            true => piece.millis,
+            false => piece.millis.max(begun + pace.of(spoken)),
+        };
+        let millis = if piece.whole {
+            millis
+        } else {
+            millis.min(piece.millis)
+        };
+        if until > millis {
+            let share = spoken * millis.saturating_sub(begun) / (until - begun).max(1);
             let share = floor(said, usize::try_from(share).unwrap_or(usize::MAX));
             let words = said.get(..share).unwrap_or_default();
             let end = words.rfind(char::is_whitespace).unwrap_or(0);
@@ -144,6 +169,24 @@ pub fn heard<'t>(text: &'t str, pieces: &[Piece], millis: u64) -> &'t str {
         (from, begun) = (to, piece.millis);
     }
     text.get(..from).unwrap_or_default().trim_end()
+}
+
+/// How fast a voice is: so many milliseconds for so many bytes.
+struct Pace(u64, u64);
+
+impl Pace {
+    fn of(&self, bytes: u64) -> u64 {
+        bytes.saturating_mul(self.0) / self.1
+    }
+}
+
+/// How fast the pieces were said that were said whole.
+fn pace(pieces: &[Piece]) -> Pace {
+    let whole = pieces.iter().take_while(|piece| piece.whole).last();
+    match whole {
+        Some(last) if last.text > 0 && last.millis > 0 => Pace(last.millis, last.text as u64),
+        _ => Pace(BYTE_MS, 1),
+    }
 }
 
 #[cfg(test)]
@@ -206,7 +249,11 @@ mod tests {
     #[test]
     fn what_was_heard_is_counted_in_whole_words() {
         let text = "One two three. Four five six.";
-        let at = |text, millis| Piece { text, millis };
+        let at = |text, millis| Piece {
+            text,
+            millis,
+            whole: true,
+        };
         let pieces = [at(15, 1000), at(29, 2000)];
         for (millis, words) in [
             (0, ""),
@@ -220,5 +267,22 @@ mod tests {
             assert_eq!(heard(text, &pieces, millis), words, "{millis}");
         }
         assert_eq!(heard(text, &pieces[..1], 5000), "One two three.");
+        // A piece that broke off is told by the pace of the one before it, or by the usual one.
+        let broken = |text, millis| Piece {
+            whole: false,
+            ..at(text, millis)
+        };
+        for (millis, heard_of, words) in [
+            (1000, 1000, "One two three."),
+            (1600, 9000, "One two three. Four"),
+            (1600, 1200, "One two three."),
+            (2500, 2500, text),
+        ] {
+            let pieces = [at(15, 1000), broken(29, millis)];
+            assert_eq!(heard(text, &pieces, heard_of), words, "{millis}");
+        }
+        assert_eq!(heard(text, &[broken(15, 0)], 9000), "");
+        assert_eq!(heard(text, &[broken(15, 600)], 9000), "One two");
+        assert_eq!(heard(text, &[broken(15, 9000)], 9000), "One two three.");
     }
 }

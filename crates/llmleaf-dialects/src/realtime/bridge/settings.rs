@@ -79,6 +79,12 @@ impl Settings {
         Ok(())
     }
 
+    /// What is held of them, in bytes.
+    pub fn bytes(&self) -> usize {
+        let plain = self.plain.iter().map(|(_, value)| value.as_str().len());
+        plain.sum::<usize>() + self.sound.bytes()
+    }
+
     fn get(&self, name: &str) -> Option<&Json> {
         let found = self.plain.iter().find(|(known, _)| *known == name);
         found.map(|(_, value)| value)

@@ -86,6 +86,7 @@ impl Said {
         for piece in &mut self.pieces {
             piece.text = piece.text.min(heard);
             piece.millis = piece.millis.min(millis);
+            piece.whole = true;
         }
     }
 }

@@ -43,6 +43,7 @@ impl Bridge {
         while !self.lags()
             && let Some(event) = self.later.pop_front()
         {
+            self.later_bytes = self.later_bytes.saturating_sub(event.len());
             self.heed(&event, &mut out);
             self.speak(&mut out);
         }
@@ -83,9 +84,9 @@ impl Bridge {
 
     fn checked(&mut self, taken: Result<(), Failure>, out: &mut Vec<Step>) {
         if let Err(failure) = taken {
-            self.finish(&Ending::of(&failure, "speech_failed"), out);
             // The text goes no further, either.
             out.push(Step::Cancel);
+            self.finish(&Ending::of(&failure, "speech_failed"), out);
         }
     }
 

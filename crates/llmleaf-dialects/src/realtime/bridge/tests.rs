@@ -1,3 +1,4 @@
+mod meanwhile;
 mod speech;
 
 use super::{Bridge, Parts};
@@ -9,6 +10,7 @@ fn parsed(step: &Step) -> Value {
         Step::Say(text) => text.clone(),
         Step::Ask(body) => String::from_utf8(body.clone()).expect("UTF-8"),
         Step::Listen(body) | Step::Speak(body) => String::from_utf8(body.clone()).expect("UTF-8"),
+        Step::Unlisten => "\"unlisten\"".to_owned(),
         _ => "\"cancel\"".to_owned(),
     };
     serde_json::from_str(&text).expect("JSON")
@@ -23,6 +25,7 @@ fn said(steps: &[Step]) -> Vec<(String, Value)> {
             Step::Ask(_) => "ask",
             Step::Listen(_) => "listen",
             Step::Speak(_) => "speak",
+            Step::Unlisten => "unlisten",
             _ => "cancel",
         };
         (kind.to_owned(), value)

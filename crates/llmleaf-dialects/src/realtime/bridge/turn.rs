@@ -94,7 +94,8 @@ pub struct Turn {
     older: bool,
     asked: Asked,
     open: Vec<Open>,
-    done: Vec<Rc<str>>,
+    /// What is whole, each with its place.
+    done: Vec<(u64, Rc<str>)>,
     items: u64,
     /// It is asked when what was said before it is written down.
     pub waits: bool,
@@ -120,6 +121,17 @@ impl Turn {
             Some(input) => self.asked.body(model, input),
             None => self.asked.body(model, &conversation.input()),
         }
+    }
+
+    /// What is held of it, in bytes.
+    pub fn bytes(&self) -> usize {
+        let open = self.open.iter().map(|open| match &open.made {
+            Made::Text(text) => text.len(),
+            Made::Speech(mouth) => mouth.text.len(),
+            Made::Call(_, _, arguments) => arguments.len(),
+        });
+        let done = self.done.iter().map(|(_, item)| item.len());
+        open.chain(done).sum()
     }
 
     /// It becomes part of the conversation.
@@ -148,7 +160,7 @@ impl Turn {
             .string("id", &self.id)
             .string("status", status)
             .raw("status_details", details.unwrap_or("null"));
-        crate::writer::array(response.key("output"), &self.done, |out, item| {
+        crate::writer::array(response.key("output"), &self.done, |out, (_, item)| {
             one_line(out, item)
         });
         match &self.conversation {
@@ -216,7 +228,7 @@ impl Turn {
         &mut self,
         event: &Object<'_>,
         at: &str,
-        conversation: &Conversation,
+        conversation: &mut Conversation,
         voice: &mut Voice<'_>,
     ) {
         let item = event
@@ -255,6 +267,8 @@ impl Turn {
                 false => "conversation.item.added",
             };
             voice.say(kind, |event| placed(event, before.as_deref(), &begun));
+            // It has its place from now on: what is said meanwhile stands behind it.
+            conversation.add(Item::begun(open.id.clone(), &begun));
         }
         self.open.push(open);
     }
@@ -366,16 +380,19 @@ impl Turn {
         });
         // A call that was cut short cannot be answered.
         let whole = status == "completed" || !matches!(open.made, Made::Call(..));
-        if self.conversation.is_some() && whole {
-            if !self.older {
-                let before = conversation.last();
-                voice.say("conversation.item.done", |event| {
-                    placed(event, before.as_deref(), &told);
-                });
-            }
-            conversation.add(item);
+        if self.conversation.is_none() {
+            // It leaves nothing behind.
+        } else if !whole {
+            conversation.remove(&open.id).ok();
+        } else if let Some(before) = conversation.complete(item)
+            && !self.older
+        {
+            voice.say("conversation.item.done", |event| {
+                placed(event, before.as_deref(), &told);
+            });
         }
-        self.done.push(told);
+        let place = self.done.partition_point(|(here, _)| *here < open.here);
+        self.done.insert(place, (open.here, told));
     }
 
     fn close_parts(&self, open: &Open, voice: &mut Voice<'_>) {

@@ -6,6 +6,8 @@ use llmleaf_model::{Failure, FailureKind};
 
 /// Longest beginning of a file in which its samples must begin.
 const HEAD_BYTES: usize = 64 * 1024;
+/// Lengths from here on mean that it is not known: writers into pipes say 2 or 4 GiB, each less some head or rounded down its own way.
+const LONGEST_BYTES: u32 = 0x7fff_0000;
 /// Most channels that become one.
 const MOST_CHANNELS: u16 = 8;
 
@@ -98,10 +100,14 @@ impl Wave {
     /// All came; what is left of it.
     ///
     /// # Errors
-    /// There is no sound in it.
+    /// There is no sound in it, or less than it says.
     pub fn finish(&mut self) -> Result<Vec<u8>, Failure> {
-        if let Stage::Head(_) = self.stage {
-            return Err(strange("an end before its samples"));
+        match self.stage {
+            Stage::Head(_) => return Err(strange("an end before its samples")),
+            Stage::Samples {
+                left: Some(1..), ..
+            } => return Err(strange("an end before the end of its samples")),
+            Stage::Samples { .. } => {}
         }
         if let Some(resampler) = &mut self.resampler {
             resampler.finish(&mut self.ready);
@@ -181,8 +187,8 @@ impl Head {
             if &name == b"data" {
                 let (channels, rate) =
                     format.ok_or_else(|| strange("samples before their format"))?;
-                // Who does not know yet how much will come says nothing, or the most that can be said.
-                let known = length != 0 && length < u32::MAX - 256 && length != i32::MAX as u32;
+                // Who does not know yet how much will come says nothing, or about the most that can be said.
+                let known = (1..LONGEST_BYTES).contains(&length);
                 return Ok(Some(Self {
                     channels,
                     rate,
@@ -279,6 +285,21 @@ mod tests {
             assert!(Wave::file(Format::Linear).push(broken).is_err());
         }
         assert!(Wave::file(Format::Linear).finish().is_err());
+        // What says how long it is and is shorter broke off; what says that it does not know is as long as it is.
+        for (length, whole) in [
+            (9600, false),
+            (8, true),
+            (0, true),
+            (0x7fff_f000, true),
+            (i32::MAX as u32, true),
+            (u32::MAX - 36, true),
+        ] {
+            let mut file = header(Pcm::USUAL, Some(length));
+            file.extend_from_slice(&[1; 8]);
+            let mut wave = Wave::file(Format::Linear);
+            assert_eq!(wave.push(&file).map(|out| out.len()), Ok(8), "{length}");
+            assert_eq!(wave.finish().is_ok(), whole, "{length}");
+        }
         let mut floats = header(Pcm::USUAL, None);
         floats[20] = 3;
         assert!(Wave::file(Format::Linear).push(&floats).is_err());

@@ -6,7 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 
-fn parts() -> Parts {
+pub(super) fn parts() -> Parts {
     Parts {
         transcription: Some("stt".to_owned()),
         speech: Some("tts".to_owned()),
@@ -14,12 +14,12 @@ fn parts() -> Parts {
     }
 }
 
-fn bridge() -> Bridge {
+pub(super) fn bridge() -> Bridge {
     Bridge::new("m", "s1", false, parts())
 }
 
 /// A square wave, as loud as speech, or silence, as the consumer sends it.
-fn append(millis: usize, loud: bool) -> String {
+pub(super) fn append(millis: usize, loud: bool) -> String {
     let samples = (0..millis * 24).map(|at| match (loud, at / 40 % 2) {
         (false, _) => 0_i16,
         (true, 0) => 6000,
@@ -29,17 +29,17 @@ fn append(millis: usize, loud: bool) -> String {
     json!({"type": "input_audio_buffer.append", "audio": STANDARD.encode(bytes)}).to_string()
 }
 
-fn update(session: Value) -> String {
+pub(super) fn update(session: Value) -> String {
     json!({"type": "session.update", "session": session}).to_string()
 }
 
-const MANUAL: &str =
+pub(super) const MANUAL: &str =
     r#"{"type":"session.update","session":{"audio":{"input":{"turn_detection":null}}}}"#;
-const COMMIT: &str = r#"{"type":"input_audio_buffer.commit"}"#;
-const CREATE: &str = r#"{"type":"response.create"}"#;
+pub(super) const COMMIT: &str = r#"{"type":"input_audio_buffer.commit"}"#;
+pub(super) const CREATE: &str = r#"{"type":"response.create"}"#;
 
 /// The transcription that is asked for is told.
-fn transcribe(bridge: &mut Bridge, text: &str) -> Vec<Step> {
+pub(super) fn transcribe(bridge: &mut Bridge, text: &str) -> Vec<Step> {
     let (first, second) = text.split_at(text.len() / 2);
     let mut steps = Vec::new();
     for delta in [first, second] {
@@ -53,7 +53,7 @@ fn transcribe(bridge: &mut Bridge, text: &str) -> Vec<Step> {
 }
 
 /// Events of an answer with one text.
-fn text(deltas: &[&str]) -> Vec<String> {
+pub(super) fn text(deltas: &[&str]) -> Vec<String> {
     let mut events = vec![
         json!({"type": "response.output_item.added", "output_index": 0, "item": {"type": "message", "id": "msg_1", "role": "assistant", "content": []}}),
     ];
@@ -64,19 +64,19 @@ fn text(deltas: &[&str]) -> Vec<String> {
     events.iter().map(Value::to_string).collect()
 }
 
-fn completed() -> String {
+pub(super) fn completed() -> String {
     json!({"type": "response.completed", "response": {"id": "resp_x", "usage": {"input_tokens": 7, "output_tokens": 5}}}).to_string()
 }
 
 /// A file of so many milliseconds.
-fn file(millis: usize) -> Vec<u8> {
+pub(super) fn file(millis: usize) -> Vec<u8> {
     let mut file = header(Pcm::USUAL, None);
     file.extend((0..millis * 24).flat_map(|at| (at as i16).to_le_bytes()));
     file
 }
 
 /// What of that kind is asked or said.
-fn of(steps: &[Step], kind: &str) -> Vec<Value> {
+pub(super) fn of(steps: &[Step], kind: &str) -> Vec<Value> {
     let all = said(steps).into_iter();
     all.filter(|(known, _)| known == kind)
         .map(|(_, value)| value)
@@ -228,7 +228,7 @@ fn an_answer_is_said_sentence_by_sentence_while_it_is_made() {
 }
 
 /// An answer of two sentences, of which the first was said, a second long.
-fn half_said(bridge: &mut Bridge) -> String {
+pub(super) fn half_said(bridge: &mut Bridge) -> String {
     bridge.take(&user("hi"));
     bridge.take(CREATE);
     let events = text(&[
@@ -244,7 +244,7 @@ fn half_said(bridge: &mut Bridge) -> String {
     added["item"]["id"].as_str().expect("a name").to_owned()
 }
 
-fn asked(bridge: &mut Bridge) -> Value {
+pub(super) fn asked(bridge: &mut Bridge) -> Value {
     let steps =
         bridge.take(r#"{"type":"response.create","response":{"output_modalities":["text"]}}"#);
     of(&steps, "ask")[0]["input"].clone()
@@ -254,6 +254,7 @@ fn asked(bridge: &mut Bridge) -> Value {
 fn who_speaks_into_an_answer_cuts_it_short_and_what_was_not_heard_is_forgotten() {
     let mut bridge = bridge();
     let item = half_said(&mut bridge);
+    bridge.sound_ended();
     bridge.take(&append(1000, false));
     let steps = bridge.take(&append(200, true));
     let kinds = kinds(&steps);

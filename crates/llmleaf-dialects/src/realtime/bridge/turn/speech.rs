@@ -90,7 +90,7 @@ impl Turn {
             return Ok(());
         };
         let rest = sound.finish()?;
-        mouth.said(sound.millis());
+        mouth.said_whole(sound.millis());
         self.tell_sound(&rest, voice);
         let is_said = |open: &mut Open| match &mut open.made {
             Made::Speech(mouth) => mouth.is_done(),
