@@ -157,14 +157,13 @@ impl Call {
             }
         }
         let losses = lines.losses();
+        // What is lost of the form is lost of all requests: whoever of their models wants nothing lost is heard.
         let shared = &self.worker.app.shared;
-        let route = models
-            .first()
-            .and_then(|model| shared.routes.resolve(model));
-        let policy = shared
-            .settings(route.and_then(|found| found.route))
-            .loss_policy;
-        if let Some(failure) = losses::refusal(policy, &losses) {
+        let refusal = models.iter().find_map(|model| {
+            let route = shared.routes.resolve(model).and_then(|found| found.route);
+            losses::refusal(shared.settings(route).loss_policy, &losses)
+        });
+        if let Some(failure) = refusal {
             return Err(failure);
         }
         let card = Card {

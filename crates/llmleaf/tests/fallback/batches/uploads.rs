@@ -331,3 +331,34 @@ fn a_route_that_wants_nothing_lost_refuses_fields_that_nobody_heeds() {
         assert_eq!(sent.status, 200, "{model}: {}", sent.text());
     }
 }
+
+#[test]
+fn a_file_that_is_kept_here_is_judged_by_whoever_of_its_models_wants_nothing_lost() {
+    let directory = Directory::new("strict");
+    let route = |model: &str, policy: &str| {
+        format!(
+            "[[routes]]\nmodel = \"{model}\"\ntargets = [{{ provider = \"echo\", model = \"m\" }}]\nloss_policy = \"{policy}\"\n\n"
+        )
+    };
+    let config = format!(
+        "[server]\nlisten = \"127.0.0.1:0\"\nworkers = 1\nbatch_id_secret = \"a secret of all nodes\"\nstate_dir = \"{}\"\n\n\
+         [[providers]]\nname = \"echo\"\nkind = \"echo\"\n\n{}{}[[keys]]\nid = \"me\"\npw_hash = \"{HASH}\"\n",
+        directory.path(),
+        route("easy", "report"),
+        route("strict", "error"),
+    );
+    let node = Llmleaf::with_config(env!("CARGO_BIN_EXE_llmleaf"), &config).start();
+    for (models, status) in [
+        (["easy", "easy"], 200),
+        (["easy", "strict"], 400),
+        (["strict", "easy"], 400),
+    ] {
+        let content = [line("a", models[0], "hi"), line("b", models[1], "hi")].join("\n");
+        let lossy = form(&content, "batch", true).replace(
+            &format!("--{BOUNDARY}--"),
+            &format!("{}--{BOUNDARY}--", fields(1)),
+        );
+        let sent = upload(&node, ME, &lossy);
+        assert_eq!(sent.status, status, "{models:?}: {}", sent.text());
+    }
+}
