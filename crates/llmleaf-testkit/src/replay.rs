@@ -126,6 +126,16 @@ struct State {
     commands: Vec<mpsc::UnboundedSender<Command>>,
 }
 
+impl State {
+    fn ended(&self, answers: Vec<Answer>) -> Vec<(Answer, Option<Closed>)> {
+        let ended = |answer: Answer| {
+            let closed = self.connections[answer.request.connection].closed;
+            (answer, closed)
+        };
+        answers.into_iter().map(ended).collect()
+    }
+}
+
 /// How much of a body is kept.
 #[derive(Clone, Copy)]
 struct Kept(usize);
@@ -247,16 +257,27 @@ impl Replay {
         self.shared.update(|state| state.kept = Kept(bytes));
     }
 
-    /// The same since the last call, together with the ends of their connections as far as they are known.
+    /// The same, together with the ends of their connections as far as they are known.
+    #[must_use]
+    pub fn answers_and_ends(&self) -> Vec<(Answer, Option<Closed>)> {
+        self.shared.read(|state| state.ended(state.answers.clone()))
+    }
+
+    /// The same since the last call.
     #[must_use]
     pub fn take_answers(&self) -> Vec<(Answer, Option<Closed>)> {
         self.shared.update(|state| {
             let answers = std::mem::take(&mut state.answers);
-            let ends = answers.into_iter().map(|answer| {
-                let closed = state.connections[answer.request.connection].closed;
-                (answer, closed)
-            });
-            ends.collect()
+            state.ended(answers)
+        })
+    }
+
+    /// How many connections the peer has not closed.
+    #[must_use]
+    pub fn open_connections(&self) -> usize {
+        self.shared.read(|state| {
+            let every = state.connections.iter();
+            every.filter(|line| line.closed.is_none()).count()
         })
     }
 

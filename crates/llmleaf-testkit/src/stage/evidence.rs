@@ -105,11 +105,7 @@ impl Stage {
         let gone = all.iter().all(|noted| noted.transcript.is_over());
         drop(all);
         let (before, after) = self.base_files.zip(self.leaf.open_files())?;
-        let idle = self.replays().into_iter().map(|replay| {
-            let connections = replay.connections();
-            let open = connections.iter().filter(|line| line.closed.is_none());
-            open.count()
-        });
+        let idle = self.replays().into_iter().map(Replay::open_connections);
         (gone && !exchanges.is_empty()).then(|| Leftover {
             what: "descriptors".to_owned(),
             before: count(before),
@@ -145,20 +141,15 @@ impl Noted {
 
 /// What one of the two providers saw.
 fn attempts(place: &str, credential: &str, replay: &Replay) -> Vec<Attempt> {
-    let ends: Vec<_> = replay
-        .connections()
-        .iter()
-        .map(|line| line.closed)
-        .collect();
-    let answers = replay.answers().into_iter();
-    let made = answers.map(|answer| {
+    let answers = replay.answers_and_ends().into_iter();
+    let made = answers.map(|(answer, closed)| {
         let wire = Wire::of_path(&answer.request.path);
         Attempt {
             provider: format!("{wire}-{place}"),
             wire,
             credential: credential.to_owned(),
             ends_with_finish: false,
-            closed: ends.get(answer.request.connection).copied().flatten(),
+            closed,
             canary: canary_in(&answer.request.body),
             answer,
         }
