@@ -18,8 +18,14 @@
 mod across;
 #[path = "recordings/audio.rs"]
 mod audio;
+#[path = "recordings/batches.rs"]
+mod batches;
+#[path = "recordings/census.rs"]
+mod census;
 #[path = "recordings/cloud.rs"]
 mod cloud;
+#[path = "recordings/counts.rs"]
+mod counts;
 #[path = "recordings/edits.rs"]
 mod edits;
 #[path = "recordings/embeddings.rs"]

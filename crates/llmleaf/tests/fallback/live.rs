@@ -247,6 +247,23 @@ fn j6_many_sessions_cost_little_each() {
     let each = grown / count;
     println!("{count} sessions: {each} KiB each");
     assert!(each < 128, "{each} KiB each");
+    // Those that are held here have one connection each.
+    let before = site.leaf.resident_kib().expect("it runs");
+    let mut here: Vec<_> = (0..count).map(|_| site.open("chat")).collect();
+    let item = r#"{"type":"conversation.item.create","item":{"type":"message","role":"user","content":[{"type":"input_text","text":"hello"}]}}"#;
+    for consumer in &mut here {
+        assert_eq!(next(consumer).text_at(&["type"]), "session.created");
+        consumer.send(item);
+        assert!(
+            next(consumer)
+                .text_at(&["type"])
+                .starts_with("conversation.item")
+        );
+    }
+    let now = site.leaf.resident_kib().expect("it runs");
+    let each = now.saturating_sub(before) / count;
+    println!("{count} sessions held here: {each} KiB each");
+    assert!(each < 128, "{each} KiB each");
 }
 
 /// An answer that used so much.

@@ -63,7 +63,7 @@ pub fn site() -> Site {
 }
 
 impl Site {
-    fn open(&self, model: &str) -> Socket {
+    pub fn open(&self, model: &str) -> Socket {
         let path = format!("/v1/realtime?model={model}");
         let opened = Socket::open(self.leaf.addr, &path, &[KEY]);
         opened.map_err(|reply| reply.text()).expect("a session")
