@@ -15,7 +15,7 @@ import threading
 import time
 import urllib.parse
 
-from fake import audio, batches, cohere, completions, messages, realtime, responses
+from fake import audio, batches, cohere, completions, messages, pictures, realtime, responses, vectors
 from fake.rules import Rejected
 from fake.scripts import Answer, Refusal, play
 
@@ -154,6 +154,8 @@ class Provider(http.server.BaseHTTPRequestHandler):
             return
         if self.path.startswith("/v1/audio/"):
             return self.audio(raw)
+        if self.path.startswith("/v1/images/") or self.path == "/v1/embeddings":
+            return self.made(raw)
         wire = WIRES.get(self.path.removesuffix("/count_tokens"), completions)
         try:
             body = json.loads(raw)
@@ -189,6 +191,24 @@ class Provider(http.server.BaseHTTPRequestHandler):
             return self.reply(400, completions.error(400, problem.message))
         model = body["model"] if isinstance(body["model"], str) else body["model"][0]
         LOG.end(LOG.add_entry(model, {"path": self.path, "body": body}), "answered")
+        self.send_response(200)
+        self.send_header("content-type", kind)
+        self.send_header("content-length", str(len(data)))
+        self.end_headers()
+        self.wfile.write(data)
+
+    def made(self, raw):
+        """Answers with images, or with embeddings."""
+        if self.headers.get("authorization") != f"Bearer {OPENAI_KEY}":
+            return self.reply(401, completions.error(401, "the credential is wrong"))
+        try:
+            if self.path == "/v1/embeddings":
+                body = json.loads(raw)
+                LOG.end(LOG.add_entry(body.get("model"), {"path": self.path, "body": body}), "answered")
+                return self.reply(200, vectors.answer(body))
+            _, kind, data = pictures.answer(self.path, self.headers.get("content-type", ""), raw)
+        except Rejected as problem:
+            return self.reply(400, completions.error(400, problem.message))
         self.send_response(200)
         self.send_header("content-type", kind)
         self.send_header("content-length", str(len(data)))

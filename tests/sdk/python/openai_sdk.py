@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import json
+import struct
 import time
 
 import openai
@@ -541,6 +542,24 @@ class Surface(Case):
             own.embeddings.create(model="demo", input=[])
         self.assertEqual(caught.exception.param, "input")
 
+    def test_embeddings_of_a_provider(self):
+        own = client()
+        texts = ["hello there", "you"]
+        wanted = [[(sum(text.encode()) % 97 - at) / 64 for at in range(8)] for text in texts]
+        for more in ({}, {"encoding_format": "float"}, {"encoding_format": "base64"}):
+            answer = own.embeddings.create(model="oai/vectors", input=texts, **more)
+            got = [one.embedding for one in answer.data]
+            if more.get("encoding_format") == "base64":
+                # Asked for by name it is not decoded.
+                got = [list(struct.unpack("<8f", base64.b64decode(one))) for one in got]
+            self.assertEqual(got, wanted)
+            self.assertEqual((answer.object, answer.usage.total_tokens), ("list", 3))
+        tokens = own.embeddings.create(model="oai/vectors", input=[[1, 2, 3], [4]], dimensions=4)
+        self.assertEqual([one.embedding[0] for one in tokens.data], [6 / 64, 4 / 64])
+        self.assertEqual([len(one.embedding) for one in tokens.data], [4, 4])
+        with self.assertRaises(openai.BadRequestError):
+            own.embeddings.create(model="oai/vectors", input=[""])
+
     def test_completions(self):
         own = client()
         answer = own.completions.create(model="demo", prompt="Once upon a time", max_tokens=50)
@@ -580,6 +599,25 @@ class Surface(Case):
         with self.assertRaises(openai.BadRequestError) as caught:
             own.images.generate(model="demo", prompt="a door", n=99)
         self.assertEqual(caught.exception.param, "n")
+
+    def test_images_of_a_provider(self):
+        images = client().images
+        answer = images.generate(model="oai/pictures", prompt="a red door", n=2, size="1536x1024")
+        self.assertEqual([base64.b64decode(one.b64_json)[:8] for one in answer.data], [PNG[:8]] * 2)
+        self.assertEqual((answer.size, answer.usage.output_tokens), ("1536x1024", 400))
+        edit = images.edit(model="oai/pictures", prompt="a hat", image=[("a.png", PNG), ("b.png", PNG)], mask=PNG)
+        self.assertEqual(edit.usage.input_tokens_details.image_tokens, 20)
+        self.assertEqual(len(images.create_variation(model="oai/pictures", image=PNG, n=3).data), 3)
+        for stream, name in (
+            (images.generate(model="oai/pictures", prompt="a door", stream=True, partial_images=2), "image_generation"),
+            (images.edit(model="oai/pictures", prompt="a hat", image=PNG, stream=True, partial_images=2), "image_edit"),
+        ):
+            events = list(stream)
+            self.assertEqual([event.type for event in events], [f"{name}.partial_image"] * 2 + [f"{name}.completed"])
+            self.assertEqual(base64.b64decode(events[-1].b64_json)[:8], PNG[:8])
+            self.assertEqual(events[-1].usage.output_tokens, 200)
+        with self.assertRaises(openai.BadRequestError):
+            images.generate(model="oai/pictures", prompt="a door", size="7x7")
 
     def test_nobody_listens_at_the_providers_address(self):
         start = time.monotonic()
