@@ -3,6 +3,7 @@
 mod decoder;
 mod encoder;
 mod finish;
+mod held;
 mod reading;
 
 use super::Quirks;

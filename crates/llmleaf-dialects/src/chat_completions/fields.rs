@@ -157,6 +157,14 @@ impl<'a, 'p> Fields<'a, 'p> {
         }
     }
 
+    /// Takes a number out that says nothing, whichever it is.
+    pub(super) fn pass_number(&mut self, key: &str) {
+        let is_number = |raw: &RawValue| raw.get().starts_with(|c: char| c.is_ascii_digit());
+        if self.object.get(key).is_some_and(is_number) {
+            self.raw(key);
+        }
+    }
+
     /// A whole number within the bounds.
     pub(super) fn integer(
         &mut self,

@@ -191,6 +191,8 @@ pub(super) fn parse_call(raw: &RawValue, path: &Path<'_>) -> Result<Part, Failur
         None => (None, None),
     };
     let left = inner.left();
+    // Clients of streams keep it and send it back (Mistral's SDKs, OpenAPI document 1.0.0); the place in the list says the same.
+    fields.pass_number("index");
     let mut rest = fields.rest();
     if let Some(json) = artefact.1 {
         rest.push("extra_content", json);

@@ -5,16 +5,15 @@ use super::super::answer::{
 };
 use super::super::json::{ObjectWriter, push_string};
 use super::super::{errors, usage};
+use super::held::{Held, HeldCall};
 use crate::{Encoder, ReplyContext};
 use llmleaf_model::{
-    Artefact, ArtefactKind, BlockKind, Citation, Delta, Event, Finish, Loss, MediaKind,
-    ReasoningForm, ResponseStart, ToolFlavour, Usage,
+    ArtefactKind, BlockKind, Citation, Delta, Event, Finish, Loss, MediaKind, ReasoningForm,
+    ResponseStart, ToolFlavour, Usage,
 };
 
 /// Most base64 bytes of one image kept until it is whole; the wire has no way to send a part of one.
 const MAX_IMAGE_BYTES: usize = 64 * 1024 * 1024;
-/// Most bytes of the arguments of one call that are kept until it is whole.
-const MAX_CALL_BYTES: usize = 16 * 1024 * 1024;
 /// Most losses kept between two calls of [`Encoder::take_losses`].
 const MAX_LOSSES: usize = 64;
 
@@ -31,8 +30,7 @@ pub(super) struct ChunkEncoder {
     blocks: Vec<BlockState>,
     usage: Option<Usage>,
     losses: Vec<Loss>,
-    /// How choices ended, for a consumer that gets the use with that.
-    ends: Vec<(u32, Finish)>,
+    held: Held,
     ended: bool,
 }
 
@@ -75,16 +73,6 @@ enum Lane {
     Lost,
 }
 
-/// A call until it is whole.
-struct HeldCall {
-    index: usize,
-    id: String,
-    name: String,
-    flavour: ToolFlavour,
-    arguments: String,
-    artefact: Option<Artefact>,
-}
-
 impl ChunkEncoder {
     pub(super) fn new(context: ReplyContext) -> Self {
         Self {
@@ -96,7 +84,7 @@ impl ChunkEncoder {
             blocks: Vec::new(),
             usage: None,
             losses: Vec::new(),
-            ends: Vec::new(),
+            held: Held::default(),
             ended: false,
         }
     }
@@ -225,14 +213,7 @@ impl ChunkEncoder {
         out: &mut Vec<u8>,
     ) -> Lane {
         if self.context.whole_calls {
-            return Lane::Held(Box::new(HeldCall {
-                index,
-                id: id.to_owned(),
-                name: name.to_owned(),
-                flavour,
-                arguments: String::new(),
-                artefact: None,
-            }));
+            return Lane::Held(HeldCall::new(index, id, name, flavour));
         }
         let view = CallView {
             index: Some(index),
@@ -318,9 +299,7 @@ impl ChunkEncoder {
                 self.call_delta(choice, *index, *flavour, delta, out);
             }
             (Lane::Held(call), Delta::Arguments(more)) => {
-                if call.arguments.len() + more.len() <= MAX_CALL_BYTES {
-                    call.arguments.push_str(more);
-                } else {
+                if !self.held.keep(call, more) {
                     state.lane = Lane::Lost;
                     self.lose(choice, "tool_calls", "the call is too large");
                 }
@@ -471,16 +450,8 @@ impl ChunkEncoder {
                 self.call_chunk(choice, &view, out);
             }
             Lane::Held(call) => {
-                let empty = call.arguments.is_empty() && call.flavour == ToolFlavour::Function;
-                let view = CallView {
-                    index: Some(call.index),
-                    id: Some(&call.id),
-                    name: Some(&call.name),
-                    arguments: Some(if empty { "{}" } else { &call.arguments }),
-                    flavour: call.flavour,
-                    artefact: call.artefact.as_ref(),
-                };
-                self.call_chunk(choice, &view, out);
+                self.held.release(&call);
+                self.call_chunk(choice, &call.view(), out);
             }
             Lane::Image { mime, data } if !data.is_empty() => {
                 self.image_chunk(choice, mime.as_deref(), &Delta::MediaData(data), out);
@@ -493,7 +464,7 @@ impl ChunkEncoder {
         self.note(answer::lost_of_finish(finish));
         let at = self.choice(choice, out);
         if self.context.whole_calls {
-            return self.ends.push((choice, finish.clone()));
+            return self.held.ends.push((choice, finish.clone()));
         }
         self.finish_chunk(at, choice, finish, false, out);
     }
@@ -527,7 +498,7 @@ impl ChunkEncoder {
 
     /// The ends that were held until the use is known: the last one tells it.
     fn held_ends(&mut self, out: &mut Vec<u8>) {
-        let ends = std::mem::take(&mut self.ends);
+        let ends = std::mem::take(&mut self.held.ends);
         for (left, (choice, finish)) in (0..ends.len()).rev().zip(&ends) {
             let at = self.choice(*choice, out);
             self.finish_chunk(at, *choice, finish, left == 0, out);
@@ -538,7 +509,11 @@ impl ChunkEncoder {
         if self.identity.is_none() {
             self.start(&ResponseStart::default());
         }
-        let apart = self.context.stream_usage && !self.context.whole_calls;
+        // Where no choice has ended there is no chunk that could tell the use along with that.
+        let apart = match self.context.whole_calls {
+            true => self.held.ends.is_empty(),
+            false => self.context.stream_usage,
+        };
         self.held_ends(out);
         if let Some(report) = self.usage.as_ref().filter(|_| apart) {
             out.extend_from_slice(&self.bare_prefix);

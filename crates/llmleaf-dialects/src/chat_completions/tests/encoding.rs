@@ -466,3 +466,61 @@ fn a_call_that_was_cut_is_not_told_as_a_whole_one() {
         "{told}"
     );
 }
+
+/// Side by side, no call is too large; together they are more than is kept for one stream.
+#[test]
+fn calls_that_are_held_are_bounded_together() {
+    let most = "x".repeat(6 * 1024 * 1024);
+    let more = |block| delta(block, Delta::Arguments(most.clone()));
+    let events = [
+        Event::ResponseStart(ResponseStart::default()),
+        block(0, call("a")),
+        block(1, call("b")),
+        block(2, call("c")),
+        more(0),
+        more(1),
+        more(2),
+        Event::BlockEnd { block: 0 },
+        Event::BlockEnd { block: 1 },
+        Event::BlockEnd { block: 2 },
+        // What was told is no longer held.
+        block(3, call("d")),
+        more(3),
+        more(3),
+        Event::BlockEnd { block: 3 },
+    ];
+    let mut encoder = encoder(ReplyContext {
+        whole_calls: true,
+        ..context()
+    });
+    let mut told = Vec::new();
+    for event in &events {
+        encoder.encode(event, &mut told);
+    }
+    let told = String::from_utf8(told).unwrap();
+    let has = |id: &str| told.contains(&format!("\"id\":\"{id}\""));
+    assert_eq!(["a", "b", "c", "d"].map(has), [true, true, false, true]);
+    let losses = encoder.take_losses();
+    assert_eq!(losses.len(), 1, "{losses:?}");
+    assert_eq!(losses[0].field, "choices[0].message.tool_calls");
+}
+
+#[test]
+fn the_use_is_told_also_where_no_answer_ends() {
+    let usage = Usage {
+        input: 5,
+        output: 2,
+        ..Usage::default()
+    };
+    let events = [
+        Event::ResponseStart(ResponseStart::default()),
+        Event::UsageReport(usage),
+        Event::ResponseEnd,
+    ];
+    let wanted = ReplyContext {
+        whole_calls: true,
+        ..context()
+    };
+    let told = encode(&events, wanted);
+    assert!(told.contains("\"total_tokens\":7"), "{told}");
+}

@@ -160,7 +160,7 @@ fn every_place_of_a_request_is_read_and_kept() {
                 {"type": "reasoning.encrypted", "data": "e", "index": 1, "id": "rs", "format": "openai-responses-v1"},
                 {"type": "reasoning.server_tool_call", "index": 2, "tool": "x"}
              ], "tool_calls": [
-                {"id": "c1", "type": "function", "function": {"name": "f", "arguments": "{\"a\":1}"}, "extra_content": {"google": {"thought_signature": "ts"}}, "index": 0},
+                {"id": "c1", "type": "function", "function": {"name": "f", "arguments": "{\"a\":1}"}, "extra_content": {"google": {"thought_signature": "ts"}}, "v": 0},
                 {"id": "c2", "type": "custom", "custom": {"name": "g", "input": "raw"}}
             ]},
             {"role": "tool", "tool_call_id": "c1", "content": "r"},
@@ -497,6 +497,12 @@ fn what_mistrals_clients_say_is_understood() {
     ]});
     let request = parse_request(&body.to_string()).unwrap();
     assert!(request.messages[1].rest.is_empty());
+    // A call's place in a stream comes back with the call.
+    let call = json!({"id": "c", "type": "function", "index": 1, "function": {"name": "f", "arguments": "{}"}});
+    let body = with_messages(&json!([{"role": "assistant", "content": "", "tool_calls": [call]}]));
+    let request = parse_request(&body.to_string()).unwrap();
+    let parts = &request.messages[0].parts;
+    assert!(parts.iter().all(|part| part.rest.is_empty()), "{parts:?}");
     // What asks for something goes on, to be told as a loss where it is not known.
     let body =
         json!({"model": "m", "messages": [{"role": "user", "content": "x"}], "safe_prompt": true});
