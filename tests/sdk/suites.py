@@ -58,6 +58,10 @@ MORE = {
         ("Chat_", "langchain-openai", COMPLETIONS), ("Responses_", "langchain-openai", RESPONSES),
         ("Messages_", "langchain-anthropic", MESSAGES), ("Gemini_", "langchain-google-genai", GEMINI),
     ]),
+    "langchain-node": Suite("langchain-node", [*NODE, "node/langchain.test.mjs"], [
+        ("langchain-openai.responses", "@langchain/openai", RESPONSES), ("langchain-openai", "@langchain/openai", COMPLETIONS),
+        ("langchain-anthropic", "@langchain/anthropic", MESSAGES), ("langchain-google", "@langchain/google-genai", GEMINI),
+    ]),
     "pydantic-ai-python": Suite("pydantic-ai", ["pydantic_ai_sdk"], [
         ("Chat_", "pydantic-ai-slim", f"{COMPLETIONS} (`openai`)"), ("Responses_", "pydantic-ai-slim", f"{RESPONSES} (`openai`)"),
         ("Messages_", "pydantic-ai-slim", f"{MESSAGES} (`anthropic`)"), ("Gemini_", "pydantic-ai-slim", f"{GEMINI} (`google`)"),

@@ -18,7 +18,8 @@ MESSAGE = {
     "developer": {"role", "content", "name"},
     "user": {"role", "content", "name"},
     "assistant": {"role", "content", "name", "refusal", "tool_calls", "function_call", "audio", "annotations"},
-    "tool": {"role", "content", "tool_call_id"},
+    # The service's own example says the tool's name too: openai-cookbook, How_to_call_functions_with_chat_models.ipynb.
+    "tool": {"role", "content", "tool_call_id", "name"},
 }
 PARTS = {
     "system": {"text"}, "developer": {"text"}, "tool": {"text"}, "assistant": {"text", "refusal"},

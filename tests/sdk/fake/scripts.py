@@ -140,6 +140,8 @@ SCENARIOS = {
     "cached": lambda q: Answer([Text(WORDS)], input_tokens=100, cached_tokens=64),
     "length": lambda q: Answer([Text(WORDS[:2])], finish="length"),
     "json": lambda q: Answer([Text(JSON)]) if q.wants_json else Refusal(400),
+    # For whoever asks for it in the prompt.
+    "said-json": lambda q: Answer([Text(JSON)]),
     "media": lambda q: Answer([Text(["I see: ", "; ".join(q.media)])]),
     "thinking": lambda q: Answer([Thinking(THOUGHT, SIGNATURE), Text(WORDS)] if q.thinks else [Text(WORDS)]),
     "tool": lambda q: after_tools(q, [PARIS]),

@@ -6,7 +6,7 @@ import re
 
 from case import ERRORS_LATE, GATEWAY, KEY, PNG, TEXT, Case, run
 from pydantic import BaseModel
-from pydantic_ai import Agent, BinaryContent, ModelHTTPError, NativeOutput
+from pydantic_ai import Agent, BinaryContent, ModelHTTPError, NativeOutput, PromptedOutput
 from pydantic_ai.models.anthropic import AnthropicModel
 from pydantic_ai.models.google import GoogleModel
 from pydantic_ai.models.mistral import MistralModel
@@ -43,8 +43,7 @@ def gemini(model, key=KEY):
 
 
 def mistral(model, key=KEY):
-    provider = MistralProvider(base_url=f"{GATEWAY}/mistral", api_key=key)
-    return MistralModel(model, provider=provider, profile={"supports_json_schema_output": True})
+    return MistralModel(model, provider=MistralProvider(base_url=f"{GATEWAY}/mistral", api_key=key))
 
 
 class Chat:
@@ -96,7 +95,10 @@ class Chat:
                 self.assertEqual(sorted(cities), ["Oslo", "Paris"])
 
     def test_structured_output(self):
-        done = self.run_agent("json", "Who?", output_type=NativeOutput(Person))
+        # Its model for Mistral never sends a schema to the service (pydantic-ai 2.68): it can only ask for one in the prompt.
+        prompted = self.make is mistral
+        scenario, output = ("said-json", PromptedOutput(Person)) if prompted else ("json", NativeOutput(Person))
+        done = self.run_agent(scenario, "Who?", output_type=output)
         self.assertEqual(done.output, Person(name="Ada", age=36))
 
     def test_images(self):
