@@ -12,6 +12,7 @@ use crate::{gate, service, telemetry};
 use http::{Request, StatusCode};
 use hyper::body::Incoming;
 use llmleaf_exchange::panics;
+use llmleaf_transport::Turns;
 use std::cell::Cell;
 use std::future::Future;
 use std::pin::pin;
@@ -81,6 +82,7 @@ pub fn run(
             orders: own(orders, Rc::clone(&desk)),
             desk,
             live: Live::default(),
+            turns: Rc::default(),
         };
         accept(house, doors, changes).await;
         Ok(())
@@ -153,6 +155,7 @@ struct House {
     desk: Rc<Desk>,
     orders: watch::Receiver<Order>,
     live: Live,
+    turns: Rc<Turns>,
 }
 
 impl House {
@@ -286,6 +289,7 @@ where
     let upgrades = Upgrades::new(Rc::clone(&desk));
     let opens = Rc::clone(&upgrades);
     let hears = house.orders.clone();
+    let turns = Rc::clone(&house.turns);
     let service = move |request: Request<Incoming>| {
         let worker = desk.worker();
         // Only HTTP/2 runs more than one at a time.
@@ -293,6 +297,7 @@ where
         let crowded = of_service.is_crowded() || matches!(further, Some(None));
         let open = of_service.open(further.flatten());
         let opens = Rc::clone(&opens);
+        let turns = Rc::clone(&turns);
         let mut news = hears.clone();
         news.mark_unchanged();
         async move {
@@ -314,6 +319,7 @@ where
             if reply.status() == StatusCode::SWITCHING_PROTOCOLS {
                 return Ok(reply);
             }
+            turns.behind_others().await;
             if node.app.draining.load(Ordering::Relaxed) {
                 gate::close(&mut reply, version);
             }

@@ -72,6 +72,7 @@ async fn run(
     connect_timeout: Duration,
 ) -> Result<Response, TransportError> {
     let request = request?;
+    pool.turns().behind_others().await;
     let mut exchanged = None;
     if let Some(mut conn) = pool.take(&origin) {
         // The upstream may be closing the connection just now. It cannot have answered then, and

@@ -12,7 +12,7 @@
 //! Reading order: [`origin`](Origin), [`pool`](Pool), `preamble` (a request as it goes out), `call`, `feed` (a request's body that
 //! comes piece by piece), `body`, then `conn` (how one
 //! connection is driven), `head`, `headers` and `coding` (what a response is), `dial`, `resolve`, `tls` and `proxy` (how one comes
-//! to be); then `websocket` (messages on a connection that has left HTTP, at either end).
+//! to be); `turns` (in which order they write); then `websocket` (messages on a connection that has left HTTP, at either end).
 
 mod body;
 mod call;
@@ -30,6 +30,7 @@ mod proxy;
 mod resolve;
 mod stream;
 mod tls;
+mod turns;
 mod websocket;
 
 pub use body::{Body, Response};
@@ -43,6 +44,7 @@ pub use preamble::Preamble;
 pub use proxy::{Proxy, ProxyKind};
 pub use stream::Stream;
 pub use tls::{Identity, TlsConfig, TlsError};
+pub use turns::Turns;
 pub use websocket::{
     Bounds, Close, CloseCode, Fault, Handshake, Leg, Message, Received, Role, WAITING_BYTES,
     WebSocket, closing,

@@ -22,6 +22,7 @@ use crate::proxy::Proxy;
 use crate::resolve::Resolver;
 use crate::stream::Stream;
 use crate::tls::TlsConfig;
+use crate::turns::Turns;
 
 /// What a pool and its connections may use.
 #[derive(Debug, Clone)]
@@ -57,6 +58,7 @@ struct Inner {
     tls: TlsConfig,
     proxy: Option<Proxy>,
     resolver: Resolver,
+    turns: Turns,
     idle: RefCell<HashMap<Key, VecDeque<Idle>, BuildHasherDefault<Given>>>,
 }
 
@@ -78,6 +80,7 @@ impl Pool {
             tls,
             proxy,
             resolver: Resolver::default(),
+            turns: Turns::default(),
             idle: RefCell::default(),
         }))
     }
@@ -182,6 +185,10 @@ impl Pool {
     /// How many connections are idle.
     pub fn idle(&self) -> usize {
         self.0.idle.borrow().values().map(VecDeque::len).sum()
+    }
+
+    pub(crate) fn turns(&self) -> &Turns {
+        &self.0.turns
     }
 
     pub(crate) fn limits(&self) -> &Limits {

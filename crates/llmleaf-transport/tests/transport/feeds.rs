@@ -196,7 +196,8 @@ async fn a_stale_connection_is_replaced_where_the_body_can_begin_again() {
         let mut fed = Fed::of(&["abc", "de"], Some(5));
         fed.again = again.clone();
         let (status, came) = tokio::join!(upload(&pool, &server, &fed), async {
-            // It was idle when the request began, and is closed with the request on its way.
+            // It was idle when the request began, and is closed with the request on its way: the call waits its turn first.
+            tokio::task::yield_now().await;
             drop(peer);
             if again.is_empty() {
                 return String::new();
