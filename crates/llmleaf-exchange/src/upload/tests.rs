@@ -74,7 +74,7 @@ fn what_is_little_can_be_read_again_and_what_is_much_once() {
         assert_eq!(upload.reader().is_some(), again);
         if again {
             assert_eq!(all(second.expect("untouched")).expect("all"), bytes);
-            assert_eq!(room.0.get(), length);
+            assert_eq!(room.held.get(), length);
         } else if length > 0 {
             assert!(
                 all(second.expect("untouched")).is_err(),
@@ -84,7 +84,7 @@ fn what_is_little_can_be_read_again_and_what_is_much_once() {
         assert!(upload.is_whole());
         assert_eq!(upload.length(), Some(length as u64));
         upload.let_go();
-        assert_eq!(room.0.get(), 0, "what it held is given back");
+        assert_eq!(room.held.get(), 0, "what it held is given back");
     }
 }
 
@@ -143,7 +143,7 @@ fn what_is_held_is_read_out_before_it_is_let_go() {
         rest.extend_from_slice(&piece);
     }
     assert_eq!(rest, bytes);
-    assert_eq!(room.0.get(), 0);
+    assert_eq!(room.held.get(), 0);
 }
 
 #[test]
@@ -165,7 +165,7 @@ fn one_upload_leaves_room_for_others_or_none() {
     let upload = upload(&[b'x'; 11], 11, &room);
     assert!(all(upload.reader().expect("untouched")).is_ok());
     assert!(!upload.can_begin_again());
-    assert_eq!(room.0.get(), ROOM_BYTES - 10);
+    assert_eq!(room.held.get(), ROOM_BYTES - 10);
 }
 
 #[test]
