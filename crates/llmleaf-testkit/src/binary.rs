@@ -7,6 +7,8 @@
 //! let response = http::post(leaf.addr, "/v1/chat/completions", &[], body);
 //! ```
 
+mod watched;
+
 use std::ffi::OsString;
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
@@ -18,7 +20,9 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use crate::json::{self, Value};
+use crate::leaks::Watch;
 use crate::replay::Signal;
+use watched::Watched;
 
 /// How long the program may take to say where it listens, unless a test says otherwise.
 pub const START_TIMEOUT: Duration = Duration::from_secs(20);
@@ -33,14 +37,15 @@ pub struct Setup {
     timeout: Duration,
 }
 
-/// The running program; killed when dropped.
+/// The running program; killed when dropped. That fails the test where a [secret got out](crate::leaks).
 pub struct Llmleaf {
     /// Where it listens.
     pub addr: SocketAddr,
     child: Child,
     log: Log,
-    reader: Option<JoinHandle<()>>,
+    readers: Vec<JoinHandle<()>>,
     folder: Folder,
+    watched: Watched,
 }
 
 type Log = Arc<Signal<LogState>>;
@@ -85,6 +90,7 @@ impl Llmleaf {
     /// # Panics
     /// When it cannot be written.
     pub fn write_config(&self, text: &str) {
+        self.watched.learn(text);
         let (new, config) = (self.folder.0.join("new.toml"), self.config_path());
         std::fs::write(&new, text).expect("the config can be written");
         std::fs::rename(new, config).expect("the config can be replaced");
@@ -221,30 +227,38 @@ impl Setup {
     #[must_use]
     pub fn start(self) -> Llmleaf {
         let folder = Folder::create();
+        let watched = Watched::new(&self);
         let mut child = self
             .command(&folder)
-            .stdout(Stdio::null())
+            .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
             .unwrap_or_else(|error| panic!("{}: {error}", self.exe.display()));
         let log = Log::default();
         let stderr = child.stderr.take().expect("stderr is piped");
-        let sink = Arc::clone(&log);
-        let reader = std::thread::spawn(move || read_log(stderr, &sink));
+        let stdout = child.stdout.take().expect("stdout is piped");
+        let (sink, watch) = (Arc::clone(&log), Arc::clone(&watched.watch));
+        let reader = std::thread::spawn(move || read_log(stderr, &sink, &watch));
+        let watch = Arc::clone(&watched.watch);
+        let other = std::thread::spawn(move || read_output(stdout, &watch));
         let mut leaf = Llmleaf {
             // Known in a moment; until then nobody sees this value.
             addr: SocketAddr::from(([127, 0, 0, 1], 0)),
             child,
             log,
-            reader: Some(reader),
+            readers: vec![reader, other],
             folder,
+            watched,
         };
         let told = leaf.log.wait(self.timeout, |state| {
             let found = state.lines.iter().find_map(|line| listening_on(line));
             (found.is_some() || state.ended).then_some(found)
         });
         match told.flatten() {
-            Some(addr) => leaf.addr = addr,
+            Some(addr) => {
+                leaf.addr = addr;
+                crate::leaks::watch(addr, &leaf.watched.watch);
+            }
             None => panic!("it does not listen; it wrote:\n{}", leaf.log().join("\n")),
         }
         leaf
@@ -253,14 +267,18 @@ impl Setup {
     /// Runs it to its end, for `check` and for configs that must be refused: exit status, stdout and stderr.
     ///
     /// # Panics
-    /// When it cannot be run.
+    /// When it cannot be run, or tells a secret of its configuration.
     #[must_use]
     pub fn run(self) -> (ExitStatus, String, String) {
         let folder = Folder::create();
+        let watched = Watched::new(&self);
         let output = self
             .command(&folder)
             .output()
             .unwrap_or_else(|error| panic!("{}: {error}", self.exe.display()));
+        watched.watch.look("its output", &output.stdout);
+        watched.watch.look("its errors", &output.stderr);
+        watched.expect_none();
         let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
         (output.status, text(output.stdout), text(output.stderr))
     }
@@ -288,12 +306,19 @@ impl Setup {
     }
 }
 
-fn read_log(stderr: impl std::io::Read, log: &Log) {
+fn read_log(stderr: impl std::io::Read, log: &Log, watch: &Watch) {
     for line in BufReader::new(stderr).split(b'\n').map_while(Result::ok) {
+        watch.look("the log", &line);
         let line = String::from_utf8_lossy(&line).trim_end().to_owned();
         log.update(|state| state.lines.push(line));
     }
     log.update(|state| state.ended = true);
+}
+
+fn read_output(stdout: impl std::io::Read, watch: &Watch) {
+    for line in BufReader::new(stdout).split(b'\n').map_while(Result::ok) {
+        watch.look("its output", &line);
+    }
 }
 
 /// `127.0.0.1:PORT` behind the word `listening`, in text or in a JSON log line with the address before or after it.
@@ -310,16 +335,23 @@ fn listening_on(line: &str) -> Option<SocketAddr> {
 
 impl Drop for Llmleaf {
     fn drop(&mut self) {
+        let runs = matches!(self.child.try_wait(), Ok(None));
+        if runs && !std::thread::panicking() {
+            self.watched.ask(self.addr);
+        }
         // It may have ended by itself, which is no failure here.
         let _ = self.child.kill();
         let _ = self.child.wait();
-        if let Some(reader) = self.reader.take() {
-            // The log reader cannot panic, and its end comes with the child's.
+        for reader in self.readers.drain(..) {
+            // The readers cannot panic, and their end comes with the child's.
             let _ = reader.join();
         }
         if std::thread::panicking() {
             eprintln!("the log of llmleaf:\n{}", self.log().join("\n"));
+            return;
         }
+        self.watched.look_into(&self.folder.0);
+        self.watched.expect_none();
     }
 }
 

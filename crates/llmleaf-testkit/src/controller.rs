@@ -18,6 +18,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use crate::json::{self, Value};
+use crate::leaks;
 use crate::replay::{Gate, Replay, Request, Script};
 pub use served::Served;
 
@@ -199,6 +200,9 @@ impl Controller {
 
     /// Has another snapshot from now on, under the next number.
     pub fn set(&self, part: Part, body: &str) {
+        for (name, secret) in leaks::in_config(body, |_| None, |_| None) {
+            leaks::share(&format!("a pulled {name}"), &secret);
+        }
         self.state().set(part, body);
     }
 
@@ -313,6 +317,10 @@ fn answer(state: &mut State, request: &Request) -> Script {
     let misdeed = state.misdeeds.get(&part).cloned();
     let mut snapshot = state.snapshots.get(&part).cloned().unwrap_or_default();
     if !pulls {
+        leaks::look(
+            &format!("what was pushed as {}", part.name()),
+            &request.body,
+        );
         snapshot.body = said(state, part, request);
     }
     if !pulls && misdeed.is_none() {

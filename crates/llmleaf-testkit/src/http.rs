@@ -3,9 +3,11 @@
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::json::{self, Value};
+use crate::leaks::{self, Watch};
 use crate::sse::{self, SseStream};
 mod transcript;
 
@@ -16,6 +18,9 @@ use crate::wire::{Dechunker, Head, Progress, head, header, is_chunked};
 
 /// How long any one read may take unless a test says otherwise.
 pub const READ_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// An answer of so many bytes at most is searched for secrets whenever some of it is looked at, a longer one when it is over.
+const LOOKED_AT_AGAIN: usize = 64 * 1024;
 
 /// How a response ended.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -125,6 +130,8 @@ pub struct Connection {
     current: Option<Current>,
     /// A write was told of a reset: the system tells it once, and reads see a plain end then.
     was_reset: bool,
+    /// What is searched for in what comes.
+    watch: Option<Arc<Watch>>,
 }
 
 /// The response that is being read.
@@ -158,6 +165,7 @@ impl Connection {
             buffer: Vec::new(),
             current: None,
             was_reset: false,
+            watch: leaks::at(addr),
         };
         connection.read_timeout(READ_TIMEOUT);
         connection
@@ -170,8 +178,21 @@ impl Connection {
             .expect("a read timeout can be set");
     }
 
+    /// The same where an answer has a secret in it that the request told.
+    #[must_use]
+    pub fn open_unwatched(addr: SocketAddr) -> Self {
+        let mut connection = Connection::open(addr);
+        connection.watch = None;
+        connection
+    }
+
     /// Sends bytes. A peer that is gone is seen by the next read.
     pub fn send(&mut self, bytes: &[u8]) {
+        if let Some(watch) = &self.watch {
+            for (name, credential) in leaks::sent(bytes) {
+                watch.add(&format!("what was sent as {name}"), &credential);
+            }
+        }
         let sent = self.stream.write_all(bytes);
         self.was_reset |= sent.is_err_and(|error| error.kind() == ErrorKind::ConnectionReset);
     }
@@ -252,6 +273,9 @@ impl Connection {
                 break;
             }
         }
+        if let Some(watch) = &self.watch {
+            watch.look("an answer", &self.buffer);
+        }
         std::mem::take(&mut self.buffer)
     }
 
@@ -270,6 +294,9 @@ impl Connection {
             if let Some(current) = &self.current
                 && enough(&current.response)
             {
+                if current.response.body.len() <= LOOKED_AT_AGAIN {
+                    self.look(&current.response);
+                }
                 return current.response.clone();
             }
             if let Some(end) = self.fill() {
@@ -293,7 +320,17 @@ impl Connection {
             End::Cut if to_close => End::Clean,
             end => end,
         };
+        self.look(&current.response);
         current.response
+    }
+
+    /// Searches an answer for secrets.
+    fn look(&self, response: &Response) {
+        let Some(watch) = &self.watch else { return };
+        for (name, value) in &response.headers {
+            watch.look(&format!("an answer's header {name}"), value.as_bytes());
+        }
+        watch.look("an answer", &response.body);
     }
 
     /// Begins to read the next response, when its head is there.

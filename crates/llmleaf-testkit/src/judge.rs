@@ -25,6 +25,7 @@ use crate::samples::Wire;
 use crate::sse;
 
 pub use leftovers::{Growth, Leftover};
+pub(crate) use secrets::SHORTEST;
 pub use secrets::Secret;
 
 /// How soon an upstream connection must close when its consumer has gone.

@@ -7,7 +7,8 @@
 //! Reading order: [`recordings`] (real traffic), [`json`] and [`sse`] (naive readers), [`digest`]
 //! (what a response says, whatever its dialect), [`jsondiff`] (what was changed on the way),
 //! [`replay`] (a fake provider with faults), [`controller`] (a fake controller with faults), [`http`] (a raw consumer), [`binary`] (the real program), [`samples`] (small
-//! answers to cut), [`stage`] (the real program in front of two fake providers), [`judge`] (whether what is promised was kept).
+//! answers to cut), [`stage`] (the real program in front of two fake providers), [`judge`] (whether what is promised was kept),
+//! [`leaks`] (whether a secret got out of any of it).
 //!
 //! A test never sleeps: it waits for a [`replay::Gate`], a request, a closed connection or a log line,
 //! each with a deadline.
@@ -27,6 +28,7 @@ pub mod http;
 pub mod json;
 pub mod jsondiff;
 pub mod judge;
+pub mod leaks;
 pub mod metrics;
 pub mod queued;
 pub mod recordings;

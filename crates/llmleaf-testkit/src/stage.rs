@@ -28,6 +28,9 @@ pub const CREDENTIALS: [&str; 3] = [
     "sk-canary-Rm26third",
 ];
 
+/// What opens the admin surface, on a stage that says nothing else: so that every test of one ends with a look at what is told there.
+pub const ADMIN_TOKEN: &str = "canary-of-the-operator-Hd55";
+
 /// What the providers' names end in, in the order of the chain.
 const PLACES: [&str; 3] = ["first", "second", "third"];
 
@@ -53,6 +56,7 @@ pub struct Setup {
     envs: Vec<(String, String)>,
     judged: bool,
     later: bool,
+    admin: Option<&'static str>,
     files: Vec<(String, String)>,
 }
 
@@ -106,6 +110,7 @@ impl Stage {
             envs: Vec::new(),
             judged: false,
             later: false,
+            admin: Some(ADMIN_TOKEN),
             files: Vec::new(),
         }
     }
@@ -274,6 +279,13 @@ impl Setup {
         self
     }
 
+    /// No admin surface, which a stage has otherwise.
+    #[must_use]
+    pub fn without_admin(mut self) -> Self {
+        self.admin = None;
+        self
+    }
+
     /// More lines of the first provider, such as `timeouts = { headers_ms = 100 }`.
     #[must_use]
     pub fn first(mut self, lines: &str) -> Self {
@@ -383,6 +395,9 @@ impl Setup {
 
     fn config(&self, endpoints: &[String]) -> String {
         let mut text = format!("[server]\nlisten = \"127.0.0.1:0\"\n{}\n", self.server);
+        if let Some(token) = self.admin.filter(|_| !self.server.contains("admin_token")) {
+            text.push_str(&format!("admin_token = \"{token}\"\n"));
+        }
         let all = [
             (Wire::Chat, "openai", "/v1"),
             (Wire::Messages, "anthropic", ""),

@@ -14,6 +14,7 @@ use crate::http::{self, Connection, End, Response};
 use crate::json::Value;
 use crate::recordings::Recording;
 use crate::replay::{Replay, Request, Script};
+use crate::stage::ADMIN_TOKEN;
 
 /// What a model's name begins with to be sent on under the rest of it.
 pub const PREFIX: &str = "any/";
@@ -23,7 +24,7 @@ const CREDENTIAL: &str = "llk_matrix_Vl9DkcwD6qKHX1ZsrErVV0gw0MpE9A";
 const KEY: &str = "\n[[keys]]\nid = \"matrix\"\npw_hash = '$llk$sha256$BRAzf4gpbamV6RvI5rndWnZifSt1iT7HGoOeAkePAU0'\n";
 
 /// What the program sends to the service as its own credential.
-pub const UPSTREAM_CREDENTIAL: &str = "upstream-credential";
+pub const UPSTREAM_CREDENTIAL: &str = "upstream-canary-Wn84";
 
 /// How long the program's own log may lag behind an answer.
 const LOG_LAG: Duration = Duration::from_secs(20);
@@ -178,7 +179,7 @@ impl Stand {
         let next = Arc::clone(&script);
         replay.on(move |_| next.lock().unwrap_or_else(PoisonError::into_inner).clone());
         let mut config = format!(
-            "[server]\nlisten = \"127.0.0.1:0\"\nworkers = 1\n\n[[providers]]\nname = \"service\"\nkind = \"{}\"\n\
+            "[server]\nlisten = \"127.0.0.1:0\"\nworkers = 1\nadmin_token = \"{ADMIN_TOKEN}\"\n\n[[providers]]\nname = \"service\"\nkind = \"{}\"\n\
              endpoint = \"{}{}\"\ncredential = \"{UPSTREAM_CREDENTIAL}\"\nprefix = \"{}\"\nsettings = {{ {} }}\nhealth = false\n",
             service.kind,
             replay.url(),
@@ -248,10 +249,7 @@ impl Stand {
     #[must_use]
     pub fn losses(&self, exchange: &Exchange) -> u64 {
         let id = exchange.response.header("x-request-id").unwrap_or_default();
-        let lines = self.leaf.wait_lines(1, LOG_LAG, |line| {
-            line.contains("llmleaf::usage") && line.contains(id)
-        });
-        let lines = lines.unwrap_or_else(|| {
+        let lines = self.records(id).unwrap_or_else(|| {
             let (status, text) = (exchange.response.status, exchange.response.text());
             panic!("no usage record of {id}: {status} {text}")
         });
@@ -262,6 +260,22 @@ impl Stand {
             .filter_map(|record| record.u64_at(&["losses"]))
             .max()
             .unwrap_or(0)
+    }
+
+    /// The last usage record of an exchange of that id. The log filter must let `llmleaf::usage` pass.
+    ///
+    /// # Panics
+    /// When there is none.
+    #[must_use]
+    pub fn record(&self, id: &str) -> String {
+        let lines = self.records(id).and_then(|mut lines| lines.pop());
+        lines.unwrap_or_else(|| panic!("no usage record of {id}"))
+    }
+
+    fn records(&self, id: &str) -> Option<Vec<String>> {
+        self.leaf.wait_lines(1, LOG_LAG, |line| {
+            line.contains("llmleaf::usage") && line.contains(id)
+        })
     }
 }
 

@@ -68,3 +68,64 @@ fn one_that_only_runs_gives_its_output() {
     assert_eq!(status.code(), Some(3));
     assert_eq!((stdout.as_str(), stderr.as_str()), ("out\n", "err\n"));
 }
+
+/// A program that tells what it must not, each time in another place.
+fn teller(script: &str) -> Llmleaf {
+    let config = "admin_token = \"canary-of-nobody-Xy93\"\nstate_dir = \"state\"\n";
+    let script = format!("{script}; echo 'listening on 127.0.0.1:7' >&2; exec tail -f /dev/null");
+    Llmleaf::with_config("/bin/sh", config)
+        .args(&["-c", &script, "sh", "{config}"])
+        .start()
+}
+
+#[test]
+fn a_secret_fails_the_test_wherever_it_got_out() {
+    let planted = [
+        ("the log", "cat \"$1\" >&2"),
+        ("its output", "cat \"$1\""),
+        ("the file spool", "grep token \"$1\" > spool"),
+        (
+            "the file deep",
+            "mkdir -p state/a; cat \"$1\" > state/a/deep",
+        ),
+        ("the log", "printf canary-of-nobody-Xy93 | base64 >&2"),
+    ];
+    for (place, script) in planted {
+        let leaf = teller(script);
+        let told = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| drop(leaf)));
+        let told = told.expect_err(script);
+        let told = told.downcast_ref::<String>().expect("words");
+        assert!(told.contains(&format!(" in {place}")), "{script}: {told}");
+        assert!(!told.contains("nobody"), "and is not told again: {told}");
+    }
+    drop(teller("cat \"$1\" > it.snapshot; echo nothing of it >&2"));
+}
+
+#[test]
+fn a_secret_fails_the_test_where_an_answer_or_the_admin_surface_tells_it() {
+    use crate::replay::{Replay, Script};
+    for place in ["an answer", "/metrics"] {
+        let program = Replay::start();
+        program.on(move |request| match request.path.starts_with(place) {
+            true => Script::json(200, "{\"a\":\"canary-of-nobody-Xy93\"}"),
+            false => Script::json(200, "{}"),
+        });
+        if place == "an answer" {
+            program.push(Script::json(200, "{\"a\":\"canary-of-nobody-Xy93\"}"));
+        }
+        let script = format!(
+            "echo 'listening on {}' >&2; exec tail -f /dev/null",
+            program.addr
+        );
+        let leaf = Llmleaf::with_config("/bin/sh", "admin_token = \"canary-of-nobody-Xy93\"")
+            .args(&["-c", &script])
+            .start();
+        if place == "an answer" {
+            assert_eq!(crate::http::get(leaf.addr, "/", &[]).status, 200);
+        }
+        let told = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| drop(leaf)));
+        let told = told.expect_err(place);
+        let told = told.downcast_ref::<String>().expect("words");
+        assert!(told.contains(&format!(" in {place}")), "{told}");
+    }
+}

@@ -4,6 +4,9 @@ use std::fmt::Write as _;
 
 use super::{Evidence, Invariant, Report};
 
+/// What is shorter than this is found in any text.
+pub(crate) const SHORTEST: usize = 8;
+
 /// Something that may be told to nobody, in every spelling that is looked for.
 #[derive(Clone, Debug)]
 pub struct Secret {
@@ -17,6 +20,11 @@ impl Secret {
     /// first eight characters.
     #[must_use]
     pub fn new(name: &str, text: &str) -> Self {
+        Secret::with_start(name, text, SHORTEST)
+    }
+
+    /// The same, where the first characters are no secret by themselves: so many are.
+    pub(crate) fn with_start(name: &str, text: &str, start: usize) -> Self {
         let mut forms = vec![text.to_owned(), percent(text)];
         let hex = hex(text);
         forms.push(hex.to_uppercase());
@@ -24,13 +32,18 @@ impl Secret {
         for lead in 0..3 {
             forms.extend(base64_within(text.as_bytes(), lead));
         }
-        forms.push(text.chars().take(8).collect());
-        // One that stands in another needs no look of its own, and one that is short proves nothing.
-        forms.retain(|form| form.len() >= 8);
+        forms.push(text.chars().take(start).collect());
+        // One that is short proves nothing.
+        forms.retain(|form| form.len() >= SHORTEST);
         Secret {
             name: name.to_owned(),
             forms,
         }
+    }
+
+    /// Its spellings, each of at least [`SHORTEST`] bytes.
+    pub(crate) fn forms(&self) -> &[String] {
+        &self.forms
     }
 
     /// The spelling that a text has of it.

@@ -256,7 +256,7 @@ fn the_numbers_want_their_token() {
             "{path}"
         );
     }
-    let plain = super::stage().start();
+    let plain = super::stage().without_admin().start();
     assert_eq!(
         get(&plain, "/metrics", &[("authorization", TOKEN)]).status,
         404
