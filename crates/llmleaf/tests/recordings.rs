@@ -34,6 +34,8 @@ mod embeddings;
 mod modalities;
 #[path = "recordings/pictures.rs"]
 mod pictures;
+#[path = "recordings/priced.rs"]
+mod priced;
 #[path = "recordings/reading.rs"]
 mod reading;
 #[path = "recordings/rerank.rs"]
