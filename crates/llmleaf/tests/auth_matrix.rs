@@ -1,7 +1,7 @@
 //! Who is let in where: every endpoint of the registry × every method × every state of both credentials, asked of the
 //! running program. A new endpoint is in the matrix by being in the registry.
 //!
-//! Beside it: `auth_matrix/attacks.rs` (tokens that are none), `auth_matrix/issuers.rs` (issuers in trouble), `auth_matrix/verdicts.rs` (what a controller says), with
+//! Beside it: `auth_matrix/attacks.rs` (tokens that are none), `auth_matrix/issuers.rs` (issuers in trouble), `auth_matrix/verdicts.rs` (what a controller says), `auth_matrix/flood.rs` (wrong passwords without end), with
 //! `auth_matrix/idp.rs` (an identity provider, played) and `auth_matrix/shapes.rs` (errors by dialect).
 
 #![expect(
@@ -13,6 +13,8 @@
 
 #[path = "auth_matrix/attacks.rs"]
 mod attacks;
+#[path = "auth_matrix/flood.rs"]
+mod flood;
 #[path = "auth_matrix/idp.rs"]
 mod idp;
 #[path = "auth_matrix/issuers.rs"]

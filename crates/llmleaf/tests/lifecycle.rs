@@ -24,6 +24,8 @@ mod minting;
 mod panics;
 #[path = "lifecycle/reload.rs"]
 mod reload;
+#[path = "lifecycle/soak.rs"]
+mod soak;
 #[path = "lifecycle/starting.rs"]
 mod starting;
 #[path = "lifecycle/stopping.rs"]

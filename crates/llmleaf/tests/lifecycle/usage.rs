@@ -12,17 +12,21 @@ use llmleaf_testkit::stage::{LONG, Stage};
 use super::stage;
 
 /// A folder that goes with the test.
-struct State(PathBuf);
+pub struct State(PathBuf);
 
 impl State {
-    fn new(test: &str) -> Self {
+    pub fn new(test: &str) -> Self {
         let name = format!("llmleaf-state-{}-{test}", std::process::id());
         Self(std::env::temp_dir().join(name))
     }
 
+    /// The lines of `[server]` that name it.
+    pub fn server(&self) -> String {
+        format!("state_dir = \"{}\"\ndrain_secs = 1", self.0.display())
+    }
+
     fn stage(&self) -> Stage {
-        let line = format!("state_dir = \"{}\"\ndrain_secs = 1", self.0.display());
-        stage().server(&line).start()
+        stage().server(&self.server()).start()
     }
 
     fn events(&self) -> Vec<Value> {
