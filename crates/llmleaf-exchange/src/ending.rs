@@ -4,7 +4,7 @@ use crate::failure;
 use crate::inspect::UNAVAILABLE;
 use crate::job::Job;
 use crate::ledger;
-use crate::ledger::{Began, End, EndRecord, Outcome, Routes, UsageRecord};
+use crate::ledger::{Began, End, EndRecord, Outcome, Pledge, Routes, UsageRecord};
 use crate::node::Shared;
 use crate::outlet::Outlet;
 use llmleaf_model::{Failure, FailureKind, Origin};
@@ -28,8 +28,8 @@ pub(crate) struct Ending {
 }
 
 impl Ending {
-    /// An exchange is accepted.
-    pub fn open(shared: Arc<Shared>, job: &Job, out: Outlet) -> Self {
+    /// An exchange is accepted. What is owed for that is to be waited for before it answers.
+    pub fn open(shared: Arc<Shared>, job: &Job, out: Outlet) -> (Self, Option<Pledge>) {
         let now = SystemTime::now()
             .duration_since(UNIX_EPOCH)
             .unwrap_or_default();
@@ -43,8 +43,8 @@ impl Ending {
             model: job.head.model.as_str().into(),
             stream: job.head.stream,
         };
-        shared.ledger.began(&began);
-        Self {
+        let pledge = shared.ledger.began(&began);
+        let ending = Self {
             began: shared.now(),
             accepted: RefCell::new(Some(began)),
             shared,
@@ -54,7 +54,8 @@ impl Ending {
             trail: RefCell::default(),
             failed: Cell::new(None),
             done: Cell::new(false),
-        }
+        };
+        (ending, pledge)
     }
 
     /// The model that was asked for.

@@ -290,11 +290,17 @@ pub(crate) fn decided(attempts: &[UsageRecord]) -> Option<&UsageRecord> {
     decided.max_by_key(|attempt| (rank(attempt), ended(attempt)))
 }
 
+/// A word that is owed: it is given, or whoever owed it has gone.
+pub type Pledge = tokio::sync::oneshot::Receiver<()>;
+
 /// Somebody who wants to know what becomes of exchanges. It is told in the worker that serves the consumer: it must neither wait nor take
 /// long, so what takes long is another thread's.
 pub trait Sink: Send + Sync {
-    /// An exchange was accepted.
-    fn began(&self, _began: &Began) {}
+    /// An exchange was accepted. Who keeps note of that for whoever comes after this process says when it is kept: not a byte of an answer
+    /// goes out before.
+    fn began(&self, _began: &Began) -> Option<Pledge> {
+        None
+    }
 
     /// An attempt was of no avail, and its exchange may go on. Its record will be in the exchange's as well.
     fn aside(&self, _attempt: &UsageRecord) {}
@@ -346,8 +352,10 @@ impl Ledger {
             .chain(std::iter::once(recent))
     }
 
-    pub(crate) fn began(&self, began: &Began) {
-        self.sinks.iter().for_each(|sink| sink.began(began));
+    pub(crate) fn began(&self, began: &Began) -> Option<Pledge> {
+        // All of them are told; nowhere do two keep note.
+        let told = self.sinks.iter().map(|sink| sink.began(began));
+        told.fold(None, |owed, more| more.or(owed))
     }
 
     pub(crate) fn aside(&self, attempt: &UsageRecord) {

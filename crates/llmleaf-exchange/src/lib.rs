@@ -54,7 +54,9 @@ pub use drains::Drains;
 pub use inspect::{Inspector, Looking, Opinion, UNAVAILABLE};
 pub use job::{Allowance, Job, Operation, Spending};
 pub use kept::{Names, Owner, Verb};
-pub use ledger::{Began, Cost, End, EndRecord, Grade, Ledger, Outcome, Sink, Turned, UsageRecord};
+pub use ledger::{
+    Began, Cost, End, EndRecord, Grade, Ledger, Outcome, Pledge, Sink, Turned, UsageRecord,
+};
 pub use minting::Minter;
 pub use node::{
     LossPolicy, Node, Parts, PromptCache, RouteSettings, Seeds, SessionParts, Shared, Tuning,

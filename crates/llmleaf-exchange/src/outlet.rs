@@ -1,5 +1,7 @@
 //! Where an exchange's bytes leave it, and how the server polls for them.
 
+mod owed;
+
 use crate::drains::Drains;
 use crate::drive;
 use crate::ending::Ending;
@@ -10,6 +12,7 @@ use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 use llmleaf_dialects::Dialect;
 use llmleaf_framing::ArrayWriter;
+use owed::Owed;
 use std::cell::RefCell;
 use std::future::poll_fn;
 use std::pin::Pin;
@@ -443,6 +446,7 @@ pub struct Exchange {
     slot: Rc<RefCell<Slot>>,
     dialect: Dialect,
     request_id: Arc<str>,
+    owed: Owed,
 }
 
 impl Exchange {
@@ -453,13 +457,14 @@ impl Exchange {
             ..Slot::default()
         }));
         let outlet = Outlet(Rc::clone(&slot));
-        let ending = Ending::open(Arc::clone(&node.shared), &job, outlet.clone());
+        let (ending, pledge) = Ending::open(Arc::clone(&node.shared), &job, outlet.clone());
         Self {
             dialect: job.dialect,
             request_id: Arc::clone(&job.request_id),
             drains: Rc::clone(&node.drains),
             driver: Some(Box::pin(drive::run(node, job, outlet, Rc::new(ending)))),
             slot,
+            owed: Owed::of(pledge),
         }
     }
 
@@ -476,10 +481,15 @@ impl Exchange {
     /// Waits for status and headers.
     pub fn poll_head(&mut self, cx: &mut Context<'_>) -> Poll<Option<ReplyHead>> {
         let done = self.poll_driver(cx);
-        match self.slot.borrow_mut().head.take() {
-            Some(head) => Poll::Ready(Some(head)),
-            None if done => Poll::Ready(None),
-            None => Poll::Pending,
+        if self.slot.borrow().head.is_none() {
+            return match done {
+                true => Poll::Ready(None),
+                false => Poll::Pending,
+            };
+        }
+        match self.owed.poll(cx) {
+            Poll::Ready(()) => Poll::Ready(self.slot.borrow_mut().head.take()),
+            Poll::Pending => Poll::Pending,
         }
     }
 

@@ -10,7 +10,7 @@ mod push;
 
 use crate::control::run_name;
 use llmleaf_config::Config;
-use llmleaf_exchange::{Began, EndRecord, Sink, Turned};
+use llmleaf_exchange::{Began, EndRecord, Pledge, Sink, Turned};
 use llmleaf_spool::{Bounds, Flushed, Gauges, Kept, Open, Pen, Scribe, Spool, SpoolError};
 use missed::{Early, Missed};
 use parking_lot::Mutex;
@@ -18,6 +18,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use thiserror::Error;
+use tokio::sync::oneshot;
 
 pub use happening::Happening;
 pub use push::Outgoing;
@@ -42,7 +43,7 @@ pub enum UsageError {
 
 /// What is written.
 enum Note {
-    Began(Began),
+    Began(Began, oneshot::Sender<()>),
     Ended(Arc<EndRecord>),
     Happened(Vec<u8>),
 }
@@ -213,11 +214,14 @@ impl Usage {
 }
 
 impl Sink for Usage {
-    fn began(&self, began: &Began) {
-        if self.lasting {
-            // A begin without a note costs nothing unless the process dies.
-            let _ = self.scribe.tell(Note::Began(began.clone()));
+    fn began(&self, began: &Began) -> Option<Pledge> {
+        if !self.lasting {
+            return None;
         }
+        let (kept, pledge) = oneshot::channel();
+        // A begin without a note costs nothing unless the process dies, and nobody waits for it.
+        let _ = self.scribe.tell(Note::Began(began.clone(), kept));
+        Some(pledge)
     }
 
     fn ended(&self, record: &Arc<EndRecord>) {
@@ -237,6 +241,8 @@ struct Events {
     open: Option<Open>,
     missed: Missed,
     early: Early,
+    /// Who waits for what was noted to be kept.
+    waiting: Vec<oneshot::Sender<()>>,
     /// Events since the start; each has its number, so that a gap shows.
     written: u64,
 }
@@ -247,6 +253,7 @@ impl Events {
             open,
             missed,
             early: Early::default(),
+            waiting: Vec::new(),
             written: 0,
         }
     }
@@ -256,11 +263,12 @@ impl Pen<Note> for Events {
     fn write(&mut self, note: Note, records: &mut Vec<Vec<u8>>) {
         self.early.pass(ROOM);
         match (note, &mut self.open) {
-            (Note::Began(began), Some(_)) if self.early.take(&began.id) => {}
-            (Note::Began(began), Some(open)) => {
+            (Note::Began(began, _), Some(_)) if self.early.take(&began.id) => {}
+            (Note::Began(began, waits), Some(open)) => {
                 open.begin(&began.id, &event::crashed(&began), began.at_ms);
+                self.waiting.push(waits);
             }
-            (Note::Began(_), None) => {}
+            (Note::Began(..), None) => {}
             (Note::Happened(event), _) => records.push(event),
             (Note::Ended(record), open) => {
                 self.written += 1;
@@ -282,6 +290,10 @@ impl Pen<Note> for Events {
                 }
             }
             open.kept(now_ms());
+        }
+        for waits in self.waiting.drain(..) {
+            // It may have gone.
+            let _ = waits.send(());
         }
     }
 }

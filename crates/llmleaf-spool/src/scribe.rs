@@ -5,6 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// How often the disk is asked to take what was written.
@@ -64,7 +65,11 @@ impl<T: Send + 'static> Scribe<T> {
         let lost = Arc::new(AtomicU64::new(0));
         let thread = std::thread::Builder::new().name("spool".to_owned());
         let count = Arc::clone(&lost);
-        thread.spawn(move || write(&spool, &hear, pen, &count))?;
+        let syncer = Syncer::start(spool.clone())?;
+        thread.spawn(move || {
+            write(&spool, &hear, pen, &count, &syncer);
+            syncer.end();
+        })?;
         Ok(Self { tell, lost })
     }
 
@@ -110,7 +115,45 @@ impl<T: Send + 'static> Scribe<T> {
     }
 }
 
-fn write<T>(spool: &Spool, hear: &Receiver<Message<T>>, mut pen: impl Pen<T>, lost: &AtomicU64) {
+/// A thread that asks the disk to take what was written whenever it is told to: for as long as that takes, others go on writing.
+struct Syncer {
+    tell: SyncSender<()>,
+    thread: JoinHandle<()>,
+}
+
+impl Syncer {
+    fn start(spool: Spool) -> std::io::Result<Self> {
+        let (tell, hear) = sync_channel::<()>(1);
+        let thread = std::thread::Builder::new().name("spool-sync".to_owned());
+        let thread = thread.spawn(move || {
+            while hear.recv().is_ok() {
+                // What the disk did not take is asked for again the next time.
+                let _ = spool.sync();
+            }
+        })?;
+        Ok(Self { tell, thread })
+    }
+
+    /// Where the disk still takes what came before, it will be told again.
+    fn tell(&self) {
+        let _ = self.tell.try_send(());
+    }
+
+    /// Nobody holds the spool here any more.
+    fn end(self) {
+        drop(self.tell);
+        // It has no way to panic, and nothing would come of it.
+        let _ = self.thread.join();
+    }
+}
+
+fn write<T>(
+    spool: &Spool,
+    hear: &Receiver<Message<T>>,
+    mut pen: impl Pen<T>,
+    lost: &AtomicU64,
+    syncer: &Syncer,
+) {
     let mut synced = Instant::now();
     loop {
         let first = hear.recv_timeout(SYNC);
@@ -134,12 +177,15 @@ fn write<T>(spool: &Spool, hear: &Receiver<Message<T>>, mut pen: impl Pen<T>, lo
         }
         spool.append(records.iter().map(Vec::as_slice), now_ms());
         pen.kept();
-        if over || !flushes.is_empty() || synced.elapsed() >= SYNC {
+        if over || !flushes.is_empty() {
             let kept = spool.sync();
             synced = Instant::now();
             for done in flushes {
                 let _ = done.try_send(kept);
             }
+        } else if synced.elapsed() >= SYNC {
+            synced = Instant::now();
+            syncer.tell();
         }
         if over {
             return;

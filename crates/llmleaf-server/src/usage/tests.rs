@@ -198,13 +198,13 @@ fn h2_an_end_without_room_leaves_no_begin() {
     let (open, _) = Open::recover(&folder.0).expect("it opens");
     let mut events = Events::new(Some(open), usage.missed.clone());
     let mut records = Vec::new();
-    events.write(Note::Began(began("c")), &mut records);
+    events.write(Note::Began(began("c"), nobody()), &mut records);
     events.kept();
     events.write(Note::Ended(record("d")), &mut records);
     usage.missed.add(&"late".into());
     events.kept();
-    events.write(Note::Began(began("late")), &mut records);
-    events.write(Note::Began(began("lives")), &mut records);
+    events.write(Note::Began(began("late"), nobody()), &mut records);
+    events.write(Note::Began(began("lives"), nobody()), &mut records);
     events.kept();
     let (_, left) = Open::recover(&folder.0).expect("it opens");
     let left: Vec<Value> = left
@@ -238,4 +238,28 @@ fn h5_a_place_that_cannot_be_used_keeps_nobody_from_starting() {
         Usage::in_a_place(&odd, Bounds::of(1 << 20)).is_err(),
         "no place at all"
     );
+}
+
+/// The end of a word that nobody waits for.
+fn nobody() -> oneshot::Sender<()> {
+    oneshot::channel().0
+}
+
+/// Nothing is flushed here: what is owed is given as soon as a kill cannot take it away.
+#[test]
+fn h4_who_waits_for_a_begin_hears_of_it_when_it_is_kept() {
+    let name = format!("llmleaf-begins-{}", std::process::id());
+    let folder = std::env::temp_dir().join(name);
+    let usage = Usage::lasting(&folder, Bounds::of(1 << 20)).expect("it opens");
+    let sink = usage.sink();
+    for id in ["first", "second"] {
+        let pledge = sink.began(&began(id)).expect("it is owed");
+        pledge.blocking_recv().expect("it is kept");
+        let open = std::fs::read_to_string(folder.join("open")).expect("notes");
+        assert!(open.contains(&format!("+{id} ")), "{open}");
+    }
+    let memory = Usage::start(Spool::in_memory(Bounds::of(1 << 20)), None).expect("a thread");
+    assert!(memory.sink().began(&began("a")).is_none(), "nothing lasts");
+    drop((sink, usage));
+    let _ = std::fs::remove_dir_all(&folder);
 }
