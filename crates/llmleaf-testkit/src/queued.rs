@@ -19,6 +19,22 @@ impl Thread {
         Thread(Path::new("/proc").join(link))
     }
 
+    /// One of a process, by its name.
+    #[must_use]
+    pub fn named(pid: u32, name: &str) -> Self {
+        let threads = std::fs::read_dir(format!("/proc/{pid}/task"));
+        let paths = threads
+            .into_iter()
+            .flatten()
+            .flatten()
+            .map(|one| one.path());
+        let is_it = |path: &PathBuf| {
+            let told = std::fs::read_to_string(path.join("comm"));
+            told.is_ok_and(|told| told.trim() == name)
+        };
+        Thread(paths.into_iter().find(is_it).unwrap_or_default())
+    }
+
     /// How long it stood so, up to now.
     #[must_use]
     pub fn queued(&self) -> Duration {
@@ -56,6 +72,8 @@ mod tests {
         let after = own.queued();
         assert!(before <= after && after <= process(std::process::id()));
         assert_eq!(Thread::default().queued(), Duration::ZERO);
+        let none = Thread::named(std::process::id(), "nobody");
+        assert_eq!(none.queued(), Duration::ZERO);
     }
 
     #[test]

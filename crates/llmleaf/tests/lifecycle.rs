@@ -16,6 +16,8 @@ mod handover;
 mod http2;
 #[path = "lifecycle/intercept.rs"]
 mod intercept;
+#[path = "lifecycle/large.rs"]
+mod large;
 #[path = "lifecycle/metrics.rs"]
 mod metrics;
 #[path = "lifecycle/minting.rs"]

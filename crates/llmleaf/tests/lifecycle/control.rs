@@ -17,7 +17,7 @@ use super::{answer, stage};
 const ADMIN: (&str, &str) = ("x-admin-token", "canary-admin-token-Zx81");
 
 /// A key that only the controller knows: its credential, and its row.
-fn pulled_key(id: &str) -> (String, String) {
+pub fn pulled_key(id: &str) -> (String, String) {
     let exe = env!("CARGO_BIN_EXE_llmleaf");
     let args = ["key", "new", "--id", id];
     let (status, out, err) = Llmleaf::with_config(exe, "").args(&args).run();

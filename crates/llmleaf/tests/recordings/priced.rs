@@ -4,9 +4,12 @@
 //! their sum is what the record must say, in nano-dollars. Prices are those of the pages named at each provider, read on 2026-11-26; they are
 //! written down here once more, so that the table of the program is held too. What a service states itself counts, whatever its price.
 
+use llmleaf_testkit::binary::Llmleaf;
+use llmleaf_testkit::http;
 use llmleaf_testkit::json;
 use llmleaf_testkit::recordings::{self, Recording};
-use llmleaf_testkit::replay::Script;
+use llmleaf_testkit::replay::{Replay, Script};
+use llmleaf_testkit::stage::LONG;
 use llmleaf_testkit::stand::{self, Ask, Exchange, Service, Stand};
 
 use super::reading::Spoken;
@@ -316,4 +319,50 @@ fn cost(stand: &Stand, exchange: &Exchange) -> Cost {
             String::new()
         },
     )
+}
+
+/// A batch of one request to Haiku 4.5, as it was made, looked at and read: 20 tokens at 1 dollar and 5 at 5, and half of that.
+#[test]
+fn h11_a_recorded_batch_costs_half() {
+    const MADE: &str = "ruby_llm-anthropic-batch-bcb20834bd";
+    const ENDED: &str = "ruby_llm-anthropic-batch-d6ce0e829c";
+    const RESULTS: &str = "ruby_llm-anthropic-batch-7b7b079c60";
+    let known = |one: &Recording| [MADE, ENDED, RESULTS].contains(&one.id.as_str());
+    let Some(recordings) = recordings::load_where("a batch", known) else {
+        return;
+    };
+    let service = Replay::start();
+    service.on(move |request| {
+        let id = match (&*request.method, request.path.ends_with("/results")) {
+            ("POST", _) => MADE,
+            (_, true) => RESULTS,
+            _ => ENDED,
+        };
+        let found = recordings.iter().find(|one| one.id == id);
+        Script::recorded(found.expect("it is recorded"))
+    });
+    // The key's password is `s3cret`.
+    let config = format!(
+        "[server]\nlisten = \"127.0.0.1:0\"\nbatch_id_secret = \"a secret of all nodes\"\n\n[[providers]]\nname = \"service\"\n\
+         kind = \"anthropic\"\nendpoint = \"{}\"\ncredential = \"canary-of-batches-Ye70\"\nprefix = \"service\"\n\n\
+         [[keys]]\nid = \"me\"\npw_hash = \"$2y$04$IcVq6nhz5Tf85lBpWclgKeDjWxWMHlIXLE696.T7m9Eg12HekWFJO\"\n",
+        service.url()
+    );
+    let leaf = Llmleaf::with_config(EXE, &config).start();
+    let key = ("authorization", "Bearer bWU6czNjcmV0");
+    let body = r#"{"requests":[{"custom_id":"0","params":{"model":"service/claude-haiku-4-5","max_tokens":64,"messages":[{"role":"user","content":"What is 3 + 3?"}]}}]}"#;
+    let made = http::post(leaf.addr, "/v1/messages/batches", &[key], body);
+    assert_eq!(made.status, 200, "{}", made.text());
+    let path = format!("/v1/messages/batches/{}", made.json().text_at(&["id"]));
+    assert_eq!(http::get(leaf.addr, &path, &[key]).status, 200);
+    let results = http::get(leaf.addr, &format!("{path}/results"), &[key]);
+    assert_eq!(results.status, 200, "{}", results.text());
+    let of_batch = |line: &str| line.contains("\"id\":\"service/msgbatch_");
+    let record = leaf.wait_lines(1, LONG, of_batch).expect("a record");
+    let record = json::parse(&record[0]).expect("a record is JSON");
+    assert_eq!(
+        record.u64_at(&["cost_nano_usd"]),
+        Some((20_000 + 25_000) / 2)
+    );
+    assert_eq!(record.text_at(&["cost_source"]), "prices");
 }
