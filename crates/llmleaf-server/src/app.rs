@@ -107,8 +107,6 @@ pub struct App {
     pub closing: Arc<AtomicBool>,
     /// Consumer headers that some upstream lets through.
     pub forwarded: Vec<HeaderName>,
-    /// The description of the API.
-    pub openapi: bytes::Bytes,
     /// The way of each pool.
     pub ways: Vec<Way>,
     /// What consumers' TLS handshakes are answered with.
@@ -170,7 +168,6 @@ impl App {
             )?),
             draining: Arc::default(),
             closing: Arc::default(),
-            openapi: crate::openapi::document().into(),
             ways,
             tls: tls.map(|tls| tls::listener(tls, None)).transpose()?,
             started,
@@ -229,7 +226,6 @@ impl App {
             draining: Arc::clone(&before.draining),
             closing: Arc::clone(&before.closing),
             forwarded,
-            openapi: before.openapi.clone(),
             ways,
             tls,
             started: before.started,

@@ -4,7 +4,7 @@ use super::{Call, unknown};
 use crate::app::App;
 use crate::registry::{Endpoint, Operation};
 use crate::reply::{self, Reply};
-use crate::{admin, discovery};
+use crate::{admin, discovery, openapi};
 use http::{HeaderMap, StatusCode};
 use llmleaf_model::{Failure, FailureKind, Origin};
 use std::sync::atomic::Ordering;
@@ -12,7 +12,7 @@ use std::sync::atomic::Ordering;
 /// What anybody may ask.
 pub fn public(app: &App, endpoint: &Endpoint) -> Reply {
     match endpoint.operation {
-        Operation::OpenApi => reply::whole(StatusCode::OK, "application/json", app.openapi.clone()),
+        Operation::OpenApi => reply::whole(StatusCode::OK, "application/json", openapi::text()),
         Operation::Ready if app.draining.load(Ordering::Relaxed) => {
             reply::whole(StatusCode::SERVICE_UNAVAILABLE, "text/plain", "draining\n")
         }
