@@ -56,6 +56,7 @@ fn issuer(source: Arc<KeySource>) -> Issuer {
         grants: Default::default(),
         models: Vec::new(),
         limits: Default::default(),
+        explains: false,
         scopes: Vec::new(),
     };
     let asked = Introspection {
