@@ -17,7 +17,7 @@ use super::{CONFIG, KEY};
 const SLOW: &str = "$2b$10$rEeBn2MwGd.zcUriiktRguxymlJYWLIJaJAZ6g1KFmsLzAPEm.7Ti";
 
 /// Exchanges of a run that is held to the bound, and of one that is not.
-const PAIRS: [usize; 2] = [2000, 12];
+const PAIRS: [usize; 2] = [30_000, 12];
 /// How often an attacker asks in a second, if it is answered at once: each has a connection of its own, and waits for its answer.
 const EACH: u32 = 2;
 
@@ -72,14 +72,15 @@ fn f4_a_flood_of_wrong_passwords_is_no_matter_to_known_keys() {
     let quiet = Beside::measure(pairs, || serve(one), || serve(other));
     let flood = Flood::default();
     let begun = Instant::now();
-    let noisy = flood.around(burdened.addr, rate, || {
-        Beside::measure(pairs, || serve(one), || serve(other))
+    let (noisy, took) = flood.around(burdened.addr, rate, || {
+        let noisy = Beside::measure(pairs, || serve(one), || serve(other));
+        (noisy, begun.elapsed())
     });
     let counts = [&flood.sent, &flood.refused, &flood.shed, &flood.other];
     let [sent, refused, shed, in_] = counts.map(|count| count.load(Ordering::Relaxed));
     println!(
         "{sent} wrong passwords in {:?}, {refused} refused, {shed} shed\nbefore: {quiet}\nmeanwhile: {noisy}",
-        begun.elapsed()
+        took
     );
     assert!(refused + shed > 0 && in_ == 0, "{in_} let in");
     if asked.is_some() {
@@ -100,8 +101,11 @@ impl Flood {
     /// Does some work while wrong passwords come in.
     fn around<T>(&self, addr: std::net::SocketAddr, rate: u32, work: impl FnOnce() -> T) -> T {
         std::thread::scope(|scope| {
-            for _ in 0..rate.div_ceil(EACH) {
-                scope.spawn(|| self.attack(addr));
+            let all = rate.div_ceil(EACH);
+            for number in 0..all {
+                // Spread over the time until each asks again, so that it is a flood and no wave.
+                let first = Duration::from_secs(1) / EACH * number / all;
+                scope.spawn(move || self.attack(addr, first));
             }
             // The first are on their way before anything is measured.
             while self.refused.load(Ordering::Relaxed) == 0 {
@@ -114,7 +118,8 @@ impl Flood {
     }
 
     /// Each password is another one, so that none is known to be wrong.
-    fn attack(&self, addr: std::net::SocketAddr) {
+    fn attack(&self, addr: std::net::SocketAddr, first: Duration) {
+        pause(first);
         let mut line = Connection::open_unwatched(addr);
         while !self.over.load(Ordering::Relaxed) {
             let number = self.sent.fetch_add(1, Ordering::Relaxed);
