@@ -103,7 +103,7 @@ fn ask(stage: &Stage, line: &mut Option<Connection>, id: &str, leaves: bool) -> 
 
 #[test]
 fn h1_all_that_providers_count_is_told_once() {
-    let count = asked_for("LLMLEAF_SOAK", 300);
+    let count = asked_for("LLMLEAF_SOAK", 150);
     let (sink, book) = (Sink::start(), Book::default());
     let state = super::usage::State::new("soak");
     let mut stage = quiet(&sink, &state.server());
