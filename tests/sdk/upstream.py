@@ -89,7 +89,7 @@ class Provider(http.server.BaseHTTPRequestHandler):
 
     def kept(self):
         """Answers what is asked about a response that is kept; false where something else is asked."""
-        if not self.path.startswith("/v1/responses/"):
+        if not self.path.startswith("/v1/responses/") or self.path == "/v1/responses/input_tokens":
             return False
         if self.headers.get("authorization") != f"Bearer {OPENAI_KEY}":
             self.reply(401, completions.error(401, "the credential is wrong"))
@@ -156,7 +156,7 @@ class Provider(http.server.BaseHTTPRequestHandler):
             return self.audio(raw)
         if self.path.startswith("/v1/images/") or self.path == "/v1/embeddings":
             return self.made(raw)
-        wire = WIRES.get(self.path.removesuffix("/count_tokens"), completions)
+        wire = WIRES.get(self.path.removesuffix("/count_tokens").removesuffix("/input_tokens"), completions)
         try:
             body = json.loads(raw)
         except ValueError:
@@ -224,6 +224,9 @@ class Provider(http.server.BaseHTTPRequestHandler):
         if self.path == "/v1/messages/count_tokens":
             messages.check(body, counting=True)
             return self.reply(200, {"input_tokens": 1234})
+        if self.path == "/v1/responses/input_tokens":
+            responses.check_count(body)
+            return self.reply(200, {"object": "response.input_tokens", "input_tokens": 1234})
         if self.path not in WIRES:
             return self.reply(404, wire.error(404, "no such path"))
         held = False

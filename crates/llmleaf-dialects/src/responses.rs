@@ -18,6 +18,7 @@
 //! [`socket`] (the WebSocket form).
 
 mod answer;
+pub mod count;
 pub mod edits;
 pub mod errors;
 pub mod events;

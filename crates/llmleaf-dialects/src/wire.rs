@@ -89,10 +89,10 @@ impl Dialect {
     /// Renders a count of input tokens.
     pub fn render_count(self, input_tokens: u64) -> Vec<u8> {
         match self {
+            Self::Responses => responses::count::render_reply(input_tokens),
             // The others have no such operation; their consumers never get here.
             Self::ChatCompletions
             | Self::Messages
-            | Self::Responses
             | Self::Ollama(_)
             | Self::CohereChat
             | Self::TextCompletions => messages::count::render_reply(input_tokens),
@@ -365,13 +365,13 @@ impl ChatWire {
     pub fn edit_count(&self, head: &Head, body: &Bytes, model: &str) -> Result<Rendered, Failure> {
         match self {
             Self::Completions(_)
-            | Self::Responses(_)
             | Self::Ollama(_)
             | Self::CohereChat
             | Self::TextCompletions(_) => Err(Failure::gateway(
                 FailureKind::Unsupported,
                 "this wire counts no tokens before a request",
             )),
+            Self::Responses(quirks) => responses::count::edit_request(head, body, model, quirks),
             Self::Messages(quirks) => messages::count::edit_request(head, body, model, quirks),
             Self::GenerateContent(quirks) => gemini::count::edit_request(head, body, model, quirks),
         }

@@ -377,14 +377,19 @@ fn with_request_id(mut response: Value) -> Value {
     response
 }
 
+/// The schema of a count of tokens.
+fn count(dialect: Dialect) -> &'static str {
+    match dialect {
+        Dialect::GenerateContent => "GeminiTokenCount",
+        Dialect::Responses => "ResponseTokenCount",
+        _ => "TokenCount",
+    }
+}
+
 fn success(endpoint: &Endpoint) -> Value {
     use llmleaf_exchange::Operation as Asked;
     let of = |name: &str| json!({"application/json": {"schema": schemas::reference(name)}});
     let open = || json!({"application/json": {"schema": {"type": "object"}}});
-    let count = match endpoint.dialect {
-        Dialect::GenerateContent => "GeminiTokenCount",
-        _ => "TokenCount",
-    };
     let (description, content) = match endpoint.operation {
         Operation::Exchange(Asked::Audio(audio)) => audio::answer(audio),
         Operation::Exchange(Asked::Embed(_)) => {
@@ -409,7 +414,7 @@ fn success(endpoint: &Endpoint) -> Value {
         Operation::Exchange(Asked::Moderate(_)) => {
             ("The verdicts, as the vendor documents them.", open())
         }
-        Operation::Exchange(Asked::CountTokens) => ("The count.", of(count)),
+        Operation::Exchange(Asked::CountTokens) => ("The count.", of(count(endpoint.dialect))),
         Operation::Exchange(Kept(Verb::Retrieve)) => {
             ("The response, or with `stream=true` its events.", events())
         }

@@ -131,6 +131,12 @@ pub static ENDPOINTS: &[Endpoint] = &[
         takes_body: false,
         summary: "Responses over a WebSocket: requests are `response.create` messages.",
     },
+    post(
+        "/v1/responses/input_tokens",
+        COUNT,
+        Dialect::Responses,
+        "Counts the input tokens of a request for a response.",
+    ),
     kept(
         Method::GET,
         "/v1/responses/{id}",
@@ -472,10 +478,13 @@ pub fn find<'a>(method: &Method, path: &'a str) -> Matched<'a> {
         let is_method = !endpoint.path.ends_with("{id}");
         is_method && named(endpoint.path, path).is_some()
     });
+    // A path that is a row by its letters names nothing else.
+    let spelled = ENDPOINTS.iter().any(|endpoint| endpoint.path == path);
     let mut others = Vec::new();
     for endpoint in ENDPOINTS {
         let rest = named(endpoint.path, path);
-        if rest.is_none() && endpoint.path != path || methods && endpoint.path.ends_with("{id}") {
+        let is_model = methods && endpoint.path.ends_with("{id}") || spelled && rest.is_some();
+        if rest.is_none() && endpoint.path != path || is_model {
             continue;
         }
         if endpoint.method == *method {

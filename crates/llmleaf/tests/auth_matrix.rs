@@ -238,7 +238,7 @@ fn ask(leaf: &Llmleaf, method: &str, path: &str, headers: &[(&str, &str)]) -> Re
 fn inside(endpoint: &Endpoint) -> u16 {
     match endpoint.operation {
         // Nobody keeps a response of that id.
-        Operation::Exchange(_) if endpoint.path.starts_with("/v1/responses/") => 404,
+        Operation::Exchange(_) if endpoint.path.starts_with("/v1/responses/{id}") => 404,
         Operation::Batch(BatchCall::List | BatchCall::Files) => 200,
         Operation::Batch(BatchCall::Make | BatchCall::Upload) => 400,
         // Nor a batch or a file.

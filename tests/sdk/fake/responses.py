@@ -101,6 +101,20 @@ def check(body):
     return question
 
 
+# TokenCountsBody of the OpenAPI document 2.3.0.
+COUNTED = {
+    "model", "input", "previous_response_id", "tools", "text", "reasoning", "truncation", "instructions", "personality", "conversation",
+    "tool_choice", "parallel_tool_calls",
+}
+
+
+def check_count(body):
+    """The same for a request to count tokens."""
+    for name in body:
+        need(name in COUNTED, f"Unknown parameter: '{name}'.", name)
+    check(body)
+
+
 def said_before(kept):
     return [*kept.before, *kept.items, *kept.response["output"]]
 

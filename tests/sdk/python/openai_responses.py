@@ -165,6 +165,13 @@ class Translated(Responses):
         self.assertEqual(self.seen(self.model("text")), [])
 
 
+    def test_counted_tokens_are_estimated(self):
+        raw = self.client.responses.input_tokens.with_raw_response.count(model=self.model("text"), input="Say hello.")
+        self.assertGreater(raw.parse().input_tokens, 0)
+        self.assertEqual(raw.headers["x-llmleaf-estimate"], "true")
+        self.assertEqual(self.seen(self.model("text")), [])
+
+
 class OverChat(Translated, Case):
     provider = "oai"
 
@@ -218,6 +225,11 @@ class SameWire(Responses, Case):
     def test_groups_of_tools(self):
         self.ask("text", tools=[GROUP])
         self.assertEqual(self.request_seen(self.model("text"))["tools"], [GROUP])
+
+    def test_counted_tokens(self):
+        count = self.client.responses.input_tokens.count(model=self.model("text"), input="Say hello.", instructions="Be brief.")
+        self.assertEqual((count.object, count.input_tokens), ("response.input_tokens", 1234))
+        self.request_seen(self.model("text"))
 
 
 class Kept(Case):

@@ -32,6 +32,8 @@ pub static PROVIDER: Provider = Provider {
                 Path::Fixed("/completions"),
             ),
         ],
+        // For consumers of Responses; the others' wires are not spoken.
+        count_tokens: Some(Path::Fixed("/responses/input_tokens")),
         embeddings: &[Embeddings::OPENAI],
         batches: Some(Batches::files(FilesQuirks::REFERENCE)),
         moderations: Some(Moderations::Wire(

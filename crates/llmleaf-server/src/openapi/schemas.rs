@@ -17,6 +17,7 @@ pub fn all() -> Value {
         "OllamaError": object(&["error"], json!({"error": text(), "code": text(), "param": text(), "request_id": text()})),
         "FlatError": flat_error(),
         "GeminiTokenCount": object(&["totalTokens"], json!({"totalTokens": count()})),
+        "ResponseTokenCount": object(&["object", "input_tokens"], json!({"object": {"const": "response.input_tokens"}, "input_tokens": count()})),
         "TokenCount": object(&["input_tokens"], json!({"input_tokens": count()})),
         "ModelList": model_list(),
         "Model": model(),

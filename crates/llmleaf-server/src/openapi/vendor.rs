@@ -113,7 +113,11 @@ fn chat(dialect: Dialect, operation: llmleaf_exchange::Operation) -> Vendor {
             reference: "https://platform.openai.com/docs/api-reference/completions/create",
             required: &["model", "prompt"],
         },
-        (Dialect::Responses, _) => Vendor {
+        (Dialect::Responses, true) => Vendor {
+            reference: "https://platform.openai.com/docs/api-reference/responses/input-tokens",
+            required: &["model"],
+        },
+        (Dialect::Responses, false) => Vendor {
             reference: "https://platform.openai.com/docs/api-reference/responses/create",
             required: &["model"],
         },

@@ -83,7 +83,10 @@ fn stream(from: u64) -> String {
 /// A service that keeps one answer.
 fn service(request: &Request) -> Script {
     let (path, query) = request.path.split_once('?').unwrap_or((&request.path, ""));
-    let known = path.split('/').nth(3).is_none_or(|id| id == OWN);
+    let known = path
+        .split('/')
+        .nth(3)
+        .is_none_or(|id| id == OWN || id == "input_tokens");
     if !known {
         let text = format!(
             "{{\"error\":{{\"message\":\"no {path}\",\"type\":\"invalid_request_error\",\"param\":null,\"code\":null}}}}"
@@ -93,6 +96,10 @@ fn service(request: &Request) -> Script {
     let body = request.json();
     let field = |name: &str| body.as_ref().map(|body| body.text_at(&[name]).to_owned());
     match (&*request.method, path) {
+        ("POST", "/v1/responses/input_tokens") => Script::json(
+            200,
+            "{\"object\":\"response.input_tokens\",\"input_tokens\":77}",
+        ),
         ("POST", "/v1/responses") if request.text().contains("\"stream\":true") => {
             Script::sse(stream(0))
         }
@@ -347,4 +354,37 @@ fn what_is_not_to_be_kept_and_ids_without_a_secret_stay_as_they_are() {
         "{}",
         doubtful.text()
     );
+}
+
+#[test]
+fn a_request_is_counted_by_who_would_answer_it_else_here() {
+    let site = sealed();
+    let count = |body: &str| site.ask(1, ME, "POST", "/v1/responses/input_tokens", body);
+    let made = site.create("{\"model\":\"west/m\",\"input\":\"hi\"}");
+    let id = made.json().text_at(&["id"]).to_owned();
+    let _ = site.asked();
+    let counted = count("{\"model\":\"m\",\"input\":\"hi\",\"x\":1.0}");
+    assert_eq!(
+        counted.text(),
+        "{\"object\":\"response.input_tokens\",\"input_tokens\":77}"
+    );
+    assert_eq!(counted.header("x-llmleaf-estimate"), None);
+    let (east, _) = site.asked();
+    assert_eq!(east[0].path, "/v1/responses/input_tokens");
+    assert_eq!(
+        east[0].text(),
+        "{\"model\":\"m\",\"input\":\"hi\",\"x\":1.0}"
+    );
+    // What goes on from a kept answer only its owner can count.
+    let body = format!("{{\"model\":\"m\",\"input\":\"hi\",\"previous_response_id\":\"{id}\"}}");
+    assert_eq!(count(&body).status, 200);
+    let (east, west) = site.asked();
+    assert_eq!((east.len(), west.len()), (0, 1));
+    assert!(west[0].text().contains(OWN), "{}", west[0].text());
+    // Nobody else counts on this wire: more than there can be, and said to be an estimate.
+    let counted = count("{\"model\":\"plain/m\",\"input\":\"one two three\"}");
+    assert_eq!(counted.header("x-llmleaf-estimate"), Some("true"));
+    let counted = counted.json();
+    assert_eq!(counted.text_at(&["object"]), "response.input_tokens");
+    assert!(counted.u64_at(&["input_tokens"]).is_some_and(|n| n > 3));
 }
