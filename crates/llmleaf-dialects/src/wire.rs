@@ -310,12 +310,12 @@ impl ChatWire {
     /// it as if it were of another dialect.
     pub fn takes(&self, head: &Head, body: &Bytes) -> bool {
         match self {
-            Self::Completions(_)
-            | Self::Messages(_)
+            Self::Messages(_)
             | Self::GenerateContent(_)
             | Self::Ollama(_)
             | Self::CohereChat
             | Self::TextCompletions(_) => true,
+            Self::Completions(quirks) => chat_completions::edits::takes(body, quirks),
             Self::Responses(quirks) => responses::edits::takes(head, body, quirks),
         }
     }

@@ -47,6 +47,8 @@ mod shapes;
 mod socket;
 #[path = "fallback/spoken.rs"]
 mod spoken;
+#[path = "fallback/thought.rs"]
+mod thought;
 #[path = "fallback/vectors.rs"]
 mod vectors;
 

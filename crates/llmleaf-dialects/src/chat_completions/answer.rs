@@ -93,6 +93,8 @@ pub(super) enum DetailBody<'a> {
     Text(ReasoningForm, &'a str, Option<&'a Artefact>),
     /// Proof or sealed thought alone.
     Artefact(&'a Artefact),
+    /// Proof of a call, which the entry names by its id.
+    OfCall(&'a Artefact),
 }
 
 pub(super) fn write_detail(
@@ -122,12 +124,16 @@ pub(super) fn write_detail(
             object.string("type", kind);
             Some(artefact)
         }
+        DetailBody::OfCall(artefact) => {
+            object.string("type", "reasoning.encrypted");
+            Some(artefact)
+        }
     };
     let mut format = None;
     if let Some(artefact) = proof {
-        let key = match artefact.kind {
-            ArtefactKind::Signature => "signature",
-            ArtefactKind::Encrypted => "data",
+        let key = match (artefact.kind, body) {
+            (ArtefactKind::Encrypted, _) | (_, DetailBody::OfCall(_)) => "data",
+            (ArtefactKind::Signature, _) => "signature",
         };
         object.string(key, &artefact.data);
         format = Some(&*artefact.provenance.0);

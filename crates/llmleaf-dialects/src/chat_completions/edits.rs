@@ -6,7 +6,7 @@
 //! differs, and the usage flag, which is removed again from the frames on the way back ([`relay`]).
 
 use super::Quirks;
-use super::quirks::{InstructionRole, OutputCap, StreamUsage};
+use super::quirks::{InstructionRole, OutputCap, ReasoningEcho, StreamUsage};
 use crate::head::{self, Field};
 use crate::object::{self, Object};
 use crate::splice::{Splices, quote, range_of};
@@ -65,6 +65,20 @@ pub fn edit_request(
         usage_added,
     })
 }
+
+/// True where a service takes what a body of this dialect holds. Proofs of other services' thoughts go to nobody who cannot verify
+/// them: some refuse the field, and thoughts that some want back in words of their own stand in it.
+pub fn takes(body: &Bytes, quirks: &Quirks) -> bool {
+    let knows = matches!(
+        quirks.reasoning.echo,
+        ReasoningEcho::Details | ReasoningEcho::Unknown
+    );
+    knows || DETAILS.find(body).is_none()
+}
+
+/// The field that carries such proofs. In a text its quotes are escaped.
+static DETAILS: LazyLock<Finder<'static>> =
+    LazyLock::new(|| Finder::new("\"reasoning_details\":").into_owned());
 
 /// The edits of one body, as they are found.
 struct Edits<'a> {

@@ -119,6 +119,7 @@ fn assistant(
     if let Some(part) = legacy_call(&mut fields, at, path, calls)? {
         parts.push(part);
     }
+    reasoning::proofs_of_calls(&mut parts);
     if silent && parts.is_empty() {
         return Err(fields.must(
             "content",

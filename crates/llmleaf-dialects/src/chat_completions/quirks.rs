@@ -188,6 +188,8 @@ pub enum ReasoningRequest {
 pub enum ReasoningEcho {
     /// It does not: the service refuses or ignores it.
     Never,
+    /// Nobody knows: nothing is written, and what a consumer of this wire sends goes on.
+    Unknown,
     /// As text in `reasoning_content`.
     ReasoningContent,
     /// As text in `reasoning`.

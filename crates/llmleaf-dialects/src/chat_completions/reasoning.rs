@@ -106,6 +106,51 @@ pub(super) fn parse_echo(
     Ok(parts)
 }
 
+/// Proofs among the thoughts that name a call belong to that call, as one router has it for one family of models.
+pub(super) fn proofs_of_calls(parts: &mut Vec<Part>) {
+    let mut found: Vec<(String, Artefact)> = Vec::new();
+    let calls: Vec<String> = parts
+        .iter()
+        .filter_map(call_id)
+        .map(str::to_owned)
+        .collect();
+    parts.retain(|part| match &part.kind {
+        PartKind::Reasoning(Reasoning {
+            id: Some(id),
+            texts,
+            artefact: Some(artefact),
+        }) if texts.is_empty()
+            && artefact.provenance == super::tools::GEMINI
+            && calls.contains(id) =>
+        {
+            found.push((id.clone(), artefact.clone()));
+            false
+        }
+        _ => true,
+    });
+    for (id, artefact) in found {
+        let call = parts.iter_mut().find_map(|part| match &mut part.kind {
+            PartKind::ToolCall(call) if call.id == id => Some(call),
+            _ => None,
+        });
+        if let Some(call) = call
+            && call.artefact.is_none()
+        {
+            call.artefact = Some(Artefact {
+                kind: ArtefactKind::Signature,
+                ..artefact
+            });
+        }
+    }
+}
+
+fn call_id(part: &Part) -> Option<&str> {
+    match &part.kind {
+        PartKind::ToolCall(call) => Some(&call.id),
+        _ => None,
+    }
+}
+
 fn joined(part: &Part) -> String {
     match &part.kind {
         PartKind::Reasoning(reasoning) => reasoning.joined(),

@@ -150,7 +150,8 @@ impl<'a> ChoiceWriter<'a> {
             .filter(|b| matches!(b.kind, BlockKind::Reasoning { .. }))
             .filter(|b| !hide || sealed(b))
             .collect();
-        if blocks.is_empty() {
+        let calls: Vec<&Block> = self.calls().filter(|b| b.artefact.is_some()).collect();
+        if blocks.is_empty() && calls.is_empty() {
             return;
         }
         let text: String = blocks.iter().map(|b| b.text.as_str()).collect();
@@ -161,6 +162,9 @@ impl<'a> ChoiceWriter<'a> {
             .iter()
             .enumerate()
             .flat_map(|(index, block)| block_details(index, block, hide));
+        let calls = calls.iter().enumerate();
+        let proofs = calls.filter_map(|(at, block)| call_detail(blocks.len() + at, block));
+        let details = details.chain(proofs);
         push_list(
             message.key("reasoning_details"),
             details,
@@ -267,6 +271,15 @@ impl<'a> ChoiceWriter<'a> {
 fn sealed(block: &Block) -> bool {
     let artefact = block.artefact.as_ref();
     artefact.is_some_and(|a| a.kind == ArtefactKind::Encrypted)
+}
+
+/// The entry of `reasoning_details` that a call's proof becomes, for clients that keep no others' fields.
+fn call_detail(index: usize, block: &Block) -> Option<(usize, Option<&str>, DetailBody<'_>)> {
+    let BlockKind::ToolCall { id, .. } = &block.kind else {
+        return None;
+    };
+    let artefact = block.artefact.as_ref()?;
+    Some((index, Some(id.as_str()), DetailBody::OfCall(artefact)))
 }
 
 /// The entries of `reasoning_details` that one block becomes.

@@ -60,6 +60,9 @@ pub fn edit_request(
 /// The field of a request to count that holds a whole request.
 pub(super) const WHOLE: &str = "generateContentRequest";
 
+/// The two spellings of the field that carries a signature.
+const SIGNATURES: [&str; 2] = ["thoughtSignature", "thought_signature"];
+
 struct Edit<'t> {
     text: &'t str,
     quirks: &'t Quirks,
@@ -146,6 +149,7 @@ impl<'t> Edit<'t> {
                 }
             }
         }
+        changed |= self.excuse(&mut kept);
         if !changed {
             return;
         }
@@ -158,11 +162,37 @@ impl<'t> Edit<'t> {
         }
     }
 
+    /// Excuses the first call of a turn that has no signature: other models than the target's have spoken here.
+    fn excuse(&self, kept: &mut [String]) -> bool {
+        if !self.rule.signed_calls {
+            return false;
+        }
+        let is_call = |part: &Object<'_>| {
+            ["functionCall", "function_call"]
+                .iter()
+                .any(|name| part.get(name).is_some())
+        };
+        let is_signed = |part: &Object<'_>| SIGNATURES.iter().any(|name| part.get(name).is_some());
+        for text in kept {
+            let excused = match Object::parse(text) {
+                Ok(part) if is_call(&part) && !is_signed(&part) => text
+                    .strip_suffix('}')
+                    .map(|open| format!("{open},\"thoughtSignature\":{}}}", quote(EXCUSE))),
+                Ok(part) if is_call(&part) => return false,
+                _ => continue,
+            };
+            let Some(excused) = excused else { return false };
+            *text = excused;
+            return true;
+        }
+        false
+    }
+
     fn part(&self, raw: &RawValue) -> Fate {
         let Some(part) = Object::from_raw(raw) else {
             return Fate::Keep;
         };
-        let names = ["thoughtSignature", "thought_signature"];
+        let names = SIGNATURES;
         let value = names.iter().find_map(|name| part.get(name));
         let Some(sealed) = value.and_then(string).and_then(|v| signature::open(&v)) else {
             return Fate::Keep;

@@ -17,3 +17,4 @@ pub(super) use parse::parse_count;
 pub use parse::parse_request;
 pub(super) use render::render_count;
 pub use render::render_request;
+pub(super) use thinking::answers_unsigned_calls;

@@ -5,7 +5,10 @@ use llmleaf_dialects::{
     ChatWire,
     chat_completions::{
         Quirks,
-        quirks::{EndMarker, InstructionRole, OutputCap, RequestQuirks, StreamQuirks},
+        quirks::{
+            EndMarker, InstructionRole, OutputCap, ReasoningEcho, ReasoningQuirks, RequestQuirks,
+            StreamQuirks,
+        },
     },
     text_completions,
 };
@@ -46,7 +49,11 @@ const QUIRKS: Quirks = Quirks {
         end: EndMarker::Finish,
         ..StreamQuirks::REFERENCE
     },
-    ..Quirks::REFERENCE
+    reasoning: ReasoningQuirks {
+        // It may be a router, or another of these gateways, which want their proofs back.
+        echo: ReasoningEcho::Unknown,
+        ..ReasoningQuirks::REFERENCE
+    },
 };
 
 const COMPLETIONS: text_completions::Quirks = text_completions::Quirks {

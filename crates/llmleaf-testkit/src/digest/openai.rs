@@ -139,7 +139,10 @@ impl Reading {
         let proof = source.text_at(&["extra_content", "google", "thought_signature"]);
         if !proof.is_empty() {
             let signatures = &mut self.digest.choice(choice).signatures;
-            signatures.push(proof.to_owned());
+            // Told among the thoughts as well, it is the same one.
+            if !signatures.iter().any(|told| told == proof) {
+                signatures.push(proof.to_owned());
+            }
         }
         let index = source.u64_at(&["index"]);
         let id = source.text_at(&["id"]);

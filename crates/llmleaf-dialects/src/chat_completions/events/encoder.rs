@@ -8,8 +8,8 @@ use super::super::{errors, usage};
 use super::held::{Held, HeldCall};
 use crate::{Encoder, ReplyContext};
 use llmleaf_model::{
-    ArtefactKind, BlockKind, Citation, Delta, Event, Finish, Loss, MediaKind, ReasoningForm,
-    ResponseStart, ToolFlavour, Usage,
+    Artefact, ArtefactKind, BlockKind, Citation, Delta, Event, Finish, Loss, MediaKind,
+    ReasoningForm, ResponseStart, ToolFlavour, Usage,
 };
 
 /// Most base64 bytes of one image kept until it is whole; the wire has no way to send a part of one.
@@ -57,6 +57,7 @@ enum Lane {
     },
     Call {
         index: usize,
+        id: Box<str>,
         flavour: ToolFlavour,
         empty: bool,
     },
@@ -226,6 +227,7 @@ impl ChunkEncoder {
         self.call_chunk(choice, &view, out);
         Lane::Call {
             index,
+            id: id.into(),
             flavour,
             empty: true,
         }
@@ -290,13 +292,14 @@ impl ChunkEncoder {
             (
                 Lane::Call {
                     index,
+                    id,
                     flavour,
                     empty,
                 },
                 delta,
             ) => {
                 *empty &= !matches!(delta, Delta::Arguments(_));
-                self.call_delta(choice, *index, *flavour, delta, out);
+                self.call_delta(choice, (*index, id, *flavour), delta, out);
             }
             (Lane::Held(call), Delta::Arguments(more)) => {
                 if !self.held.keep(call, more) {
@@ -331,8 +334,7 @@ impl ChunkEncoder {
     fn call_delta(
         &mut self,
         choice: u32,
-        index: usize,
-        flavour: ToolFlavour,
+        (index, id, flavour): (usize, &str, ToolFlavour),
         delta: &Delta,
         out: &mut Vec<u8>,
     ) {
@@ -346,10 +348,20 @@ impl ChunkEncoder {
         };
         match delta {
             Delta::Arguments(text) => view.arguments = Some(text),
-            Delta::Artefact(artefact) => view.artefact = Some(artefact),
+            Delta::Artefact(artefact) => {
+                view.artefact = Some(artefact);
+                self.call_proof(choice, index, id, artefact, out);
+            }
             _ => return self.lose(choice, "tool_calls", "the wire cannot express the piece"),
         }
         self.call_chunk(choice, &view, out);
+    }
+
+    /// A call's proof among the thoughts, for clients that keep no others' fields.
+    fn call_proof(&self, choice: u32, index: usize, id: &str, proof: &Artefact, out: &mut Vec<u8>) {
+        let thoughts = self.choices.iter().find(|c| c.index == choice);
+        let index = thoughts.map_or(0, |c| c.thoughts) + index;
+        self.reasoning_chunk(choice, &DetailBody::OfCall(proof), Some(id), index, out);
     }
 
     fn citation_chunk(&mut self, choice: u32, citation: &Citation, out: &mut Vec<u8>) {
@@ -373,7 +385,8 @@ impl ChunkEncoder {
         index: usize,
         out: &mut Vec<u8>,
     ) {
-        let sealed = matches!(body, DetailBody::Artefact(a) if a.kind == ArtefactKind::Encrypted);
+        let sealed = matches!(body, DetailBody::OfCall(_))
+            || matches!(body, DetailBody::Artefact(a) if a.kind == ArtefactKind::Encrypted);
         if self.context.hide_reasoning && !sealed {
             return;
         }
@@ -438,6 +451,7 @@ impl ChunkEncoder {
                 index,
                 flavour: ToolFlavour::Function,
                 empty: true,
+                ..
             } => {
                 let view = CallView {
                     index: Some(index),
@@ -451,7 +465,11 @@ impl ChunkEncoder {
             }
             Lane::Held(call) => {
                 self.held.release(&call);
-                self.call_chunk(choice, &call.view(), out);
+                let view = call.view();
+                if let (Some(proof), Some(index), Some(id)) = (view.artefact, view.index, view.id) {
+                    self.call_proof(choice, index, id, proof, out);
+                }
+                self.call_chunk(choice, &view, out);
             }
             Lane::Image { mime, data } if !data.is_empty() => {
                 self.image_chunk(choice, mime.as_deref(), &Delta::MediaData(data), out);

@@ -1,7 +1,7 @@
 //! Messages, written.
 
 use super::super::json::{ObjectWriter, push_list};
-use super::super::quirks::InstructionRole;
+use super::super::quirks::{InstructionRole, ReasoningEcho};
 use super::super::rendering::{Rendering, join};
 use super::super::{answer, media, reasoning};
 use llmleaf_model::{
@@ -281,7 +281,10 @@ impl Writer<'_, '_> {
             self.rendering
                 .dropped(&join(path, "namespace"), "the wire has no groups of tools");
         }
-        let artefact = reasoning::verified(self.rendering, call.artefact.as_ref(), path);
+        // Who takes proofs among the thoughts gets it there.
+        let apart = self.rendering.quirks.reasoning.echo == ReasoningEcho::Details;
+        let artefact = call.artefact.as_ref().filter(|_| !apart);
+        let artefact = reasoning::verified(self.rendering, artefact, path);
         let (kind, arguments) = match call.flavour {
             llmleaf_model::ToolFlavour::Function => ("function", "arguments"),
             llmleaf_model::ToolFlavour::Custom => ("custom", "input"),

@@ -7,7 +7,7 @@ use super::super::rendering::{Rendering, join};
 use crate::ladder;
 use llmleaf_model::{
     Artefact, ArtefactKind, Effort, Part, PartKind, Reasoning, ReasoningConfig, ReasoningForm,
-    ReasoningMode, Rest,
+    ReasoningMode, Rest, ToolCall,
 };
 
 /// Writes how much reasoning is wanted: (field, value) pairs of the request's top level.
@@ -195,10 +195,18 @@ pub(in super::super) fn write_echo(
     let done = Echo {
         in_content: echo == ReasoningEcho::ContentParts,
     };
-    if thoughts.is_empty() || done.in_content {
+    let calls: Vec<&ToolCall> = match echo {
+        ReasoningEcho::Details => parts.iter().filter_map(proven_call).collect(),
+        _ => Vec::new(),
+    };
+    if thoughts.is_empty() && calls.is_empty() || done.in_content {
         return done;
     }
     match echo {
+        ReasoningEcho::Unknown => rendering.dropped(
+            &join(path, "reasoning"),
+            "nobody knows whether the service takes earlier reasoning",
+        ),
         ReasoningEcho::Never | ReasoningEcho::ContentParts => {
             rendering.dropped(
                 &join(path, "reasoning"),
@@ -209,9 +217,16 @@ pub(in super::super) fn write_echo(
             plain(rendering, object, &thoughts, "reasoning_content", path);
         }
         ReasoningEcho::Reasoning => plain(rendering, object, &thoughts, "reasoning", path),
-        ReasoningEcho::Details => details(rendering, object, &thoughts, path),
+        ReasoningEcho::Details => details(rendering, object, &thoughts, &calls, path),
     }
     done
+}
+
+fn proven_call(part: &Part) -> Option<&ToolCall> {
+    match &part.kind {
+        PartKind::ToolCall(call) if call.artefact.is_some() => Some(call),
+        _ => None,
+    }
 }
 
 fn is_thought(part: &Part) -> bool {
@@ -272,6 +287,7 @@ fn details(
     rendering: &mut Rendering<'_>,
     object: &mut ObjectWriter<'_>,
     thoughts: &[&Part],
+    calls: &[&ToolCall],
     path: &str,
 ) {
     let mut entries = Vec::new();
@@ -285,6 +301,15 @@ fn details(
             PartKind::Opaque { json, .. } => entries.push(json.as_str().as_bytes().to_vec()),
             _ => {}
         }
+    }
+    for (at, call) in calls.iter().enumerate() {
+        let Some(artefact) = verified(rendering, call.artefact.as_ref(), path) else {
+            continue;
+        };
+        let mut one = Vec::new();
+        let body = DetailBody::OfCall(artefact);
+        write_detail(&mut one, &body, Some(&call.id), thoughts.len() + at, None);
+        entries.push(one);
     }
     if !entries.is_empty() {
         push_list(object.key("reasoning_details"), entries, |out, one| {
@@ -301,19 +326,24 @@ fn stretch(
     rest: Option<&llmleaf_model::Rest>,
     entries: &mut Vec<Vec<u8>>,
 ) {
-    let id = reasoning.id.as_deref();
+    // Other wires name every thought; here only a sealed one has a name (recorded, whichever the model).
+    let sealed = artefact.is_some_and(|a| a.kind == ArtefactKind::Encrypted);
+    let id = reasoning.id.as_deref().filter(|_| sealed || rest.is_some());
     let signature = artefact.filter(|a| a.kind == ArtefactKind::Signature);
     let last = reasoning.texts.len().checked_sub(1);
     let mut alone = artefact;
     let mut rest = rest;
+    let own = rest.is_some();
     for (at, text) in reasoning.texts.iter().enumerate() {
         let proof = signature.filter(|_| Some(at) == last && text.form == ReasoningForm::Full);
         if proof.is_some() {
             alone = None;
+        } else if text.text.is_empty() && !own {
+            continue;
         }
         let mut one = Vec::new();
         let body = DetailBody::Text(text.form, &text.text, proof);
-        write_detail(&mut one, &body, id, index, rest.take());
+        write_detail(&mut one, &body, id.filter(|_| own), index, rest.take());
         entries.push(one);
     }
     if let Some(artefact) = alone {

@@ -198,6 +198,15 @@ fn every_place_of_a_request_is_read_and_kept() {
         .as_object_mut()
         .unwrap()
         .remove("reasoning");
+    // The proof of a call stands among the thoughts where the service has it there.
+    let proof = json!({"type": "reasoning.encrypted", "data": "ts", "id": "c1", "format": "google-gemini-v1", "index": 3});
+    let turn = &mut expected["messages"][3];
+    turn["reasoning_details"]
+        .as_array_mut()
+        .unwrap()
+        .push(proof);
+    let call = turn["tool_calls"][0].as_object_mut().unwrap();
+    call.remove("extra_content");
     let written: Value = serde_json::from_str(&text).unwrap();
     assert_eq!(written, expected);
 }
@@ -508,4 +517,28 @@ fn what_mistrals_clients_say_is_understood() {
         json!({"model": "m", "messages": [{"role": "user", "content": "x"}], "safe_prompt": true});
     let request = parse_request(&body.to_string()).unwrap();
     assert!(!request.rest.is_empty());
+}
+
+#[test]
+fn a_proof_among_the_thoughts_belongs_to_the_call_that_it_names() {
+    let call = |id: &str| json!({"id": id, "type": "function", "function": {"name": "f", "arguments": "{}"}});
+    let proof = |id: &str, format: &str| json!({"type": "reasoning.encrypted", "data": "p", "id": id, "format": format});
+    let turn = json!({"role": "assistant", "content": null, "tool_calls": [call("a"), call("b")],
+        "reasoning_details": [proof("a", "google-gemini-v1"), proof("gone", "google-gemini-v1"), proof("b", "openai-responses-v1")]});
+    let request = parse_request(&with_messages(&json!([turn])).to_string()).unwrap();
+    let proofs: Vec<(&str, bool)> = request.messages[0]
+        .parts
+        .iter()
+        .map(|part| match &part.kind {
+            PartKind::ToolCall(call) => (call.id.as_str(), call.artefact.is_some()),
+            PartKind::Reasoning(thought) => {
+                (thought.id.as_deref().unwrap(), thought.artefact.is_some())
+            }
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    assert_eq!(
+        proofs,
+        [("gone", true), ("b", true), ("a", true), ("b", false)]
+    );
 }

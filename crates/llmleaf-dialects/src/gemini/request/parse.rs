@@ -110,12 +110,20 @@ fn conversation(raw: &RawValue, path: &str, request: &mut ChatRequest) -> Result
                         _ => message.parts.push(part),
                     }
                 }
+                message.parts.iter_mut().for_each(without_empty);
                 message.rest = rest;
                 request.messages.push(message);
             }
         }
     }
     Ok(())
+}
+
+/// A proof without text says its form with an empty one, which is of no more use.
+fn without_empty(part: &mut Part) {
+    if let PartKind::Reasoning(reasoning) = &mut part.kind {
+        reasoning.texts.retain(|text| !text.text.is_empty());
+    }
 }
 
 /// Adds a part of the model's turn, joined to the one before where both are pieces of one text or of one thought.
@@ -136,6 +144,8 @@ fn push_joined(parts: &mut Vec<Part>, next: Part) {
             have.artefact = more.artefact;
             for text in more.texts {
                 match have.texts.last_mut() {
+                    // The envelope knows what the thought was; the wire's own words for it do not.
+                    Some(last) if text.text.is_empty() => last.form = text.form,
                     Some(last) if last.form == text.form => last.text.push_str(&text.text),
                     _ => have.texts.push(text),
                 }

@@ -345,7 +345,10 @@ impl Signature {
         match signature::open(&self.0) {
             Some(sealed) => Reasoning {
                 id: sealed.id,
-                texts: texts(sealed.form, text),
+                texts: vec![ReasoningText {
+                    form: sealed.form,
+                    text,
+                }],
                 artefact: sealed.artefact,
             },
             None => Reasoning {

@@ -3,6 +3,7 @@
 use crate::Head;
 use crate::messages::Quirks;
 use crate::messages::reasoning::Sealed;
+use crate::messages::request::answers_unsigned_calls;
 use crate::object::{Object, items, string};
 use crate::sealed::list_with_seals;
 use crate::splice::{Splices, quote, range_of, removal_of};
@@ -22,6 +23,7 @@ pub(super) fn edit(
     let Some(messages) = list_with_seals(head, text, "messages") else {
         return;
     };
+    let before = losses.len();
     for (at, raw) in messages.into_iter().enumerate() {
         let Some(content) = Object::from_raw(raw).and_then(|m| m.get("content")) else {
             continue;
@@ -31,6 +33,41 @@ pub(super) fn edit(
         };
         Turn { text, at, quirks }.edit(content, &blocks, splices, losses);
     }
+    if losses.len() > before {
+        unproven(head, text, quirks, splices, losses);
+    }
+}
+
+/// Switches thinking off where the calls that are answered have lost the reasoning that the wire demands before them: as a
+/// request of another dialect is rendered.
+fn unproven(
+    head: &Head,
+    text: &str,
+    quirks: &Quirks,
+    splices: &mut Splices<'_>,
+    losses: &mut Vec<Loss>,
+) {
+    let Some(field) = head.field(text, "thinking") else {
+        return;
+    };
+    let value = text.get(field.value.clone());
+    let kind = value
+        .and_then(|value| Object::parse(value).ok())
+        .and_then(|thinking| {
+            thinking
+                .get("type")
+                .and_then(string)
+                .map(|kind| kind == "enabled")
+        });
+    let request = crate::messages::request::parse_count(text);
+    if kind != Some(true) || !request.is_ok_and(|r| answers_unsigned_calls(&r, quirks)) {
+        return;
+    }
+    splices.replace(field.value.clone(), "{\"type\":\"disabled\"}");
+    losses.push(Loss::dropped(
+        "thinking",
+        "the calls that are answered came back without the signed reasoning that the wire wants before them",
+    ));
 }
 
 /// One message whose content is a list.

@@ -236,7 +236,7 @@ fn is_adaptive(
 /// verify. With a budget the wire refuses such a turn, a client that keeps no reasoning would be stuck in its own tool
 /// loop, and the calls cannot be made anew (reference of extended thinking, "Preserving thinking blocks", 2026-10; with
 /// adaptive thinking nothing is demanded).
-fn answers_unsigned_calls(request: &ChatRequest, quirks: &Quirks) -> bool {
+pub(in crate::messages) fn answers_unsigned_calls(request: &ChatRequest, quirks: &Quirks) -> bool {
     let verified = |part: &Part| match &part.kind {
         PartKind::Reasoning(reasoning) => reasoning
             .artefact

@@ -5,6 +5,7 @@ use crate::level::{Level, wrong};
 use crate::object::string;
 use crate::responses::reasoning::{Echoed, echoed, provenance};
 use crate::responses::wire::{is_server_call, is_server_output, server_tool_name};
+use crate::sealed::SEAL;
 use llmleaf_model::{
     Artefact, ArtefactKind, ChatRequest, DialectName, Failure, Json, Message, Part, PartKind,
     Reasoning, ReasoningForm, ReasoningText, Rest, Role, ServerToolResult, ServerToolUse, ToolCall,
@@ -172,6 +173,7 @@ impl Turns {
             self.assistant(opaque("reasoning", raw));
             return Ok(());
         }
+        let is_sealed = data.as_ref().is_some_and(|data| data.starts_with(SEAL));
         match data.map(|data| echoed(&data, format.as_deref())) {
             None => {
                 reasoning.artefact = signature.map(|data| Artefact {
@@ -182,7 +184,10 @@ impl Turns {
             }
             Some(Echoed::Reasoning { artefact, id, text }) => {
                 reasoning.artefact = artefact;
-                reasoning.id = id.or(reasoning.id);
+                // In an envelope stands the name that its issuer gave it, if it did; that of the item is ours then.
+                if id.is_some() || is_sealed {
+                    reasoning.id = id;
+                }
                 if let Some(text) = text {
                     let form = ReasoningForm::Full;
                     reasoning.texts = vec![ReasoningText { form, text }];
