@@ -7,18 +7,20 @@
 //!
 //! Used between dialects only: in the same dialect a schema is the consumer's own.
 //!
-//! Reading order: [`profile`], `request`, `compile`, `merge`, `tree`.
+//! Reading order: [`profile`], `request`, `compile`, `strict`, `merge`, `tree`.
 
 mod compile;
 mod merge;
 pub mod profile;
 mod request;
+mod strict;
 #[cfg(test)]
 mod tests;
 mod tree;
 
 pub use profile::Profile;
 pub(crate) use request::{Profiles, fit};
+pub(crate) use strict::Strictness;
 
 use compile::Compiler;
 use llmleaf_model::{Failure, Json, Loss};
@@ -50,7 +52,10 @@ pub fn compile(
         return Ok(schema.clone());
     }
     let mut compiler = Compiler::new(&root, profile, path, of);
-    let compiled = compiler.root()?;
+    let mut compiled = compiler.root()?;
+    if profile.closed {
+        compiled = compiler.close(compiled, "")?;
+    }
     losses.extend(compiler.losses.into_iter().take(MOST_LOSSES));
     if compiled == root {
         return Ok(schema.clone());

@@ -63,11 +63,11 @@ impl<'a> Compiler<'a> {
         self.losses.push(loss(format!("{}{at}", self.path), why));
     }
 
-    fn dropped(&mut self, at: &str, why: &'static str) {
+    pub(super) fn dropped(&mut self, at: &str, why: &'static str) {
         self.lose(at, Loss::dropped, why);
     }
 
-    fn altered(&mut self, at: &str, why: &'static str) {
+    pub(super) fn altered(&mut self, at: &str, why: &'static str) {
         self.lose(at, Loss::altered, why);
     }
 
@@ -75,7 +75,7 @@ impl<'a> Compiler<'a> {
         self.lose(at, Loss::approximated, why);
     }
 
-    fn refusal(&self, at: &str, why: &str) -> Failure {
+    pub(super) fn refusal(&self, at: &str, why: &str) -> Failure {
         let place = format!("{}{at}", self.path);
         let message = format!(
             "the schema of {} cannot be used: at `{place}`: {why}",

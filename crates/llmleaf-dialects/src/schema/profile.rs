@@ -7,6 +7,8 @@ pub struct Profile {
     pub takes: &'static [Form],
     /// Keywords it takes; `None` for all.
     pub keywords: Option<&'static [&'static str]>,
+    /// It holds an answer to the schema, and takes objects only that say to have no other fields.
+    pub closed: bool,
 }
 
 /// A form that some targets take and others refuse.
@@ -53,6 +55,36 @@ impl Profile {
     pub const ANTHROPIC: Self = Self {
         takes: ALL_BUT_ROOT,
         keywords: None,
+        closed: false,
+    };
+
+    /// Schemas that calls and answers are held to: "JSON Schema limitations" of "Structured outputs", docs.claude.com, 2026-11. Nothing
+    /// that holds itself, no bounds of numbers, texts and lists, every object closed; else 400.
+    pub const ANTHROPIC_STRICT: Self = Self {
+        takes: &[Constants, TypeLists, TypeBesideUnion, Untyped],
+        keywords: Some(&[
+            "type",
+            "format",
+            "title",
+            "description",
+            "default",
+            "enum",
+            "const",
+            "items",
+            "minItems",
+            "pattern",
+            "anyOf",
+            "properties",
+            "additionalProperties",
+            "required",
+        ]),
+        closed: true,
+    };
+
+    /// The same for answers: any root.
+    pub const ANTHROPIC_ANSWER: Self = Self {
+        takes: &[Constants, TypeLists, TypeBesideUnion, RootUnions, Untyped],
+        ..Self::ANTHROPIC_STRICT
     };
 
     /// "schema must have type 'object' and not have 'oneOf'/'anyOf'/'allOf'/'enum'/'not' at the top level": the service's
@@ -60,6 +92,7 @@ impl Profile {
     pub const OPENAI: Self = Self {
         takes: ALL_BUT_ROOT,
         keywords: None,
+        closed: false,
     };
 
     /// Schemas of answers on those two wires: any root.
@@ -76,6 +109,7 @@ impl Profile {
             Untyped,
         ],
         keywords: None,
+        closed: false,
     };
 
     /// The keywords of `responseJsonSchema` in Google's reference of GenerationConfig (v1beta, 2026-08), which
@@ -100,6 +134,7 @@ impl Profile {
             "required",
             "propertyOrdering",
         ]),
+        closed: false,
     };
 
     /// The same for answers: any root.
@@ -135,6 +170,7 @@ impl Profile {
             "additionalProperties",
             "required",
         ]),
+        closed: false,
     };
 
     /// The same for answers: any root.
@@ -160,6 +196,7 @@ impl Profile {
             "properties",
             "required",
         ]),
+        closed: false,
     };
 
     pub(super) fn takes(&self, form: Form) -> bool {

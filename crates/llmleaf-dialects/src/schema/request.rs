@@ -1,6 +1,6 @@
 //! The schemas of a request, for a target.
 
-use super::{Profile, compile};
+use super::{Profile, Strictness, compile, strict};
 use llmleaf_model::{ChatRequest, Failure, Json, Loss, ResponseFormat, Tool, ToolKind};
 use std::borrow::Cow;
 
@@ -9,6 +9,8 @@ use std::borrow::Cow;
 pub(crate) struct Profiles {
     /// Of tools.
     pub tools: &'static Profile,
+    /// Of tools whose calls are to be held to them.
+    pub strict: Strictness,
     /// Of the answer.
     pub answer: &'static Profile,
 }
@@ -25,7 +27,7 @@ pub(crate) fn fit<'r>(
             break;
         };
         let path = format!("tools[{at}]");
-        if let Some(fitted) = fitted(tool, profiles.tools, &path, losses)?
+        if let Some(fitted) = fitted(tool, profiles, &path, losses)?
             && let Some(tool) = request.to_mut().tools.get_mut(at)
         {
             *tool = fitted;
@@ -51,7 +53,7 @@ pub(crate) fn fit<'r>(
 /// The tool with the schema that the target takes; `None` where it takes it as it is.
 fn fitted(
     tool: &Tool,
-    profile: &Profile,
+    profiles: Profiles,
     path: &str,
     losses: &mut Vec<Loss>,
 ) -> Result<Option<Tool>, Failure> {
@@ -59,17 +61,21 @@ fn fitted(
         ToolKind::Function {
             name,
             parameters: Some(schema),
+            strict: held,
             ..
         } => {
             let of = format!("the tool `{name}`");
-            let path = format!("{path}.parameters");
-            let made: Json = compile(schema, profile, &path, &of, losses)?;
-            if made == *schema {
+            let (made, still) = function(schema, *held, profiles, path, &of, losses)?;
+            if made == *schema && still == *held {
                 return Ok(None);
             }
             let mut fitted = tool.clone();
-            if let ToolKind::Function { parameters, .. } = &mut fitted.kind {
+            if let ToolKind::Function {
+                parameters, strict, ..
+            } = &mut fitted.kind
+            {
                 *parameters = Some(made);
+                *strict = still;
             }
             Ok(Some(fitted))
         }
@@ -77,7 +83,7 @@ fn fitted(
             let mut changed = None;
             for (at, inner) in tools.iter().enumerate() {
                 let path = format!("{path}.tools[{at}]");
-                let Some(inner) = fitted(inner, profile, &path, losses)? else {
+                let Some(inner) = fitted(inner, profiles, &path, losses)? else {
                     continue;
                 };
                 let whole = changed.get_or_insert_with(|| tool.clone());
@@ -90,5 +96,40 @@ fn fitted(
             Ok(changed)
         }
         _ => Ok(None),
+    }
+}
+
+/// The schema of a function as the target takes it, and whether calls are still held to it.
+fn function(
+    schema: &Json,
+    held: Option<bool>,
+    profiles: Profiles,
+    path: &str,
+    of: &str,
+    losses: &mut Vec<Loss>,
+) -> Result<(Json, Option<bool>), Failure> {
+    let place = format!("{path}.parameters");
+    let any = |losses: &mut Vec<Loss>| compile(schema, profiles.tools, &place, of, losses);
+    let free = |losses: &mut Vec<Loss>, why| {
+        losses.push(Loss::altered(format!("{path}.strict"), why));
+    };
+    match (held, profiles.strict) {
+        (Some(true), Strictness::Profile(profile)) => {
+            let mut own = Vec::new();
+            if let Ok(made) = compile(schema, profile, &place, of, &mut own) {
+                losses.append(&mut own);
+                return Ok((made, held));
+            }
+            free(losses, "the service holds no calls to such a schema");
+            Ok((any(losses)?, None))
+        }
+        (Some(true), Strictness::AllRequired) if !strict::all_required(schema) => {
+            free(
+                losses,
+                "the service holds calls only to schemas whose every property is required",
+            );
+            Ok((any(losses)?, Some(false)))
+        }
+        _ => Ok((any(losses)?, held)),
     }
 }

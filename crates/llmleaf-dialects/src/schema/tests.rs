@@ -1,10 +1,11 @@
 //! Schemas by target: what becomes of each form, and that nothing forbidden is left.
 
 use super::profile::Form;
-use super::{Profile, compile};
-use llmleaf_model::{Json, Loss};
+use super::{Profile, Profiles, Strictness, compile, fit};
+use llmleaf_model::{ChatRequest, DialectName, Json, Loss, Tool, ToolKind};
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
+use std::borrow::Cow;
 
 fn made(schema: &Value, profile: &Profile) -> Result<(Value, Vec<Loss>), String> {
     let schema = Json::parse(&schema.to_string()).unwrap();
@@ -444,4 +445,91 @@ fn variants_with_a_word_of_their_own_stand_beside_each_other() {
         Some(70)
     );
     assert_eq!(made["required"], json!(["op"]));
+}
+
+/// A request with one tool whose calls are to be held to this schema, for a target.
+fn held(schema: &Value, strict: Strictness) -> (Value, Option<bool>, Vec<String>) {
+    let mut request = ChatRequest::new(DialectName::OllamaChat, "m");
+    let mut tool = Tool::function("t", None, Some(Json::parse(&schema.to_string()).unwrap()));
+    if let ToolKind::Function { strict, .. } = &mut tool.kind {
+        *strict = Some(true);
+    }
+    request.tools.push(tool);
+    let profiles = Profiles {
+        tools: &Profile::OPENAI,
+        strict,
+        answer: &Profile::FULL,
+    };
+    let mut losses = Vec::new();
+    let fitted = fit(Cow::Borrowed(&request), profiles, &mut losses).unwrap();
+    let ToolKind::Function {
+        parameters, strict, ..
+    } = &fitted.tools[0].kind
+    else {
+        panic!("a function")
+    };
+    let made = parameters.as_ref().unwrap().read().unwrap();
+    let fields = losses.into_iter().map(|loss| loss.field).collect();
+    (made, *strict, fields)
+}
+
+const ANTHROPIC: Strictness = Strictness::Profile(&Profile::ANTHROPIC_STRICT);
+
+#[test]
+fn calls_are_held_to_what_the_target_can_hold_them_to() {
+    let schema = json!({"type": "object", "required": ["n", "s"], "properties": {
+        "n": {"type": "integer", "minimum": 1},
+        "s": {"anyOf": [{"type": "string", "format": "uri", "maxLength": 9}, {"type": "null"}]},
+        "l": {"type": "array", "minItems": 2, "items": {"type": "object", "properties": {"f": {"type": "string", "format": "regex"}}, "additionalProperties": true}},
+    }, "additionalProperties": false});
+    let (made, strict, losses) = held(&schema, ANTHROPIC);
+    let expected = json!({"type": "object", "required": ["n", "s"], "properties": {
+        "n": {"type": "integer"},
+        "s": {"anyOf": [{"type": "string", "format": "uri"}, {"type": "null"}]},
+        "l": {"type": "array", "items": {"type": "object", "properties": {"f": {"type": "string"}}, "additionalProperties": false}},
+    }, "additionalProperties": false});
+    assert_eq!((made, strict), (expected, Some(true)));
+    let at = |rest: &str| format!("tools[0].parameters.properties.{rest}");
+    let mut told = [
+        at("n.minimum"),
+        at("s.anyOf[0].maxLength"),
+        at("l.minItems"),
+        at("l.items"),
+        at("l.items.properties.f.format"),
+    ];
+    let mut losses = losses;
+    told.sort();
+    losses.sort();
+    assert_eq!(losses, told);
+}
+
+#[test]
+fn a_schema_that_no_calls_can_be_held_to_stays_as_it_is() {
+    let map = json!({"type": "object", "properties": {"m": {"type": "object", "additionalProperties": {"type": "integer", "minimum": 1}}}});
+    let (made, strict, losses) = held(&map, ANTHROPIC);
+    assert_eq!((made, strict), (map, None));
+    assert_eq!(losses, ["tools[0].strict"]);
+    let optional = json!({"type": "object", "properties": {"a": {"type": "string"}, "b": {"type": "string"}}, "required": ["a"], "additionalProperties": false});
+    let (made, strict, losses) = held(&optional, Strictness::AllRequired);
+    assert_eq!((made, strict), (optional.clone(), Some(false)));
+    assert_eq!(losses, ["tools[0].strict"]);
+    let mut whole = optional;
+    whole["required"] = json!(["b", "a"]);
+    let (_, strict, losses) = held(&whole, Strictness::AllRequired);
+    assert_eq!((strict, losses.len()), (Some(true), 0));
+    whole["properties"]["a"] =
+        json!({"type": "array", "items": {"type": "object", "properties": {}}});
+    assert_eq!(held(&whole, Strictness::AllRequired).1, Some(false));
+}
+
+/// An answer that is held to a map would be empty: that is refused, by name and place.
+#[test]
+fn an_answer_of_unlisted_fields_is_refused_where_it_would_be_empty() {
+    let map = json!({"type": "object", "properties": {"m": {"type": "object", "additionalProperties": {"type": "integer"}}}});
+    let why = made(&map, &Profile::ANTHROPIC_ANSWER).unwrap_err();
+    assert!(why.contains("tools[0].parameters.properties.m"), "{why}");
+    let open = json!({"type": "object", "properties": {"a": {"type": "string"}}});
+    let (closed, losses) = made(&open, &Profile::ANTHROPIC_ANSWER).unwrap();
+    assert_eq!(closed["additionalProperties"], json!(false));
+    assert_eq!(losses.len(), 1);
 }

@@ -5,7 +5,7 @@ use crate::chat_completions::{
     self,
     quirks::{CustomTools, StreamedCalls, ToolSchemas},
 };
-use crate::schema::{Profile, Profiles};
+use crate::schema::{Profile, Profiles, Strictness};
 use crate::toolbox::Takes;
 
 impl ChatWire {
@@ -19,14 +19,23 @@ impl ChatWire {
                 (&Profile::MOONSHOT, &Profile::MOONSHOT_ANSWER)
             }
             Self::Completions(_) | Self::Responses(_) => (&Profile::OPENAI, &Profile::FULL),
-            Self::Messages(_) => (&Profile::ANTHROPIC, &Profile::FULL),
+            Self::Messages(_) => (&Profile::ANTHROPIC, &Profile::ANTHROPIC_ANSWER),
             Self::GenerateContent(_) => (&Profile::GEMINI, &Profile::GEMINI_ANSWER),
             // It passes over what it does not read.
             Self::Ollama(_) | Self::CohereChat | Self::TextCompletions(_) => {
                 (&Profile::FULL, &Profile::FULL)
             }
         };
-        Profiles { tools, answer }
+        let strict = match self {
+            Self::Completions(_) | Self::Responses(_) => Strictness::AllRequired,
+            Self::Messages(_) => Strictness::Profile(&Profile::ANTHROPIC_STRICT),
+            _ => Strictness::AsAny,
+        };
+        Profiles {
+            tools,
+            strict,
+            answer,
+        }
     }
 
     /// Whether calls of tools come whole in the service's streams, each with its name.
