@@ -10,7 +10,8 @@ use Effort::{High, Low, Max, Medium, Minimal, None as Off, XHigh};
 /// Rungs by model, where effort is a word; the first row that fits counts.
 ///
 /// Sources: the services' own messages ("Unsupported value: 'minimal' is not supported with the 'gpt-5.1' model"), the type
-/// ReasoningEffort of Azure's SDK, "Effort" and the migration guides on platform.claude.com, all read 2026-11.
+/// ReasoningEffort of Azure's SDK, `reasoning_effort` in Mistral's OpenAPI document 1.0.0 (2026-08), "Effort" and the migration guides on
+/// platform.claude.com, all read 2026-11.
 const RUNGS: &[(&str, &[Effort])] = &[
     ("gpt-5-pro", &[High]),
     ("gpt-5-codex", &[Low, Medium, High]),
@@ -26,6 +27,9 @@ const RUNGS: &[(&str, &[Effort])] = &[
     ("o1", &[Low, Medium, High]),
     ("o3", &[Low, Medium, High]),
     ("o4-mini", &[Low, Medium, High]),
+    ("magistral", &[Off, High]),
+    ("mistral", &[Off, High]),
+    ("ministral", &[Off, High]),
     ("claude-opus-4-5", &[Low, Medium, High]),
     ("claude-opus-4-6", &[Low, Medium, High, Max]),
     ("claude-sonnet-4-6", &[Low, Medium, High, Max]),

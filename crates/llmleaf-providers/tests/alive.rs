@@ -8,6 +8,8 @@
     reason = "a test that cannot go on has failed"
 )]
 
+#[path = "alive/rendered.rs"]
+mod rendered;
 #[path = "alive/resets.rs"]
 mod resets;
 #[path = "alive/samples.rs"]

@@ -29,6 +29,8 @@ pub(super) fn parse(list: &[&RawValue], path: &Path<'_>) -> Result<Vec<Message>,
 #[derive(Default)]
 struct Calls {
     flavours: HashMap<String, ToolFlavour>,
+    /// Those without a result, in order.
+    open: Vec<String>,
     /// Id given to the last call of the legacy form, which has none.
     legacy: Option<String>,
 }
@@ -47,8 +49,10 @@ fn parse_message(
         "user" => spoken(fields, Role::User, path),
         "assistant" => assistant(fields, at, path, calls),
         "tool" => {
-            let call_id = fields.string("tool_call_id")?.unwrap_or_default();
-            tool_result(fields, call_id, path, calls)
+            // A service takes results without an id (recorded); they are those of the calls in their order.
+            let call_id = fields.string("tool_call_id")?.filter(|id| !id.is_empty());
+            let call_id = call_id.or_else(|| calls.open.first().cloned());
+            tool_result(fields, call_id.unwrap_or_default(), path, calls)
         }
         "function" => {
             // The legacy form: the result of the one call before it. Some send the id of the newer form with it.
@@ -113,6 +117,7 @@ fn assistant(
         let part = tools::parse_call(raw, &list.index(index))?;
         if let PartKind::ToolCall(call) = &part.kind {
             calls.flavours.insert(call.id.clone(), call.flavour);
+            calls.open.push(call.id.clone());
         }
         parts.push(part);
     }
@@ -171,8 +176,11 @@ fn tool_result(
     mut fields: Fields<'_, '_>,
     call_id: String,
     path: &Path<'_>,
-    calls: &Calls,
+    calls: &mut Calls,
 ) -> Result<Message, Failure> {
+    if let Some(at) = calls.open.iter().position(|open| *open == call_id) {
+        calls.open.remove(at);
+    }
     let name = fields.string("name")?;
     let Some((parts, bare)) = content(&mut fields, path)? else {
         return Err(fields.must("content", "a string or a list of parts"));

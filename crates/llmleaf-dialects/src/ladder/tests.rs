@@ -199,6 +199,10 @@ fn every_rung_becomes_the_nearest_that_the_model_has() {
         ),
         ("gpt-5-pro", ["high"; 7]),
         (
+            "magistral-medium-latest",
+            ["none", "high", "high", "high", "high", "high", "high"],
+        ),
+        (
             "some-model",
             ["none", "minimal", "low", "medium", "high", "xhigh", "max"],
         ),

@@ -248,8 +248,21 @@ impl Writer<'_, '_> {
 
     fn output(&mut self, request: &ChatRequest) {
         let output = &request.output;
-        if !output.modalities.is_empty() {
-            self.value("modalities", Some(&output.modalities));
+        // Pictures are asked of routers only: CreateChatCompletionRequest of OpenAI's OpenAPI document 2.3.0 has text and audio.
+        let lost = |kind: &str| {
+            kind == "image" && !self.rendering.own() && !self.rendering.quirks.request.extended
+        };
+        let (lost, kept): (Vec<String>, Vec<String>) = output
+            .modalities
+            .iter()
+            .cloned()
+            .partition(|kind| lost(kind));
+        if !lost.is_empty() {
+            let why = "the service answers no pictures on this wire";
+            self.rendering.dropped("modalities", why);
+        }
+        if !kept.is_empty() {
+            self.value("modalities", Some(&kept));
         }
         self.json("audio", output.audio.as_ref());
         self.value("verbosity", output.verbosity.as_ref());

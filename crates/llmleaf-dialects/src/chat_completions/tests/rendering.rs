@@ -373,3 +373,16 @@ fn what_a_document_is_called_and_words_that_move_are_told() {
         ]
     );
 }
+
+#[test]
+fn pictures_are_asked_of_routers_only() {
+    let mut request = foreign(vec![Message::text(Role::User, "x")]);
+    request.output.modalities = vec!["text".into(), "image".into()];
+    let (body, losses) = render(&request, &Quirks::REFERENCE);
+    assert_eq!(body["modalities"], json!(["text"]));
+    assert_eq!(losses, ["dropped modalities"]);
+    let router = generous(ReasoningRequest::Object, ReasoningEcho::Details);
+    let (body, losses) = render(&request, &router);
+    assert_eq!(body["modalities"], json!(["text", "image"]));
+    assert_eq!(losses, Vec::<String>::new());
+}

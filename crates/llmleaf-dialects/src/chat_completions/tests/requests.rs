@@ -542,3 +542,24 @@ fn a_proof_among_the_thoughts_belongs_to_the_call_that_it_names() {
         [("gone", true), ("b", true), ("a", true), ("b", false)]
     );
 }
+
+/// Recorded: a service took a result that names no call.
+#[test]
+fn a_result_without_an_id_is_that_of_the_next_call() {
+    let call = |id: &str| json!({"id": id, "type": "function", "function": {"name": "f", "arguments": "{}"}});
+    let turns = json!([
+        {"role": "assistant", "content": null, "tool_calls": [call("a"), call("b"), call("c")]},
+        {"role": "tool", "tool_call_id": "b", "content": "2"},
+        {"role": "tool", "content": "1"},
+        {"role": "tool", "tool_call_id": "", "content": "3"},
+    ]);
+    let request = parse_request(&with_messages(&turns).to_string()).unwrap();
+    let parts = request.messages.iter().flat_map(|m| &m.parts);
+    let ids: Vec<&str> = parts
+        .filter_map(|part| match &part.kind {
+            PartKind::ToolResult(result) => Some(result.call_id.as_str()),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(ids, ["b", "a", "c"]);
+}

@@ -341,3 +341,33 @@ fn proofs_find_their_calls_among_many() {
         assert_eq!(call.artefact.as_ref(), Some(&proof), "{}", call.id);
     }
 }
+
+#[test]
+fn sound_goes_to_routers_only() {
+    let sound =
+        json!({"type": "input_audio", "input_audio": {"data": "UklGRg==", "format": "wav"}});
+    let body = json!({"model": "m", "messages": [{"role": "user", "content": [{"type": "text", "text": "Hear."}, sound]}]});
+    let request = crate::Dialect::ChatCompletions
+        .parse_request(&body.to_string())
+        .unwrap();
+    let target = Target {
+        model: "m",
+        stream: false,
+    };
+    let sent = |quirks: Quirks| {
+        let rendered = crate::ChatWire::Responses(quirks)
+            .render_request(&request, target)
+            .unwrap();
+        let body: Value = serde_json::from_slice(&rendered.body).unwrap();
+        (
+            body["input"].to_string().contains("input_audio"),
+            rendered.losses.len(),
+        )
+    };
+    assert_eq!(sent(Quirks::REFERENCE), (false, 1));
+    let router = Quirks {
+        extended: true,
+        ..Quirks::REFERENCE
+    };
+    assert_eq!(sent(router), (true, 0));
+}
