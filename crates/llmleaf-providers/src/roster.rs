@@ -6,6 +6,7 @@ mod anthropic;
 mod azure_openai;
 mod cerebras;
 mod cohere;
+mod deepinfra;
 mod deepseek;
 mod echo;
 mod fireworks;
@@ -42,6 +43,7 @@ pub static ROSTER: &[&Provider] = &[
     &fireworks::PROVIDER,
     &perplexity::PROVIDER,
     &cerebras::PROVIDER,
+    &deepinfra::PROVIDER,
     &zai::PROVIDER,
     &moonshot::PROVIDER,
     &azure_openai::PROVIDER,

@@ -29,6 +29,7 @@ const DISTINCT: &[&str] = &[
     "mistral",
     "perplexity",
     "cerebras",
+    "deepinfra",
     "moonshot",
     "azure",
     "ollama",
