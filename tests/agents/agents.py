@@ -29,8 +29,8 @@ from fake.scripts import EDIT, MARKER, TEXT  # noqa: E402
 
 # base64 of `sdk:s3cret`.
 KEY = "c2RrOnMzY3JldA=="
-# Seconds that one run of an agent may take: most of it is its own start.
-LIMIT = 180
+# Seconds that one run of an agent may take: most of it is its own start, and the pauses between its tries (OpenCode makes seven).
+LIMIT = 400
 # The wires behind: the prefix of the models' names.
 WIRES = {"chat": "oai", "messages": "ant"}
 PROMPT = "Do what you are told."
