@@ -28,7 +28,9 @@ use llmleaf_dialects::Dialect;
 use llmleaf_server::registry::{AuthClass, BatchCall, ENDPOINTS, Endpoint, Operation};
 use llmleaf_testkit::binary::Llmleaf;
 use llmleaf_testkit::http::{self, Connection, Response};
+use llmleaf_testkit::leaks::SURFACES;
 use serde_json::json;
+use std::collections::BTreeSet;
 
 const ADMIN_TOKEN: &str = "matrix-admin-token-0123456789abcdef";
 
@@ -405,6 +407,10 @@ fn f14_what_is_open_to_all_is_this_and_nothing_else() {
         let admin = row.path.starts_with("/admin/") || row.path == "/metrics";
         assert_eq!(admin, row.auth == AuthClass::Admin, "{}", row.path);
     }
+    // All that operators are told is searched for secrets at the end of every test.
+    let told = ENDPOINTS.iter().filter(|row| row.auth == AuthClass::Admin);
+    let told: BTreeSet<_> = told.map(|row| row.path).collect();
+    assert_eq!(told, SURFACES.iter().copied().collect());
 }
 
 /// A model that is not the caller's is refused at every endpoint that takes one, and one that nobody has is not told from it.
