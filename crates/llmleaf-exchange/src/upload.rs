@@ -156,6 +156,7 @@ impl Upload {
             failure: None,
             halted: None,
             at: 0,
+            closed: None,
             last: false,
             moves: 0,
             form: None,
@@ -206,8 +207,14 @@ impl Upload {
         let inflow = self.0.borrow();
         let at = inflow.at as u64;
         let whole = inflow.source.is_none() && at >= inflow.read;
-        // Whoever knows how much there is need not ask for more.
-        whole || inflow.length.is_some_and(|length| at >= length)
+        // Whoever knows how much there is need not ask for more, nor does a service that reads a form and has come to its end.
+        whole || inflow.closed.is_some() || inflow.length.is_some_and(|length| at >= length)
+    }
+
+    /// The last reader has all of its form, whatever may follow.
+    pub(crate) fn close(&self) {
+        let mut inflow = self.0.borrow_mut();
+        inflow.closed = Some(inflow.at);
     }
 
     /// Why it could not be read to its end.
@@ -274,6 +281,8 @@ struct Inflow {
     halted: Option<Failure>,
     /// How much the last reader has.
     at: usize,
+    /// How much of it is all of its form, as the last reader saw: what may follow says nothing.
+    closed: Option<usize>,
     /// The last reader is the last one.
     last: bool,
     moves: u64,
@@ -290,6 +299,7 @@ impl Inflow {
         }
         self.halted = None;
         self.at = 0;
+        self.closed = None;
         true
     }
 

@@ -125,6 +125,11 @@ impl Editor {
         Ok(())
     }
 
+    /// The form has come to its end. What may follow says nothing.
+    pub fn is_over(&self) -> bool {
+        self.reader.finish().is_ok()
+    }
+
     /// What the form says, as far as it has passed.
     pub fn request(&self) -> &Request {
         &self.request

@@ -257,6 +257,11 @@ impl Inline {
         self.reader.finish().map_err(malformed)
     }
 
+    /// The form has come to its end. What may follow says nothing.
+    pub fn is_over(&self) -> bool {
+        self.reader.finish().is_ok()
+    }
+
     /// What the form says, as far as it has passed.
     pub fn request(&self) -> &Request {
         &self.request

@@ -38,6 +38,13 @@ impl Passing {
         }
     }
 
+    fn is_over(&self) -> bool {
+        match self {
+            Self::Form(editor) => editor.is_over(),
+            Self::Inline(inline) => inline.is_over(),
+        }
+    }
+
     /// What the form says, as far as it has passed.
     pub fn request(&self) -> &Request {
         match self {
@@ -154,6 +161,9 @@ impl Fed {
                 Some(bytes) => {
                     self.out.reserve(bytes.len());
                     passing.push(&bytes, &mut self.out)?;
+                    if passing.is_over() {
+                        self.making.upload.close();
+                    }
                 }
                 None => {
                     passing.finish()?;

@@ -287,3 +287,50 @@ fn e11_a_form_that_says_nothing_or_two_things_is_refused() {
     let read = now(upload.form("b", wanted(1 << 20))).expect("lists repeat");
     assert_eq!(read.1.fields.len(), 3);
 }
+
+#[test]
+fn an_upload_is_passed_when_its_last_reader_has_all_of_it() {
+    for length in [Some(10), None] {
+        let pieces = [&b"12345"[..], b"67890"].map(Bytes::from_static);
+        let upload = Upload::new(Box::new(Pieces(pieces.into())), length, Room::default());
+        assert!(!upload.is_passed());
+        let mut reader = upload.reader().expect("its beginning");
+        now(reader.next()).expect("five bytes");
+        assert!(!upload.is_passed(), "half of it");
+        now(reader.next()).expect("five bytes");
+        // Who was not told how much there is knows only at the end that this was all.
+        assert_eq!(upload.is_passed(), length.is_some());
+        assert_eq!(now(reader.next()), Ok(None));
+        assert!(upload.is_passed());
+        // Another attempt has none of it yet.
+        let mut again = upload.reader().expect("it is held");
+        assert!(!upload.is_passed());
+        now(again.next()).expect("what is held");
+        assert!(upload.is_passed());
+        // A form may have come to its end before its body does.
+        let again = upload.reader().expect("it is held");
+        upload.close();
+        assert!(upload.is_passed());
+        drop(again);
+        let _reader = upload.reader();
+        assert!(!upload.is_passed());
+    }
+}
+
+#[test]
+fn a_share_of_a_room_becomes_larger_and_smaller_and_is_given_back() {
+    let room = Room::new(100);
+    let (mut one, mut other) = (room.share(), room.share());
+    one.hold(70);
+    other.hold(20);
+    assert_eq!((one.left(), other.left()), (10, 10));
+    one.hold(30);
+    assert_eq!(other.left(), 50);
+    // What is there already is counted, whether there was room for it or not.
+    other.hold(200);
+    assert_eq!(one.left(), 0);
+    drop(other);
+    assert_eq!(one.left(), 70);
+    drop(one);
+    assert_eq!(room.held.get(), 0);
+}

@@ -1,5 +1,7 @@
 //! Answers about sound that are none, or half of one: no consumer takes them for good, and what they took is counted.
 
+use std::io::{Read as _, Write as _};
+use std::net::TcpListener;
 use std::time::Instant;
 
 use llmleaf_testkit::http::{Connection, End, Response, request};
@@ -8,7 +10,7 @@ use llmleaf_testkit::stage::LONG;
 use serde_json::{Value, json};
 
 use super::sound::{HALF, Heard, generated, in_json};
-use super::uploads::BEARER;
+use super::uploads::{AFTER, BEARER, BEFORE, leaf};
 
 fn said(text: &str, finish: &Value) -> String {
     let candidate = json!({"content": {"parts": [{"text": text}]}, "finishReason": finish});
@@ -243,6 +245,43 @@ fn an_answer_before_its_question_is_none() {
         assert_eq!(response.status, 502, "{stream}: {}", response.text());
         assert!(!response.text().contains("early"), "{}", response.text());
     }
+}
+
+#[test]
+fn an_answer_to_a_form_that_is_whole_is_one_though_its_body_goes_on() {
+    // Some services answer at the last boundary, and do not wait for the end of the chunks.
+    let service = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let addr = service.local_addr().expect("an address");
+    let answering = std::thread::spawn(move || {
+        let (mut stream, _) = service.accept().expect("a connection");
+        let (mut all, mut piece) = (Vec::new(), [0; 4096]);
+        while !all.windows(5).any(|found| found == b"--b--") {
+            let read = stream.read(&mut piece).expect("the form");
+            assert_ne!(read, 0, "the form ends first");
+            all.extend_from_slice(&piece[..read]);
+        }
+        let answer = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 16\r\n\r\n{\"text\":\"whole\"}";
+        stream.write_all(answer.as_bytes()).expect("it is taken");
+        // It stays open until all is over.
+        while stream.read(&mut piece).is_ok_and(|read| read > 0) {}
+    });
+    let leaf = leaf(&[addr]);
+    let mut connection = Connection::open(leaf.addr);
+    let head = format!(
+        "POST /v1/audio/transcriptions HTTP/1.1\r\nhost: h\r\nauthorization: {BEARER}\r\ncontent-type: multipart/form-data; boundary=b\r\ntransfer-encoding: chunked\r\n\r\n"
+    );
+    let chunk = |text: &str| format!("{:x}\r\n{text}\r\n", text.len());
+    connection.send(head.as_bytes());
+    for text in [BEFORE, &"x".repeat(600 << 10), AFTER] {
+        connection.send(chunk(text).as_bytes());
+    }
+    let response = connection.response();
+    assert_eq!(
+        (response.status, &*response.text()),
+        (200, "{\"text\":\"whole\"}")
+    );
+    drop((connection, leaf));
+    answering.join().expect("it answers");
 }
 
 #[test]

@@ -107,7 +107,7 @@ fn serve(mut stream: TcpStream, answer: &str, tell: &Sender<Heard>) {
 }
 
 /// The program in front of services at these addresses.
-fn leaf(services: &[SocketAddr]) -> Llmleaf {
+pub fn leaf(services: &[SocketAddr]) -> Llmleaf {
     let mut config =
         "[server]\nlisten = \"127.0.0.1:0\"\nworkers = 1\ntries_per_target = 1\nmax_upload_bytes = 4294967296\n".to_owned();
     let mut targets = Vec::new();
@@ -126,8 +126,8 @@ fn leaf(services: &[SocketAddr]) -> Llmleaf {
     Llmleaf::with_config(env!("CARGO_BIN_EXE_llmleaf"), &(config + KEY)).start()
 }
 
-const BEFORE: &str = "--b\r\nContent-Disposition: form-data; name=\"model\"\r\n\r\nm\r\n--b\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a.wav\"\r\n\r\n";
-const AFTER: &str = "\r\n--b--\r\n";
+pub const BEFORE: &str = "--b\r\nContent-Disposition: form-data; name=\"model\"\r\n\r\nm\r\n--b\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a.wav\"\r\n\r\n";
+pub const AFTER: &str = "\r\n--b--\r\n";
 /// The longer name of the model there.
 const LONGER: usize = "named-there".len() - "m".len();
 
