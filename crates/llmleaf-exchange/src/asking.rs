@@ -5,6 +5,7 @@ use crate::attempt::{self, Attempt, Incoming, Outgoing};
 use crate::count;
 use crate::drive::Run;
 use crate::failure;
+use crate::losses;
 use crate::upstream::Upstream;
 use crate::whole;
 use bytes::Bytes;
@@ -59,10 +60,9 @@ impl Asking<'_> {
     }
 }
 
-/// Whether the losses are such as routing answers for; of anything else the target does not take every field.
+/// Whether the target takes every field of a request.
 pub(crate) fn is_whole(rendered: Result<Rendered, Failure>) -> bool {
-    let routing = |field: &str| llmleaf_dialects::preferences::is_field(field);
-    rendered.is_ok_and(|r| r.losses.iter().all(|loss| routing(&loss.field)))
+    rendered.is_ok_and(|rendered| losses::are_none(&rendered.losses))
 }
 
 /// A count where the provider told none: its form wants one.

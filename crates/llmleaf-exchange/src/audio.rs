@@ -15,7 +15,7 @@ use crate::drive::Run;
 use crate::upstream::Upstream;
 use http::HeaderValue;
 use llmleaf_dialects::transcription::Task;
-use llmleaf_model::{Failure, FailureKind, Finish, FinishReason, Loss};
+use llmleaf_model::{Failure, FailureKind, Finish, FinishReason};
 use llmleaf_route::Candidate;
 
 /// What is asked about sound.
@@ -65,12 +65,6 @@ pub(crate) fn expresses(run: &Run, upstream: &Upstream, audio: Audio, model: &st
         Audio::Voices => true,
         Audio::Transcription(task) => transcription::expresses(run, upstream, task, model),
     }
-}
-
-/// Whether nothing but what is asked of routing is lost.
-fn keeps_all(losses: &[Loss]) -> bool {
-    let routing = |loss: &Loss| llmleaf_dialects::preferences::is_field(&loss.field);
-    losses.iter().all(routing)
 }
 
 /// A chat's answer ended otherwise than by being done: what there is of it is part of what was asked for, or none of it.

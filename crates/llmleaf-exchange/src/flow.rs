@@ -8,6 +8,7 @@ use crate::pump::{HOLD_BYTES, Meter};
 use crate::upload;
 use bytes::Bytes;
 use http::HeaderValue;
+use llmleaf_framing::{Frame, SseFramer};
 use llmleaf_model::{Failure, FailureKind};
 use llmleaf_route::Watch;
 use llmleaf_transport::Body;
@@ -37,6 +38,70 @@ pub(crate) trait Tap {
     fn said_ms(&self) -> u64 {
         0
     }
+}
+
+/// What reads a provider's bytes as events.
+pub(crate) trait Frames {
+    /// Where they become such; nothing where they are none.
+    fn framer(&mut self) -> Option<&mut SseFramer>;
+
+    /// All of them go on as they came.
+    fn relays(&self) -> bool;
+
+    /// Takes one.
+    ///
+    /// # Errors
+    /// As with [`Tap::bytes`].
+    fn frame(&mut self, frame: &Frame, out: &mut Vec<u8>, meter: &mut Meter)
+    -> Result<(), Failure>;
+}
+
+/// Takes bytes, event by event.
+pub(crate) fn frames(
+    reader: &mut impl Frames,
+    bytes: Bytes,
+    out: &mut Vec<u8>,
+    meter: &mut Meter,
+) -> Result<(), Failure> {
+    if let Some(framer) = reader.framer() {
+        framer.push(bytes);
+    }
+    while let Some(frame) = reader.framer().and_then(SseFramer::next) {
+        let frame = frame.map_err(|error| failure::framing(&error))?;
+        // The mark after the end is for the consumer too, where it gets all as it came.
+        if meter.ended && !reader.relays() {
+            return Ok(());
+        }
+        reader.frame(&frame, out, meter)?;
+    }
+    Ok(())
+}
+
+/// Takes the last event, which may lack the empty line behind it.
+pub(crate) fn last_frame(
+    reader: &mut impl Frames,
+    out: &mut Vec<u8>,
+    meter: &mut Meter,
+) -> Result<(), Failure> {
+    if let Some(Ok(tail)) = reader.framer().and_then(SseFramer::finish)
+        && let Some(frame) = tail.frame
+        && !meter.ended
+    {
+        reader.frame(&frame, out, meter)?;
+    }
+    Ok(())
+}
+
+/// Whether the answer told its end.
+///
+/// # Errors
+/// It did not: it broke off.
+pub(crate) fn told_its_end(meter: &Meter) -> Result<(), Failure> {
+    if meter.ended {
+        return Ok(());
+    }
+    let why = "the provider's stream ended before its end was told";
+    Err(Failure::upstream(FailureKind::Truncated, why))
 }
 
 /// How the consumer gets it.

@@ -33,6 +33,12 @@ pub fn header(losses: &[Loss]) -> Option<HeaderValue> {
     HeaderValue::try_from(text).ok()
 }
 
+/// Whether nothing but what is asked of routing is lost, for which that answers: the target takes every field.
+pub(crate) fn are_none(losses: &[Loss]) -> bool {
+    let routing = |loss: &Loss| llmleaf_dialects::preferences::is_field(&loss.field);
+    losses.iter().all(routing)
+}
+
 /// Why a request that loses this is refused, where it is.
 pub fn refusal(policy: LossPolicy, losses: &[Loss]) -> Option<Failure> {
     // An approximation says what was asked in the target's own way: it is reported, and no reason to refuse.

@@ -3,7 +3,7 @@
 use super::{header, local, stopped};
 use crate::attempt::{self, Attempt, Incoming};
 use crate::drive::Run;
-use crate::flow::{self, Kind, Tap};
+use crate::flow::{self, Frames, Kind, Tap};
 use crate::pump::Meter;
 use crate::upload;
 use crate::whole;
@@ -15,7 +15,7 @@ use llmleaf_dialects::transcription::{
 };
 use llmleaf_dialects::{ChatWire, Decoder};
 use llmleaf_framing::{Frame, SseFramer, SseLimits};
-use llmleaf_model::{Delta, Event, Failure, FailureKind, Transcript, Usage};
+use llmleaf_model::{Delta, Event, Failure, Transcript, Usage};
 
 /// What was asked, and of whom.
 pub(super) struct Asked<'a> {
@@ -189,7 +189,15 @@ struct Listening {
     silent: bool,
 }
 
-impl Listening {
+impl Frames for Listening {
+    fn framer(&mut self) -> Option<&mut SseFramer> {
+        Some(&mut self.framer)
+    }
+
+    fn relays(&self) -> bool {
+        matches!(self.way, Way::Relayed)
+    }
+
     fn frame(
         &mut self,
         frame: &Frame,
@@ -201,13 +209,15 @@ impl Listening {
             return self.events(out, meter);
         }
         let step = Step::of(frame);
-        let relayed = matches!(self.way, Way::Relayed);
+        let relayed = self.relays();
         if relayed && !matches!(step, Step::Failed(_)) {
             out.extend_from_slice(&frame.raw);
         }
         self.step(step, out, meter, !relayed && !self.silent)
     }
+}
 
+impl Listening {
     fn events(&mut self, out: &mut Vec<u8>, meter: &mut Meter) -> Result<(), Failure> {
         let Way::Decoded(_, events) = &mut self.way else {
             return Ok(());
@@ -245,7 +255,7 @@ impl Listening {
         meter: &mut Meter,
         writes: bool,
     ) -> Result<(), Failure> {
-        let relayed = matches!(self.way, Way::Relayed) && !self.silent;
+        let relayed = self.relays() && !self.silent;
         match &step {
             Step::Text(text) => {
                 meter.text(text.len());
@@ -288,32 +298,15 @@ impl Listening {
 
 impl Tap for Listening {
     fn bytes(&mut self, bytes: Bytes, out: &mut Vec<u8>, meter: &mut Meter) -> Result<(), Failure> {
-        self.framer.push(bytes);
-        while let Some(frame) = self.framer.next() {
-            let frame = frame.map_err(|error| crate::failure::framing(&error))?;
-            if meter.ended && !matches!(self.way, Way::Relayed) {
-                return Ok(());
-            }
-            self.frame(&frame, out, meter)?;
-        }
-        Ok(())
+        flow::frames(self, bytes, out, meter)
     }
 
     fn end(&mut self, out: &mut Vec<u8>, meter: &mut Meter) -> Result<(), Failure> {
-        if let Some(Ok(tail)) = self.framer.finish()
-            && let Some(frame) = tail.frame
-            && !meter.ended
-        {
-            self.frame(&frame, out, meter)?;
-        }
+        flow::last_frame(self, out, meter)?;
         if let Way::Decoded(decoder, events) = &mut self.way {
             decoder.finish(events);
             self.events(out, meter)?;
         }
-        if meter.ended {
-            return Ok(());
-        }
-        let why = "the provider's stream ended before its end was told";
-        Err(Failure::upstream(FailureKind::Truncated, why))
+        flow::told_its_end(meter)
     }
 }

@@ -1,10 +1,11 @@
 //! A text is said: the sound goes on as it comes.
 
-use super::{header, keeps_all, local, stopped};
+use super::{header, local, stopped};
+use crate::asking::is_whole;
 use crate::attempt::{self, Attempt, Incoming, Manner, Outgoing};
 use crate::drive::Run;
 use crate::failure::unoffered;
-use crate::flow::{self, Kind, Tap};
+use crate::flow::{self, Frames, Kind, Tap};
 use crate::pump::Meter;
 use crate::upstream::Upstream;
 use crate::whole;
@@ -84,8 +85,7 @@ pub(super) fn expresses(run: &Run, upstream: &Upstream, model: &str) -> bool {
     let request = text.and_then(|text| speech::parse_request(text, &run.job.head.model));
     match (request, &upstream.row.speaks.speech) {
         (Ok(request), Some(Speech::Wire(wire, ..))) => {
-            let rendered = rendered(run, &request, upstream.named(model), wire);
-            rendered.is_ok_and(|rendered| keeps_all(&rendered.losses))
+            is_whole(rendered(run, &request, upstream.named(model), wire))
         }
         (Ok(_), Some(Speech::Echo)) => true,
         _ => false,
@@ -271,6 +271,19 @@ impl Speaking {
         }
         Ok(())
     }
+}
+
+impl Frames for Speaking {
+    fn framer(&mut self) -> Option<&mut SseFramer> {
+        match &mut self.way {
+            Way::AsItIs => None,
+            Way::Relayed(framer) | Way::Events(framer) | Way::Decoded(framer, ..) => Some(framer),
+        }
+    }
+
+    fn relays(&self) -> bool {
+        matches!(self.way, Way::Relayed(_))
+    }
 
     fn frame(
         &mut self,
@@ -294,13 +307,6 @@ impl Speaking {
             }
         }
     }
-
-    fn framer(&mut self) -> Option<&mut SseFramer> {
-        match &mut self.way {
-            Way::AsItIs => None,
-            Way::Relayed(framer) | Way::Events(framer) | Way::Decoded(framer, ..) => Some(framer),
-        }
-    }
 }
 
 impl Tap for Speaking {
@@ -309,32 +315,17 @@ impl Tap for Speaking {
     }
 
     fn bytes(&mut self, bytes: Bytes, out: &mut Vec<u8>, meter: &mut Meter) -> Result<(), Failure> {
-        let Some(framer) = self.framer() else {
+        if let Way::AsItIs = self.way {
             self.sound = self.sound.saturating_add(bytes.len() as u64);
             meter.committed = true;
             self.writer.sound(&bytes, out);
             return Ok(());
-        };
-        framer.push(bytes);
-        while let Some(frame) = self.framer().and_then(SseFramer::next) {
-            let frame = frame.map_err(|error| crate::failure::framing(&error))?;
-            // The mark after the end is for the consumer too, where it gets all as it came.
-            if meter.ended && !matches!(self.way, Way::Relayed(_)) {
-                return Ok(());
-            }
-            self.frame(&frame, out, meter)?;
         }
-        Ok(())
+        flow::frames(self, bytes, out, meter)
     }
 
     fn end(&mut self, out: &mut Vec<u8>, meter: &mut Meter) -> Result<(), Failure> {
-        // The last event may lack the empty line behind it.
-        if let Some(Ok(tail)) = self.framer().and_then(SseFramer::finish)
-            && let Some(frame) = tail.frame
-            && !meter.ended
-        {
-            self.frame(&frame, out, meter)?;
-        }
+        flow::last_frame(self, out, meter)?;
         match &mut self.way {
             // The transport says where the sound ends.
             Way::AsItIs => self.done(None, out, meter),
@@ -350,10 +341,6 @@ impl Tap for Speaking {
             let why = "the provider's answer holds no sound";
             return Err(Failure::upstream(FailureKind::InvalidResponse, why));
         }
-        if meter.ended {
-            return Ok(());
-        }
-        let why = "the provider's stream ended before its end was told";
-        Err(Failure::upstream(FailureKind::Truncated, why))
+        flow::told_its_end(meter)
     }
 }

@@ -1,7 +1,8 @@
 //! What was said is written down: an upload, or sound inside JSON, to whatever form the target has.
 
 use super::form::{Making, change};
-use super::{header, heard, keeps_all, local};
+use super::{header, heard, local};
+use crate::asking::is_whole;
 use crate::attempt::{self, Attempt, Incoming, Manner, Outgoing};
 use crate::drive::Run;
 use crate::failure::unoffered;
@@ -108,8 +109,7 @@ pub(super) fn expresses(run: &Run, upstream: &Upstream, task: Task, model: &str)
         return false;
     };
     let rendered = render(run, (wire, upstream.named(model), task), &json);
-    answers(wire, &json.request).is_ok()
-        && rendered.is_ok_and(|whole| keeps_all(&whole.rendered.losses))
+    answers(wire, &json.request).is_ok() && is_whole(rendered.map(|whole| whole.rendered))
 }
 
 /// A form, sent on while it comes.
