@@ -26,7 +26,7 @@ mod wave;
 #[cfg(test)]
 mod tests;
 
-use super::step::{Speaker, Step, Voice, invalid, placed};
+use super::step::{self, Speaker, Step, Voice, invalid, placed};
 use crate::object::{self, Object};
 use ear::Ear;
 use items::{Conversation, Item};
@@ -39,8 +39,6 @@ use turn::Turn;
 
 /// Most bytes of a conversation.
 const CONVERSATION_BYTES: usize = 8 * 1024 * 1024;
-/// Longest name of an event that is repeated to its sender.
-const LONGEST_ID: usize = 512;
 /// From so many bytes on no more of an answer is read, until its speech has caught up.
 const LATER_BYTES: usize = 64 * 1024;
 
@@ -151,18 +149,11 @@ impl Bridge {
     /// Takes an event of the consumer.
     pub fn take(&mut self, text: &str) -> Vec<Step> {
         let mut out = Vec::new();
-        let top = match Object::parse(text) {
-            Ok(top) => top,
-            Err(error) => {
-                let why = format!("the event is not a JSON object: {error}");
-                self.voice(&mut out)
-                    .refuse(&invalid(why, None, "invalid_event"), None);
-                return out;
-            }
+        let (done, about) = match step::read(text) {
+            Ok((top, about)) => (self.event(&top, text.len(), &mut out), about),
+            Err(failure) => (Err(failure), None),
         };
-        let about = top.get("event_id").and_then(object::string);
-        let about = about.filter(|id| id.len() <= LONGEST_ID);
-        if let Err(failure) = self.event(&top, text.len(), &mut out) {
+        if let Err(failure) = done {
             self.voice(&mut out).refuse(&failure, about.as_deref());
         }
         out

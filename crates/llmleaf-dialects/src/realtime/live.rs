@@ -19,7 +19,7 @@ mod setup;
 mod tests;
 
 use super::Counted;
-use super::step::{Speaker, Step, Voice, invalid, placed};
+use super::step::{self, Speaker, Step, Voice, invalid, placed};
 use crate::object::{self, Object};
 use crate::writer::{ObjectWriter, array, json_object};
 use answer::Answer;
@@ -140,17 +140,11 @@ impl Live {
     /// Takes an event of the consumer.
     pub fn take(&mut self, text: &str) -> Vec<Step> {
         let mut out = Vec::new();
-        let top = match Object::parse(text) {
-            Ok(top) => top,
-            Err(error) => {
-                let why = format!("the event is not a JSON object: {error}");
-                self.voice(&mut out)
-                    .refuse(&invalid(why, None, "invalid_event"), None);
-                return out;
-            }
+        let (done, about) = match step::read(text) {
+            Ok((top, about)) => (self.event(&top, &mut out), about),
+            Err(failure) => (Err(failure), None),
         };
-        let about = top.get("event_id").and_then(object::string);
-        if let Err(failure) = self.event(&top, &mut out) {
+        if let Err(failure) = done {
             self.voice(&mut out).refuse(&failure, about.as_deref());
         }
         out

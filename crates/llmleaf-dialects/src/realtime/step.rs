@@ -1,6 +1,7 @@
 //! What is to be done about an event, and how events of our own are named.
 
 use super::{Counted, told};
+use crate::object::{self, Object};
 use crate::writer::{ObjectWriter, json_object};
 use llmleaf_model::Failure;
 
@@ -105,6 +106,21 @@ impl Voice<'_> {
         let id = self.fresh("event");
         self.out.push(Step::Say(told::error(failure, &id, about)));
     }
+}
+
+/// Longest name of an event that is repeated to its sender.
+const LONGEST_ID: usize = 512;
+
+/// Reads an event of a consumer, and its own name where it has one.
+pub(super) fn read(text: &str) -> Result<(Object<'_>, Option<String>), Failure> {
+    let top = Object::parse(text).map_err(|error| {
+        let why = format!("the event is not a JSON object: {error}");
+        invalid(why, None, "invalid_event")
+    })?;
+    let name = top.get("event_id").and_then(object::string);
+    let name = name.filter(|id| id.len() <= LONGEST_ID);
+    let name = name.map(std::borrow::Cow::into_owned);
+    Ok((top, name))
 }
 
 /// An item and the one that it stands behind.

@@ -1,6 +1,7 @@
 //! What an answer used, and what writing down what was heard used.
 
 use crate::object::{self, Object};
+use crate::writer::json_object;
 use llmleaf_model::{Units, Usage};
 use serde_json::value::RawValue;
 
@@ -58,6 +59,53 @@ pub(super) fn of_transcription(raw: &RawValue) -> Option<Usage> {
         });
     }
     of_response(raw)
+}
+
+/// Of an answer of the Responses wire, where an answer of a session is one.
+pub(super) fn of_answer(report: &Object<'_>) -> Usage {
+    let detail = |object: &str, name: &str| {
+        let details = report.get(object).and_then(Object::from_raw);
+        details.map_or(0, |details| number(details.get(name)))
+    };
+    let mut usage = Usage::default();
+    let cached = detail("input_tokens_details", "cached_tokens");
+    usage.set_inclusive_input(number(report.get("input_tokens")), cached, 0, 0);
+    let reasoning = detail("output_tokens_details", "reasoning_tokens");
+    usage.set_inclusive_output(number(report.get("output_tokens")), reasoning, 0);
+    usage
+}
+
+/// A usage in the words of a session.
+pub(super) fn report(usage: &Usage) -> String {
+    let (input, output) = (usage.input_total(), usage.output_total());
+    let json = json_object(|object| {
+        object
+            .number("total_tokens", input.saturating_add(output))
+            .number("input_tokens", input)
+            .number("output_tokens", output)
+            .object("input_token_details", |details| {
+                details
+                    .number(
+                        "text_tokens",
+                        usage.input.saturating_add(usage.input_cache_read),
+                    )
+                    .number("audio_tokens", usage.input_audio)
+                    .number("image_tokens", usage.input_image)
+                    .number("cached_tokens", usage.input_cache_read);
+            })
+            .object("output_token_details", |details| {
+                details
+                    .number(
+                        "text_tokens",
+                        usage.output.saturating_add(usage.output_reasoning),
+                    )
+                    .number("audio_tokens", usage.output_audio);
+                if usage.output_reasoning > 0 {
+                    details.number("reasoning_tokens", usage.output_reasoning);
+                }
+            });
+    });
+    json.as_str().to_owned()
 }
 
 /// A count; what is none, or beyond belief, counts nothing.

@@ -7,6 +7,7 @@ use super::mouth::Mouth;
 use super::settings::Asked;
 use crate::object::{self, Object};
 use crate::realtime::step::{Voice, placed};
+use crate::realtime::usage;
 use crate::writer::{ObjectWriter, json_object, one_line};
 use llmleaf_model::Failure;
 use serde_json::value::RawValue;
@@ -191,7 +192,7 @@ impl Turn {
             "response.function_call_arguments.delta" => self.arguments(at, &word("delta")?, voice),
             "response.output_item.done" => self.item_done(event, at, conversation, voice),
             "response.completed" => {
-                let usage = self.usage(event);
+                let usage = used(event);
                 return Some(Ending::Completed { usage });
             }
             "response.incomplete" => {
@@ -204,7 +205,7 @@ impl Turn {
                     || "max_output_tokens".to_owned(),
                     std::borrow::Cow::into_owned,
                 );
-                let usage = self.usage(event);
+                let usage = used(event);
                 return Some(Ending::Incomplete { reason, usage });
             }
             "response.failed" => {
@@ -426,50 +427,6 @@ impl Turn {
         }
     }
 
-    /// What was used, in a session's words.
-    fn usage(&self, event: &Object<'_>) -> Option<String> {
-        let response = event.get("response").and_then(Object::from_raw)?;
-        let usage = response.get("usage").and_then(Object::from_raw)?;
-        let number = |object: &Object<'_>, name: &str| {
-            let count = object
-                .get(name)
-                .and_then(|raw| raw.get().parse::<u64>().ok());
-            count.unwrap_or_default()
-        };
-        let (input, output) = (
-            number(&usage, "input_tokens"),
-            number(&usage, "output_tokens"),
-        );
-        let details = usage.get("input_tokens_details").and_then(Object::from_raw);
-        let cached = details.map_or(0, |details| number(&details, "cached_tokens"));
-        let details = usage
-            .get("output_tokens_details")
-            .and_then(Object::from_raw);
-        let reasoning = details.map_or(0, |details| number(&details, "reasoning_tokens"));
-        let json = json_object(|object| {
-            object
-                .number("total_tokens", input.saturating_add(output))
-                .number("input_tokens", input)
-                .number("output_tokens", output)
-                .object("input_token_details", |details| {
-                    details
-                        .number("text_tokens", input)
-                        .number("audio_tokens", 0)
-                        .number("image_tokens", 0)
-                        .number("cached_tokens", cached);
-                })
-                .object("output_token_details", |details| {
-                    details
-                        .number("text_tokens", output)
-                        .number("audio_tokens", 0);
-                    if reasoning > 0 {
-                        details.number("reasoning_tokens", reasoning);
-                    }
-                });
-        });
-        Some(json.as_str().to_owned())
-    }
-
     /// Tells how it ended. What was being made is told as it is.
     pub fn finish(
         mut self,
@@ -518,6 +475,13 @@ impl Turn {
             });
         });
     }
+}
+
+/// What was used, in a session's words.
+fn used(event: &Object<'_>) -> Option<String> {
+    let response = event.get("response").and_then(Object::from_raw)?;
+    let told = response.get("usage").and_then(Object::from_raw)?;
+    Some(usage::report(&usage::of_answer(&told)))
 }
 
 /// An item that has just begun.

@@ -1,6 +1,7 @@
 //! An answer that is being made, in speech or in texts, with calls.
 
 use crate::realtime::step::{Voice, placed};
+use crate::realtime::usage::report;
 use crate::realtime::{Counted, Part};
 use crate::writer::{ObjectWriter, array, json_object, one_line};
 use llmleaf_model::{Json, Usage};
@@ -359,36 +360,6 @@ fn said(open: &Open, status: &str, older: bool, empty: bool) -> String {
             part.string("type", kind).string(field, &open.text);
             part.end();
         });
-    });
-    json.as_str().to_owned()
-}
-
-/// A usage in the words of this wire.
-fn report(usage: &Usage) -> String {
-    let (input, output) = (usage.input_total(), usage.output_total());
-    let json = json_object(|object| {
-        object
-            .number("total_tokens", input.saturating_add(output))
-            .number("input_tokens", input)
-            .number("output_tokens", output)
-            .object("input_token_details", |details| {
-                details
-                    .number(
-                        "text_tokens",
-                        usage.input.saturating_add(usage.input_cache_read),
-                    )
-                    .number("audio_tokens", usage.input_audio)
-                    .number("image_tokens", usage.input_image)
-                    .number("cached_tokens", usage.input_cache_read);
-            })
-            .object("output_token_details", |details| {
-                details
-                    .number(
-                        "text_tokens",
-                        usage.output.saturating_add(usage.output_reasoning),
-                    )
-                    .number("audio_tokens", usage.output_audio);
-            });
     });
     json.as_str().to_owned()
 }
