@@ -12,6 +12,9 @@ use llmleaf_model::{
 };
 use serde_json::value::RawValue;
 
+/// Most answers of one request: each costs a whole generation. The wire's own bound.
+const MAX_CHOICES: u64 = 128;
+
 /// Parses a consumer's request.
 ///
 /// # Errors
@@ -112,6 +115,12 @@ fn sampling(top: &mut Level<'_>, request: &mut ChatRequest) -> Result<(), Failur
     sampling.repetition_penalty = top.number("repetition_penalty")?;
     sampling.seed = top.number("seed")?;
     sampling.choices = top.integer("n")?;
+    if sampling
+        .choices
+        .is_some_and(|count| !(1..=MAX_CHOICES).contains(&count))
+    {
+        return Err(wrong("n", "a whole number from 1 to 128"));
+    }
     if let Some(count) = top.integer("logprobs")? {
         sampling.logprobs = Some(true);
         sampling.top_logprobs = Some(count).filter(|count| *count > 0);

@@ -52,6 +52,24 @@ fn a_prompt_becomes_a_message_and_what_chat_cannot_say_is_named() {
 }
 
 #[test]
+fn as_many_answers_as_chat_takes_are_asked_for() {
+    for n in [0, 129] {
+        let failure = to_chat(&json!({"model": "m", "prompt": "a", "n": n})).unwrap_err();
+        assert_eq!(failure.param.as_deref(), Some("n"), "{n}");
+    }
+    for n in [1, 128] {
+        let (sent, lost) =
+            to_chat(&json!({"model": "m", "prompt": "a", "n": n})).expect("rendered");
+        assert_eq!((sent["n"].as_u64().unwrap_or(1), lost), (n, vec![]));
+        assert!(
+            Dialect::ChatCompletions
+                .parse_request(&sent.to_string())
+                .is_ok()
+        );
+    }
+}
+
+#[test]
 fn what_would_ask_for_something_else_goes_to_the_next_target() {
     for (field, asked) in [
         ("prompt", json!({"model": "m", "prompt": ["a", "b"]})),
