@@ -141,7 +141,16 @@ fn format(body: &mut ObjectWriter<'_>, request: &ChatRequest, losses: &mut Vec<L
                 let why = "this wire always holds the answer to the schema";
                 losses.push(Loss::altered("response_format.json_schema.strict", why));
             }
-            body.raw("format", schema.as_str());
+            if schema.as_str().starts_with('{') {
+                body.raw("format", schema.as_str());
+            } else {
+                let why = "this wire's schemas are objects";
+                losses.push(Loss::approximated(
+                    "response_format.json_schema.schema",
+                    why,
+                ));
+                body.string("format", "json");
+            }
         }
         Some(ResponseFormat::Opaque { .. }) => {
             losses.push(Loss::dropped("response_format", "a form of another wire"));

@@ -153,6 +153,20 @@ fn a_chat_clients_loop_is_said_in_this_wires_words() {
 }
 
 #[test]
+fn a_schema_that_is_no_object_is_any_json() {
+    for schema in [json!(1.5), json!(true), json!("x"), json!([])] {
+        let request = chat(
+            &json!({"model":"m","messages":[{"role":"user","content":"q"}],
+            "response_format":{"type":"json_schema","json_schema":{"schema":schema}}}),
+        );
+        let (body, losses) = rendered(&request, "m");
+        assert_eq!(body["format"], "json", "{schema}");
+        assert_eq!(losses[0].field, "response_format.json_schema.schema");
+        assert!(CHAT.parse_request(&body.to_string()).is_ok(), "{schema}");
+    }
+}
+
+#[test]
 fn effort_is_asked_for_as_the_model_takes_it() {
     for (asked, model, think, lossy) in [
         (
