@@ -88,6 +88,13 @@ const KINDS: [&str; 10] = [
     "thoughtSignature",
 ];
 
+/// To be no thought is nothing that is said again.
+fn unthought(part: &mut Level<'_>) {
+    if part.peek("thought").is_some_and(|v| v.get() == "false") {
+        part.raw("thought");
+    }
+}
+
 impl Reader<'_, '_> {
     fn part(self, mut part: Level<'_>) -> Result<(), Failure> {
         let kind = KINDS
@@ -123,6 +130,7 @@ impl Reader<'_, '_> {
             Some(_) => {
                 let artefact = take_signature(&mut part)?;
                 part.raw("text");
+                unthought(&mut part);
                 self.proof(artefact, part.into_rest())
             }
             None => self.opaque(""),
@@ -146,9 +154,7 @@ impl Reader<'_, '_> {
     /// A part whose signature becomes a stretch of reasoning behind it.
     fn signed(self, kind: PartKind, mut part: Level<'_>) -> Result<(), Failure> {
         let artefact = take_signature(&mut part)?;
-        if part.peek("thought").is_some_and(|v| v.get() == "false") {
-            part.raw("thought");
-        }
+        unthought(&mut part);
         let rest = part.into_rest();
         let empty = matches!(&kind, PartKind::Text { text, .. } if text.is_empty());
         if empty && artefact.is_some() {

@@ -140,6 +140,16 @@ fn a_stream_kept_as_turns_is_one_turn_again() {
 }
 
 #[test]
+fn a_proof_alone_that_is_no_thought_reads_again_as_it_was() {
+    let contents =
+        json!([{"role":"model","parts":[{"thoughtSignature":"c2ln","thought":false,"x":1}]}]);
+    let request = parsed(&json!({"contents":contents}));
+    let (body, losses) = rendered(&request, "m");
+    assert!(losses.is_empty());
+    assert_eq!(parsed(&body).messages, request.messages, "{body}");
+}
+
+#[test]
 fn schemas_become_json_schema_and_tools_stay_apart() {
     let request = parsed(&json!({"contents":[{"parts":[{"text":"q"}]}],
         "tools":[{"functionDeclarations":[{"name":"f","description":"d","parameters":{"type":"OBJECT","properties":{"a":{"type":"STRING"}}}}],"googleSearch":{}},{"codeExecution":{}}],
