@@ -307,7 +307,17 @@ impl Items {
             (None, None) => None,
         };
         let slot = match known {
-            Some(slot) => slot,
+            Some(slot) => {
+                // Of what was announced as no kind that is known here nothing was told so far.
+                let later = |slot: &Slot| !slot.done && matches!(slot.form, Form::Later);
+                if done && self.slots.get(slot).is_some_and(later) {
+                    let form = self.form(&kind, raw, out);
+                    if let Some(slot) = self.slots.get_mut(slot) {
+                        slot.form = form;
+                    }
+                }
+                slot
+            }
             None => {
                 let form = self.form(&kind, raw, out);
                 self.add(index, id.clone(), form)?

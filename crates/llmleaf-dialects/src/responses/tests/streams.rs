@@ -329,3 +329,32 @@ fn facts_of_an_answer_that_a_wire_has_no_field_for_are_named() {
         }
     }
 }
+
+#[test]
+fn an_item_announced_as_nothing_known_is_what_it_is_when_whole() {
+    let item = json!({"id":"i","type":"message","role":"assistant","content":[{"type":"output_text","text":"hi","annotations":[]}]});
+    let mut announced = item.clone();
+    announced["type"] = json!(true);
+    announced["content"] = json!([]);
+    let events = [
+        json!({"type":"response.created","response":{"id":"r","model":"m","output":[]}}),
+        json!({"type":"response.output_item.added","output_index":0,"item":announced}),
+        json!({"type":"response.output_text.delta","output_index":0,"content_index":0,"item_id":"i","delta":"hi"}),
+        json!({"type":"response.output_item.done","output_index":0,"item":item}),
+        json!({"type":"response.completed","response":{"id":"r","model":"m","status":"completed","output":[item]}}),
+    ];
+    let text: String = events
+        .iter()
+        .map(|event| format!("data: {event}\n\n"))
+        .collect();
+    let said = decode(&own(), &text)
+        .into_iter()
+        .filter_map(|event| match event {
+            Event::BlockDelta {
+                delta: llmleaf_model::Delta::Text(text),
+                ..
+            } => Some(text),
+            _ => None,
+        });
+    assert_eq!(said.collect::<Vec<_>>(), ["hi"]);
+}
