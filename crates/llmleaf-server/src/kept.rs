@@ -5,6 +5,7 @@
 //! asked for only where there is no doubt whose it is: one provider keeps responses, and no second caller could own it.
 
 use crate::app::App;
+use crate::holders::Holders;
 use crate::reply;
 use crate::routing::Routing;
 use bytes::Bytes;
@@ -32,16 +33,9 @@ const NAMELESS: &str = "responses";
 #[derive(Debug)]
 pub struct ResponseIds {
     seal: IdSeal,
-    providers: Vec<Marks>,
+    providers: Holders,
     /// With the secret before, of which ids are still about.
     before: Option<Box<ResponseIds>>,
-}
-
-/// By what a provider and its accounts are known in an id.
-#[derive(Debug)]
-struct Marks {
-    name: [u8; TAG],
-    credentials: Vec<[u8; TAG]>,
 }
 
 /// An opened id.
@@ -72,16 +66,9 @@ impl ResponseIds {
 
     fn of(config: &Config, secret: &Secret, before: Option<Box<Self>>) -> Self {
         let seal = IdSeal::new(&Secret::new(secret.expose().to_owned()), "responses");
-        let marks = |provider: &llmleaf_config::Provider| Marks {
-            name: seal.tag("provider", provider.name.as_bytes()),
-            credentials: (provider.credentials.iter())
-                .map(|credential| seal.tag("credential", &credential.identity()))
-                .collect(),
-        };
-        let providers = config.providers.iter().map(marks).collect();
         Self {
+            providers: Holders::of(&seal, config),
             seal,
-            providers,
             before,
         }
     }
@@ -94,19 +81,15 @@ impl ResponseIds {
         (provider, credential): (usize, usize),
         id: &str,
     ) -> String {
-        let Some(marks) = self.providers.get(provider).filter(|_| is_id(id)) else {
+        let told = self.providers.told(provider, Some(credential));
+        let Some([name, account]) = told.filter(|_| is_id(id)) else {
             return id.to_owned();
         };
-        let account = marks
-            .credentials
-            .get(credential)
-            .copied()
-            .unwrap_or_default();
         // A name that is too long for its place is one that is not known later.
         let model = Some(model).filter(|model| model.len() <= usize::from(u8::MAX));
         let model = model.unwrap_or_default();
         let mut payload = vec![if in_scope { LOOKED_AT } else { FORM }];
-        payload.extend_from_slice(&marks.name);
+        payload.extend_from_slice(&name);
         payload.extend_from_slice(&account);
         payload.push(u8::try_from(model.len()).unwrap_or_default());
         payload.extend_from_slice(model.as_bytes());
@@ -131,15 +114,10 @@ impl ResponseIds {
         let (account, rest) = rest.split_first_chunk::<TAG>()?;
         let (length, rest) = rest.split_first()?;
         let (model, id) = rest.split_at_checked(usize::from(*length))?;
-        let provider = self
-            .providers
-            .iter()
-            .position(|marks| marks.name == *name)?;
-        let accounts = self.providers.get(provider).map(|marks| &marks.credentials);
+        let (provider, credential) = self.providers.find(name, account)?;
         Some(Found {
             provider,
-            // Of an account that is not configured any more, another credential may have taken the place.
-            credential: accounts.and_then(|all| all.iter().position(|mark| mark == account)),
+            credential,
             made: Made {
                 model: String::from_utf8(model.to_vec()).ok()?,
                 in_scope,
@@ -361,21 +339,19 @@ mod tests {
     use super::*;
 
     fn ids() -> ResponseIds {
+        ids_of(&["a", "b"])
+    }
+
+    fn ids_of(providers: &[&str]) -> ResponseIds {
         let seal = IdSeal::new(
             &Secret::new("a secret of the nodes".to_owned()),
             "responses",
         );
-        let marks = |name: &str| Marks {
-            name: seal.tag("provider", name.as_bytes()),
-            credentials: vec![
-                seal.tag("credential", b"one"),
-                seal.tag("credential", b"two"),
-            ],
-        };
-        let providers = vec![marks("a"), marks("b")];
+        let accounts = vec![b"one".to_vec(), b"two".to_vec()];
+        let all = providers.iter().map(|name| (*name, accounts.clone()));
         ResponseIds {
+            providers: Holders::new(&seal, all),
             seal,
-            providers,
             before: None,
         }
     }
@@ -395,11 +371,10 @@ mod tests {
         assert!(!plain.made.in_scope);
         assert!(ids().open("you", &told).is_none());
         assert!(ids().open("me", "resp_0123").is_none());
-        let mut moved = ids();
-        moved.providers.remove(0);
-        assert_eq!(moved.open("me", &told).map(|found| found.provider), Some(0));
-        moved.providers.remove(0);
-        assert!(moved.open("me", &told).is_none(), "its provider is gone");
+        let moved = ids_of(&["b"]).open("me", &told);
+        assert_eq!(moved.map(|found| found.provider), Some(0));
+        let gone = ids_of(&["a"]).open("me", &told);
+        assert!(gone.is_none(), "its provider is gone");
     }
 
     #[test]

@@ -22,6 +22,7 @@ mod discovery;
 mod doors;
 mod gate;
 mod guard;
+mod holders;
 mod inbound;
 mod intercept;
 mod kept;

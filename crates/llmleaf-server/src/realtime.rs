@@ -137,32 +137,19 @@ fn job(
     allowance: Option<Allowance>,
     (talk, headers): (&Rc<Talk>, &HeaderMap),
 ) -> Job {
+    let id = call.worker.ids.fresh(call.created.saturating_mul(1000));
     Job {
-        operation: Operation::Realtime,
-        dialect: Dialect::ChatCompletions,
-        heard: Dialect::ChatCompletions,
-        head,
-        in_array: false,
-        whole_calls: false,
         body: Bytes::from_static(NOTHING),
-        id: call.worker.ids.fresh(call.created.saturating_mul(1000)),
-        request_id: Arc::clone(&call.id),
-        key: Arc::clone(routing.grant.principal().display()),
-        resolved: routing.resolved,
         more: routing.more,
         preferences: routing.preferences,
-        prompt_cache: None,
-        session: None,
-        tokens: 0,
         allowance,
-        owner: None,
-        names: None,
-        headers: call.forwarded(headers),
-        batch: None,
-        upload: None,
         realtime: Some(Rc::clone(talk)),
-        inspector: None,
-        created: call.created,
+        ..call.bare_job(
+            (Operation::Realtime, Dialect::ChatCompletions, head),
+            (id, routing.grant.principal()),
+            routing.resolved,
+            headers,
+        )
     }
 }
 

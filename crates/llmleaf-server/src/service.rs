@@ -5,6 +5,7 @@ mod allowed;
 mod audio;
 mod batches;
 mod forms;
+mod job;
 mod node;
 mod parts;
 mod ready;

@@ -3,6 +3,7 @@
 //! An id says what it names, what the requests are for, which provider and account has it, which models were asked, and the provider's
 //! own id; the proof takes the owner's key in. So a foreign or made-up id is no id, and no state is shared between nodes.
 
+use crate::holders::Holders;
 use llmleaf_auth::sealed_id::TAG;
 use llmleaf_auth::{IdSeal, Secret};
 use llmleaf_config::Config;
@@ -29,16 +30,9 @@ pub struct BatchIds {
 #[derive(Debug)]
 struct Key {
     seal: IdSeal,
-    providers: Vec<Marks>,
+    providers: Holders,
     /// Stands in the place of a provider where this gateway is it.
     here: [u8; TAG],
-}
-
-/// By what a provider and its accounts are known in an id.
-#[derive(Debug)]
-struct Marks {
-    name: [u8; TAG],
-    credentials: Vec<[u8; TAG]>,
 }
 
 /// Who has what an id names.
@@ -92,18 +86,10 @@ impl BatchIds {
         config.server.batch_id_secret.as_ref()?;
         let key = |secret: &Secret| {
             let seal = IdSeal::new(&Secret::new(secret.expose().to_owned()), "batches");
-            let marks = |provider: &llmleaf_config::Provider| Marks {
-                name: seal.tag("provider", provider.name.as_bytes()),
-                credentials: (provider.credentials.iter())
-                    .map(|credential| seal.tag("credential", &credential.identity()))
-                    .collect(),
-            };
-            let providers = config.providers.iter().map(marks).collect();
-            let here = seal.tag("here", b"");
             Key {
+                providers: Holders::of(&seal, config),
+                here: seal.tag("here", b""),
                 seal,
-                providers,
-                here,
             }
         };
         let keys = secrets.into_iter().flatten().map(key).collect();
@@ -115,15 +101,11 @@ impl BatchIds {
         let Some(key) = self.keys.first() else {
             return String::new();
         };
-        let (name, account) = match named.holder {
-            Holder::Here => (key.here, [0; TAG]),
+        let [name, account] = match named.holder {
+            Holder::Here => [key.here, [0; TAG]],
             Holder::Provider(provider, credential) => {
-                let marks = key.providers.get(provider);
-                let account = marks.and_then(|marks| marks.credentials.get(credential?));
-                (
-                    marks.map_or([0; TAG], |marks| marks.name),
-                    account.copied().unwrap_or_default(),
-                )
+                let told = key.providers.told(provider, credential);
+                told.unwrap_or_default()
             }
         };
         let models = models(named.models);
@@ -197,11 +179,8 @@ impl Key {
         let holder = if *name == self.here {
             Holder::Here
         } else {
-            let mut providers = self.providers.iter();
-            let provider = providers.position(|marks| marks.name == *name)?;
-            let accounts = &self.providers.get(provider)?.credentials;
-            // Of an account that is not configured any more, another credential may have taken the place.
-            Holder::Provider(provider, accounts.iter().position(|mark| mark == account))
+            let (provider, credential) = self.providers.find(name, account)?;
+            Holder::Provider(provider, credential)
         };
         let models = std::str::from_utf8(models).ok()?;
         let id = std::str::from_utf8(id).ok()?;

@@ -9,7 +9,7 @@ use llmleaf_exchange::{Aborted, Part};
 use llmleaf_model::{BatchOutcome, BatchResult, BatchStatus, Failure, FailureKind};
 use std::collections::HashSet;
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, Read as _};
+use std::io::{self, BufReader, Read as _};
 use std::path::PathBuf;
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -192,19 +192,11 @@ impl Source {
         let Some(rest) = self.rest.clone() else {
             return Ok(None);
         };
-        let mut line = Vec::new();
-        loop {
-            line.clear();
-            if self.input.read_until(b'\n', &mut line)? == 0 {
-                return Ok(None);
-            }
-            let kept: Kept = serde_json::from_slice(&line)?;
-            if self.seen.insert(kept.custom_id.clone()) {
-                return Ok(Some(BatchResult {
-                    custom_id: kept.custom_id,
-                    outcome: rest,
-                }));
-            }
-        }
+        let seen = &mut self.seen;
+        let kept = Kept::next(&mut self.input, |id| !seen.insert(id.to_owned()))?;
+        Ok(kept.map(|kept| BatchResult {
+            custom_id: kept.custom_id,
+            outcome: rest,
+        }))
     }
 }

@@ -20,7 +20,7 @@ use std::cell::RefCell;
 use std::collections::HashSet;
 use std::fs::File;
 use std::future::poll_fn;
-use std::io::{self, BufRead, BufReader};
+use std::io::{self, BufReader};
 use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -271,17 +271,7 @@ impl Run {
 
     /// The next request that has no result.
     fn next(&mut self) -> io::Result<Option<Kept>> {
-        let mut line = Vec::new();
-        loop {
-            line.clear();
-            if self.input.read_until(b'\n', &mut line)? == 0 {
-                return Ok(None);
-            }
-            let kept: Kept = serde_json::from_slice(&line)?;
-            if !self.done.contains(&kept.custom_id) {
-                return Ok(Some(kept));
-            }
-        }
+        Kept::next(&mut self.input, |id| self.done.contains(id))
     }
 
     /// Writes a result down. One that comes of this process's end is none.

@@ -5,15 +5,15 @@
 //!            lines.jsonl    its lines, as they came
 //! ```
 
-use super::journal::private;
-use super::store::{KEPT_SECS, folder, place, read, synced};
+use super::folders::{create, folder, hidden, ids, place, read, remove, sweep_hidden, synced};
+use super::store::KEPT_SECS;
 use bytes::Bytes;
 use llmleaf_config::Config;
 use llmleaf_dialects::batches::{BatchForm, Item, Task, items};
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -160,15 +160,15 @@ impl Shelf {
     /// # Errors
     /// The system's.
     pub fn write(&self, id: &str, owner: &str, quota: Quota) -> io::Result<Result<Writing, Over>> {
-        let hidden = beside(&self.files, id);
+        let beside = hidden(&self.files, id);
         // Its place is taken first: the directory is not looked through while others wait.
         let (place, before) = Place::take(self, owner);
         let kept = self.of(owner);
         if kept.len().saturating_add(before) >= quota.files {
             return Ok(Err(Over::Files));
         }
-        folder(&hidden)?;
-        let lines = create(&hidden.join(LINES))?;
+        folder(&beside)?;
+        let lines = create(&beside.join(LINES))?;
         Ok(Ok(Writing {
             place,
             quota,
@@ -207,18 +207,12 @@ impl Shelf {
     /// # Errors
     /// The system's.
     pub fn forget(&self, id: &str) -> io::Result<()> {
-        let hidden = beside(&self.files, id);
-        fs::rename(self.files.join(id), &hidden)?;
-        fs::remove_dir_all(&hidden)
+        remove(&self.files, id)
     }
 
     /// Every file of a key, newest first.
     pub fn of(&self, owner: &str) -> Vec<(String, Card)> {
-        let entries = fs::read_dir(&self.files).into_iter().flatten().flatten();
-        let names = entries.filter_map(|entry| entry.file_name().into_string().ok());
-        let mut ids: Vec<String> = names.filter(|name| !name.starts_with('.')).collect();
-        ids.sort();
-        let cards = ids.into_iter().rev().filter_map(|id| {
+        let cards = ids(&self.files).into_iter().rev().filter_map(|id| {
             let card = self.card(&id)?;
             Some((id, card))
         });
@@ -227,15 +221,13 @@ impl Shelf {
 
     /// Forgets what is old.
     pub fn sweep(&self, now: u64) {
-        let entries = fs::read_dir(&self.files).into_iter().flatten().flatten();
-        let names = entries.filter_map(|entry| entry.file_name().into_string().ok());
-        for id in names.filter(|name| !name.starts_with('.')) {
+        for id in ids(&self.files) {
             let old = |card: Card| card.created.saturating_add(KEPT_SECS) < now;
             if self.card(&id).is_some_and(old) {
                 let _ = self.forget(&id);
             }
         }
-        super::store::sweep_hidden(&self.files);
+        sweep_hidden(&self.files);
     }
 }
 
@@ -272,13 +264,13 @@ impl Writing {
         card.bytes = self.bytes;
         // From here on whatever fails leaves nothing.
         self.done = true;
-        place(&self.place.shelf.files, &self.id, synced, |hidden| {
+        place(&self.place.shelf.files, &self.id, synced, |beside| {
             // A card without its lines is worse than none.
-            fs::metadata(hidden.join(LINES))?;
-            let mut file = create(&hidden.join("file.json"))?;
+            fs::metadata(beside.join(LINES))?;
+            let mut file = create(&beside.join("file.json"))?;
             serde_json::to_writer(&mut file, &card)?;
             file.sync_all()?;
-            synced(hidden)
+            synced(beside)
         })?;
         Ok(Ok(card))
     }
@@ -287,7 +279,7 @@ impl Writing {
 impl Drop for Writing {
     fn drop(&mut self) {
         if !self.done {
-            let _ = fs::remove_dir_all(beside(&self.place.shelf.files, &self.id));
+            let _ = fs::remove_dir_all(hidden(&self.place.shelf.files, &self.id));
         }
     }
 }
@@ -331,17 +323,6 @@ impl Iterator for Requests {
             }));
         }
     }
-}
-
-fn beside(files: &Path, id: &str) -> PathBuf {
-    files.join(format!(".{id}"))
-}
-
-fn create(path: &Path) -> io::Result<File> {
-    let mut options = OpenOptions::new();
-    options.write(true).create(true).truncate(true);
-    private(&mut options);
-    options.open(path)
 }
 
 #[cfg(test)]

@@ -12,6 +12,7 @@
 //! A batch is there as a whole or not at all: it is written beside, and renamed. Nodes that share the directory serve each other's batches,
 //! and take over those of one that is gone, since a lock goes with its process.
 
+use super::folders::{create, folder, ids, place, read, remove, sweep_hidden, synced};
 use super::journal::{End, private};
 use super::shelf::Shelf;
 use crate::app::BuildError;
@@ -23,17 +24,14 @@ use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use std::collections::HashMap;
-use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io::{self, BufWriter, Write};
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, BufRead, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::SystemTime;
 use tokio::sync::Notify;
 
 /// How long what has ended is kept.
 pub const KEPT_SECS: u64 = 30 * 24 * 3600;
-/// How old a directory is that nobody finishes writing any more.
-const STALE: std::time::Duration = std::time::Duration::from_secs(3600);
 /// How long a batch may take.
 pub const WINDOW_SECS: u64 = 24 * 3600;
 /// Most batches of a key that have not ended.
@@ -99,6 +97,29 @@ pub struct Kept {
     pub custom_id: String,
     /// What it asks.
     pub body: Box<RawValue>,
+}
+
+impl Kept {
+    /// The next of those that are kept, but for whoever is `known`.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn next(
+        input: &mut impl BufRead,
+        mut known: impl FnMut(&str) -> bool,
+    ) -> io::Result<Option<Self>> {
+        let mut line = Vec::new();
+        loop {
+            line.clear();
+            if input.read_until(b'\n', &mut line)? == 0 {
+                return Ok(None);
+            }
+            let kept: Self = serde_json::from_slice(&line)?;
+            if !known(&kept.custom_id) {
+                return Ok(Some(kept));
+            }
+        }
+    }
 }
 
 impl Store {
@@ -247,10 +268,7 @@ impl Store {
         if self.state(id).ended.is_none() {
             return Ok(false);
         }
-        // Out of sight first, so that nobody sees a part of it.
-        let beside = self.batches.join(format!(".{id}"));
-        fs::rename(self.batches.join(id), &beside)?;
-        fs::remove_dir_all(&beside)?;
+        remove(&self.batches, id)?;
         Ok(true)
     }
 
@@ -276,12 +294,7 @@ impl Store {
 
     /// Every batch, newest last.
     pub fn ids(&self) -> Vec<String> {
-        let entries = fs::read_dir(&self.batches).into_iter().flatten();
-        let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
-        let mut ids: Vec<String> = names.filter(|name| !name.starts_with('.')).collect();
-        // Ids begin with their time.
-        ids.sort();
-        ids
+        ids(&self.batches)
     }
 
     /// The batches of a key that have not ended.
@@ -364,114 +377,4 @@ fn whole(item: &Item) -> String {
     let edited = splices.apply(text);
     let line = llmleaf_dialects::batches::one_line(&edited);
     String::from_utf8_lossy(&line).into_owned()
-}
-
-/// Writes a folder as a whole: beside, then in its place, then until the disk has it. Where any of that fails there is nothing of it.
-pub fn place(
-    root: &Path,
-    id: &str,
-    sync: impl FnOnce(&Path) -> io::Result<()>,
-    write: impl FnOnce(&Path) -> io::Result<()>,
-) -> io::Result<()> {
-    let (beside, own) = (root.join(format!(".{id}")), root.join(id));
-    folder(&beside)?;
-    let done = write(&beside).and_then(|()| fs::rename(&beside, &own));
-    if done.is_err() {
-        let _ = fs::remove_dir_all(&beside);
-        return done;
-    }
-    sync(root).inspect_err(|_| {
-        // Whoever handed it over is told that it was not taken. Out of sight first: a part of it must not be found.
-        let _ = fs::rename(&own, &beside);
-        let _ = fs::remove_dir_all(&beside);
-    })
-}
-
-/// Waits until the disk has the names in a folder.
-pub fn synced(folder: &Path) -> io::Result<()> {
-    File::open(folder)?.sync_all()
-}
-
-/// A folder for its owner alone.
-pub fn folder(path: &Path) -> io::Result<()> {
-    let mut builder = DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(path)
-}
-
-fn create(path: &Path) -> io::Result<File> {
-    let mut options = OpenOptions::new();
-    options.write(true).create(true).truncate(true);
-    private(&mut options);
-    options.open(path)
-}
-
-pub fn read<T: for<'de> Deserialize<'de>>(path: &Path) -> Option<T> {
-    serde_json::from_slice(&fs::read(path).ok()?).ok()
-}
-
-/// Removes what was never finished being written, or being forgotten: whoever did is gone.
-pub fn sweep_hidden(folder: &Path) {
-    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
-    for entry in entries {
-        let hidden = entry.file_name().as_encoded_bytes().starts_with(b".");
-        // A folder is as old as its last name; a file in it may be written for hours.
-        let inside = fs::read_dir(entry.path()).into_iter().flatten().flatten();
-        let all = std::iter::once(entry.metadata()).chain(inside.map(|file| file.metadata()));
-        let newest = all
-            .map(|data| data.and_then(|data| data.modified()))
-            .max_by_key(|at| {
-                // What cannot be looked at is not thought old.
-                at.as_ref().map_or(SystemTime::now(), |at| *at)
-            });
-        let is_old = |at: SystemTime| at.elapsed().is_ok_and(|age| age > STALE);
-        if hidden && newest.is_some_and(|at| at.is_ok_and(is_old)) {
-            let _ = fs::remove_dir_all(entry.path());
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_is_being_written_is_not_swept_however_long_that_takes() {
-        let name = format!("llmleaf-sweep-{}", std::process::id());
-        let root = std::env::temp_dir().join(name);
-        let old = SystemTime::now() - 2 * STALE;
-        for (id, written) in [(".left", old), (".written", SystemTime::now())] {
-            let beside = root.join(id);
-            folder(&beside).expect("a folder");
-            let file = File::create(beside.join("lines.jsonl")).expect("a file");
-            file.set_modified(written).expect("a time");
-            let beside = File::open(beside).expect("a folder");
-            beside.set_modified(old).expect("a time");
-        }
-        sweep_hidden(&root);
-        let left = root.join(".left").exists();
-        let written = root.join(".written/lines.jsonl").exists();
-        fs::remove_dir_all(root).expect("it goes");
-        assert!(!left && written);
-    }
-
-    #[test]
-    fn what_the_disk_did_not_take_was_not_taken() {
-        let name = format!("llmleaf-store-{}", std::process::id());
-        let root = std::env::temp_dir().join(name);
-        folder(&root).expect("a folder");
-        let write = |beside: &Path| fs::write(beside.join("order.json"), "{}");
-        let fails = |_: &Path| Err(io::Error::other("the disk is gone"));
-        let found = || fs::read_dir(&root).expect("a folder").count();
-        assert!(place(&root, "a", fails, write).is_err());
-        assert_eq!(found(), 0, "nobody finds it, and runs it all the same");
-        let half = |beside: &Path| write(beside).and_then(|()| fails(beside));
-        assert!(place(&root, "b", synced, half).is_err());
-        assert_eq!(found(), 0);
-        assert!(place(&root, "c", synced, write).is_ok());
-        assert!(root.join("c/order.json").exists());
-        fs::remove_dir_all(root).expect("it goes");
-    }
 }

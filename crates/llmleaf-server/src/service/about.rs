@@ -3,14 +3,12 @@
 use super::Call;
 use crate::reply::Reply;
 use crate::{allowance, inbound, intercept, kept, service};
-use bytes::Bytes;
 use http::Request;
 use hyper::body::Incoming;
 use llmleaf_auth::Principal;
 use llmleaf_dialects::{Dialect, Head};
 use llmleaf_exchange::{Job, Operation, Verb};
 use llmleaf_model::{Failure, Loss};
-use std::sync::Arc;
 
 /// What may be asked further, as OpenAI's document 2.3.0 (2026-08) has it; lists are written with and without brackets.
 const ASKED: [&str; 10] = [
@@ -64,32 +62,17 @@ impl Call {
         let names = app.response_ids.as_ref();
         let about = (model.as_str(), in_scope || inspector.is_some());
         let names = names.map(|ids| kept::naming(ids, &principal, about, Some(&owner)));
+        let asked_for = (
+            Operation::Kept(verb),
+            Dialect::Responses,
+            Head::addressed(b"{}", model, stream)?,
+        );
         let job = Job {
-            operation: Operation::Kept(verb),
-            dialect: Dialect::Responses,
-            heard: Dialect::Responses,
-            head: Head::addressed(b"{}", model, stream)?,
-            in_array: false,
-            whole_calls: false,
-            body: Bytes::new(),
-            upload: None,
-            id,
-            request_id: Arc::clone(&self.id),
-            key: Arc::clone(principal.display()),
-            resolved,
-            more: Vec::new(),
-            preferences: None,
-            prompt_cache: None,
-            session: None,
-            tokens: 0,
             allowance,
             owner: Some(Box::new(owner)),
-            batch: None,
             names,
-            headers: self.forwarded(&parts.headers),
-            realtime: None,
             inspector,
-            created: self.created,
+            ..self.bare_job(asked_for, (id, &principal), resolved, &parts.headers)
         };
         let mut reply = self.begin(job, &principal).await?;
         if let Some(figures) = told {

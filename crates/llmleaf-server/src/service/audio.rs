@@ -19,7 +19,6 @@ use llmleaf_framing::multipart::boundary;
 use llmleaf_model::Failure;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
-use std::sync::Arc;
 
 /// The dialect of these endpoints.
 const DIALECT: Dialect = Dialect::ChatCompletions;
@@ -138,32 +137,21 @@ impl Call {
                 .await?;
         }
         let allowance = lease::hold(app, principal, tokens, allowance).await?;
+        let caller = routing.grant.principal();
         let job = Job {
-            operation,
-            dialect: DIALECT,
-            heard: DIALECT,
-            head,
-            in_array: false,
-            whole_calls: false,
             body: Bytes::from_static(b"{}"),
             upload,
-            id,
-            request_id: Arc::clone(&self.id),
-            key: Arc::clone(routing.grant.principal().display()),
-            resolved: routing.resolved,
             more: routing.more,
             preferences: routing.preferences,
-            prompt_cache: None,
-            session: None,
             tokens,
             allowance,
-            owner: None,
-            batch: None,
-            realtime: None,
             inspector,
-            names: None,
-            headers: self.forwarded(headers),
-            created: self.created,
+            ..self.bare_job(
+                (operation, DIALECT, head),
+                (id, caller),
+                routing.resolved,
+                headers,
+            )
         };
         Ok(Ok((job, told)))
     }

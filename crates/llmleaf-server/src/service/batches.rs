@@ -203,7 +203,7 @@ impl Call {
             id: file.id,
             query: String::new(),
         });
-        self.ask(&asked, BatchVerb::Make, ask, owner, resolved)
+        self.asking(&asked, BatchVerb::Make, ask, owner, resolved)
             .await
     }
 
@@ -257,7 +257,7 @@ impl Call {
             told: told.to_owned(),
             query: String::new(),
         };
-        self.ask(&asked, verb, ask, Some(owner), resolved).await
+        self.asking(&asked, verb, ask, Some(owner), resolved).await
     }
 
     /// The models of what was found, which the caller may still ask.
@@ -351,17 +351,6 @@ impl Call {
         page.reply(asked.form)
     }
 
-    async fn ask(
-        self,
-        asked: &Asked,
-        verb: BatchVerb,
-        ask: BatchAsk,
-        owner: Option<Owner>,
-        resolved: Resolved,
-    ) -> Result<Reply, Failure> {
-        self.asking(asked, verb, ask, owner, resolved).await
-    }
-
     async fn asking(
         &self,
         asked: &Asked,
@@ -376,32 +365,19 @@ impl Call {
         };
         let allowance = self.budget(asked, verb, &ask, allowance).await?;
         let model = ask.models.first().map_or(NAMELESS, |model| &model.name);
+        let head = Head::addressed(b"{}", model, false)?;
+        let id = self.worker.ids.fresh(self.created.saturating_mul(1000));
         let job = Job {
-            operation: Operation::Batch(verb),
-            dialect: asked.dialect,
-            heard: asked.dialect,
-            head: Head::addressed(b"{}", model, false)?,
-            in_array: false,
-            whole_calls: false,
-            body: Bytes::new(),
-            realtime: None,
-            inspector: None,
             upload: ask.filed.as_ref().map(|filed| filed.upload.clone()),
-            id: self.worker.ids.fresh(self.created.saturating_mul(1000)),
-            request_id: Arc::clone(&self.id),
-            key: Arc::clone(asked.principal.display()),
-            resolved,
-            more: Vec::new(),
-            preferences: None,
-            prompt_cache: None,
-            session: None,
-            tokens: 0,
             allowance,
             owner: owner.map(Box::new),
             batch: Some(Box::new(ask)),
-            names: None,
-            headers: self.forwarded(&asked.headers),
-            created: self.created,
+            ..self.bare_job(
+                (Operation::Batch(verb), asked.dialect, head),
+                (id, &asked.principal),
+                resolved,
+                &asked.headers,
+            )
         };
         let mut reply = self.begin(job, &asked.principal).await?;
         if let Some(figures) = told {
