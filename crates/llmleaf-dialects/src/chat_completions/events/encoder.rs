@@ -5,11 +5,11 @@ use super::super::answer::{
 };
 use super::super::json::{ObjectWriter, push_string};
 use super::super::{errors, usage};
-use super::held::{Held, HeldCall};
+use super::held::{Held, HeldCall, TooMuch};
 use crate::{Encoder, ReplyContext};
 use llmleaf_model::{
-    Artefact, ArtefactKind, BlockKind, Citation, Delta, Event, Finish, Loss, MediaKind,
-    ReasoningForm, ResponseStart, ToolFlavour, Usage,
+    Artefact, ArtefactKind, BlockKind, Citation, Delta, Event, Failure, FailureKind, Finish, Loss,
+    MediaKind, ReasoningForm, ResponseStart, ToolFlavour, Usage,
 };
 
 /// Most base64 bytes of one image kept until it is whole; the wire has no way to send a part of one.
@@ -207,14 +207,15 @@ impl ChunkEncoder {
     }
 
     fn call_start(
-        &self,
+        &mut self,
         choice: u32,
         index: usize,
         (id, name, flavour): (&str, &str, ToolFlavour),
         out: &mut Vec<u8>,
     ) -> Lane {
         if self.context.whole_calls {
-            return Lane::Held(HeldCall::new(index, id, name, flavour));
+            let call = self.held.begin(index, (id, name, flavour));
+            return call.map_or_else(|TooMuch| self.too_much(out), Lane::Held);
         }
         let view = CallView {
             index: Some(index),
@@ -231,6 +232,23 @@ impl ChunkEncoder {
             flavour,
             empty: true,
         }
+    }
+
+    /// More comes of calls than is kept until they are whole. Without one of them the answer is another one, so it ends.
+    fn too_much(&mut self, out: &mut Vec<u8>) -> Lane {
+        let why = "the calls of the provider's answer are too large to be told whole";
+        let failure = Failure::upstream(FailureKind::InvalidResponse, why);
+        self.fail(&failure, out);
+        Lane::Lost
+    }
+
+    fn fail(&mut self, failure: &Failure, out: &mut Vec<u8>) {
+        let identity = self.identity.take();
+        let identity =
+            identity.unwrap_or_else(|| Identity::new(&ResponseStart::default(), &self.context));
+        let Identity { id, model, created } = &identity;
+        errors::write_stream_error(out, failure, id, model, *created);
+        self.ended = true;
     }
 
     fn lost(&mut self, choice: u32, what: &str) -> Lane {
@@ -302,12 +320,15 @@ impl ChunkEncoder {
                 self.call_delta(choice, (*index, id, *flavour), delta, out);
             }
             (Lane::Held(call), Delta::Arguments(more)) => {
-                if !self.held.keep(call, more) {
-                    state.lane = Lane::Lost;
-                    self.lose(choice, "tool_calls", "the call is too large");
+                if let Err(TooMuch) = self.held.keep(call, more) {
+                    state.lane = self.too_much(out);
                 }
             }
-            (Lane::Held(call), Delta::Artefact(artefact)) => call.artefact = Some(artefact.clone()),
+            (Lane::Held(call), Delta::Artefact(artefact)) => {
+                if let Err(TooMuch) = self.held.prove(call, artefact) {
+                    state.lane = self.too_much(out);
+                }
+            }
             (Lane::Image { data, .. }, Delta::MediaData(more)) => {
                 if data.len() + more.len() <= MAX_IMAGE_BYTES {
                     data.push_str(more);
@@ -562,15 +583,7 @@ impl Encoder for ChunkEncoder {
                 self.response_end(out);
                 self.ended = true;
             }
-            Event::Error(failure) => {
-                let identity = self
-                    .identity
-                    .take()
-                    .unwrap_or_else(|| Identity::new(&ResponseStart::default(), &self.context));
-                let Identity { id, model, created } = &identity;
-                errors::write_stream_error(out, failure, id, model, *created);
-                self.ended = true;
-            }
+            Event::Error(failure) => self.fail(failure, out),
             Event::Unknown { .. } => {}
         }
     }

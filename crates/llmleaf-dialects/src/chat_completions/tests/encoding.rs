@@ -470,39 +470,66 @@ fn a_call_that_was_cut_is_not_told_as_a_whole_one() {
 /// Side by side, no call is too large; together they are more than is kept for one stream.
 #[test]
 fn calls_that_are_held_are_bounded_together() {
-    let most = "x".repeat(6 * 1024 * 1024);
-    let more = |block| delta(block, Delta::Arguments(most.clone()));
-    let events = [
-        Event::ResponseStart(ResponseStart::default()),
-        block(0, call("a")),
-        block(1, call("b")),
-        block(2, call("c")),
+    const MOST: usize = 6 * 1024 * 1024;
+    let long = || "x".repeat(MOST);
+    let more = |block| delta(block, Delta::Arguments(long()));
+    let proof = |block| {
+        let artefact = Artefact {
+            provenance: Provenance("anthropic".into()),
+            kind: ArtefactKind::Signature,
+            data: long(),
+        };
+        delta(block, Delta::Artefact(artefact))
+    };
+    let end = |block| Event::BlockEnd { block };
+    let told = |events: &[Event]| {
+        let mut encoder = encoder(ReplyContext {
+            whole_calls: true,
+            ..context()
+        });
+        let mut told = Vec::new();
+        encoder.encode(&Event::ResponseStart(ResponseStart::default()), &mut told);
+        for event in events {
+            encoder.encode(event, &mut told);
+        }
+        encoder.encode(&finish(FinishReason::ToolCalls, "tool_use"), &mut told);
+        encoder.encode(&Event::ResponseEnd, &mut told);
+        let losses = encoder.take_losses();
+        let kept = losses.iter().all(|loss| !loss.field.contains("tool_calls"));
+        assert!(kept, "{losses:?}");
+        String::from_utf8(told).unwrap()
+    };
+    let [a, b, c] = [(0, "a"), (1, "b"), (2, "c")].map(|(at, id)| block(at, call(id)));
+    // What was told is no longer held.
+    let whole = told(&[
+        a.clone(),
+        b.clone(),
         more(0),
+        proof(0),
+        end(0),
         more(1),
+        proof(1),
+        proof(1),
+        end(1),
+        c.clone(),
         more(2),
-        Event::BlockEnd { block: 0 },
-        Event::BlockEnd { block: 1 },
-        Event::BlockEnd { block: 2 },
-        // What was told is no longer held.
-        block(3, call("d")),
-        more(3),
-        more(3),
-        Event::BlockEnd { block: 3 },
-    ];
-    let mut encoder = encoder(ReplyContext {
-        whole_calls: true,
-        ..context()
-    });
-    let mut told = Vec::new();
-    for event in &events {
-        encoder.encode(event, &mut told);
+        proof(2),
+        end(2),
+    ]);
+    assert!(whole.ends_with("data: [DONE]\n\n") && !whole.contains("\"error\""));
+    // An answer without one of its calls is another one: it ends as what it is.
+    let named = block(2, call(&long()));
+    for last in [vec![c.clone(), more(2)], vec![proof(1)], vec![named]] {
+        let begun = [a.clone(), b.clone(), more(0), more(1)];
+        let ended = [end(0), end(1)];
+        let events = [begun.as_slice(), &last, &ended].concat();
+        let cut = told(&events);
+        assert!(!cut.contains("tool_calls") && !cut.contains("[DONE]"));
+        let last = cut.trim_end().rsplit("data: ").next().unwrap();
+        let last: Value = serde_json::from_str(last).unwrap();
+        assert_eq!(last["choices"][0]["finish_reason"], "error");
+        assert!(last["error"].is_object(), "{last}");
     }
-    let told = String::from_utf8(told).unwrap();
-    let has = |id: &str| told.contains(&format!("\"id\":\"{id}\""));
-    assert_eq!(["a", "b", "c", "d"].map(has), [true, true, false, true]);
-    let losses = encoder.take_losses();
-    assert_eq!(losses.len(), 1, "{losses:?}");
-    assert_eq!(losses[0].field, "choices[0].message.tool_calls");
 }
 
 #[test]
