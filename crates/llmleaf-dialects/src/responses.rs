@@ -33,6 +33,7 @@ mod usage;
 mod wire;
 
 pub use quirks::Quirks;
+pub(crate) use reasoning::proves_call;
 
 #[cfg(test)]
 mod tests;

@@ -5,7 +5,7 @@
 //! where there is one that says texts, answers are said ([`Parts`]); without them that is refused by name. An answer to speech waits
 //! until it is written down, since that is what the model is told.
 //!
-//! Reading order: [`Bridge`], `settings.rs` and `audio.rs` (what the session and an answer are told), `items.rs` and `sounding.rs` (the
+//! Reading order: [`Bridge`], `settings.rs` and `audio.rs` (what the session and an answer are told), `items.rs`, `ordered.rs` and `sounding.rs` (the
 //! conversation), `turn.rs` (an answer that is being made), `listening.rs` (what is heard, with `ear.rs` and `detect.rs`),
 //! `speaking.rs` (what is said, with `mouth.rs`), `format.rs`, `wave.rs` and `resample.rs` (sound).
 
@@ -16,6 +16,7 @@ mod format;
 mod items;
 mod listening;
 mod mouth;
+mod ordered;
 mod resample;
 mod settings;
 mod sounding;
@@ -242,6 +243,8 @@ impl Bridge {
         if let Some(sound) = sound {
             self.write_down(id, sound, false, out);
         }
+        // Somebody may have spoken while the tool ran.
+        self.proceed(out);
         Ok(())
     }
 
@@ -302,6 +305,9 @@ impl Bridge {
             None => None,
         };
         let asked = settings::Asked::read(asked, &self.settings, &self.conversation)?;
+        if asked.keeps {
+            self.conversation.takes_answers()?;
+        }
         self.answer(asked, out);
         Ok(())
     }
@@ -356,7 +362,7 @@ impl Bridge {
     }
 
     /// A model makes the answer. What comes while one only waits to be asked is of another answer, whose end was told before.
-    fn is_asked(&self) -> bool {
+    pub fn is_asked(&self) -> bool {
         self.turn.as_ref().is_some_and(|turn| !turn.waits)
     }
 
@@ -423,7 +429,7 @@ impl Bridge {
         self.over = false;
         if let Some(turn) = self.turn.take() {
             // What is still asked for it is not wanted any more.
-            if turn.sounds() || matches!(ending, turn::Ending::Cancelled(_)) {
+            if turn.sounds() || ending.stops() {
                 out.push(Step::Cancel);
             }
             let mut voice = self.speaker.voice(out);

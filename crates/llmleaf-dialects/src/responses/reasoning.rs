@@ -86,6 +86,11 @@ pub(super) fn echoed(data: &str, format: Option<&str>) -> Echoed {
     }
 }
 
+/// True where a consumer's `encrypted_content` proves a call, and no thought.
+pub(crate) fn proves_call(data: &str) -> bool {
+    matches!(echoed(data, None), Echoed::Call(..))
+}
+
 /// An encrypted thought as it stands on the wire.
 pub(super) fn own(data: String, provenance: Provenance) -> Artefact {
     Artefact {

@@ -12,6 +12,10 @@ use std::rc::Rc;
 
 /// Longest padding and silence that a session may ask for, in milliseconds.
 const LONGEST_PAUSE_MS: f64 = 10_000.0;
+/// Longest voice, as JSON: each text that is said is asked with it.
+const LONGEST_VOICE: usize = 4 * 1024;
+/// Longest speed, as JSON.
+const LONGEST_SPEED: usize = 32;
 
 /// What is in effect.
 #[derive(Clone, Debug)]
@@ -50,8 +54,10 @@ impl Sound {
 
     /// What is held of it, in bytes.
     pub fn bytes(&self) -> usize {
-        let texts = [&self.language, &self.prompt];
-        texts.into_iter().flatten().map(String::len).sum()
+        let texts = [&self.language, &self.prompt].into_iter().flatten();
+        let raw = [&self.voice, &self.speed].into_iter().flatten();
+        let raw = raw.map(|raw| raw.as_str().len());
+        texts.map(String::len).chain(raw).sum()
     }
 
     /// Takes what a session, or an answer of it, says.
@@ -325,10 +331,10 @@ fn format_of(raw: &RawValue, path: &str) -> Result<Format, Failure> {
 fn voice(raw: &RawValue, path: &str) -> Result<Json, Failure> {
     let named = object::string(raw).is_some_and(|name| !name.is_empty());
     let own = Object::from_raw(raw).is_some_and(|own| own.get("id").is_some());
-    match named || own {
+    match (named || own) && raw.get().len() <= LONGEST_VOICE {
         true => Ok(Json::from(raw)),
         false => Err(invalid(
-            "a voice is a name, or an object with an `id`",
+            "a voice is a name, or an object with an `id`, of 4 KiB at most",
             Some(path),
             "invalid_value",
         )),
@@ -337,6 +343,7 @@ fn voice(raw: &RawValue, path: &str) -> Result<Json, Failure> {
 
 fn speed(raw: &RawValue, path: &str) -> Result<Json, Failure> {
     let speed = raw.get().parse::<f64>().ok();
+    let speed = speed.filter(|_| raw.get().len() <= LONGEST_SPEED);
     match speed.filter(|speed| (0.25..=1.5).contains(speed)) {
         Some(_) => Ok(Json::from(raw)),
         None => Err(invalid(

@@ -1,6 +1,7 @@
 //! The conversation of a bridged session: what was said, in the consumer's form and in that of a request.
 
 use super::mouth::Piece;
+use super::ordered;
 use super::sounding::{Content, Said, Sounding, content_of};
 use super::{refused, unsupported};
 use crate::object::{self, Object};
@@ -9,11 +10,29 @@ use crate::writer::json_object;
 use llmleaf_model::Failure;
 use std::rc::Rc;
 
+/// What an item is to a request.
+#[derive(Clone, Debug)]
+pub enum Kind {
+    /// A message of anybody but the model.
+    Given,
+    /// A message of the model, or what it has only begun.
+    Made,
+    /// A call, by its own name.
+    Call(Box<str>),
+    /// What came of the call of that name.
+    Output(Box<str>),
+    /// What was thought before what follows it.
+    Thought,
+    /// The proof of a call, which stands behind that.
+    Proof,
+}
+
 /// One item.
 #[derive(Clone, Debug)]
 pub struct Item {
     /// Its name.
     pub id: String,
+    pub kind: Kind,
     /// As the consumer is told of it. Empty for what it is not told of.
     pub told: Rc<str>,
     /// As a request says it. Empty for what it does not say.
@@ -84,10 +103,16 @@ impl Item {
                 item.string(name, value);
             });
         });
+        let call = fields.iter().find(|(name, _)| *name == "call_id");
+        let call = call.map_or("", |(_, call)| call).into();
         Self {
             told: told.as_str().into(),
             asked: asked.as_str().into(),
             id,
+            kind: match kind {
+                "function_call" => Kind::Call(call),
+                _ => Kind::Output(call),
+            },
             sounding: None,
         }
     }
@@ -102,6 +127,7 @@ impl Item {
             told: message(&id, status, "assistant", [part.as_str()]).into(),
             asked: answered(text).into(),
             id,
+            kind: Kind::Made,
             sounding: None,
         }
     }
@@ -121,6 +147,7 @@ impl Item {
             told: said.told(&id, text).into(),
             asked: answered(&said.text).into(),
             id,
+            kind: Kind::Made,
             sounding: Some(Box::new(Sounding::Said(said))),
         }
     }
@@ -133,6 +160,7 @@ impl Item {
     fn heard_in(id: String, role: &str, parts: Vec<Content>) -> Self {
         let mut item = Self {
             id,
+            kind: Kind::Given,
             told: "".into(),
             asked: "".into(),
             sounding: Some(Box::new(Sounding::Waits(role.to_owned(), parts))),
@@ -166,16 +194,18 @@ impl Item {
     pub fn begun(id: String, told: &str) -> Self {
         Self {
             id,
+            kind: Kind::Made,
             told: told.into(),
             asked: "".into(),
             sounding: None,
         }
     }
 
-    /// What the model thought, for the next request only.
-    pub fn thought(id: String, asked: &str) -> Self {
+    /// What the model thought, for the next request only; or the proof of a call.
+    pub fn thought(id: String, asked: &str, kind: Kind) -> Self {
         Self {
             id,
+            kind,
             told: "".into(),
             asked: asked.into(),
             sounding: None,
@@ -219,6 +249,10 @@ impl Item {
             told: message(&id, "completed", &role, told.iter().map(|t| &**t)).into(),
             asked: request(&role, asked.iter().map(|text| &**text)).into(),
             id,
+            kind: match &*role {
+                "assistant" => Kind::Made,
+                _ => Kind::Given,
+            },
             sounding: None,
         };
         Ok((item, None))
@@ -229,8 +263,13 @@ impl Item {
         matches!(self.sounding.as_deref(), Some(Sounding::Waits(..)))
     }
 
-    fn size(&self) -> usize {
-        self.told.len() + self.asked.len() + self.id.len()
+    pub fn size(&self) -> usize {
+        let named = match &self.kind {
+            Kind::Call(call) | Kind::Output(call) => call.len(),
+            _ => 0,
+        };
+        let sounding = self.sounding.as_deref().map_or(0, Sounding::bytes);
+        self.told.len() + self.asked.len() + self.id.len() + named + sounding
     }
 }
 
@@ -278,6 +317,8 @@ pub struct Conversation {
     items: Vec<Item>,
     bytes: usize,
     most: usize,
+    /// The calls of the last answer, by their items: the consumer sees to them.
+    calls: Vec<String>,
 }
 
 impl Conversation {
@@ -286,6 +327,7 @@ impl Conversation {
             items: Vec::new(),
             bytes: 0,
             most,
+            calls: Vec::new(),
         }
     }
 
@@ -308,10 +350,7 @@ impl Conversation {
             let why = "the conversation has an item of that name";
             return Err(invalid(why, Some("item.id"), "item_exists"));
         }
-        if self.bytes + item.size() > self.most {
-            let why = "the conversation is too long for this gateway; delete items of it";
-            return Err(invalid(why, Some("item"), "conversation_too_long"));
-        }
+        self.holds(item.size())?;
         let at = match previous {
             None => self.items.len(),
             Some("root") => 0,
@@ -328,7 +367,21 @@ impl Conversation {
         Ok(self.before(at))
     }
 
-    /// Adds what the model makes. An answer that is done is kept, however long it is: the next item is refused.
+    /// It holds so many bytes more.
+    fn holds(&self, more: usize) -> Result<(), Failure> {
+        if self.bytes.saturating_add(more) <= self.most {
+            return Ok(());
+        }
+        let why = "the conversation is too long for this gateway; delete items of it";
+        Err(invalid(why, Some("item"), "conversation_too_long"))
+    }
+
+    /// Another answer may be made part of it.
+    pub fn takes_answers(&self) -> Result<(), Failure> {
+        self.holds(0)
+    }
+
+    /// Adds what the model makes. An answer is kept, which has its own limit, and what comes behind it is refused.
     pub fn add(&mut self, item: Item) {
         self.bytes += item.size();
         self.items.push(item);
@@ -360,29 +413,48 @@ impl Conversation {
         item.map(|item| item.id.clone())
     }
 
-    /// Takes an item out, and what was thought before it.
+    /// Takes an item out, and what was thought before it; a call with its proof.
     pub fn remove(&mut self, id: &str) -> Result<(), Failure> {
         self.find(id)?;
-        let Some(mut at) = self.items.iter().position(|item| item.id == id) else {
+        let Some(at) = self.items.iter().position(|item| item.id == id) else {
             return Ok(());
         };
-        self.bytes = self.bytes.saturating_sub(self.items.remove(at).size());
-        while at > 0
-            && self
-                .items
-                .get(at - 1)
-                .is_some_and(|item| item.told.is_empty())
-        {
-            at -= 1;
-            self.bytes = self.bytes.saturating_sub(self.items.remove(at).size());
+        let is = |at: usize, of: fn(&Kind) -> bool| {
+            let item = self.items.get(at);
+            item.is_some_and(|item| of(&item.kind))
+        };
+        let thought = |kind: &Kind| matches!(kind, Kind::Thought);
+        let proof = |kind: &Kind| matches!(kind, Kind::Proof);
+        let mut from = at;
+        while from > 0 && is(from - 1, thought) {
+            from -= 1;
         }
+        let called = is(at, |kind| matches!(kind, Kind::Call(_)));
+        let behind = at + 1 + usize::from(called && is(at + 1, proof));
+        let gone: usize = self.items.drain(from..behind).map(|item| item.size()).sum();
+        self.bytes = self.bytes.saturating_sub(gone);
         Ok(())
     }
 
     /// What a request says of all of it.
     pub fn input(&self) -> Vec<Rc<str>> {
-        let asked = self.items.iter().map(|item| &item.asked);
-        asked.filter(|asked| !asked.is_empty()).cloned().collect()
+        ordered::ordered(&self.items)
+    }
+
+    /// An answer is over, and the consumer sees to these calls of it.
+    pub fn calls(&mut self, items: Vec<String>) {
+        self.calls = items;
+    }
+
+    /// Nothing came yet of a call that the consumer sees to.
+    pub fn calling(&self) -> bool {
+        let called = |item: &Item| self.calls.contains(&item.id);
+        if !self.items.iter().any(called) {
+            return false;
+        }
+        let unanswered = ordered::unanswered(&self.items);
+        let mut items = self.items.iter().enumerate();
+        items.any(|(at, item)| called(item) && unanswered.contains(&at))
     }
 
     /// What was heard in some item is not known yet.

@@ -19,6 +19,8 @@ use std::collections::VecDeque;
 
 /// Most utterances that wait until they are written down.
 const MOST_WAITING: usize = 32;
+/// Most bytes of what is written down of one: whoever speaks for three minutes says a tenth of it.
+const MOST_WRITTEN: usize = 64 * 1024;
 
 /// What is being written down, and what waits for that.
 #[derive(Debug, Default)]
@@ -55,9 +57,9 @@ impl Listening {
     /// What is held of it, in bytes.
     pub fn bytes(&self) -> usize {
         let waiting = self.waiting.iter();
-        waiting
-            .map(|said| said.samples.len() * size_of::<i16>())
-            .sum()
+        let waiting = waiting.map(|said| said.samples.len() * size_of::<i16>());
+        let text = self.now.as_ref().map_or(0, |now| now.text.len());
+        waiting.sum::<usize>() + text
     }
 }
 
@@ -301,6 +303,9 @@ impl Bridge {
                     let text = word("text").map(std::borrow::Cow::into_owned);
                     now.text = text.unwrap_or_else(|| std::mem::take(&mut now.text));
                     now.done = Some(event.get("usage").map(|usage| usage.get().to_owned()));
+                    if now.text.len() > MOST_WRITTEN {
+                        self.overflows(&mut out);
+                    }
                 }
             }
             // However the wire of errors names its event.
@@ -316,6 +321,7 @@ impl Bridge {
         let body = String::from_utf8_lossy(body);
         let said = Object::parse(&body).unwrap_or_default();
         match said.get("text").and_then(object::string) {
+            Some(text) if good && text.len() > MOST_WRITTEN => self.overflows(&mut out),
             Some(text) if good => {
                 if let Some(now) = &mut self.listening.now {
                     now.text = text.into_owned();
@@ -343,6 +349,9 @@ impl Bridge {
         let Some(now) = &mut self.listening.now else {
             return;
         };
+        if now.text.len().saturating_add(delta.len()) > MOST_WRITTEN {
+            return self.overflows(out);
+        }
         now.text.push_str(delta);
         let item = now.item.clone();
         if self.settings.sound.writes && self.conversation.find(&item).is_ok() {
@@ -384,11 +393,16 @@ impl Bridge {
         self.proceed(out);
     }
 
+    /// More is written down than was said.
+    fn overflows(&mut self, out: &mut Vec<Step>) {
+        out.push(Step::Unlisten);
+        let message = "the transcription is too long for this gateway, which stopped it";
+        let code = "transcription_too_long".to_owned();
+        self.unwritten(code, message.to_owned(), out);
+    }
+
     /// What was said cannot be written down.
     fn unheard(&mut self, said: &Object<'_>, out: &mut Vec<Step>) {
-        let Some(now) = self.listening.now.take() else {
-            return;
-        };
         let error = said.get("error").and_then(Object::from_raw);
         let error = error.unwrap_or_default();
         let word = |name: &str| {
@@ -399,6 +413,13 @@ impl Bridge {
         let message =
             message.unwrap_or_else(|| "the transcription ended before its end was told".to_owned());
         let code = word("code").unwrap_or_else(|| "transcription_failed".to_owned());
+        self.unwritten(code, message, out);
+    }
+
+    fn unwritten(&mut self, code: String, message: String, out: &mut Vec<Step>) {
+        let Some(now) = self.listening.now.take() else {
+            return;
+        };
         if self.conversation.heard(&now.item, None) {
             let kind = match self.settings.sound.writes {
                 true => "conversation.item.input_audio_transcription.failed",
@@ -449,7 +470,12 @@ impl Bridge {
             }
             return;
         }
-        if self.listening.answers && !self.ear.is_speech() {
+        // What is said while a tool runs is answered with what comes of it.
+        if self.listening.answers && !self.ear.is_speech() && !self.conversation.calling() {
+            if let Err(failure) = self.conversation.takes_answers() {
+                self.listening.answers = false;
+                return self.voice(out).refuse(&failure, None);
+            }
             let asked = settings::Asked::usual(&self.settings);
             self.answer(asked, out);
         }

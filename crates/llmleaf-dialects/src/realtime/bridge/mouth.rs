@@ -57,6 +57,11 @@ impl Mouth {
         }
     }
 
+    /// What is held of it, in bytes.
+    pub fn bytes(&self) -> usize {
+        self.text.len() + self.saying.len() + self.pieces.len() * size_of::<Piece>()
+    }
+
     /// How long what was said is.
     pub fn millis(&self) -> u64 {
         self.pieces.last().map_or(0, |piece| piece.millis)

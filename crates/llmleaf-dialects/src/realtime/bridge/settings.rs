@@ -200,6 +200,13 @@ impl Asked {
         Ok(out)
     }
 
+    /// What is held of it, in bytes.
+    pub fn bytes(&self) -> usize {
+        let input = self.input.iter().flatten().map(|item| item.len());
+        let metadata = self.metadata.as_ref().map_or(0, |raw| raw.as_str().len());
+        self.settings.bytes() + input.sum::<usize>() + metadata
+    }
+
     /// How it is said, if it is.
     pub fn sound(&self) -> &Sound {
         &self.settings.sound

@@ -23,6 +23,22 @@ pub enum Sounding {
     Said(Said),
 }
 
+impl Sounding {
+    /// What is held of it, in bytes.
+    pub fn bytes(&self) -> usize {
+        match self {
+            Self::Waits(role, parts) | Self::Heard(role, parts) => {
+                let parts = parts.iter().map(|part| match part {
+                    Content::Plain(told, asked) => told.len() + asked.len(),
+                    Content::Sound => 0,
+                });
+                role.len() + parts.sum::<usize>()
+            }
+            Self::Said(said) => said.text.len() + said.pieces.len() * size_of::<Piece>(),
+        }
+    }
+}
+
 /// A part of a message.
 #[derive(Clone, Debug)]
 pub enum Content {

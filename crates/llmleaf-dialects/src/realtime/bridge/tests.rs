@@ -1,3 +1,5 @@
+mod bounds;
+mod calls;
 mod meanwhile;
 mod speech;
 

@@ -1,61 +1,26 @@
-//! An answer that is being made: events of the Responses wire in, those of a session out. `turn/speech.rs` has what is said of it.
+//! An answer that is being made: events of the Responses wire in, those of a session out. `turn/speech.rs` has what is said of it, and
+//! `turn/ending.rs` how it ends.
 
+mod ending;
 mod speech;
 
-use super::items::{Conversation, Item};
+pub use ending::Ending;
+
+use super::items::{Conversation, Item, Kind};
 use super::mouth::Mouth;
 use super::settings::Asked;
 use crate::object::{self, Object};
 use crate::realtime::step::{Voice, placed};
 use crate::realtime::usage;
+use crate::responses::proves_call;
 use crate::writer::{ObjectWriter, json_object, one_line};
-use llmleaf_model::Failure;
 use serde_json::value::RawValue;
 use std::rc::Rc;
 
-/// How an answer ended.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Ending {
-    /// It is whole.
-    Completed { usage: Option<String> },
-    /// It was cut short: why.
-    Incomplete {
-        reason: String,
-        usage: Option<String>,
-    },
-    /// It failed.
-    Failed {
-        kind: String,
-        code: String,
-        message: String,
-    },
-    /// Nobody wanted it any more: why.
-    Cancelled(&'static str),
-}
-
-impl Ending {
-    /// By what an error says.
-    pub fn failed(said: &Object<'_>) -> Self {
-        let word = |name: &str| {
-            let text = said.get(name).and_then(object::string);
-            text.map(std::borrow::Cow::into_owned)
-        };
-        Self::Failed {
-            kind: word("type").unwrap_or_else(|| "server_error".to_owned()),
-            code: word("code").unwrap_or_default(),
-            message: word("message").unwrap_or_else(|| "the answer failed".to_owned()),
-        }
-    }
-
-    /// By what went wrong here.
-    pub fn of(failure: &Failure, code: &str) -> Self {
-        Self::Failed {
-            kind: "server_error".to_owned(),
-            code: failure.code.clone().unwrap_or_else(|| code.to_owned()),
-            message: failure.message.clone(),
-        }
-    }
-}
+/// Most bytes of what a model makes in one answer.
+const ANSWER_BYTES: usize = 4 * 1024 * 1024;
+/// What an item counts beside what is said in it.
+const ITEM_BYTES: usize = 256;
 
 /// What is being made.
 #[derive(Debug)]
@@ -98,6 +63,12 @@ pub struct Turn {
     /// What is whole, each with its place.
     done: Vec<(u64, Rc<str>)>,
     items: u64,
+    /// What was thought before an item that has not begun. Where none does it is forgotten: nobody takes thoughts by themselves.
+    thoughts: Vec<Item>,
+    /// Bytes of all that was made.
+    made: usize,
+    /// Items of calls that are whole.
+    calls: Vec<String>,
     /// It is asked when what was said before it is written down.
     pub waits: bool,
 }
@@ -112,6 +83,9 @@ impl Turn {
             open: Vec::new(),
             done: Vec::new(),
             items: 0,
+            thoughts: Vec::new(),
+            made: 0,
+            calls: Vec::new(),
             waits: false,
         }
     }
@@ -128,11 +102,12 @@ impl Turn {
     pub fn bytes(&self) -> usize {
         let open = self.open.iter().map(|open| match &open.made {
             Made::Text(text) => text.len(),
-            Made::Speech(mouth) => mouth.text.len(),
-            Made::Call(_, _, arguments) => arguments.len(),
+            Made::Speech(mouth) => mouth.bytes(),
+            Made::Call(call, name, arguments) => call.len() + name.len() + arguments.len(),
         });
         let done = self.done.iter().map(|(_, item)| item.len());
-        open.chain(done).sum()
+        let thoughts = self.thoughts.iter().map(Item::size);
+        open.chain(done).chain(thoughts).sum::<usize>() + self.asked.bytes()
     }
 
     /// It becomes part of the conversation.
@@ -222,7 +197,7 @@ impl Turn {
             }
             _ => {}
         }
-        None
+        (self.made > ANSWER_BYTES).then_some(Ending::TooLong)
     }
 
     fn added(
@@ -254,6 +229,10 @@ impl Turn {
             has_part: false,
         };
         self.items += 1;
+        self.made += ITEM_BYTES;
+        if let Made::Call(call, name, _) = &open.made {
+            self.made += call.len() + name.len();
+        }
         let begun = begun(&open);
         voice.say("response.output_item.added", |event| {
             event
@@ -268,6 +247,9 @@ impl Turn {
                 false => "conversation.item.added",
             };
             voice.say(kind, |event| placed(event, before.as_deref(), &begun));
+            self.thoughts
+                .drain(..)
+                .for_each(|thought| conversation.add(thought));
             // It has its place from now on: what is said meanwhile stands behind it.
             conversation.add(Item::begun(open.id.clone(), &begun));
         }
@@ -283,6 +265,7 @@ impl Turn {
             Made::Speech(mouth) => mouth.text.push_str(delta),
             Made::Call(..) => return,
         }
+        self.made += delta.len();
         let says = open.says();
         if !std::mem::replace(&mut open.has_part, true) {
             voice.say("response.content_part.added", |event| {
@@ -310,6 +293,7 @@ impl Turn {
             return;
         };
         arguments.push_str(delta);
+        self.made += delta.len();
         let call = call.clone();
         voice.say("response.function_call_arguments.delta", |event| {
             address(event, &self.id, open);
@@ -330,9 +314,14 @@ impl Turn {
                 .get("item")
                 .and_then(Object::from_raw)
                 .and_then(replayed);
-            if let (Some(thought), true) = (thought, self.conversation.is_some()) {
+            if let (Some((thought, kind)), true) = (thought, self.conversation.is_some()) {
                 let id = voice.fresh("thought");
-                conversation.add(Item::thought(id, &thought));
+                self.made += ITEM_BYTES + thought.len();
+                let item = Item::thought(id, &thought, kind);
+                match item.kind {
+                    Kind::Proof => conversation.add(item),
+                    _ => self.thoughts.push(item),
+                }
             }
             return;
         };
@@ -385,12 +374,15 @@ impl Turn {
             // It leaves nothing behind.
         } else if !whole {
             conversation.remove(&open.id).ok();
-        } else if let Some(before) = conversation.complete(item)
-            && !self.older
-        {
-            voice.say("conversation.item.done", |event| {
-                placed(event, before.as_deref(), &told);
-            });
+        } else if let Some(before) = conversation.complete(item) {
+            if matches!(open.made, Made::Call(..)) {
+                self.calls.push(open.id.clone());
+            }
+            if !self.older {
+                voice.say("conversation.item.done", |event| {
+                    placed(event, before.as_deref(), &told);
+                });
+            }
         }
         let place = self.done.partition_point(|(here, _)| *here < open.here);
         self.done.insert(place, (open.here, told));
@@ -437,37 +429,13 @@ impl Turn {
         for open in std::mem::take(&mut self.open) {
             self.close(open, "incomplete", conversation, voice);
         }
-        let detail = |kind: &str, reason: &str| {
-            json_object(|details| {
-                details.string("type", kind).string("reason", reason);
-            })
-        };
-        let (status, details, usage) = match ending {
-            Ending::Completed { usage } => ("completed", None, usage.as_deref()),
-            Ending::Incomplete { reason, usage } => {
-                let details = detail("incomplete", reason);
-                ("incomplete", Some(details), usage.as_deref())
-            }
-            Ending::Cancelled(why) => {
-                let details = detail("cancelled", why);
-                ("cancelled", Some(details), None)
-            }
-            Ending::Failed {
-                kind,
-                code,
-                message,
-            } => {
-                let details = json_object(|details| {
-                    details.string("type", "failed").object("error", |error| {
-                        error
-                            .string("type", kind)
-                            .string("code", code)
-                            .string("message", message);
-                    });
-                });
-                ("failed", Some(details), None)
-            }
-        };
+        if self.keeps() {
+            // Few consumers do what an answer wants that is not whole.
+            let whole = matches!(ending, Ending::Completed { .. });
+            let calls = std::mem::take(&mut self.calls);
+            conversation.calls(if whole { calls } else { Vec::new() });
+        }
+        let (status, details, usage) = ending.told();
         voice.say("response.done", |event| {
             event.object("response", |response| {
                 let details = details.as_ref().map(llmleaf_model::Json::as_str);
@@ -522,15 +490,20 @@ fn part(event: &mut ObjectWriter<'_>, says: bool, text: &str) {
     });
 }
 
-/// What was thought, as a request may repeat it: without a name that nobody keeps, and only with its own proof.
-fn replayed(mut item: Object<'_>) -> Option<String> {
+/// What was thought, as a request may repeat it: without a name that nobody keeps, and only with its own proof; or the proof of a call.
+fn replayed(mut item: Object<'_>) -> Option<(String, Kind)> {
     let is_thought = item.get("type").and_then(object::string).as_deref() == Some("reasoning");
-    item.get("encrypted_content")
+    let sealed = item
+        .get("encrypted_content")
         .filter(|raw| is_thought && raw.get() != "null")?;
+    let kind = match object::string(sealed).is_some_and(|sealed| proves_call(&sealed)) {
+        true => Kind::Proof,
+        false => Kind::Thought,
+    };
     item.take("id");
     let rest = item.into_rest();
     let json = json_object(|object| {
         object.rest(&rest);
     });
-    Some(json.as_str().to_owned())
+    Some((json.as_str().to_owned(), kind))
 }

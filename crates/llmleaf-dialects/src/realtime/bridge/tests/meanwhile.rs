@@ -8,48 +8,54 @@ use super::{Bridge, Step, code, json, kinds, said, user};
 use serde_json::Value;
 
 const ASIDE: &str = r#"{"type":"response.create","response":{"conversation":"none","output_modalities":["text"],"input":[{"type":"message","role":"user","content":[{"type":"input_text","text":"aside"}]}]}}"#;
-const CANCEL: &str = r#"{"type":"response.cancel"}"#;
+pub(super) const CANCEL: &str = r#"{"type":"response.cancel"}"#;
+
+/// What the call of the second item brought, where nothing came of it.
+pub(super) const NOTHING_YET: &str = "c1: The output of this call is not there yet.";
 
 /// Somebody speaks, and is silent again.
-fn speak(bridge: &mut Bridge) -> Vec<Step> {
+pub(super) fn speak(bridge: &mut Bridge) -> Vec<Step> {
     let mut steps = bridge.take(&append(200, false));
     steps.extend(bridge.take(&append(400, true)));
     steps.extend(bridge.take(&append(600, false)));
     steps
 }
 
-fn delete(item: &Value) -> String {
+pub(super) fn delete(item: &Value) -> String {
     json!({"type": "conversation.item.delete", "item_id": item}).to_string()
 }
 
-fn begun(at: u64, item: Value) -> String {
+pub(super) fn begun(at: u64, item: Value) -> String {
     json!({"type": "response.output_item.added", "output_index": at, "item": item}).to_string()
 }
 
-fn ended(at: u64) -> String {
+pub(super) fn ended(at: u64) -> String {
     json!({"type": "response.output_item.done", "output_index": at, "item": {}}).to_string()
 }
 
-fn call(at: u64) -> String {
+pub(super) fn call(at: u64) -> String {
     begun(
         at,
         json!({"type": "function_call", "call_id": format!("c{at}"), "name": "f"}),
     )
 }
 
-fn arguments(at: u64, delta: &str) -> String {
+pub(super) fn arguments(at: u64, delta: &str) -> String {
     json!({"type": "response.function_call_arguments.delta", "output_index": at, "delta": delta})
         .to_string()
 }
 
-/// The texts, or the calls, that a request brings.
-fn texts(input: &Value) -> Vec<String> {
+/// The texts, or the calls and outputs, or the thoughts that a request brings.
+pub(super) fn texts(input: &Value) -> Vec<String> {
     let items = input.as_array().expect("a list").iter();
-    let text = |item: &Value| {
-        let text = item["content"][0]["text"].as_str();
-        text.or(item["call_id"].as_str())
-            .expect("a text")
-            .to_owned()
+    let text = |item: &Value| match (item["output"].as_str(), item["call_id"].as_str()) {
+        (Some(output), Some(call)) => format!("{call}: {output}"),
+        (_, Some(call)) => call.to_owned(),
+        _ => {
+            let text = item["content"][0]["text"].as_str();
+            let text = text.or(item["encrypted_content"].as_str());
+            text.expect("a text").to_owned()
+        }
     };
     items.map(text).collect()
 }
@@ -256,7 +262,7 @@ fn items_stand_where_they_began() {
     assert_eq!((&output[0]["id"], &output[1]["id"]), (message, called));
     assert_eq!(
         texts(&asked(&mut bridge)),
-        ["hi", "first", "c1", "meanwhile"]
+        ["hi", "first", "c1", NOTHING_YET, "meanwhile"]
     );
     bridge.take(CANCEL);
     // What was deleted while it was made is not there when it is done, and no more is a call that broke off.
@@ -268,7 +274,7 @@ fn items_stand_where_they_began() {
     assert!(of(&steps, "conversation.item.done").is_empty());
     assert_eq!(
         texts(&asked(&mut bridge)),
-        ["hi", "first", "c1", "meanwhile"]
+        ["hi", "first", "c1", NOTHING_YET, "meanwhile"]
     );
 }
 
