@@ -6,8 +6,12 @@ use llmleaf_route::Millis;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Shortest time between two questions about one key.
+/// Shortest time between two questions about one key. Twice as long after each that brought nothing, up to [`REPORT`].
 const GAP: Duration = Duration::from_millis(200);
+/// Whoever would have to wait longer than that for the next question is told that nothing is left.
+const PATIENCE: Duration = Duration::from_secs(3);
+/// Most times that the gap is doubled.
+const DOUBLINGS: u32 = 6;
 /// The least that is asked for at once.
 const LEAST: Spent = Spent {
     requests: 16,
@@ -35,8 +39,12 @@ pub(super) struct Purse {
     wanting: bool,
     /// Last use.
     used: Millis,
-    /// Not before then is the controller asked again.
-    gap: Millis,
+    /// When the controller was asked last.
+    asked: Option<Millis>,
+    /// How often in a row it was asked and granted nothing more.
+    vain: u32,
+    /// Somebody was in need of it when it was asked; else it was asked ahead of time.
+    in_need: bool,
     /// The cap is used up until then.
     exhausted: Option<Millis>,
     /// When the last lease was over. What was asked before that, is answered about it.
@@ -106,10 +114,24 @@ impl Purse {
             }
         }
         self.wanting = true;
+        if !self.in_need {
+            // What was not granted ahead of time may be granted now that it is needed.
+            self.in_need = true;
+            self.vain = 0;
+        }
         match self.exhausted {
             Some(until) if now < until => Err(Denied::Exhausted(Some(until))),
+            // It was asked again and again: one more question would say no more than the last one did.
+            _ if self.gap() > now.after(PATIENCE) => Err(Denied::Exhausted(Some(self.gap()))),
             _ => Err(Denied::Asking),
         }
+    }
+
+    /// Not before then is the controller asked again.
+    fn gap(&self) -> Millis {
+        let pause = GAP.saturating_mul(1 << self.vain.min(DOUBLINGS));
+        let asked = self.asked.map(|asked| asked.after(pause.min(REPORT)));
+        asked.unwrap_or_default()
     }
 
     pub fn hold_without(&mut self) {
@@ -163,7 +185,7 @@ impl Purse {
     pub fn may_ask(&self, now: Millis) -> Millis {
         match self.exhausted {
             Some(until) if now < until => until,
-            _ => self.gap.max(now),
+            _ => self.gap().max(now),
         }
     }
 
@@ -214,7 +236,7 @@ impl Purse {
             _ => {}
         }
         if asks {
-            self.gap = now.after(GAP);
+            self.asked = Some(now);
             self.demand = Spent::default();
             self.wanting = false;
         }
@@ -222,6 +244,8 @@ impl Purse {
 
     /// The controller knows that.
     pub fn told(&mut self, report: &Report) {
+        // Until it turns out that it has granted something.
+        self.vain = self.vain.saturating_add(u32::from(report.want.is_some()));
         let Some(id) = &report.lease else {
             self.without_told = report.spent;
             return;
@@ -247,6 +271,14 @@ impl Purse {
             || self.before.iter().any(|lease| is_it(&lease.id));
         if asked < self.ended || over {
             return;
+        }
+        let before = match &self.lease {
+            Some(lease) if *lease.id == *grant.lease => lease.granted,
+            _ => Granted::NOTHING,
+        };
+        if before.max(grant.granted) != before {
+            self.vain = 0;
+            self.in_need = false;
         }
         match &mut self.lease {
             Some(lease) if *lease.id == *grant.lease => {

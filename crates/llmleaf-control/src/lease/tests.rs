@@ -302,3 +302,60 @@ fn what_was_not_heard_is_told_again() {
         .expect("it is not known whether that was heard");
     assert_eq!(leases.report(due).expect("spent").leases[0].spent, one(7));
 }
+
+/// A request each tenth of a second; the controller is there and has nothing more, until then.
+#[test]
+fn a_budget_that_is_empty_is_asked_about_less_and_less() {
+    let mut leases = fresh();
+    ask(&mut leases, &grant("a", 1, 3600), 0);
+    let held = leases.hold("k", one(0), Millis(1)).expect("granted");
+    leases.settle(held, one(0), Millis(2));
+    let mut asked = Vec::new();
+    let mut denied = Vec::new();
+    for now in (1..600).map(|tenth| tenth * 100) {
+        let refused = leases.hold("k", one(0), Millis(now));
+        denied.push(refused.expect_err("there is nothing"));
+        if leases.due().is_some_and(|due| due <= Millis(now))
+            && let Some(reports) = leases.report(Millis(now))
+        {
+            let wants = reports.leases.iter().any(|lease| lease.want.is_some());
+            asked.extend(wants.then_some(now));
+            leases.answered(&reports, &grant("a", 1, 3600), Millis(now));
+        }
+    }
+    assert!((6..=11).contains(&asked.len()), "{asked:?}");
+    let far = asked.windows(2).map(|pair| pair[1] - pair[0]).max();
+    assert!(far.is_some_and(|far| far <= 10 * SECOND + 100), "{asked:?}");
+    // Whoever would wait in vain is told so, and until when.
+    let said = |denied: &Denied| matches!(denied, Denied::Exhausted(Some(_)));
+    let at_once = denied.iter().filter(|denied| said(denied)).count();
+    assert!(at_once > 300, "{at_once}");
+    // What comes at last is had with the next question, and everything is as it was.
+    let now = asked[asked.len() - 1] + 10 * SECOND;
+    ask(&mut leases, &grant("a", 2, 3600), now);
+    let held = leases.hold("k", one(0), Millis(now)).expect("granted");
+    leases.settle(held, one(0), Millis(now));
+    assert_eq!(leases.hold("k", one(0), Millis(now)), Err(Denied::Asking));
+    assert_eq!(leases.due(), Some(Millis(now + 200)));
+}
+
+/// What was asked for ahead of time and not granted makes nobody wait who needs it.
+#[test]
+fn what_was_not_granted_ahead_is_asked_for_when_it_is_needed() {
+    let mut leases = fresh();
+    ask(&mut leases, &grant("a", 3, 3600), 0);
+    let mut now = 0;
+    for _ in 0..3 {
+        now += 30 * SECOND;
+        let held = leases.hold("k", one(0), Millis(now)).expect("granted");
+        leases.settle(held, one(0), Millis(now));
+        let reports = leases.report(Millis(now)).expect("low");
+        assert!(reports.leases.iter().any(|lease| lease.want.is_some()));
+        leases.answered(&reports, &grant("a", 3, 3600), Millis(now));
+    }
+    assert_eq!(
+        leases.hold("k", one(0), Millis(now + 1)),
+        Err(Denied::Asking)
+    );
+    assert_eq!(leases.due(), Some(Millis(now + 200)));
+}

@@ -66,6 +66,13 @@ pub struct Granted {
 }
 
 impl Granted {
+    /// Nothing at all.
+    pub const NOTHING: Self = Self {
+        requests: Some(0),
+        tokens: Some(0),
+        nano_usd: Some(0),
+    };
+
     /// Whether so much is within it.
     pub fn covers(&self, spent: Spent) -> bool {
         let within = |granted: Option<u64>, spent| granted.is_none_or(|granted| spent <= granted);
