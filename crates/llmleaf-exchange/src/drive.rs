@@ -459,6 +459,14 @@ impl Run {
         self.job.created.saturating_add(passed / 1000)
     }
 
+    /// From now on the consumer gets signs of life: its answer turns out to be a stream, which its request did not say in its head.
+    pub fn enliven(&self) {
+        let tuning = self.node.shared.tuning;
+        let now = self.node.shared.now();
+        let fresh = || Pulse::new(now, tuning.hold_headers, tuning.keepalive);
+        (self.common.pulse.borrow_mut()).get_or_insert_with(fresh);
+    }
+
     /// Something was sent to the consumer.
     pub fn sent(&mut self) {
         let now = self.node.shared.now();

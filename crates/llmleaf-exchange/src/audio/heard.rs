@@ -57,6 +57,7 @@ pub(super) async fn run(
             silent: !asked.request.wants_events(),
         };
         if asked.request.wants_events() {
+            run.enliven();
             return flow::run(run, attempt, watch, body, &mut tap, &Kind::Events).await;
         }
         // Events where one answer is wanted are gathered.
@@ -69,8 +70,13 @@ pub(super) async fn run(
     }
     let body = whole::gather(run, &mut watch, body).await?;
     upload::early(run)?;
-    // A service that has no events answers in one piece, which becomes some.
-    let in_events = asked.request.wants_events() && !asked.wire.streams_as_asked();
+    // A service that has no events answers in one piece, which becomes some; so does one that sends none, where the consumer was given signs
+    // of life in place of another's answer.
+    let in_events =
+        asked.request.wants_events() && (!asked.wire.streams_as_asked() || run.out.head_sent());
+    if in_events {
+        run.enliven();
+    }
     if asked.same && !in_events {
         let told = headers.get(CONTENT_TYPE).cloned();
         return forward(run, attempt, &asked, body, told);

@@ -193,7 +193,15 @@ fn a_kept_answer_is_in_scope_if_its_request_was() {
 }
 
 fn form(stage: &Stage) -> Response {
-    let form = "--b\r\nContent-Disposition: form-data; name=\"model\"\r\n\r\nchat-first\r\n\
+    sent(stage, "").response()
+}
+
+/// Sends a sound, with these fields before it.
+fn sent(stage: &Stage, fields: &str) -> Connection {
+    let form = "--b\r\nContent-Disposition: form-data; name=\"model\"\r\n\r\nchat-first\r\n"
+        .to_owned()
+        + fields
+        + "\
         --b\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a.wav\"\r\nContent-Type: audio/wav\r\n\r\nSOUND\r\n--b--\r\n";
     let bearer = stage.bearer();
     let kind = ("content-type", "multipart/form-data; boundary=b");
@@ -201,7 +209,32 @@ fn form(stage: &Stage) -> Response {
     let mut connection = Connection::open(stage.leaf.addr);
     let path = "/v1/audio/transcriptions";
     connection.send(&request("POST", path, &headers, form.as_bytes()));
-    connection.response()
+    connection
+}
+
+/// A transcript that comes as events, and is held until somebody has looked at it.
+#[test]
+fn a_transcript_that_is_looked_at_is_kept_alive() {
+    const STREAM: &str = "--b\r\nContent-Disposition: form-data; name=\"stream\"\r\n\r\ntrue\r\n";
+    const EVENTS: &str = "data: {\"type\":\"transcript.text.delta\",\"delta\":\"heard\"}\n\n\
+        data: {\"type\":\"transcript.text.done\",\"text\":\"heard\"}\n\n";
+    for (word, says) in [(pass(), EVENTS), (block("not that"), "not that")] {
+        let controller = Controller::start();
+        controller.answer(Part::Intercept, &word);
+        let gate = Gate::new();
+        controller.misbehave(Part::Intercept, Misdeed::Slow(0, gate.clone()));
+        let setup = node_with(&controller, "\"response\"", &[]);
+        let stage = setup.server("hold_headers_ms = 20").start();
+        stage.first.push(Script::sse(EVENTS));
+        let mut connection = sent(&stage, STREAM);
+        let begun = connection.read_to(": keep-alive");
+        assert_eq!(begun.status, 200);
+        assert!(gate.wait_reached(LONG));
+        assert!(!begun.text().contains("heard"), "{}", begun.text());
+        gate.release();
+        let text = connection.response().text();
+        assert!(text.contains(says), "{text}");
+    }
 }
 
 #[test]
