@@ -50,6 +50,8 @@ pub struct Reloader {
     pub doors: Vec<mpsc::Sender<Change>>,
     /// The controller's client.
     pub controller: Controller,
+    /// Why what a controller adds was refused last, as it was told: it comes with every pull again, and is news only once.
+    pub refused: Option<Vec<String>>,
 }
 
 /// What a change changed, and what of it takes effect only after a restart.
@@ -89,6 +91,8 @@ impl Reloader {
         };
         // What is told of it, it is told where everybody looks.
         let _ = self.tell(outcome);
+        // What a controller adds is judged anew, by what the file says now.
+        self.refused = None;
         others
     }
 
@@ -100,17 +104,26 @@ impl Reloader {
     }
 
     fn try_take(&mut self, body: Option<&[u8]>) -> Result<(), String> {
-        let layer = body.map(Layer::parse).transpose();
-        let layer = layer.map_err(|error| error.to_string())?;
-        let source = self.source.as_ref();
-        let source = source.ok_or("there is no file that it could be added to")?;
-        let mut config = (source.load)().map_err(|_| "the file is in no state to add to it")?;
-        let added = self.add(&mut config, layer.as_ref());
-        let outcome = added.and_then(|()| self.put(config));
-        if outcome.is_ok() {
-            self.layer = layer;
+        let outcome = self.put_layer(body);
+        let known = std::mem::replace(&mut self.refused, outcome.as_ref().err().cloned());
+        if let Some(told) = self.refused.as_ref().filter(|_| self.refused == known) {
+            return Err(told.first().cloned().unwrap_or_default());
         }
         self.tell(outcome)
+    }
+
+    fn put_layer(&mut self, body: Option<&[u8]>) -> Result<Told, Vec<String>> {
+        let refused = |why: &str| vec![format!("control.topology: {why}")];
+        let layer = body.map(Layer::parse).transpose();
+        let layer = layer.map_err(|error| refused(&error.to_string()))?;
+        let source = self.source.as_ref();
+        let source = source.ok_or_else(|| refused("there is no file that it could be added to"))?;
+        let config = (source.load)();
+        let mut config = config.map_err(|_| refused("the file is in no state to add to it"))?;
+        self.add(&mut config, layer.as_ref())?;
+        let told = self.put(config)?;
+        self.layer = layer;
+        Ok(told)
     }
 
     /// Adds a layer to what the file says.
@@ -232,6 +245,9 @@ impl Reloader {
         app.authenticator.install(roster);
         app.allowances.install(app.shared.now());
         app.telemetry.follow(&config);
+        if let Err(error) = app.telemetry.trace(app.collector.clone()) {
+            tracing::error!(%error, "nobody is told of traces");
+        }
         if let Some(usage) = &app.usage {
             usage.follow(&config);
         }

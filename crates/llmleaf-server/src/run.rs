@@ -109,6 +109,7 @@ pub fn run(
         controller: Controller::start(&config, &app)?,
         source,
         layer: None,
+        refused: None,
         published: Arc::clone(&published),
         config,
         workers,

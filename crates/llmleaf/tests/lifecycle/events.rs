@@ -114,6 +114,53 @@ fn a_controller_is_told_what_happens_to_the_node() {
     );
 }
 
+/// What a controller adds is refused at every pull, and told once, whatever is wrong with it and however early that is found.
+#[test]
+fn a_topology_that_is_refused_is_told_once() {
+    let controller = Controller::start();
+    let config = controller.config(&[Part::Usage, Part::Topology]);
+    let config = config.replace("lifecycle = false\n", "");
+    let _stage = stage().key(&config).start();
+    told(&controller, "node_started", "");
+    let refused = |count: usize| {
+        let began = Instant::now();
+        loop {
+            let mut all = taken(&controller);
+            all.retain(|event| event.text_at(&["event"]) == "config_refused");
+            if all.len() >= count {
+                return all;
+            }
+            assert!(began.elapsed() < LONG, "{count}: {all:?}");
+            let asked = controller.replay.requests().len();
+            let _ = (controller.replay).wait_requests(asked + 1, Duration::from_millis(100));
+        }
+    };
+    // One is found to be wrong when it is read, the other when it is added.
+    for (count, wrong) in [r#""else":1"#, r#""routes":[{"model":"x","targets":7}]"#]
+        .iter()
+        .enumerate()
+    {
+        controller.set(Part::Topology, &format!("{{\"providers\":[],{wrong}}}"));
+        let all = refused(count + 1);
+        let problems = all[count].elements_at(&["problems"]);
+        let said = problems.first().and_then(Value::as_str);
+        assert!(
+            said.is_some_and(|said| said.starts_with("control.topology: ")),
+            "{all:?}"
+        );
+    }
+    // It is pulled again, and told no more. What is told is told before the next pull.
+    let pulls = controller.asked(Part::Topology).len();
+    while controller.asked(Part::Topology).len() < pulls + 2 {
+        let asked = controller.replay.requests().len();
+        assert!(
+            controller.replay.wait_requests(asked + 1, LONG).is_some(),
+            "it pulls no more"
+        );
+    }
+    assert_eq!(refused(2).len(), 2);
+}
+
 #[test]
 fn who_does_not_want_to_know_is_told_of_usage_alone() {
     let controller = Controller::start();
