@@ -96,14 +96,19 @@ pub fn of(
     Ok(Destination { models, resolved })
 }
 
+const HERE: &str = "this gateway runs none itself: that needs `state_dir` in its configuration";
+
+/// Nobody takes it, since somebody here is to look at its requests.
+pub fn unseen() -> Failure {
+    refused(format!(
+        "requests of this key are looked at before they go on, which no provider does, and {HERE}"
+    ))
+}
+
 /// Nobody takes it.
 pub fn nobody(app: &App, key: &str, models: &[Destined]) -> Failure {
-    const HERE: &str = "this gateway runs none itself: that needs `state_dir` in its configuration";
-    if intercept::concerns(app, key) {
-        let message = format!(
-            "requests of this key are looked at before they go on, which no provider does, and {HERE}"
-        );
-        return refused(message);
+    if intercept::is_of_interest(app, key, models.iter().map(|model| &*model.name)) {
+        return unseen();
     }
     let names: Vec<&str> = models.iter().map(|model| model.name.as_str()).collect();
     let what = match names.as_slice() {

@@ -156,9 +156,15 @@ impl Call {
         }
         let models = self.known(&asked, &found)?;
         let (app, key) = (&self.worker.app, asked.principal.display());
-        if intercept::concerns(app, key) {
+        let names = models.iter().map(|model| &*model.name);
+        // No provider takes a file that asks more than one; a name that is too long for an id may be any.
+        let unseen = match models.is_empty() {
+            true => intercept::concerns(app, key),
+            false => intercept::is_of_interest(app, key, names),
+        };
+        if unseen {
             // It went to its provider before anybody was to look at what is in it.
-            return Err(destined::nobody(app, key, &models));
+            return Err(destined::unseen());
         }
         let resolved = self.target_of(&models, &found)?;
         let destination = Destination { models, resolved };

@@ -28,6 +28,11 @@ struct Site {
 }
 
 fn site() -> Site {
+    site_with("")
+}
+
+/// The same with these tables too.
+fn site_with(tables: &str) -> Site {
     let mut config = String::from(
         "[server]\nlisten = \"127.0.0.1:0\"\nworkers = 1\nbatch_id_secret = \"a secret of all nodes\"\n\n",
     );
@@ -55,6 +60,7 @@ fn site() -> Site {
             "[[keys]]\nid = \"{id}\"\npw_hash = \"{HASH}\"\n{models}\n"
         ));
     }
+    config.push_str(tables);
     let start = || Llmleaf::with_config(env!("CARGO_BIN_EXE_llmleaf"), &config).start();
     Site {
         nodes: [start(), start()],

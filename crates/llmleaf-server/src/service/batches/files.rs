@@ -53,8 +53,10 @@ impl Call {
             failure
         })?;
         let (key, models) = (asked.principal.display(), vec![model]);
-        // Other lines may ask other models: whether somebody is to see them is known when all of them are.
-        let destination = match intercept::concerns(app, key) {
+        // Other lines may ask other models: whether somebody is to see them is known when all of them are. Where no file is kept until
+        // then, none may: those that keep files take one model in each.
+        let waits = intercept::concerns(app, key) && app.batch_store.is_some();
+        let destination = match waits {
             true => Err(models),
             false => destined::of(app, key, first.task, models),
         };

@@ -1,7 +1,7 @@
 //! Files of requests: sent to whoever will run them, in its wire; kept here where nobody else does.
 
 use super::here::Directory;
-use super::{HASH, ME, Site, YOU, judge, lines, site};
+use super::{HASH, ME, Site, YOU, judge, lines, requests, site, site_with};
 use llmleaf_testkit::binary::Llmleaf;
 use llmleaf_testkit::http::{self, Connection, Response};
 use llmleaf_testkit::replay::Replay;
@@ -107,6 +107,42 @@ fn a_file_goes_on_line_by_line_and_becomes_a_batch_at_another_node() {
         let gone = site.ask(0, ME, "DELETE", &format!("/v1/files/{file}"), "");
         assert_eq!(gone.status, 200, "{kind}");
     }
+}
+
+/// Somebody is to look at requests for some models. Nobody runs batches here, so those go nowhere; what is for other models does.
+#[test]
+fn a_batch_out_of_scope_is_nobodys_to_look_at() {
+    let site = site_with(
+        "[control.intercept]\nurl = \"http://127.0.0.1:9/\"\nphases = [\"request\", \"response\"]\non_error = \"deny\"\nmodels = [\"*/secret\"]\n",
+    );
+    let sent = |content: &str| upload(&site.nodes[0], ME, &form(content, "batch", true));
+    let out = sent(&three("openai/m-1"));
+    assert_eq!(out.status, 200, "{}", out.text());
+    let made = make(&site, out.json().text_at(&["id"]));
+    assert_eq!(made.status, 200, "{}", made.text());
+    let results = format!("/v1/batches/{}/results", made.json().text_at(&["id"]));
+    judge("openai", &lines(&site.get(&results)), 3);
+    let (one, two) = ("openai/m-1", "openai/secret");
+    for (content, says) in [
+        (line("a", two, "hi"), "looked at before they go on"),
+        (
+            [line("a", one, "hi"), line("b", two, "hi")].join("\n"),
+            "line 2: its provider takes one model",
+        ),
+    ] {
+        let refused = sent(&content);
+        assert_eq!(refused.status, 400, "{}", refused.text());
+        assert!(refused.text().contains(says), "{}", refused.text());
+    }
+    let come_along = |model: &str| {
+        let body = requests(model, "body");
+        site.ask(0, ME, "POST", "/v1/batches", &body)
+    };
+    assert_eq!(come_along(one).status, 200);
+    assert_eq!(come_along(two).status, 400);
+    // Nobody takes these: that has nothing to do with who looks at others.
+    let nobody = come_along("plain/m").text();
+    assert!(nobody.contains("no target of the model"), "{nobody}");
 }
 
 #[test]
