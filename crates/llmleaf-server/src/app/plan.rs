@@ -7,7 +7,7 @@ use llmleaf_dialects::{ChatWire, Dialect};
 use llmleaf_exchange::{Ledger, LossPolicy, Shared, Upstream};
 use llmleaf_model::Preferences;
 use llmleaf_prices::Sheet;
-use llmleaf_route::choice::Price;
+use llmleaf_route::choice::{Order, Price};
 use llmleaf_route::{Ask, Candidate, Limits, Policy, Strategy, Walk};
 use std::sync::Arc;
 
@@ -106,13 +106,20 @@ impl Plan {
             })
             .collect();
         let asked = wish.is_some().then_some(&preferences);
-        let (targets, strategy) = arranged(&shared, settings.policy, planned, asked);
+        let (targets, order) = arranged(&shared, settings.policy, planned, asked);
+        let own = settings.policy.strategy;
+        // A suffix that asks for nothing but a price leaves the order as the route has it. Where it asks for one, a prompt is followed to no
+        // target, but still to one of a target's credentials.
+        let (strategy, follows) = match order.asked {
+            true => (order.strategy, Strategy::Ordered),
+            false => (own, own),
+        };
         Ok(Self {
             route: settings.name.as_deref().map(str::to_owned),
             strategy,
-            by_suffix: wish.is_some(),
+            by_suffix: order.asked,
             policy: settings.policy,
-            affinity: settings.affinity && shared.follows(&resolved, settings.policy.strategy),
+            affinity: settings.affinity && shared.follows(&resolved, follows),
             loss_policy: settings.loss_policy,
             targets,
             shared,
@@ -170,7 +177,7 @@ fn arranged(
     policy: Policy,
     planned: Vec<Planned>,
     preferences: Option<&Preferences>,
-) -> (Vec<Planned>, Strategy) {
+) -> (Vec<Planned>, Order) {
     let strategy = match policy.strategy {
         Strategy::Price => Strategy::Price,
         _ => Strategy::Ordered,
@@ -192,7 +199,6 @@ fn arranged(
     let known = Policy { strategy, ..policy };
     let walk = Walk::new(&shared.fleet, known, members.collect(), &ask, now);
     let trail = walk.map_or_else(|refused| refused.trail, |walk| walk.trail());
-    let own = trail.order.strategy;
     let mut left: Vec<Option<Planned>> = planned.into_iter().map(Some).collect();
     let targets = trail.stops.iter().filter_map(|stop| {
         let same = |planned: &Planned| {
@@ -206,11 +212,7 @@ fn arranged(
         planned.left_out = stop.left_out.map(|why| why.field());
         Some(planned)
     });
-    let targets = targets.collect();
-    match preferences {
-        Some(_) => (targets, own),
-        None => (targets, policy.strategy),
-    }
+    (targets.collect(), trail.order)
 }
 
 #[cfg(test)]

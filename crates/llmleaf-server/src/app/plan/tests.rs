@@ -26,6 +26,14 @@ const FILE: &str = r#"
         { provider = "cheap", model = "claude-x", price = { input = 1, output = 2 } },
     ]
     [[routes]]
+    model = "w"
+    strategy = "weighted"
+    affinity = true
+    targets = [
+        { provider = "dear", model = "d", weight = 2, price = { input = 0, output = 0 } },
+        { provider = "cheap", model = "claude-x", price = { input = 0, output = 0 } },
+    ]
+    [[routes]]
     model = "p"
     strategy = "price"
     targets = [
@@ -81,6 +89,22 @@ fn a_plan_is_in_the_order_that_the_configuration_decides() {
     );
     let url = ordered.url(&ordered.targets[2], Dialect::Messages);
     assert!(url.is_some_and(|url| url.ends_with("/v1/messages")));
+}
+
+/// What a suffix does not ask for is as the route has it; what it does ask for is followed before a prompt is.
+#[test]
+fn a_suffix_changes_what_it_asks_for_and_nothing_else() {
+    for (model, strategy, by_suffix, affinity) in [
+        ("w", Strategy::Weighted, false, true),
+        ("w:free", Strategy::Weighted, false, true),
+        ("w:floor", Strategy::Price, true, false),
+        ("w:nitro", Strategy::Throughput, true, false),
+        ("m:free", Strategy::Ordered, false, false),
+    ] {
+        let plan = plan(model).unwrap();
+        let told = (plan.strategy, plan.by_suffix, plan.affinity);
+        assert_eq!(told, (strategy, by_suffix, affinity), "{model}");
+    }
 }
 
 #[test]
