@@ -32,6 +32,8 @@ pub struct Fleet {
 pub struct Member {
     /// Who serves it.
     pub provider: Arc<Provider>,
+    /// The model's name there. What is remembered of it may be what is remembered of others too, and have no name.
+    pub model: Arc<str>,
     /// What is remembered of it.
     pub target: Arc<Target>,
     /// Index of the provider in the fleet.
@@ -92,6 +94,7 @@ impl Fleet {
         let provider = self.providers.get(candidate.provider)?;
         Some(Member {
             provider: Arc::clone(provider),
+            model: Arc::clone(&candidate.model),
             target: provider.target(&candidate.model, now),
             index: candidate.provider,
             weight,

@@ -197,7 +197,7 @@ pub(super) fn refused(members: &[Member], order: Order, unmet: Unmet, now: Milli
 fn stop(member: &Member) -> Stop {
     Stop {
         provider: Arc::clone(member.provider.name()),
-        model: Arc::clone(member.target.model()),
+        model: Arc::clone(&member.model),
         group: member.group,
         price: member.facts.price,
         attempts: 0,

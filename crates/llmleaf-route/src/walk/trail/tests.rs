@@ -266,3 +266,22 @@ fn why_a_prompt_goes_where_it_goes_is_told() {
     let second = Walk::new(&fleet, balanced, members(&fleet, 2), &ask, Millis(2)).unwrap();
     assert_eq!(second.trail().order.followed, Some(Followed::Served));
 }
+
+/// Beyond a number of models what is remembered of them is shared; each is told by its own name all the same.
+#[test]
+fn a_model_without_a_memory_of_its_own_is_told_by_its_name() {
+    let fleet = fleet(Limits::default());
+    let named = |number: usize| {
+        let model = Candidate {
+            provider: 0,
+            model: format!("m-{number}").into(),
+        };
+        fleet.member(&model, 1, Millis(0)).unwrap()
+    };
+    let kept: Vec<Member> = (0..600).map(named).collect();
+    let shared = vec![named(7_001), named(7_002)];
+    assert!(Arc::ptr_eq(&shared[0].target, &shared[1].target));
+    let walk = Walk::new(&fleet, ONCE, shared, &Ask::default(), Millis(0)).unwrap();
+    assert_eq!(told(&walk.trail()), ["a/m-7001", "a/m-7002"]);
+    drop(kept);
+}
