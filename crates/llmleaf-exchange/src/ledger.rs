@@ -14,6 +14,7 @@ use llmleaf_route::Trail;
 use std::sync::Arc;
 
 pub(crate) use self::log::Log;
+pub use self::recent::KEPT;
 pub(crate) use self::recent::Recent;
 pub(crate) use self::routes::Routes;
 use self::seen::Seen;
@@ -189,6 +190,19 @@ pub enum End {
 }
 
 impl End {
+    /// Every way to end.
+    pub const ALL: [Self; 9] = [
+        Self::Completed,
+        Self::Cancelled,
+        Self::Refused,
+        Self::Limited,
+        Self::UpstreamError,
+        Self::TimedOut,
+        Self::Truncated,
+        Self::Shutdown,
+        Self::ProxyError,
+    ];
+
     /// Name in records and logs.
     pub fn as_str(self) -> &'static str {
         match self {

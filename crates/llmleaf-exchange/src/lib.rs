@@ -55,7 +55,7 @@ pub use inspect::{Inspector, Looking, Opinion, UNAVAILABLE};
 pub use job::{Allowance, Job, Operation, Spending};
 pub use kept::{Names, Owner, Verb};
 pub use ledger::{
-    Began, Cost, End, EndRecord, Grade, Ledger, Outcome, Pledge, Sink, Turned, UsageRecord,
+    Began, Cost, End, EndRecord, Grade, KEPT, Ledger, Outcome, Pledge, Sink, Turned, UsageRecord,
 };
 pub use minting::Minter;
 pub use node::{

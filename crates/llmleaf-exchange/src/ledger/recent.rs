@@ -6,8 +6,8 @@ use parking_lot::Mutex;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-/// Most of them.
-const KEPT: usize = 1024;
+/// Most of the last exchanges that are kept.
+pub const KEPT: usize = 1024;
 
 #[derive(Default)]
 pub(crate) struct Recent(Mutex<VecDeque<Arc<EndRecord>>>);

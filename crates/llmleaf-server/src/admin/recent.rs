@@ -16,7 +16,7 @@ use std::sync::Arc;
 /// Exchanges shown where the query says nothing.
 const USUAL: usize = 50;
 /// Most that can be asked for: all that are kept.
-pub const MOST: usize = 1024;
+pub const MOST: usize = llmleaf_exchange::KEPT;
 
 /// What the query may name beside `limit`, for the API's description too.
 pub const FIELDS: &[(&str, &str)] = &[
@@ -32,18 +32,6 @@ pub const FIELDS: &[(&str, &str)] = &[
         "outcome",
         "How it ended: a value of `end`, or `failed` for all that did not complete and were not left by their consumers.",
     ),
-];
-
-const ENDS: [End; 9] = [
-    End::Completed,
-    End::Cancelled,
-    End::Refused,
-    End::Limited,
-    End::UpstreamError,
-    End::TimedOut,
-    End::Truncated,
-    End::Shutdown,
-    End::ProxyError,
 ];
 
 /// Whatever went wrong.
@@ -142,9 +130,8 @@ fn limit(text: &str) -> Result<usize, Failure> {
 
 /// Every value of `outcome`.
 pub fn outcomes() -> impl Iterator<Item = &'static str> {
-    ENDS.iter()
-        .map(|end| end.as_str())
-        .chain(std::iter::once(FAILED))
+    let ends = End::ALL.iter().map(|end| end.as_str());
+    ends.chain(std::iter::once(FAILED))
 }
 
 fn is_outcome(text: &str) -> bool {
