@@ -77,12 +77,24 @@ pub(crate) fn count_of(run: &mut Run, told: Option<Usage>) -> Usage {
     })
 }
 
+/// An answer, on its way out.
+pub(crate) enum Body {
+    /// As it came.
+    Through(Bytes),
+    /// Written here.
+    Own(Bytes),
+}
+
 /// The whole answer goes out.
-pub(crate) fn answered(run: &mut Run, attempt: &mut Attempt, usage: Option<Usage>, body: Bytes) {
+pub(crate) fn answered(run: &mut Run, attempt: &mut Attempt, usage: Option<Usage>, body: Body) {
     // What we estimated ourselves is no report: the record makes its own estimate, and says so.
     attempt.meter.usage = usage.filter(|_| !run.estimated);
     attempt.first_content(run.node.shared.now());
     attempt.complete(&run.losses);
+    let body = match body {
+        Body::Through(body) => body,
+        Body::Own(body) => run.explaining_whole(body),
+    };
     run.whole(StatusCode::OK, body);
 }
 

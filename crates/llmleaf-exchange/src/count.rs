@@ -5,7 +5,6 @@ use crate::drive::Run;
 use crate::failure;
 use crate::job::Operation;
 use crate::upstream::Upstream;
-use bytes::Bytes;
 use http::{Method, StatusCode};
 use llmleaf_dialects::Dialect;
 use llmleaf_model::{ChatRequest, Failure, Media, MediaSource, Part, PartKind, ToolKind};
@@ -68,7 +67,7 @@ pub(crate) fn here(run: &mut Run) -> Result<(), Failure> {
     let tokens = estimate(&run.job.dialect.parse_count(text)?);
     run.estimated = true;
     let reply = run.job.dialect.render_count(tokens);
-    run.whole(StatusCode::OK, Bytes::from(reply));
+    run.whole(StatusCode::OK, run.explaining_whole(reply.into()));
     Ok(())
 }
 

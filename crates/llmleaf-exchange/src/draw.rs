@@ -132,9 +132,12 @@ fn answered(
     attempt.meter.usage.clone_from(&answer.usage);
     let created = run.job.created;
     if !run.job.head.stream {
-        let body = through.unwrap_or_else(|| Bytes::from(form.render(&answer, created)));
         attempt.first_content(now);
         attempt.complete(&run.losses);
+        let body = match through {
+            Some(body) => body,
+            None => run.explaining(form.render(&answer, created)).into(),
+        };
         run.whole(StatusCode::OK, body);
         return Ok(());
     }

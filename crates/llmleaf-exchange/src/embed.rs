@@ -6,7 +6,7 @@
 mod pieces;
 
 use self::pieces::Pieces;
-use crate::asking::{Asking, answered, count_of, is_whole, unsupported};
+use crate::asking::{Asking, Body, answered, count_of, is_whole, unsupported};
 use crate::attempt::Attempt;
 use crate::drive::Run;
 use crate::upstream::Upstream;
@@ -65,7 +65,7 @@ pub(crate) async fn run(
         let body = asking.ask(run, attempt, rendered).await?;
         let part = wire.parse_answer(&body, piece)?;
         if same && is_as_asked(&part, piece) {
-            answered(run, attempt, part.usage, body);
+            answered(run, attempt, part.usage, Body::Through(body));
             return Ok(());
         }
         match &mut answer {
@@ -81,7 +81,7 @@ pub(crate) async fn run(
     answer.model = Some(run.job.head.model.clone());
     answer.id.get_or_insert_with(|| run.job.id.to_string());
     let body = Bytes::from(form.render(&answer, &pieces.whole())?);
-    answered(run, attempt, answer.usage, body);
+    answered(run, attempt, answer.usage, Body::Own(body));
     Ok(())
 }
 
@@ -127,7 +127,7 @@ fn nothing(
 ) -> Result<(), Failure> {
     attempt.forgo();
     let body = Bytes::from(form.render(&Embeddings::default(), request)?);
-    answered(run, attempt, Some(Usage::default()), body);
+    answered(run, attempt, Some(Usage::default()), Body::Own(body));
     Ok(())
 }
 
@@ -141,6 +141,6 @@ fn echo(
     let mut answer = llmleaf_providers::echo::embed(request)?;
     answer.id = Some(run.job.id.to_string());
     let body = Bytes::from(form.render(&answer, request)?);
-    answered(run, attempt, answer.usage, body);
+    answered(run, attempt, answer.usage, Body::Own(body));
     Ok(())
 }

@@ -8,6 +8,7 @@
 
 use crate::drive::Run;
 use crate::ledger::UsageRecord;
+use bytes::Bytes;
 use http::{HeaderName, HeaderValue};
 use llmleaf_prices::decimal;
 use llmleaf_route::choice::Price;
@@ -27,6 +28,12 @@ const LONGEST: usize = 2048;
 /// The decisions of a walk.
 pub fn trail(trail: &Trail) -> Value {
     Value::Object(decisions(trail))
+}
+
+/// What a request is told that was refused before any target was looked at: the header, and a body of ours with the same.
+pub fn refused(body: &[u8], why: &str) -> (Option<HeaderValue>, Vec<u8>) {
+    let told = json!({"refused": why, "candidates": [], "attempts": []});
+    (header(told.clone()), with_member(body.to_vec(), &told))
 }
 
 fn decisions(trail: &Trail) -> Map<String, Value> {
@@ -157,6 +164,14 @@ impl Run {
     pub(crate) fn explaining(&self, body: Vec<u8>) -> Vec<u8> {
         match self.explained(false) {
             Some(told) => with_member(body, &told),
+            None => body,
+        }
+    }
+
+    /// The same for one that is whole already, and is written here as well.
+    pub(crate) fn explaining_whole(&self, body: Bytes) -> Bytes {
+        match self.explained(false) {
+            Some(told) => with_member(body.to_vec(), &told).into(),
             None => body,
         }
     }

@@ -197,6 +197,9 @@ async fn concluded(
         Ok(()) => {
             head(run, kind);
             attempt.complete(&run.losses);
+            if let Kind::Events = kind {
+                run.explain_late();
+            }
             run.out.taken().await;
             Ok(())
         }
@@ -211,6 +214,7 @@ async fn concluded(
                     .dialect
                     .render_stream_error(&public, &run.job.request_id);
                 run.out.write(&told);
+                run.explain_late();
             }
             run.abort().await;
             Ok(())

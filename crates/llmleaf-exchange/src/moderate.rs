@@ -1,6 +1,6 @@
 //! Verdicts on texts, pictures and conversations: one request, one whole answer, over the same walk as chat.
 
-use crate::asking::{Asking, answered, is_whole, unsupported};
+use crate::asking::{Asking, Body, answered, is_whole, unsupported};
 use crate::attempt::Attempt;
 use crate::drive::Run;
 use crate::upstream::Upstream;
@@ -28,7 +28,7 @@ pub(crate) async fn run(
         Some(Offered::Echo) => {
             let answer = llmleaf_providers::echo::moderate(&request);
             let body = Bytes::from(form.render(&answer, &request));
-            answered(run, attempt, answer.usage, body);
+            answered(run, attempt, answer.usage, Body::Own(body));
             return Ok(());
         }
         None => return Err(unsupported(WHAT)),
@@ -53,8 +53,8 @@ pub(crate) async fn run(
     let body = asking.ask(run, attempt, rendered).await?;
     let answer = wire.parse_answer(&body, form, &request)?;
     let body = match same {
-        true => wire.pass(form, body),
-        false => Bytes::from(form.render(&answer, &request)),
+        true => Body::Through(wire.pass(form, body)),
+        false => Body::Own(form.render(&answer, &request).into()),
     };
     answered(run, attempt, answer.usage, body);
     Ok(())

@@ -1,6 +1,6 @@
 //! An order for documents: one request, one whole answer, over the same walk as chat.
 
-use crate::asking::{Asking, answered, count_of, is_whole, unsupported};
+use crate::asking::{Asking, Body, answered, count_of, is_whole, unsupported};
 use crate::attempt::Attempt;
 use crate::drive::Run;
 use crate::upstream::Upstream;
@@ -28,7 +28,7 @@ pub(crate) async fn run(
         Some(Offered::Echo) => {
             let answer = llmleaf_providers::echo::rerank(&request);
             let body = Bytes::from(form.render(&answer, &request));
-            answered(run, attempt, answer.usage, body);
+            answered(run, attempt, answer.usage, Body::Own(body));
             return Ok(());
         }
         None => return Err(unsupported(WHAT)),
@@ -49,11 +49,11 @@ pub(crate) async fn run(
     let body = asking.ask(run, attempt, rendered).await?;
     let mut answer = wire.parse_answer(&body, &request)?;
     let body = if same && is_as_asked(&answer, &request) {
-        body
+        Body::Through(body)
     } else {
         answer.usage = Some(count_of(run, answer.usage));
         answer.model = Some(run.job.head.model.clone());
-        Bytes::from(form.render(&answer, &request))
+        Body::Own(form.render(&answer, &request).into())
     };
     answered(run, attempt, answer.usage, body);
     Ok(())

@@ -113,7 +113,7 @@ pub async fn open(call: &Call, upgrades: &Rc<Upgrades>, parts: &Parts) -> Result
     talk.opening = opening;
     let talk = Rc::new(talk);
     let job = job(call, (head, routing), allowance, (&talk, &parts.headers));
-    let (reply, exchange) = begin(call, job).await?;
+    let (reply, exchange) = begin(call, job, &holder).await?;
     let Some(exchange) = exchange else {
         // The providers that hold sessions have none to give; those that chat may answer.
         return Ok(match spare {
@@ -247,8 +247,15 @@ fn bridge(
 }
 
 /// Waits until a provider's session has begun. What comes with it goes on; without it the reply says why.
-async fn begin(call: &Call, job: Job) -> Result<(Reply, Option<Exchange>), Failure> {
+async fn begin(
+    call: &Call,
+    job: Job,
+    holder: &Principal,
+) -> Result<(Reply, Option<Exchange>), Failure> {
     let mut exchange = Exchange::start(Rc::clone(&call.worker.node), job);
+    if call.explains(holder) {
+        exchange.explain();
+    }
     let Some(head) = poll_fn(|cx| exchange.poll_head(cx)).await else {
         let why = "the exchange ended without a reply";
         return Err(Failure::gateway(FailureKind::Internal, why));

@@ -14,8 +14,8 @@ mod refusals;
 pub use self::node::public;
 pub use self::parts::part;
 use self::ready::{Passed, Ready};
-use self::refusals::overloaded;
 pub use self::refusals::unknown;
+use self::refusals::{overloaded, refused};
 use crate::app::App;
 use crate::kept;
 use crate::path::Calls;
@@ -110,20 +110,6 @@ pub async fn serve(
     reply::finish(reply, dialect, &id)
 }
 
-/// What is told to a request that was not accepted; it is noted, too.
-fn refused(
-    worker: &Worker,
-    dialect: Dialect,
-    endpoint: Option<&'static Endpoint>,
-    failure: &Failure,
-    id: &Arc<str>,
-) -> Reply {
-    let reply = reply::failed(dialect, failure, id);
-    let telemetry = &worker.app.telemetry;
-    telemetry.refused(id, endpoint, failure, reply.status());
-    reply
-}
-
 /// What a turn of a WebSocket is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Purpose {
@@ -211,8 +197,10 @@ async fn posted(
         created: now.as_secs(),
         calls: Calls::InPieces,
         crowded: false,
-        explain: false,
+        // Of a session nothing is told, and what a batch has comes without headers.
+        explain: asked.within == Within::Nothing && routing::explain(headers),
     };
+    let explains = call.explain && worker.app.explains(&principal);
     if sheds && call.sheds(Operation::Exchange(asked.operation)) {
         let reply = refused(&worker, dialect, None, &overloaded(), &id);
         return reply::finish(reply, dialect, &id);
@@ -222,12 +210,21 @@ async fn posted(
         Ok(polled) => polled,
         Err(panics::Panicked) => Poll::Ready(Err(panics::failure())),
     });
-    let reply = match answered.await {
-        Ok(reply) => reply,
-        Err(failure) => refused(&worker, dialect, None, &failure, &id),
+    let (mut reply, why) = match answered.await {
+        Ok(reply) => (reply, LIMITED),
+        Err(failure) => {
+            let reply = refused(&worker, dialect, None, &failure, &id);
+            (reply, failure.kind.as_str())
+        }
     };
+    if explains {
+        reply = refusals::explained(reply, why);
+    }
     reply::finish(reply, dialect, &id)
 }
+
+/// What is said of replies that a key's own limits give.
+const LIMITED: &str = "limits";
 
 /// Whether a turn that is only prepared would be served; the model that it asks for.
 ///
@@ -352,8 +349,18 @@ impl Call {
             AuthClass::Consumer => {
                 let proven = authenticate::principal(&self.worker, request.headers()).await;
                 let principal = proven.map_err(|error| reply::unauthorised(&error))?;
-                self.consumer(endpoint, rest, (principal, upgrades), request)
-                    .await
+                let explains = (self.explains(&principal))
+                    .then(|| (Rc::clone(&self.worker), Arc::clone(&self.id)));
+                let caller = (principal, upgrades);
+                let served = self.consumer(endpoint, rest, caller, request);
+                match (explains, served.await) {
+                    (None, served) => served,
+                    (Some(_), Ok(reply)) => Ok(refusals::explained(reply, LIMITED)),
+                    (Some((worker, id)), Err(failure)) => {
+                        let reply = refused(&worker, dialect, Some(endpoint), &failure, &id);
+                        Ok(refusals::explained(reply, failure.kind.as_str()))
+                    }
+                }
             }
         }
     }
@@ -470,9 +477,7 @@ impl Call {
         query: Option<&str>,
         body: Bytes,
     ) -> Result<Reply, Failure> {
-        let Asked {
-            operation, dialect, ..
-        } = asked;
+        let (operation, dialect) = (asked.operation, asked.dialect);
         let app = &self.worker.app;
         let prompt_cache = routing::prompt_cache(headers)?;
         let id = self.exchange_id();
@@ -559,13 +564,18 @@ impl Call {
         each.collect()
     }
 
+    /// Whether a caller asks how requests are decided, and may.
+    pub fn explains(&self, principal: &Principal) -> bool {
+        self.explain && self.worker.app.explains(principal)
+    }
+
     /// Begins an exchange for a caller, and waits for the head of its reply. It ends with the caller's leave, where that is asked for.
     async fn begin(&self, job: Job, principal: &Principal) -> Result<Reply, Failure> {
         let mut exchange = Exchange::start(Rc::clone(&self.worker.node), job);
         if let Some(bar) = self.worker.app.bar(principal) {
             exchange.bar(bar);
         }
-        if self.explain && self.worker.app.explains(principal) {
+        if self.explains(principal) {
             exchange.explain();
         }
         reply::begun(exchange).await

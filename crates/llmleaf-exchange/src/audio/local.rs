@@ -74,6 +74,9 @@ pub(super) async fn hand_on(
     run.out.write(&out);
     attempt.meter.ended = true;
     attempt.complete(&run.losses);
+    if let Kind::Events = kind {
+        run.explain_late();
+    }
     run.out.taken().await;
     Ok(())
 }
@@ -158,9 +161,13 @@ pub(super) async fn told(
     attempt.meter.committed = true;
     attempt.meter.ended = true;
     if !request.wants_events() {
-        let body = Bytes::from(render(transcript, request.format, task));
+        let mut body = Bytes::from(render(transcript, request.format, task));
+        let kind = request.format.content_type();
         attempt.complete(&run.losses);
-        run.whole_as(StatusCode::OK, header(request.format.content_type()), body);
+        if kind.starts_with("application/json") {
+            body = run.explaining_whole(body);
+        }
+        run.whole_as(StatusCode::OK, header(kind), body);
         return Ok(());
     }
     let mut out = Vec::new();
@@ -170,6 +177,7 @@ pub(super) async fn told(
     run.stream_head();
     run.out.write(&out);
     attempt.complete(&run.losses);
+    run.explain_late();
     run.out.taken().await;
     Ok(())
 }

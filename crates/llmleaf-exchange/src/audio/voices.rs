@@ -83,6 +83,6 @@ async fn listed(
 fn told(run: &mut Run, attempt: &mut Attempt, list: List) -> Result<(), Failure> {
     attempt.first_content(run.node.shared.now());
     attempt.complete(&run.losses);
-    run.whole(StatusCode::OK, Bytes::from(list.render()));
+    run.whole(StatusCode::OK, run.explaining_whole(list.render().into()));
     Ok(())
 }

@@ -1,11 +1,15 @@
-//! What is refused before anything is read of a request.
+//! What is refused before any target is asked.
 
+use super::Worker;
 use crate::path;
-use crate::reply::{self, Reply};
+use crate::registry::Endpoint;
+use crate::reply::{self, Reply, ReplyBody};
 use http::header::ALLOW;
 use http::{HeaderValue, Method};
 use llmleaf_dialects::Dialect;
+use llmleaf_exchange::explain;
 use llmleaf_model::{Failure, FailureKind, Origin};
+use std::sync::Arc;
 
 /// The path exists, with other methods.
 pub(super) fn other_methods(dialect: Dialect, methods: &[&'static Method], id: &str) -> Reply {
@@ -16,6 +20,38 @@ pub(super) fn other_methods(dialect: Dialect, methods: &[&'static Method], id: &
     let mut reply = reply::failed(dialect, &failure, id);
     if let Ok(value) = HeaderValue::from_str(&list) {
         reply.headers_mut().insert(ALLOW, value);
+    }
+    reply
+}
+
+/// What is told to a request that was not accepted; it is noted, too.
+pub(super) fn refused(
+    worker: &Worker,
+    dialect: Dialect,
+    endpoint: Option<&'static Endpoint>,
+    failure: &Failure,
+    id: &Arc<str>,
+) -> Reply {
+    let reply = reply::failed(dialect, failure, id);
+    let telemetry = &worker.app.telemetry;
+    telemetry.refused(id, endpoint, failure, reply.status());
+    reply
+}
+
+/// The same to a caller who asks how requests are decided, and may: that nobody was asked, and why.
+pub(super) fn explained(mut reply: Reply, why: &str) -> Reply {
+    if !reply.status().is_client_error() && !reply.status().is_server_error()
+        || reply.headers().contains_key(&explain::HEADER)
+    {
+        return reply;
+    }
+    let ReplyBody::Whole(body) = reply.body_mut() else {
+        return reply;
+    };
+    let (header, told) = explain::refused(body.as_deref().unwrap_or_default(), why);
+    *body = body.is_some().then(|| told.into());
+    if let Some(header) = header {
+        reply.headers_mut().insert(&explain::HEADER, header);
     }
     reply
 }

@@ -188,6 +188,7 @@ fn refusal(status: StatusCode, headers: &HeaderMap, body: &Bytes, lane: Option<&
         "retry-after-ms",
         "x-should-retry",
         "x-request-id",
+        "x-llmleaf-explain",
     ];
     let headers = names.into_iter().filter_map(|name| {
         let value = headers.get(name)?.to_str().ok()?;

@@ -148,11 +148,23 @@ fn events(framer: &mut SseFramer) -> Heard {
         let Ok(frame) = frame else {
             return Heard::TooLong(events);
         };
-        // A comment keeps a body alive; here pings do.
+        // A comment keeps a body alive; here pings do. What one tells of decisions becomes an event.
         let text = std::str::from_utf8(&frame.data).unwrap_or_default();
+        events.extend((!frame.has_data).then(|| explained(&frame.raw)).flatten());
         if frame.has_data && text.starts_with('{') {
             events.push(text.to_owned());
         }
     }
     Heard::Events(events)
+}
+
+/// A comment that tells how a turn was decided, as an event.
+fn explained(comment: &[u8]) -> Option<String> {
+    let text = std::str::from_utf8(comment).ok()?;
+    let told = text
+        .lines()
+        .find_map(|line| line.strip_prefix(": x-llmleaf-explain: "))?;
+    Some(format!(
+        "{{\"type\":\"x_llmleaf.explain\",\"explain\":{told}}}"
+    ))
 }

@@ -1,10 +1,11 @@
 //! How a request was decided, for those who ask and may, and for the operator.
 
-use llmleaf_testkit::http::{Response, get};
+use llmleaf_testkit::http::{Response, get, post};
 use llmleaf_testkit::json::{self, Value};
 use llmleaf_testkit::replay::{Gate, Script};
 use llmleaf_testkit::samples::Wire;
 use llmleaf_testkit::stage::{LONG, Setup, Stage};
+use llmleaf_testkit::websocket::Socket;
 
 use super::{answer, expect_answer};
 
@@ -307,4 +308,109 @@ fn the_operator_sees_what_became_of_who_hung_up() {
     let kept = recent(&stage, &id);
     assert_eq!(lines(kept.get("trail").expect("a trail")), [""; 0]);
     assert_eq!(kept.text_at(&["trail", "strategy"]), "ordered");
+}
+
+/// Whatever is written here says it in its body, and whatever comes as events behind the last of them.
+#[test]
+fn every_kind_of_answer_is_explained() {
+    let echo =
+        "explain = true\n\n[[providers]]\nname = \"own\"\nkind = \"echo\"\nprefix = \"own\"\n";
+    let stage = stage().key(echo).start();
+    let bearer = stage.bearer();
+    let headers = [("authorization", bearer.as_str()), ASKS[0]];
+    let post = |path: &str, body: &str| {
+        let response = post(stage.leaf.addr, path, &headers, body);
+        assert_eq!(response.status, 200, "{path}: {}", response.text());
+        assert_eq!(lines(&told(&response))[0], "own e tried", "{path}");
+        response
+    };
+    let sound = r#"{"model":"own/e","input_audio":{"data":"U09VTkQ=","format":"wav"}}"#;
+    for (path, body) in [
+        ("/v1/embeddings", r#"{"model":"own/e","input":"a"}"#),
+        (
+            "/v1/rerank",
+            r#"{"model":"own/e","query":"a","documents":["a","b"]}"#,
+        ),
+        ("/v1/moderations", r#"{"model":"own/e","input":"a"}"#),
+        (
+            "/v1/images/generations",
+            r#"{"model":"own/e","prompt":"a"}"#,
+        ),
+        (
+            "/v1/messages/count_tokens",
+            r#"{"model":"own/e","messages":[{"role":"user","content":"a"}]}"#,
+        ),
+        ("/v1/audio/transcriptions", sound),
+    ] {
+        let body = post(path, body).json();
+        let member = body.get("x_llmleaf_explain");
+        let said = member.map(lines).unwrap_or_default();
+        assert_eq!(said[0], "own e tried", "{path}: {body:?}");
+    }
+    let streamed = sound.replace("}}", "},\"stream\":true}");
+    for (path, body) in [
+        (
+            "/v1/audio/speech",
+            r#"{"model":"own/e","input":"a","voice":"alloy","response_format":"pcm","stream_format":"sse"}"#,
+        ),
+        ("/v1/audio/transcriptions", &streamed),
+    ] {
+        let said = lines(&comment(&post(path, body)));
+        assert_eq!(said[1], "1 own 0 completed", "{path}");
+    }
+}
+
+/// Of what was refused before any target was looked at that is all there is to tell.
+#[test]
+fn a_request_that_reached_no_target_is_told_so() {
+    for (key, explains) in [("explain = true\n", true), ("", false)] {
+        let limits = "limits = { requests_per_min = 1 }\n";
+        let stage = stage().key(&format!("{key}{limits}")).start();
+        stage.first.push(answer(Wire::Chat, false, "first answer"));
+        assert_eq!(ask(&stage, Wire::Chat, "chat-first", false).status, 200);
+        for (model, status, why) in [("nowhere", 404, "not_found"), ("chat-first", 429, "limits")] {
+            let response = ask(&stage, Wire::Chat, model, false);
+            assert_eq!(response.status, status, "{}", response.text());
+            let body = response.json();
+            if !explains {
+                assert!(response.header("x-llmleaf-explain").is_none());
+                assert!(body.get("x_llmleaf_explain").is_none());
+                continue;
+            }
+            assert_eq!(told(&response).text_at(&["refused"]), why);
+            assert_eq!(body.text_at(&["x_llmleaf_explain", "refused"]), why);
+        }
+    }
+}
+
+/// Over a WebSocket each turn is told behind its last event.
+#[test]
+fn turns_of_a_socket_are_explained() {
+    let echo =
+        "explain = true\n\n[[providers]]\nname = \"own\"\nkind = \"echo\"\nprefix = \"own\"\n";
+    let stage = stage().key(echo).start();
+    let bearer = stage.bearer();
+    let headers = [("authorization", bearer.as_str()), ASKS[0]];
+    let opened = Socket::open(stage.leaf.addr, "/v1/responses", &headers);
+    let mut socket = opened.map_err(|reply| reply.text()).expect("a socket");
+    let mut until = |model: &str, kind: &str| {
+        let turn =
+            format!("{{\"type\":\"response.create\",\"model\":\"{model}\",\"input\":\"hi\"}}");
+        socket.send(&turn);
+        loop {
+            let event = json::parse(&socket.text()).expect("an event is JSON");
+            if event.text_at(&["type"]) == kind {
+                return event;
+            }
+        }
+    };
+    for _ in 0..2 {
+        let event = until("own/e", "x_llmleaf.explain");
+        let said = event.get("explain").map(lines).unwrap_or_default();
+        assert_eq!(said, ["own e tried", "1 own 0 completed"]);
+    }
+    let refused = until("nowhere", "error");
+    let said = refused.text_at(&["headers", "x-llmleaf-explain"]);
+    let said = json::parse(said).expect("JSON");
+    assert_eq!(said.text_at(&["refused"]), "not_found");
 }
