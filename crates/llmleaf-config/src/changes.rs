@@ -7,7 +7,7 @@ use crate::{Config, Credential, Key, Metrics, Oauth, Provider, Route, Server};
 /// One table that is not as it was.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Change {
-    /// Which: `provider`, `route`, `prices`, `key`, `server`, `access_log`, `metrics`, `oauth`, `control`.
+    /// Which: `provider`, `route`, `prices`, `key`, `server`, `access_log`, `metrics`, `traces`, `oauth`, `control`.
     pub table: &'static str,
     /// Its name, where there are several of the kind.
     pub name: String,
@@ -55,6 +55,8 @@ impl Config {
             "",
             metrics_keys(&self.metrics, &before.metrics),
         );
+        let traces = (self.traces != before.traces).then(Vec::new);
+        note(&mut all, "traces", "", traces);
         let of = |provider: &Provider| provider.name.clone();
         let keys = Provider::differs_from;
         tables(

@@ -503,7 +503,7 @@ fn auth_credential(cx: &Reading<'_>, table: &mut Table<'_>) -> Option<ControlCre
 }
 
 /// A header name, in lower case. Names are RFC 9110 tokens (section 5.6.2).
-fn header_name(cx: &Reading<'_>, at: &At<String>) -> Option<String> {
+pub(crate) fn header_name(cx: &Reading<'_>, at: &At<String>) -> Option<String> {
     let fits = |c: char| c.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(c);
     if at.value.chars().all(fits) {
         return Some(at.value.to_ascii_lowercase());

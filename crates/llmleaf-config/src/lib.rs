@@ -5,7 +5,7 @@
 //! a [`Config`] of plain values, complete and consistent, or the [`Diagnostics`] that say why not.
 //!
 //! Reading order: `read.rs` (how one table is read without stopping at the first mistake), then one file
-//! per table (`server.rs`, `providers.rs`, `credentials.rs`, `settings.rs`, `routes.rs`, `prices.rs`, `keys.rs`, `oauth.rs`, `control.rs`, `metrics.rs`, `access_log.rs`; and those that
+//! per table (`server.rs`, `providers.rs`, `credentials.rs`, `settings.rs`, `routes.rs`, `prices.rs`, `keys.rs`, `oauth.rs`, `control.rs`, `metrics.rs`, `traces.rs`, `access_log.rs`; and those that
 //! several of them share: `timeouts.rs`, `retries.rs`, `limits.rs`),
 //! then `load.rs` (the whole, and what must hold between tables), `layer.rs` (what a controller adds to it), `changes.rs` (what one configuration has
 //! that another had not), `pending.rs` (what is accepted but not in
@@ -35,6 +35,7 @@ mod secrets;
 mod server;
 mod settings;
 mod timeouts;
+mod traces;
 mod url;
 
 pub use access_log::{AccessLog, LogFormat, LogTo};
@@ -59,6 +60,7 @@ pub use secrets::Secret;
 pub use server::{LossPolicy, Server, Tls};
 pub use settings::{ChatApi, PromptCache, Settings, UpstreamStreaming, Voice};
 pub use timeouts::{TimeoutOverrides, Timeouts};
+pub use traces::Traces;
 
 use std::path::PathBuf;
 
@@ -71,6 +73,8 @@ pub struct Config {
     pub access_log: Option<AccessLog>,
     /// What is told to scrapers.
     pub metrics: Metrics,
+    /// To whom spans of exchanges are told, where that is asked for.
+    pub traces: Option<Traces>,
     /// The services that can be called, in file order; names are unique.
     pub providers: Vec<Provider>,
     /// Which model name goes where, in file order; models are unique and targets name real providers.

@@ -13,7 +13,7 @@ use crate::read::{Reading, Table};
 use crate::server::ServerRead;
 use crate::{
     Config, Oauth, access_log, control, environment, keys, metrics, oauth, prices, providers,
-    routes, secrets, server,
+    routes, secrets, server, traces,
 };
 
 /// Largest configuration file, in bytes.
@@ -86,6 +86,7 @@ fn read(cx: &Reading<'_>, document: &DeTable<'_>) -> Config {
     let server = server::read(cx, &mut root);
     let access_log = access_log::read(cx, &mut root);
     let metrics = metrics::read(cx, &mut root);
+    let traces = traces::read(cx, &mut root);
     let providers = providers::read(cx, &mut root);
     let routes = routes::read(cx, &mut root, &providers.names);
     let entries = prices::read(cx, &mut root, &providers.names);
@@ -116,6 +117,7 @@ fn read(cx: &Reading<'_>, document: &DeTable<'_>) -> Config {
         server: server.server,
         access_log,
         metrics,
+        traces,
         providers: providers.providers,
         routes: routes.routes,
         keys: keys.keys,

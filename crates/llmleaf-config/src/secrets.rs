@@ -54,6 +54,11 @@ pub(crate) fn raw_list(cx: &Reading<'_>, table: &mut Table<'_>, key: &'static st
         .collect()
 }
 
+/// The secret that a text stands for, where it was written as a value of `key`.
+pub(crate) fn written(cx: &Reading<'_>, key: &'static str, text: At<String>) -> Option<Secret> {
+    one_line(cx, resolve(cx, key, text)?).map(|secret| secret.value)
+}
+
 fn resolve(cx: &Reading<'_>, key: &'static str, written: At<String>) -> Option<Raw> {
     let At { value, place } = written;
     let (found, is_literal) = if let Some(var) = value.strip_prefix("env:") {

@@ -55,6 +55,8 @@ pub struct Settings {
     pub input_type: Option<String>,
     /// How long a local server keeps the model loaded.
     pub keep_alive: Option<String>,
+    /// Tell the provider of which trace a request is a part. By default those that are near.
+    pub trace_context: Option<bool>,
 }
 
 impl Settings {
@@ -190,6 +192,7 @@ pub(crate) fn read(cx: &Reading<'_>, provider: &mut Table<'_>) -> Settings {
         auto_truncate: t.boolean(cx, "auto_truncate"),
         input_type: text(cx, t, "input_type"),
         keep_alive: keep_alive(cx, t),
+        trace_context: t.boolean(cx, "trace_context"),
     };
     table.finish_with(cx, |key| {
         let beside = [

@@ -64,48 +64,37 @@ impl Endpoint {
     /// # Errors
     /// It cannot be called.
     pub fn new(spec: &EndpointSpec<'_>) -> Result<Self, EndpointError> {
-        let start = spec.url.find("://").map_or(0, |at| at + 3);
-        let rest = spec.url.get(start..).unwrap_or_default();
-        let slash = rest
-            .find(['/', '?'])
-            .map_or(spec.url.len(), |at| start + at);
-        let (base, path) = spec.url.split_at(slash);
-        let path = if path.starts_with('/') {
-            path.to_owned()
-        } else {
-            format!("/{path}")
-        };
-        if path.parse::<http::uri::PathAndQuery>().is_err() {
-            return Err(EndpointError::Unwritable("the path"));
-        }
-        let (origin, _) = Origin::parse(base)?;
-        let mut headers = HeaderMap::new();
-        headers.insert(
-            USER_AGENT,
-            HeaderValue::from_static(concat!("llmleaf/", env!("CARGO_PKG_VERSION"))),
-        );
-        headers.insert(
-            HeaderName::from_static(WIRE_HEADER),
-            HeaderValue::from_static(WIRE),
-        );
-        let node = HeaderValue::from_str(spec.node);
-        let node = node.map_err(|_| EndpointError::Unwritable("the node's name"))?;
-        headers.insert(HeaderName::from_static(NODE_HEADER), node);
-        if let Some((name, value)) = spec.credential {
-            let name = HeaderName::from_bytes(name.as_bytes());
-            let name = name.map_err(|_| EndpointError::Unwritable("the credential's header"))?;
-            let value = HeaderValue::from_str(value);
-            let mut value = value.map_err(|_| EndpointError::Unwritable("the credential"))?;
-            value.set_sensitive(true);
-            headers.insert(name, value);
-        }
+        let own = [(WIRE_HEADER, WIRE), (NODE_HEADER, spec.node)];
+        let proof = spec.credential;
+        let (origin, path) = address(spec.url)?;
         Ok(Self {
             origin: Arc::new(origin),
             path,
-            headers,
+            headers: headers(&own, proof.as_slice())?,
             timeout: spec.timeout,
             tls: spec.tls.clone(),
             mark: mark(spec),
+        })
+    }
+
+    /// One that is no controller's: nothing says there which node calls. All of these headers are kept secret.
+    ///
+    /// # Errors
+    /// It cannot be called.
+    pub fn elsewhere(
+        url: &str,
+        secret: &[(&str, &str)],
+        timeout: Duration,
+        tls: &TlsConfig,
+    ) -> Result<Self, EndpointError> {
+        let (origin, path) = address(url)?;
+        Ok(Self {
+            origin: Arc::new(origin),
+            path,
+            headers: headers(&[], secret)?,
+            timeout,
+            tls: tls.clone(),
+            mark: [0; 32],
         })
     }
 
@@ -211,6 +200,46 @@ impl std::fmt::Debug for Endpoint {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Endpoint({}{})", self.origin, self.path)
     }
+}
+
+/// Where a URL leads, and the path there, with its query.
+fn address(url: &str) -> Result<(Origin, String), EndpointError> {
+    let start = url.find("://").map_or(0, |at| at + 3);
+    let rest = url.get(start..).unwrap_or_default();
+    let slash = rest.find(['/', '?']).map_or(url.len(), |at| start + at);
+    let (base, path) = url.split_at(slash);
+    let path = if path.starts_with('/') {
+        path.to_owned()
+    } else {
+        format!("/{path}")
+    };
+    if path.parse::<http::uri::PathAndQuery>().is_err() {
+        return Err(EndpointError::Unwritable("the path"));
+    }
+    Ok((Origin::parse(base)?.0, path))
+}
+
+/// The headers of every request: who calls, what else is said, and what proves it.
+fn headers(own: &[(&str, &str)], secret: &[(&str, &str)]) -> Result<HeaderMap, EndpointError> {
+    let mut headers = HeaderMap::new();
+    headers.insert(
+        USER_AGENT,
+        HeaderValue::from_static(concat!("llmleaf/", env!("CARGO_PKG_VERSION"))),
+    );
+    let all = own.iter().map(|header| (header, false));
+    for ((name, value), is_secret) in all.chain(secret.iter().map(|header| (header, true))) {
+        let what = match is_secret {
+            true => "the credential",
+            false => "the node's name",
+        };
+        let name = HeaderName::from_bytes(name.as_bytes());
+        let name = name.map_err(|_| EndpointError::Unwritable("a header's name"))?;
+        let value = HeaderValue::from_str(value);
+        let mut value = value.map_err(|_| EndpointError::Unwritable(what))?;
+        value.set_sensitive(is_secret);
+        headers.insert(name, value);
+    }
+    Ok(headers)
 }
 
 fn mark(spec: &EndpointSpec<'_>) -> [u8; 32] {

@@ -323,8 +323,9 @@ async fn once(
     let usual = || accept(going.wire, going.stream);
     let accept = manner.accept.unwrap_or_else(usual);
     let (credential, headers) = (attempt.credential(), &run.job.headers);
+    let trace = run.job.trace.as_ref().filter(|_| upstream.traces);
     let known = match (&token, &going.kind, &going.method) {
-        (None, None, &Method::POST) => {
+        (None, None, &Method::POST) if trace.is_none() => {
             upstream.preamble(credential, going.path, accept, going.same, headers)
         }
         _ => None,
@@ -333,7 +334,7 @@ async fn once(
         (Some(preamble), None) => pool.post(origin, preamble, going.body.clone(), connect),
         (_, fed) => {
             let method = going.method.clone();
-            let request = upstream
+            let mut request = upstream
                 .request(
                     (credential, token),
                     method,
@@ -345,7 +346,9 @@ async fn once(
                 .map_err(|_| {
                     Failure::invalid("the model's name cannot be part of a URL", Some("model"))
                 })?;
-            let mut request = request;
+            if let Some(trace) = trace {
+                trace.tell(attempt.number(), request.headers_mut());
+            }
             if let Some(kind) = &going.kind {
                 request.headers_mut().insert(CONTENT_TYPE, kind.clone());
             }

@@ -42,6 +42,7 @@ impl Ending {
             operation: job.operation.as_str(),
             model: job.head.model.as_str().into(),
             stream: job.head.stream,
+            trace: job.trace.clone(),
         };
         let pledge = shared.ledger.began(&began);
         let ending = Self {
@@ -114,6 +115,8 @@ impl Ending {
                 operation,
                 model: Arc::clone(&record.model),
                 stream: false,
+                // It has no time of its own.
+                trace: None,
                 ..accepted
             },
             end: match outcome {

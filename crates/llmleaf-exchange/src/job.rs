@@ -6,6 +6,7 @@ use crate::inspect::Inspector;
 use crate::kept::{Names, Owner, Verb};
 use crate::node::{PromptCache, Shared};
 use crate::realtime::Talk;
+use crate::trace::Trace;
 use crate::upload::Upload;
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue};
@@ -110,6 +111,8 @@ pub struct Job {
     pub realtime: Option<Rc<Talk>>,
     /// Who looks at the answer before the consumer gets it.
     pub inspector: Option<Rc<dyn Inspector>>,
+    /// The trace that it is a part of.
+    pub trace: Option<Arc<Trace>>,
     /// Unix seconds at which the request came.
     pub created: u64,
 }

@@ -3,16 +3,19 @@
 //! Whoever wants to know of them is a [`Sink`]: the log, the last ones for the admin surface, and what the server adds. Sinks are fixed when
 //! the ledger is made, so that telling them takes no lock.
 
+mod chunks;
 mod log;
 mod recent;
 mod routes;
 mod seen;
 
 use crate::panics;
+use crate::trace::Trace;
 use llmleaf_model::Usage;
 use llmleaf_route::Trail;
 use std::sync::Arc;
 
+pub use self::chunks::{CHUNK_BOUNDS_MS, Chunks};
 pub(crate) use self::log::Log;
 pub use self::recent::KEPT;
 pub(crate) use self::recent::Recent;
@@ -162,6 +165,8 @@ pub struct UsageRecord {
     pub connect_ms: Option<u64>,
     /// Milliseconds from the attempt's begin to its first content.
     pub first_content_ms: Option<u64>,
+    /// How the pieces of its stream came, where that is one.
+    pub chunks: Chunks,
     /// Milliseconds from the attempt's begin to its end.
     pub total_ms: u64,
 }
@@ -238,6 +243,8 @@ pub struct Began {
     pub model: Arc<str>,
     /// Whether the consumer asked for a stream.
     pub stream: bool,
+    /// The trace that it is a part of.
+    pub trace: Option<Arc<Trace>>,
 }
 
 /// What became of one accepted exchange: the one record that each has, however it ended.

@@ -43,6 +43,7 @@ pub mod realtime;
 mod rerank;
 mod settlement;
 mod stream;
+mod trace;
 pub mod upload;
 pub mod upstream;
 mod waits;
@@ -55,12 +56,14 @@ pub use inspect::{Inspector, Looking, Opinion, UNAVAILABLE};
 pub use job::{Allowance, Job, Operation, Spending};
 pub use kept::{Names, Owner, Verb};
 pub use ledger::{
-    Began, Cost, End, EndRecord, Grade, KEPT, Ledger, Outcome, Pledge, Sink, Turned, UsageRecord,
+    Began, CHUNK_BOUNDS_MS, Chunks, Cost, End, EndRecord, Grade, KEPT, Ledger, Outcome, Pledge,
+    Sink, Turned, UsageRecord,
 };
 pub use minting::Minter;
 pub use node::{
     LossPolicy, Node, Parts, PromptCache, RouteSettings, Seeds, SessionParts, Shared, Tuning,
 };
 pub use outlet::{Aborted, Bar, Exchange, ReplyHead};
+pub use trace::{SpanId, Trace};
 pub use upload::{Room, Share, Source, Upload};
 pub use upstream::{ChatApi, Credential, Upstream, UpstreamError, UpstreamSpec, UpstreamStreaming};

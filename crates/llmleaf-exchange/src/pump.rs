@@ -55,6 +55,8 @@ pub(crate) struct Meter {
     pub unfinished: bool,
     /// Parts of the work that were answered, and that the provider did not count.
     pub uncounted: u64,
+    /// Pieces of a stream that had something in them.
+    pub chunks: u64,
 }
 
 impl Meter {
@@ -351,6 +353,7 @@ impl Pump {
             // Nothing after the terminal is part of the answer.
             return Ok(());
         }
+        self.meter.chunks += u64::from(frame.has_data);
         if self.glances()
             && let Some(bytes) = self.decoder.glance(frame)
         {

@@ -164,6 +164,9 @@ fn turn(
 fn note(run: &mut Run, pump: &Pump, attempt: &mut Attempt, watch: &mut Watch) {
     let now = run.node.shared.now();
     watch.bytes(now);
+    if run.job.head.stream {
+        attempt.chunks(pump.meter.chunks, now);
+    }
     if pump.meter.committed {
         watch.content();
         if run.job.head.stream {

@@ -14,6 +14,7 @@ use llmleaf_model::{Effort, Failure};
 use llmleaf_providers::{Auth, Chat, Path, Provider, Realtime};
 use llmleaf_transport::{Origin, OriginError, Preamble};
 use std::borrow::Cow;
+use std::net::IpAddr;
 use std::sync::Arc;
 use thiserror::Error;
 
@@ -85,6 +86,8 @@ pub struct UpstreamSpec<'a> {
     pub pool: usize,
     /// The same for those to where its tokens come from.
     pub mint_pool: usize,
+    /// It is told of which trace a request is a part. `None`: where it is near.
+    pub traces: Option<bool>,
 }
 
 /// A credential as it is configured.
@@ -126,6 +129,8 @@ pub struct Upstream {
     /// The same for those to where its tokens come from.
     pub mint_pool: usize,
     chat_api: ChatApi,
+    /// It is told of which trace a request is a part.
+    pub traces: bool,
     /// Keep the beginnings of prompts.
     pub prompt_cache: Option<PromptCache>,
     /// How much models reason where a request says nothing about it.
@@ -200,6 +205,8 @@ impl Upstream {
             drains: spec.drains,
             collects_data: spec.collects_data,
             zero_retention: spec.zero_retention,
+            traces: (spec.traces)
+                .unwrap_or_else(|| origin.as_ref().is_some_and(|origin| is_near(origin.host()))),
             origin,
             base_path,
             api_version: spec.api_version.map(str::to_owned),
@@ -431,6 +438,21 @@ impl Upstream {
 }
 
 /// The chat over that dialect.
+/// Whether a host is one of ours by its name: what is told of a trace is nobody else's business.
+fn is_near(host: &str) -> bool {
+    let bare = host.trim_start_matches('[').trim_end_matches(']');
+    if let Ok(address) = bare.parse::<IpAddr>() {
+        return match address {
+            IpAddr::V4(v4) => v4.is_loopback() || v4.is_private() || v4.is_link_local(),
+            IpAddr::V6(v6) => {
+                v6.is_loopback() || v6.is_unique_local() || v6.is_unicast_link_local()
+            }
+        };
+    }
+    let ours = [".local", ".localhost", ".internal", ".lan"];
+    !bare.contains('.') || ours.iter().any(|end| bare.ends_with(end))
+}
+
 fn speaking(chats: &'static [Chat], dialect: Dialect) -> Option<&'static Chat> {
     let speaks = |chat: &&Chat| matches!(chat, Chat::Wire(wire, _) if wire.dialect() == dialect);
     chats.iter().find(speaks)

@@ -20,6 +20,7 @@ use crate::reload::LastReload;
 use crate::telemetry::Telemetry;
 use crate::tls;
 use crate::tokens::Tokens;
+use crate::traces::Collector;
 use crate::usage::Usage;
 use crate::ways::{self, Way};
 use http::HeaderName;
@@ -81,6 +82,8 @@ pub struct App {
     pub board: Arc<Board>,
     /// Who is asked about requests and answers.
     pub interceptor: Option<Arc<Interceptor>>,
+    /// Who collects traces.
+    pub collector: Option<Arc<Collector>>,
     /// Slices of budgets that a controller grants.
     pub budget: Arc<Budget>,
     /// Whether it is asked for any.
@@ -131,6 +134,8 @@ impl App {
         let telemetry = Arc::new(Telemetry::new(config).map_err(BuildError::AccessLog)?);
         let sinks = usage.iter().map(Usage::sink).chain(telemetry.sinks());
         let ledger = Arc::new(Ledger::new(sinks.collect()));
+        let collector = Collector::of(config, &upstreams)?;
+        telemetry.trace(collector.clone())?;
         Ok(Self {
             generation: 1,
             loaded: started,
@@ -152,6 +157,7 @@ impl App {
             authenticator,
             board: Arc::default(),
             interceptor,
+            collector,
             budget: Arc::default(),
             leases: leases(config),
             hashing: Arc::new(Hashing::new(
@@ -188,6 +194,7 @@ impl App {
         let interceptor = Interceptor::build(config, &mut ways, &before.ways)?;
         let tokens = Tokens::build(config, before.tokens.as_ref())?;
         let forwarded = forwarded(&upstreams);
+        let collector = Collector::of(config, &upstreams)?;
         let tls = config.server.tls.as_ref();
         let tls = tls.map(|tls| tls::listener(tls, before.tls.as_ref()));
         let tls = tls.transpose()?;
@@ -214,6 +221,7 @@ impl App {
             authenticator: Arc::clone(&before.authenticator),
             board: Arc::clone(&before.board),
             interceptor,
+            collector,
             budget: Arc::clone(&before.budget),
             leases: leases(config),
             hashing: Arc::clone(&before.hashing),
@@ -361,6 +369,7 @@ fn upstreams(
             voices: voices(&provider.settings),
             pool,
             mint_pool,
+            traces: provider.settings.trace_context,
         })?);
     }
     Ok((upstreams, ways))

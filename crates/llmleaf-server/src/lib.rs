@@ -46,6 +46,7 @@ mod socket;
 mod telemetry;
 mod tls;
 mod tokens;
+mod traces;
 mod usage;
 mod watch;
 mod ways;

@@ -25,7 +25,7 @@ use crate::request_id::Ids;
 use crate::socket::{Caller, Opened, Upgrades};
 use crate::{
     allowance, authenticate, discovery, gate, inbound, lease, path, realtime, routing, socket,
-    telemetry,
+    telemetry, traces,
 };
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response};
@@ -537,6 +537,7 @@ impl Call {
             headers: self.forwarded(headers),
             realtime: None,
             inspector,
+            trace: traces::of(&self.worker, headers),
             created: self.created,
         };
         let mut reply = self.begin(job, principal).await?;

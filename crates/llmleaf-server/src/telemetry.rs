@@ -14,9 +14,10 @@ mod page;
 mod process;
 
 use crate::access::{AccessLog, Refused};
-use crate::app::App;
+use crate::app::{App, BuildError};
 use crate::registry::Endpoint;
 use crate::service::unix_now;
+use crate::traces::{Collector, Traces};
 use arc_swap::ArcSwap;
 use door::Door;
 use exchanges::{Counting, Exchanges};
@@ -39,6 +40,7 @@ pub struct Telemetry {
     interceptions: Table<Counter, 2>,
     intercepting: Table<Histogram, 1>,
     access: Option<AccessLog>,
+    traces: Traces,
     door: ArcSwap<Door>,
     /// Leave to write a page.
     writing: Arc<Semaphore>,
@@ -60,6 +62,7 @@ impl Telemetry {
             intercepting: Table::new(KINDS),
             access: access.map(AccessLog::start).transpose()?,
             exchanges: Arc::new(Exchanges::new()),
+            traces: Traces::new(),
             door: ArcSwap::default(),
             writing: Arc::new(Semaphore::new(1)),
         };
@@ -71,6 +74,14 @@ impl Telemetry {
     pub fn follow(&self, config: &Config) {
         self.exchanges.follow(config);
         self.door.store(Arc::new(Door::of(config)));
+    }
+
+    /// That one is told of traces from now on.
+    ///
+    /// # Errors
+    /// There is no thread for it.
+    pub fn trace(&self, collector: Option<Arc<Collector>>) -> Result<(), BuildError> {
+        self.traces.follow(collector).map_err(BuildError::Thread)
     }
 
     /// Files of logs may have been moved away.
@@ -94,7 +105,7 @@ impl Telemetry {
     pub fn sinks(&self) -> impl Iterator<Item = Box<dyn Sink>> {
         let counting: Box<dyn Sink> = Box::new(Counting(Arc::clone(&self.exchanges)));
         let access = self.access.iter().map(AccessLog::sink);
-        std::iter::once(counting).chain(access)
+        [counting, self.traces.sink()].into_iter().chain(access)
     }
 
     /// A request is refused before it was accepted.
@@ -139,6 +150,7 @@ impl Telemetry {
         if let Some(access) = &self.access {
             access.flush();
         }
+        self.traces.flush();
     }
 
     /// All numbers of the node as they are now.
@@ -169,6 +181,9 @@ impl Telemetry {
         };
         of(&names::ACCESS_WRITTEN, counts.map(|counts| &counts.written));
         of(&names::ACCESS_DROPPED, counts.map(|counts| &counts.dropped));
+        let counts = self.traces.counts();
+        of(&names::SPANS_SENT, counts.map(|counts| &counts.sent));
+        of(&names::SPANS_DROPPED, counts.map(|counts| &counts.dropped));
     }
 }
 

@@ -4,7 +4,7 @@
 use crate::audio::Audio;
 use crate::drive::{Common, Run};
 use crate::job::{Job, Operation};
-use crate::ledger::{Cost, Grade, Outcome, UsageRecord};
+use crate::ledger::{Chunks, Cost, Grade, Outcome, UsageRecord};
 use crate::node::Shared;
 use crate::outlet::{Open, Outlet};
 use crate::pump::Meter;
@@ -75,6 +75,7 @@ impl Attempt {
             began_ms: run.common.ending.since(began),
             connect_ms: None,
             first_content_ms: None,
+            chunks: Chunks::default(),
             total_ms: 0,
         };
         Self {
@@ -137,6 +138,11 @@ impl Attempt {
             allowance.pay(record.cost.nano_usd().unwrap_or_default());
         }
         self.common.ending.spoken(record);
+    }
+
+    /// Its number in its exchange, from 1.
+    pub fn number(&self) -> u32 {
+        self.record.as_ref().map_or(0, |record| record.attempt)
     }
 
     /// Index of the credential to use.
@@ -233,6 +239,13 @@ impl Attempt {
             record
                 .first_content_ms
                 .get_or_insert(now.0.saturating_sub(self.began.0));
+        }
+    }
+
+    /// So many pieces of its stream have come by now.
+    pub fn chunks(&mut self, count: u64, now: Millis) {
+        if let Some(record) = &mut self.record {
+            record.chunks.come(count, now);
         }
     }
 

@@ -116,6 +116,7 @@ fn an_attempt_is_told_by_figures_and_slugs() {
         began_ms: 4,
         connect_ms: Some(5),
         first_content_ms: None,
+        chunks: crate::Chunks::default(),
         total_ms: 6,
     };
     assert_eq!(

@@ -11,6 +11,7 @@ fn began() -> Began {
         operation: "chat",
         model: "m".into(),
         stream: false,
+        trace: None,
     }
 }
 
@@ -37,6 +38,7 @@ fn attempt(attempt: u32, outcome: Outcome, cost: Cost) -> UsageRecord {
         began_ms: 0,
         connect_ms: None,
         first_content_ms: None,
+        chunks: crate::Chunks::default(),
         total_ms: 0,
     }
 }

@@ -18,6 +18,8 @@ struct Ended<'r> {
     time: String,
     request_id: &'r str,
     id: &'r str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    trace_id: Option<String>,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     part: bool,
     key: &'r str,
@@ -59,6 +61,7 @@ impl<'r> Ended<'r> {
             time: stamp(began.at_ms),
             request_id: &began.request_id,
             id: &began.id,
+            trace_id: began.trace.as_ref().map(|trace| trace.to_string()),
             part,
             key: &began.key,
             dialect: began.dialect,

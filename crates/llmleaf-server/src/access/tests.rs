@@ -35,6 +35,7 @@ fn record(model: &str) -> Arc<EndRecord> {
         began_ms: 0,
         connect_ms: None,
         first_content_ms: Some(30),
+        chunks: llmleaf_exchange::Chunks::default(),
         total_ms: 100,
     };
     Arc::new(EndRecord {
@@ -47,6 +48,7 @@ fn record(model: &str) -> Arc<EndRecord> {
             operation: "chat",
             model: model.into(),
             stream: true,
+            trace: None,
         },
         route: Some("fast".into()),
         end: End::Completed,

@@ -204,6 +204,7 @@ pub fn exchange(record: &EndRecord) -> Value {
     json!({
         "id": &*began.id,
         "request_id": &*began.request_id,
+        "trace_id": began.trace.as_ref().map(|trace| trace.to_string()),
         "at_ms": began.at_ms,
         "key": &*began.key,
         "dialect": began.dialect,

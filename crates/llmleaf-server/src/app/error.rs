@@ -66,6 +66,9 @@ pub enum BuildError {
     /// The access log cannot be written.
     #[error("cannot write the access log: {0}")]
     AccessLog(std::io::Error),
+    /// Nobody can be told of traces.
+    #[error("[traces] cannot be used: {0}")]
+    Traces(String),
     /// A certificate file cannot be read.
     #[error("cannot read {path}: {error}")]
     File {

@@ -48,6 +48,7 @@ pub(super) fn recent() -> Value {
         json!({
             "id": text(),
             "request_id": text(),
+            "trace_id": maybe_text(),
             "at_ms": count(),
             "key": text(),
             "dialect": text(),

@@ -1,6 +1,7 @@
 //! What every exchange is begun with, whatever it is about.
 
 use super::Call;
+use crate::traces;
 use http::HeaderMap;
 use llmleaf_auth::Principal;
 use llmleaf_dialects::{Dialect, Head};
@@ -42,6 +43,7 @@ impl Call {
             headers: self.forwarded(headers),
             realtime: None,
             inspector: None,
+            trace: traces::of(&self.worker, headers),
             created: self.created,
         }
     }

@@ -3,6 +3,7 @@
 //! Own names begin with `llmleaf_`. Those of `gen_ai_` are OpenTelemetry's for clients of models, as Prometheus writes them (its document
 //! `gen-ai-metrics`, repository `semantic-conventions-genai`, read 2026-11), with the ranges that it asks for. `process_` is what every program has.
 
+use llmleaf_exchange::CHUNK_BOUNDS_MS;
 use llmleaf_metrics::{Family, Kind, Scale};
 
 const fn family(
@@ -44,9 +45,7 @@ const fn seconds(
 
 /// Milliseconds, in the ranges that OpenTelemetry asks for.
 pub static MILLIS: Scale = Scale {
-    bounds: &[
-        10, 20, 40, 80, 160, 320, 640, 1280, 2560, 5120, 10_240, 20_480, 40_960, 81_920,
-    ],
+    bounds: &CHUNK_BOUNDS_MS,
     per_unit: 1000,
 };
 
@@ -224,6 +223,13 @@ pub static GEN_AI_FIRST_CHUNK: Family = seconds(
     "Time to receive the first chunk of a stream.",
 );
 
+pub static GEN_AI_CHUNKS: Family = seconds(
+    "gen_ai_client_operation_time_per_output_chunk_seconds",
+    &MILLIS,
+    GEN_AI,
+    "Time from one chunk of a stream to the next.",
+);
+
 pub static REFUSED: Family = counter(
     "llmleaf_refused",
     &["failure"],
@@ -249,6 +255,16 @@ pub static ACCESS_DROPPED: Family = counter(
     "llmleaf_access_log_dropped",
     &[],
     "Lines of the access log that were dropped because the disk or the reader did not keep up.",
+);
+pub static SPANS_SENT: Family = counter(
+    "llmleaf_trace_spans_sent",
+    &[],
+    "Spans that a collector of traces took.",
+);
+pub static SPANS_DROPPED: Family = counter(
+    "llmleaf_trace_spans_dropped",
+    &[],
+    "Spans that were dropped because the collector did not keep up, or did not take them.",
 );
 pub static BUILD: Family = family(
     "llmleaf_build",
@@ -477,11 +493,14 @@ pub static ALL: &[&Family] = &[
     &GEN_AI_TOKENS,
     &GEN_AI_DURATION,
     &GEN_AI_FIRST_CHUNK,
+    &GEN_AI_CHUNKS,
     &REFUSED,
     &INTERCEPTIONS,
     &INTERCEPT_TIME,
     &ACCESS_WRITTEN,
     &ACCESS_DROPPED,
+    &SPANS_SENT,
+    &SPANS_DROPPED,
     &BUILD,
     &PANICS,
     &CONFIG_GENERATION,

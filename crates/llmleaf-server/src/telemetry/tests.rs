@@ -8,6 +8,12 @@ use std::collections::{BTreeSet, HashMap};
 
 fn attempt(number: u32, provider: &str, model: &str, outcome: Outcome) -> UsageRecord {
     let good = outcome == Outcome::Completed;
+    let mut chunks = llmleaf_exchange::Chunks::default();
+    if good {
+        // One, and two together a while later.
+        chunks.come(1, llmleaf_route::Millis(0));
+        chunks.come(3, llmleaf_route::Millis(20));
+    }
     UsageRecord {
         id: format!("x-{number}"),
         request_id: "r".into(),
@@ -41,6 +47,7 @@ fn attempt(number: u32, provider: &str, model: &str, outcome: Outcome) -> UsageR
         began_ms: 100 * u64::from(number - 1),
         connect_ms: (number == 1).then_some(15),
         first_content_ms: good.then_some(30),
+        chunks,
         total_ms: 100,
     }
 }
@@ -56,6 +63,7 @@ fn record(key: &str, route: Option<&str>, end: End, attempts: Vec<UsageRecord>) 
             operation: "chat",
             model: "m".into(),
             stream: true,
+            trace: None,
         },
         route: route.map(Into::into),
         end,
@@ -158,6 +166,8 @@ gen_ai_client_token_usage_sum gen_ai_token_type=input gen_ai_provider_name=anthr
 gen_ai_client_operation_duration_seconds_count error_type=overloaded gen_ai_request_model=a 3
 gen_ai_client_operation_duration_seconds_count 7
 gen_ai_client_operation_time_to_first_chunk_seconds_count 3
+gen_ai_client_operation_time_per_output_chunk_seconds_count 6
+gen_ai_client_operation_time_per_output_chunk_seconds_sum gen_ai_provider_name=anthropic 0.06
 llmleaf_key_requests_total key=one 3
 llmleaf_key_requests_total key=other 2
 ";

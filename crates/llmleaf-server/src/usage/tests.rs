@@ -12,6 +12,7 @@ fn began(id: &str) -> Began {
         operation: "chat",
         model: "smart".into(),
         stream: true,
+        trace: None,
     }
 }
 
@@ -47,6 +48,7 @@ fn record(id: &str) -> Arc<EndRecord> {
         began_ms: 0,
         connect_ms: Some(2),
         first_content_ms: Some(3),
+        chunks: llmleaf_exchange::Chunks::default(),
         total_ms: 4,
     };
     Arc::new(EndRecord {

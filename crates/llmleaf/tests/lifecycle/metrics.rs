@@ -2,12 +2,13 @@
 //! once.
 
 use std::collections::BTreeSet;
+use std::net::SocketAddr;
 use std::time::Instant;
 
 use llmleaf_testkit::http::{Connection, Response, request};
 use llmleaf_testkit::json::{self, Value};
 use llmleaf_testkit::metrics::Exposition;
-use llmleaf_testkit::replay::Script;
+use llmleaf_testkit::replay::{Replay, Script};
 use llmleaf_testkit::samples::Wire;
 use llmleaf_testkit::stage::{CREDENTIALS, LONG, Stage};
 
@@ -261,4 +262,134 @@ fn the_numbers_want_their_token() {
         get(&plain, "/metrics", &[("authorization", TOKEN)]).status,
         404
     );
+}
+
+/// Where a listener is that has an address of its own.
+fn at(stage: &Stage, line: &str, host: &str) -> SocketAddr {
+    let fits = |told: &str| told.contains(line) && told.contains(host);
+    let told = stage.leaf.wait_lines(1, LONG, fits).expect("it is told");
+    let told = told.concat();
+    let port = told.split(&format!("{host}:")).nth(1).expect("a port");
+    let port: String = port.chars().take_while(char::is_ascii_digit).collect();
+    format!("{host}:{port}").parse().expect("an address")
+}
+
+/// An address for scrapers serves them and nothing else, open unless there is a token, and moves with a reload.
+#[test]
+fn scrapers_may_have_an_address_of_their_own() {
+    let table = "admin_token = \"admin-canary-Lk93\"\n[metrics]\nlisten = \"127.0.0.2:0\"\n";
+    let stage = stage().server(table).start();
+    let bearer = stage.bearer();
+    let admin = ("x-admin-token", "admin-canary-Lk93");
+    let asked = |addr: SocketAddr, path: &str, headers: &[(&str, &str)]| {
+        let mut connection = Connection::open(addr);
+        connection.send(&request("GET", path, headers, b""));
+        connection.response()
+    };
+    let own = at(&stage, "scrapers are served there", "127.0.0.2");
+    let page = asked(own, "/metrics", &[]);
+    assert_eq!(page.status, 200, "{}", page.text());
+    assert!(Exposition::read(&page.text()).sum("llmleaf_ready", &[]) > 0.5);
+    for path in ["/healthz", "/readyz"] {
+        assert_eq!(asked(own, path, &[]).status, 200, "{path}");
+    }
+    for path in [
+        "/v1/models",
+        "/admin/health",
+        "/admin/keys",
+        "/v1/openapi.json",
+    ] {
+        let headers = [("authorization", bearer.as_str()), admin];
+        assert_eq!(asked(own, path, &headers).status, 404, "{path}");
+    }
+    let chat = Wire::Chat.request("chat-first", false);
+    let mut connection = Connection::open(own);
+    let headers = [("authorization", bearer.as_str())];
+    connection.send(&request(
+        "POST",
+        "/v1/chat/completions",
+        &headers,
+        chat.as_bytes(),
+    ));
+    assert_eq!(connection.response().status, 404);
+    assert_eq!(stage.first.requests().len(), 0);
+    // Where consumers are, it takes the operator's token as ever.
+    assert_eq!(get(&stage, "/metrics", &[admin]).status, 200);
+    assert_ne!(get(&stage, "/metrics", &[]).status, 200);
+    let moved = stage.config.replace(
+        "listen = \"127.0.0.2:0\"",
+        "listen = \"127.0.0.3:0\"\ntoken = \"scrape-canary-Wd55\"",
+    );
+    stage.leaf.write_config(&moved);
+    stage.leaf.signal("HUP");
+    let moved = at(&stage, "listening there from now on", "127.0.0.3");
+    let deadline = Instant::now() + LONG;
+    while std::net::TcpStream::connect(own).is_ok() {
+        assert!(Instant::now() < deadline, "the old address is still served");
+        std::thread::yield_now();
+    }
+    assert_ne!(asked(moved, "/metrics", &[]).status, 200);
+    let page = asked(moved, "/metrics", &[("authorization", TOKEN)]);
+    assert_eq!(page.status, 200, "{}", page.text());
+}
+
+/// A trace goes through: the consumer's span is the parent of ours, and that of the attempt of whatever the provider does.
+#[test]
+fn a_request_is_a_part_of_its_consumers_trace() {
+    const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
+    let parent = format!("00-{TRACE}-00f067aa0ba902b7-01");
+    for exports in [true, false] {
+        let collector = Replay::start();
+        collector.push(Script::json(200, "{}"));
+        let table = match exports {
+            true => format!(
+                "[traces]\nurl = \"{}/v1/traces\"\ncredential = \"otlp-canary-Pq17\"\n",
+                collector.url()
+            ),
+            false => String::new(),
+        };
+        let mut stage = stage().key(&table).start();
+        let body = Wire::Chat.request("chat-first", true);
+        for headers in [
+            &[("traceparent", parent.as_str()), ("tracestate", "a=1")][..],
+            &[("traceparent", "00-none")],
+        ] {
+            let stream = Wire::Chat.stream("first answer");
+            stage.first.push(Script::sse(stream.body()));
+            let mut asked = stage.ask_headed(Wire::Chat, &body, headers);
+            assert_eq!(asked.connection.response().status, 200);
+        }
+        let sent = stage.first.requests();
+        let told = |at: usize, name: &str| sent[at].header(name).unwrap_or_default().to_owned();
+        assert_eq!(told(0, "tracestate"), "a=1");
+        stage.leaf.signal("TERM");
+        assert!(stage.leaf.wait_exit(LONG).is_some());
+        if !exports {
+            assert_eq!(told(0, "traceparent"), parent, "it goes on as it came");
+            assert_eq!(told(1, "traceparent"), "");
+            assert_eq!(collector.requests().len(), 0);
+            continue;
+        }
+        let calls = collector.requests();
+        let export = json::parse(&calls[0].text()).expect("JSON");
+        let resource = &export.elements_at(&["resourceSpans"])[0];
+        let scope = &resource.elements_at(&["scopeSpans"])[0];
+        let spans = scope.elements_at(&["spans"]);
+        assert_eq!((calls.len(), spans.len()), (1, 4));
+        let (own, attempt) = (&spans[0], &spans[1]);
+        assert_eq!(own.text_at(&["traceId"]), TRACE);
+        assert_eq!(own.text_at(&["parentSpanId"]), "00f067aa0ba902b7");
+        assert_eq!(attempt.text_at(&["parentSpanId"]), own.text_at(&["spanId"]));
+        let within = format!("00-{TRACE}-{}-01", attempt.text_at(&["spanId"]));
+        assert_eq!(told(0, "traceparent"), within);
+        // The other came without one, and began its own.
+        let begun = spans[2].text_at(&["traceId"]);
+        assert!(begun != TRACE && told(1, "traceparent").contains(begun));
+        assert_eq!(spans[2].text_at(&["parentSpanId"]), "");
+        let text = calls[0].text();
+        for secret in CREDENTIALS.iter().chain(&["otlp-canary-Pq17", &stage.key]) {
+            assert!(!text.contains(secret), "{secret} is in a span");
+        }
+        assert!(!text.contains("first answer"));
+    }
 }

@@ -26,6 +26,7 @@ fn attempt(number: u32, provider: &str, outcome: Outcome) -> UsageRecord {
         began_ms: 1,
         connect_ms: None,
         first_content_ms: Some(2),
+        chunks: llmleaf_exchange::Chunks::default(),
         total_ms: 3,
     }
 }
@@ -42,6 +43,7 @@ fn record(number: u64, key: &str, model: &str, end: End) -> Arc<EndRecord> {
             operation: "chat",
             model: model.into(),
             stream: false,
+            trace: None,
         },
         route: (model == "a").then(|| "a".into()),
         end,

@@ -162,6 +162,7 @@ pub struct Target {
     pub connect: Histogram,
     pub duration: Histogram,
     pub first_chunk: Histogram,
+    pub chunks: Histogram,
     pub input: Histogram,
     pub output: Histogram,
 }
@@ -179,6 +180,7 @@ impl Target {
             connect: Histogram::new(&MILLIS),
             duration: Histogram::new(&MILLIS),
             first_chunk: Histogram::new(&MILLIS),
+            chunks: Histogram::new(&MILLIS),
             input: Histogram::new(&TOKENS),
             output: Histogram::new(&TOKENS),
         }
@@ -217,6 +219,14 @@ impl Target {
         }
         if let Some(first) = attempt.first_content_ms.filter(|_| attempt.stream) {
             self.first_chunk.note(first);
+        }
+        let mut sum = attempt.chunks.sum_ms();
+        for (range, count) in attempt.chunks.ranges().iter().enumerate() {
+            if *count > 0 {
+                // The sum is that of all ranges.
+                let sum = std::mem::take(&mut sum);
+                self.chunks.note_many(range, u64::from(*count), sum);
+            }
         }
     }
 }

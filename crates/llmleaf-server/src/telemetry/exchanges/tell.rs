@@ -192,7 +192,7 @@ impl Exchanges {
 
     /// OpenTelemetry knows services, and not what they are called here, so several providers may be one there.
     fn tell_gen_ai(&self, text: &mut Text, known: &Known) {
-        let [mut tokens, mut duration, mut first] =
+        let [mut tokens, mut duration, mut first, mut chunks] =
             std::array::from_fn(|_| Together::<Sums>::new());
         self.targets
             .for_each(|[provider, model, operation], cells| {
@@ -203,9 +203,9 @@ impl Exchanges {
                 }
                 let labels = [*operation, service, *model, ""];
                 duration.of(&labels).add(&cells.duration.sums());
-                first
-                    .of(&[operation, service, model])
-                    .add(&cells.first_chunk.sums());
+                let labels = [*operation, service, *model];
+                first.of(&labels).add(&cells.first_chunk.sums());
+                chunks.of(&labels).add(&cells.chunks.sums());
             });
         self.failures
             .for_each(|[provider, model, operation, error], cells| {
@@ -215,5 +215,6 @@ impl Exchanges {
         histograms(text, &names::GEN_AI_TOKENS, &tokens);
         histograms(text, &names::GEN_AI_DURATION, &duration);
         histograms(text, &names::GEN_AI_FIRST_CHUNK, &first);
+        histograms(text, &names::GEN_AI_CHUNKS, &chunks);
     }
 }
