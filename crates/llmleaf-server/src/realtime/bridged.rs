@@ -1,6 +1,8 @@
 //! A session that is held here, over a model that only chats: each answer is an exchange like any other, and so is whatever is written
 //! down of what its consumer says, and each text that is said to it. All of them end with the session.
 
+mod answers;
+
 use super::keeper::Keeper;
 use super::{MESSAGE_BYTES, PING, UNHEARD};
 use crate::desk::Desk;
@@ -9,6 +11,7 @@ use crate::service::{self, Purpose};
 use crate::socket::Caller;
 use crate::socket::turn::{Heard, Running};
 use crate::worker::Order;
+use answers::Answers;
 use bytes::Bytes;
 use http::HeaderMap;
 use llmleaf_dialects::realtime::Step;
@@ -91,8 +94,7 @@ pub async fn run_bridged<S: Duplex>(
         keeper,
         leg: Leg::new(WebSocket::new(stream, &begun, Role::Server, bounds).await),
         bridge,
-        turn: None,
-        told: None,
+        answers: Answers::new(),
         hearing: None,
         speech: 0,
         saying: None,
@@ -129,9 +131,7 @@ struct Session<S> {
     bridge: Bridge,
     /// What it holds.
     share: Share,
-    turn: Option<Running>,
-    /// An answer that was told to its end while the next one was asked for; only that it is over is still to come.
-    told: Option<Running>,
+    answers: Answers<Running>,
     /// What was said is written down; so many bytes are asked with.
     hearing: Option<Running>,
     speech: usize,
@@ -164,7 +164,12 @@ impl<S: Duplex> Session<S> {
                 Poll::Pending => return Poll::Pending,
             }
             let mut moved = self.poll_turn(cx) | self.poll_hearing(cx) | self.poll_saying(cx);
-            self.poll_told(cx);
+            // It is told, whatever its connection has still to say, and cannot be cancelled.
+            if !self.bridge.is_asked() {
+                self.answers.told();
+            }
+            let answers = &mut self.answers;
+            answers.go_on(|told| Self::poll_told(told, cx));
             // All of that came of what a provider said in one go.
             let before = self.leg.waiting();
             match self.leg.socket.poll_next(cx) {
@@ -187,7 +192,8 @@ impl<S: Duplex> Session<S> {
                 return Poll::Ready(Some(closing(CloseCode::Policy, "too many events")));
             }
             let speech = self.hearing.as_ref().map_or(0, |_| self.speech);
-            self.share.hold(self.bridge.bytes() + speech);
+            let asked = self.answers.bytes();
+            self.share.hold(self.bridge.bytes() + speech + asked);
             if !moved {
                 return Poll::Pending;
             }
@@ -208,8 +214,8 @@ impl<S: Duplex> Session<S> {
 
     /// Nothing that runs is wanted any more.
     fn stop(&mut self) {
-        (self.turn, self.hearing, self.saying) = (None, None, None);
-        self.told = None;
+        (self.hearing, self.saying) = (None, None);
+        self.answers.clear();
     }
 
     /// Asks a model beside the one that chats.
@@ -225,7 +231,10 @@ impl<S: Duplex> Session<S> {
         for step in steps {
             match step {
                 Step::Say(text) => self.leg.push(Message::text(text)),
-                Step::Cancel => (self.turn, self.saying) = (None, None),
+                Step::Cancel => {
+                    self.answers.end();
+                    self.saying = None;
+                }
                 Step::Unlisten => self.hearing = None,
                 Step::Listen(body) => {
                     self.speech = body.len();
@@ -241,8 +250,9 @@ impl<S: Duplex> Session<S> {
                 Step::Ask(body) => {
                     let worker = self.desk.worker();
                     let caller = self.caller.clone();
+                    let bytes = body.len();
                     let asking = service::turn(worker, caller, body.into(), Purpose::Session);
-                    self.told = self.turn.replace(Running::new(asking));
+                    self.answers.ask(Running::new(asking), bytes);
                     asks = true;
                 }
             }
@@ -250,20 +260,20 @@ impl<S: Duplex> Session<S> {
         asks
     }
 
-    /// Lets an answer come to its end of which nothing more is to be told.
-    fn poll_told(&mut self, cx: &mut Context<'_>) {
-        while let Some(told) = &mut self.told
-            && let Poll::Ready(heard) = told.poll(cx)
-        {
+    /// Lets an answer come to its end of which nothing more is to be told; whether it has.
+    fn poll_told(told: &mut Running, cx: &mut Context<'_>) -> bool {
+        while let Poll::Ready(heard) = told.poll(cx) {
             if heard.is_none() {
-                self.told = None;
+                return true;
             }
         }
+        false
     }
 
     /// Lets the answer go on; whether anything came of it. One that its speech does not keep up with is not read on.
     fn poll_turn(&mut self, cx: &mut Context<'_>) -> bool {
-        let Some(turn) = self.turn.as_mut().filter(|_| !self.bridge.is_behind()) else {
+        let behind = self.bridge.is_behind();
+        let Some(turn) = self.answers.now().filter(|_| !behind) else {
             return false;
         };
         let Poll::Ready(heard) = turn.poll(cx) else {
@@ -271,7 +281,7 @@ impl<S: Duplex> Session<S> {
         };
         let (events, last) = match heard {
             None => {
-                self.turn = None;
+                self.answers.end();
                 (Vec::new(), Some(self.bridge.ended()))
             }
             Some(Heard::Events(events)) => (events, None),
