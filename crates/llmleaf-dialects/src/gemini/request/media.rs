@@ -24,9 +24,16 @@ pub(super) fn parse(part: &mut Level<'_>, name: &str) -> Result<Option<Media>, F
             }
         }
     };
-    let mut media = Media::new(kind(mime.as_deref()), source);
+    let mut media = Media::new(MediaKind::File, source);
     media.mime = mime;
     media.name = blob.string("displayName")?;
+    if media.mime.is_none()
+        && let MediaSource::Base64(data) = &media.source
+    {
+        // Without a type this is what it goes on with.
+        media.mime = Some(mime_of(&media, Some(data)).into_owned());
+    }
+    media.kind = kind(media.mime.as_deref());
     Ok(blob.is_empty().then_some(media))
 }
 

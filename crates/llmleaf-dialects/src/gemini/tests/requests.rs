@@ -36,6 +36,22 @@ fn media_in_either_alphabet_are_the_same_bytes() {
 }
 
 #[test]
+fn media_without_a_type_have_that_of_their_first_bytes() {
+    let of = |data: &str, mime: serde_json::Value| {
+        parsed(
+            &json!({"contents":[{"role":"user","parts":[{"inlineData":{"mimeType":mime,"data":data}}]}]}),
+        )
+    };
+    for (data, mime) in [
+        ("iVBORw0KGgo=", "image/png"),
+        ("JVBERi0=", "application/pdf"),
+        ("AAAA", "application/octet-stream"),
+    ] {
+        assert_eq!(of(data, json!(null)), of(data, json!(mime)), "{data}");
+    }
+}
+
+#[test]
 fn both_spellings_of_a_name_mean_the_same() {
     let camel = json!({"contents":[{"role":"user","parts":[{"inlineData":{"mimeType":"image/png","data":"AA=="}}]}],
         "systemInstruction":{"parts":{"text":"s"}},
