@@ -2,7 +2,7 @@
 
 use crate::diagnose::Diagnostic;
 use crate::read::{Reading, Table};
-use crate::{Secret, secrets};
+use crate::{Secret, secrets, url};
 
 /// A proxy on the way to a provider.
 #[derive(Debug, PartialEq, Eq)]
@@ -99,29 +99,13 @@ const LONGEST: usize = 255;
 
 fn login_of(text: &str) -> Result<(String, Secret), &'static str> {
     let (user, password) = text.split_once(':').unwrap_or((text, ""));
-    let user = resolved(user).ok_or("has a user name with a stray `%`")?;
-    let password = resolved(password).ok_or("has a password with a stray `%`")?;
+    let user = url::percent_decoded(user).ok_or("has a user name with a stray `%`")?;
+    let password = url::percent_decoded(password).ok_or("has a password with a stray `%`")?;
     let fits = |text: &str| text.len() <= LONGEST && !text.chars().any(char::is_control);
     if user.is_empty() || user.contains(':') || !fits(&user) || !fits(&password) {
         return Err("has a user name or password that no proxy takes");
     }
     Ok((user, Secret::new(password)))
-}
-
-/// A text with `%41` and the like resolved.
-fn resolved(text: &str) -> Option<String> {
-    let mut out = Vec::with_capacity(text.len());
-    let mut bytes = text.bytes();
-    while let Some(byte) = bytes.next() {
-        if byte != b'%' {
-            out.push(byte);
-            continue;
-        }
-        let mut digit = || char::from(bytes.next()?).to_digit(16);
-        let value = digit()? * 16 + digit()?;
-        out.push(u8::try_from(value).ok()?);
-    }
-    String::from_utf8(out).ok()
 }
 
 #[cfg(test)]

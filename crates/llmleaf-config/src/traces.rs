@@ -157,28 +157,12 @@ fn common_ratio(cx: &Reading<'_>) -> Option<f64> {
 
 /// `a=1,b=2`, with both sides percent-encoded.
 fn pairs(text: &str) -> Vec<(String, String)> {
-    let decoded = |text: &str| decoded(text.trim());
+    let decoded = |text: &str| url::percent_decoded(text.trim());
     let each = text.split(',').filter_map(|pair| {
         let (name, value) = pair.split_once('=')?;
         Some((decoded(name)?, decoded(value)?))
     });
     each.filter(|(name, _)| !name.is_empty()).collect()
-}
-
-/// What was percent-encoded.
-fn decoded(text: &str) -> Option<String> {
-    let mut out = Vec::with_capacity(text.len());
-    let mut bytes = text.bytes();
-    while let Some(byte) = bytes.next() {
-        if byte != b'%' {
-            out.push(byte);
-            continue;
-        }
-        let mut digit = || char::from(bytes.next()?).to_digit(16);
-        let value = digit()? * 16 + digit()?;
-        out.push(u8::try_from(value).ok()?);
-    }
-    String::from_utf8(out).ok()
 }
 
 /// A table whose keys its author chose, and whose values are texts.

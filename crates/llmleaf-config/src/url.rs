@@ -1,4 +1,4 @@
-//! Is this a base URL that can be called? Only the shape is checked; nothing is resolved.
+//! Is this a base URL that can be called? Only the shape is checked; nothing is resolved. And what URLs have encoded.
 
 use std::net::IpAddr;
 
@@ -156,4 +156,20 @@ fn is_loopback(host: &str) -> bool {
     name == "localhost"
         || name.ends_with(".localhost")
         || bare.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
+}
+
+/// A text with `%41` and the like resolved; `None` where a `%` stands for nothing, or for what is no UTF-8.
+pub(crate) fn percent_decoded(text: &str) -> Option<String> {
+    let mut out = Vec::with_capacity(text.len());
+    let mut bytes = text.bytes();
+    while let Some(byte) = bytes.next() {
+        if byte != b'%' {
+            out.push(byte);
+            continue;
+        }
+        let mut digit = || char::from(bytes.next()?).to_digit(16);
+        let value = digit()? * 16 + digit()?;
+        out.push(u8::try_from(value).ok()?);
+    }
+    String::from_utf8(out).ok()
 }
