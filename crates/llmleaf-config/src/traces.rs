@@ -40,11 +40,17 @@ const PATH: &str = "/v1/traces";
 pub(crate) fn read(cx: &Reading<'_>, root: &mut Table<'_>) -> Option<Traces> {
     let mut table = root.table(cx, "traces")?.with_env(ENV_PREFIX);
     let place = table.place().clone();
+    let off = common(cx, "OTEL_SDK_DISABLED")
+        .is_some_and(|word| word.trim().eq_ignore_ascii_case("true"));
     let url = match table.string(cx, "url") {
         Some(at) => url::plain(cx, "url", &at),
+        None if off => None,
         None => common_url(cx, &place),
     };
-    let mut headers = common_headers(cx, &place);
+    let mut headers = match off {
+        true => Vec::new(),
+        false => common_headers(cx, &place),
+    };
     let own = headers_of(cx, &mut table);
     headers.retain(|(name, _)| own.iter().all(|(known, _)| known != name));
     headers.extend(own);
@@ -62,7 +68,7 @@ pub(crate) fn read(cx: &Reading<'_>, root: &mut Table<'_>) -> Option<Traces> {
     let timeout = table.millis(cx, "timeout_ms", 1..=MAX_CALL_MS);
     let ca_file = table.string(cx, "ca_file");
     table.finish(cx);
-    if (cx.env)("OTEL_SDK_DISABLED").is_some_and(|word| word.trim().eq_ignore_ascii_case("true")) {
+    if off {
         return None;
     }
     Some(Traces {
@@ -78,10 +84,15 @@ pub(crate) fn read(cx: &Reading<'_>, root: &mut Table<'_>) -> Option<Traces> {
     })
 }
 
+/// One of OpenTelemetry's variables; an empty one is none ("Environment Variable Specification", 1.50).
+fn common(cx: &Reading<'_>, name: &str) -> Option<String> {
+    (cx.env)(name).filter(|value| !value.is_empty())
+}
+
 /// The collector's address as OpenTelemetry's variables have it: that for traces is called as it is, the path is added to the other.
 fn common_url(cx: &Reading<'_>, place: &Place) -> Option<String> {
-    let own = (cx.env)("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT");
-    let base = || (cx.env)("OTEL_EXPORTER_OTLP_ENDPOINT");
+    let own = common(cx, "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT");
+    let base = || common(cx, "OTEL_EXPORTER_OTLP_ENDPOINT");
     let below = |base: String| format!("{}{PATH}", base.trim_end_matches('/'));
     let Some(value) = own.or_else(|| base().map(below)) else {
         let message = "`[traces]` does not say where spans go";
@@ -104,7 +115,7 @@ fn common_headers(cx: &Reading<'_>, place: &Place) -> Vec<(String, Secret)> {
     ];
     let Some((variable, text)) = variables
         .iter()
-        .find_map(|name| Some((*name, (cx.env)(name)?)))
+        .find_map(|name| Some((*name, common(cx, name)?)))
     else {
         return Vec::new();
     };
@@ -128,13 +139,13 @@ fn common_headers(cx: &Reading<'_>, place: &Place) -> Vec<(String, Secret)> {
 
 /// What this service is called, and what else is said of it, as OpenTelemetry's variables have it.
 fn common_resource(cx: &Reading<'_>) -> (Option<String>, Vec<(String, String)>) {
-    let mut resource = (cx.env)("OTEL_RESOURCE_ATTRIBUTES")
+    let mut resource = common(cx, "OTEL_RESOURCE_ATTRIBUTES")
         .map(|text| pairs(&text))
         .unwrap_or_default();
     let at = resource.iter().position(|(name, _)| name == "service.name");
     let named = at.map(|at| resource.remove(at).1);
     (
-        (cx.env)("OTEL_SERVICE_NAME")
+        common(cx, "OTEL_SERVICE_NAME")
             .filter(|name| !name.is_empty())
             .or(named),
         resource,
@@ -143,12 +154,12 @@ fn common_resource(cx: &Reading<'_>) -> (Option<String>, Vec<(String, String)>) 
 
 /// `OTEL_TRACES_SAMPLER`, of which those that follow their callers and all others are one here: whoever calls decides about a trace of its own.
 fn common_ratio(cx: &Reading<'_>) -> Option<f64> {
-    let sampler = (cx.env)("OTEL_TRACES_SAMPLER")?;
+    let sampler = common(cx, "OTEL_TRACES_SAMPLER")?;
     let kind = sampler.trim();
     match kind.strip_prefix("parentbased_").unwrap_or(kind) {
         "always_off" => Some(0.0),
         "traceidratio" => {
-            let ratio = (cx.env)("OTEL_TRACES_SAMPLER_ARG")?.trim().parse().ok();
+            let ratio = common(cx, "OTEL_TRACES_SAMPLER_ARG")?.trim().parse().ok();
             ratio.filter(|ratio| (0.0..=1.0).contains(ratio))
         }
         _ => None,
@@ -275,6 +286,14 @@ mod tests {
         assert_eq!(read.resource, [("zone".to_owned(), "b".to_owned())]);
         let off = [ENV, &[("OTEL_SDK_DISABLED", "true")]].concat();
         assert_eq!(traces("[traces]", &off), None);
+        // Nothing else need be there then, or right.
+        let alone = [
+            ("OTEL_SDK_DISABLED", "true"),
+            ("OTEL_EXPORTER_OTLP_HEADERS", "a b=c"),
+        ];
+        assert_eq!(traces("[traces]", &alone), None);
+        let empty = [ENV, &[("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "")]].concat();
+        assert_eq!(traces("[traces]", &empty), traces("[traces]", ENV));
     }
 
     #[test]

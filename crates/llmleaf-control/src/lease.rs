@@ -120,7 +120,7 @@ impl Leases {
         };
         let purse = self.purses.entry(Arc::clone(&name)).or_default();
         let amount = purse.thought(thought);
-        let held = purse.hold(amount, now);
+        let held = purse.hold(amount, now, self.away);
         if purse.note_change() {
             self.changed.push(Arc::clone(&name));
         }

@@ -64,7 +64,7 @@ pub use transcription::TranscriptionWire;
 pub use wire::{ChatWire, Dialect, needs_no_keeper, unrestored};
 
 use bytes::Bytes;
-use llmleaf_model::{ChatRequest, Event, Loss};
+use llmleaf_model::{ChatRequest, Event, Failure, Loss};
 use std::rc::Rc;
 
 /// The largest count that is believed: up to here every JSON reader reads the same number. More tokens than this no answer
@@ -111,6 +111,11 @@ pub trait Decoder {
 pub trait Encoder {
     /// Appends the bytes that tell the consumer of an event.
     fn encode(&mut self, event: &Event, out: &mut Vec<u8>);
+
+    /// Why the answer cannot be told to its end, where it cannot. Nothing is told any more but an error, which whoever asks has to send.
+    fn failure(&self) -> Option<&Failure> {
+        None
+    }
 
     /// What the consumer's wire could not express so far; drained by the call.
     fn take_losses(&mut self) -> Vec<Loss>;

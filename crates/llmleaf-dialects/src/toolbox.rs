@@ -9,8 +9,8 @@ use crate::object::{Object, items, string};
 use crate::writer::{ObjectWriter, array, one_line};
 use crate::{Encoder, ReplyContext};
 use llmleaf_model::{
-    BlockKind, ChatRequest, Delta, DialectName, Event, Json, Loss, PartKind, Response, Tool,
-    ToolCall, ToolChoice, ToolFlavour, ToolKind,
+    BlockKind, ChatRequest, Delta, DialectName, Event, Failure, Json, Loss, PartKind, Response,
+    Tool, ToolCall, ToolChoice, ToolFlavour, ToolKind,
 };
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -494,6 +494,10 @@ impl Encoder for Restored {
             }
             _ => self.inner.encode(event, out),
         }
+    }
+
+    fn failure(&self) -> Option<&Failure> {
+        self.inner.failure()
     }
 
     fn take_losses(&mut self) -> Vec<Loss> {

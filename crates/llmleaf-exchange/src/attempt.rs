@@ -445,7 +445,8 @@ fn prepare(
     let mut rendered = rendered;
     if effort.is_some() {
         // What nobody asked for is no loss where it cannot be had.
-        rendered.losses.retain(|loss| loss.field != "reasoning");
+        let of_reasoning = |field: &str| field.split('.').next() == Some("reasoning");
+        rendered.losses.retain(|loss| !of_reasoning(&loss.field));
     }
     keep_prompt(run, wire, candidate, &mut rendered);
     if run.job.head.routes() {

@@ -462,7 +462,12 @@ impl Pump {
         }
         match &mut self.mode {
             Mode::Relay { .. } => {}
-            Mode::Encode(encoder) => encoder.encode(&event, &mut self.held),
+            Mode::Encode(encoder) => {
+                encoder.encode(&event, &mut self.held);
+                if let Some(failure) = encoder.failure() {
+                    return Err(failure.clone().into());
+                }
+            }
             Mode::Collect(_) if self.meter.bytes + self.meter.media_bytes > COLLECT_BYTES => {
                 let message = "the provider's answer is too large to be collected";
                 return Err(Failure::upstream(FailureKind::InvalidResponse, message).into());

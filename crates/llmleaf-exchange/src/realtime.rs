@@ -231,6 +231,9 @@ fn request(
         let value = HeaderValue::from_static(value);
         headers.insert(HeaderName::from_static(name), value);
     }
+    if let Some(trace) = run.job.trace.as_ref().filter(|_| upstream.traces) {
+        trace.tell(attempt.number(), headers);
+    }
     Ok(request)
 }
 

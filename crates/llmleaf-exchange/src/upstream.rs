@@ -437,7 +437,6 @@ impl Upstream {
     }
 }
 
-/// The chat over that dialect.
 /// Whether a host is one of ours by its name: what is told of a trace is nobody else's business.
 fn is_near(host: &str) -> bool {
     let bare = host.trim_start_matches('[').trim_end_matches(']');
@@ -453,6 +452,7 @@ fn is_near(host: &str) -> bool {
     !bare.contains('.') || ours.iter().any(|end| bare.ends_with(end))
 }
 
+/// The chat over that dialect.
 fn speaking(chats: &'static [Chat], dialect: Dialect) -> Option<&'static Chat> {
     let speaks = |chat: &&Chat| matches!(chat, Chat::Wire(wire, _) if wire.dialect() == dialect);
     chats.iter().find(speaks)

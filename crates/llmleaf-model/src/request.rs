@@ -55,6 +55,12 @@ pub struct ChatRequest {
 }
 
 impl ChatRequest {
+    /// Reasoning is asked for in the words of that dialect, by the consumer itself: so it is said again as it was, and whether it goes together
+    /// with the rest is the consumer's affair.
+    pub fn reasons_in_words_of(&self, dialect: DialectName) -> bool {
+        self.dialect == dialect && !self.reasoning.as_ref().is_some_and(|config| config.unasked)
+    }
+
     /// A request that asks nothing of anyone yet.
     pub fn new(dialect: DialectName, model: impl Into<String>) -> Self {
         Self {

@@ -97,7 +97,14 @@ impl Purse {
     }
 
     /// Takes so much, and says on which lease, and how much it was.
-    pub fn hold(&mut self, amount: Spent, now: Millis) -> Result<(Arc<str>, Spent), Denied> {
+    ///
+    /// While the controller is `away` nobody has said that nothing is left.
+    pub fn hold(
+        &mut self,
+        amount: Spent,
+        now: Millis,
+        away: bool,
+    ) -> Result<(Arc<str>, Spent), Denied> {
         self.used = now;
         self.demand = self.demand.plus(amount);
         if let Some(lease) = self
@@ -122,7 +129,9 @@ impl Purse {
         match self.exhausted {
             Some(until) if now < until => Err(Denied::Exhausted(Some(until))),
             // It was asked again and again: one more question would say no more than the last one did.
-            _ if self.gap() > now.after(PATIENCE) => Err(Denied::Exhausted(Some(self.gap()))),
+            _ if !away && self.gap() > now.after(PATIENCE) => {
+                Err(Denied::Exhausted(Some(self.gap())))
+            }
             _ => Err(Denied::Asking),
         }
     }

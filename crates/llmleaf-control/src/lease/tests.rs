@@ -339,6 +339,27 @@ fn a_budget_that_is_empty_is_asked_about_less_and_less() {
     assert_eq!(leases.due(), Some(Millis(now + 200)));
 }
 
+/// That a controller had nothing more says nothing of the time in which there is none.
+#[test]
+fn a_controller_that_is_away_has_not_said_that_nothing_is_left() {
+    let mut leases = fresh();
+    ask(&mut leases, &grant("a", 1, 3600), 0);
+    let held = leases.hold("k", one(0), Millis(1)).expect("granted");
+    leases.settle(held, one(0), Millis(2));
+    let told = (1..600).map(|tenth| tenth * 100).find(|now| {
+        let refused = leases.hold("k", one(0), Millis(*now));
+        if leases.due().is_some_and(|due| due <= Millis(*now))
+            && let Some(reports) = leases.report(Millis(*now))
+        {
+            leases.answered(&reports, &grant("a", 1, 3600), Millis(*now));
+        }
+        matches!(refused, Err(Denied::Exhausted(Some(_))))
+    });
+    let now = told.expect("asked again and again, it says so");
+    leases.unanswered(Duration::from_secs(1), Millis(now));
+    assert_eq!(leases.hold("k", one(0), Millis(now)), Err(Denied::Away));
+}
+
 /// What was asked for ahead of time and not granted makes nobody wait who needs it.
 #[test]
 fn what_was_not_granted_ahead_is_asked_for_when_it_is_needed() {

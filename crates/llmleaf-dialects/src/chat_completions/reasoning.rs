@@ -11,6 +11,7 @@ use llmleaf_model::{
     ReasoningConfig, ReasoningForm, ReasoningMode, ReasoningText, Rest,
 };
 use serde_json::value::RawValue;
+use std::collections::{HashMap, HashSet};
 
 /// Reads the four spellings: `reasoning_effort`, `reasoning`, `thinking`, `include_reasoning`.
 pub(super) fn parse_config(
@@ -108,12 +109,18 @@ pub(super) fn parse_echo(
 
 /// Proofs among the thoughts that name a call belong to that call, as one router has it for one family of models.
 pub(super) fn proofs_of_calls(parts: &mut Vec<Part>) {
-    let mut found: Vec<(String, Artefact)> = Vec::new();
-    let calls: Vec<String> = parts
+    let is_call = |part: &Part| matches!(part.kind, PartKind::ToolCall(_));
+    if !parts.iter().any(is_call) {
+        return;
+    }
+    let calls: HashSet<String> = parts
         .iter()
-        .filter_map(call_id)
-        .map(str::to_owned)
+        .filter_map(|part| match &part.kind {
+            PartKind::ToolCall(call) => Some(call.id.clone()),
+            _ => None,
+        })
         .collect();
+    let mut found: HashMap<String, Artefact> = HashMap::new();
     parts.retain(|part| match &part.kind {
         PartKind::Reasoning(Reasoning {
             id: Some(id),
@@ -123,17 +130,17 @@ pub(super) fn proofs_of_calls(parts: &mut Vec<Part>) {
             && artefact.provenance == super::tools::GEMINI
             && calls.contains(id) =>
         {
-            found.push((id.clone(), artefact.clone()));
+            found.entry(id.clone()).or_insert_with(|| artefact.clone());
             false
         }
         _ => true,
     });
-    for (id, artefact) in found {
-        let call = parts.iter_mut().find_map(|part| match &mut part.kind {
-            PartKind::ToolCall(call) if call.id == id => Some(call),
-            _ => None,
-        });
-        if let Some(call) = call
+    if found.is_empty() {
+        return;
+    }
+    for part in parts {
+        if let PartKind::ToolCall(call) = &mut part.kind
+            && let Some(artefact) = found.remove(&call.id)
             && call.artefact.is_none()
         {
             call.artefact = Some(Artefact {
@@ -141,13 +148,6 @@ pub(super) fn proofs_of_calls(parts: &mut Vec<Part>) {
                 ..artefact
             });
         }
-    }
-}
-
-fn call_id(part: &Part) -> Option<&str> {
-    match &part.kind {
-        PartKind::ToolCall(call) => Some(&call.id),
-        _ => None,
     }
 }
 

@@ -3,6 +3,7 @@
 use super::compile::Compiler;
 use super::tree::Node;
 use llmleaf_model::{Failure, Json};
+use std::collections::HashSet;
 
 /// How a target takes tools whose calls are to be held to their schema.
 #[derive(Clone, Copy, Debug)]
@@ -134,7 +135,7 @@ fn required(node: &Node) -> bool {
     }
     if is_object(node) {
         let closed = node.get("additionalProperties").and_then(Node::as_bool) == Some(false);
-        let named: Vec<&str> = node
+        let named: HashSet<&str> = node
             .get("required")
             .map(|list| list.items().iter().filter_map(Node::as_str).collect())
             .unwrap_or_default();
@@ -142,7 +143,7 @@ fn required(node: &Node) -> bool {
         if !closed
             || properties
                 .iter()
-                .any(|(name, _)| !named.contains(&name.as_str()))
+                .any(|(name, _)| !named.contains(name.as_str()))
         {
             return false;
         }

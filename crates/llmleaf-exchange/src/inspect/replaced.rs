@@ -142,6 +142,9 @@ fn streamed(run: &mut Run, response: &Response, other: &[u8]) -> Bytes {
             (event, _) => encoder.encode(&event, &mut bytes),
         }
     }
+    if let Some(failure) = encoder.failure().cloned() {
+        encoder.encode(&Event::Error(Box::new(failure)), &mut bytes);
+    }
     bytes.into()
 }
 

@@ -164,6 +164,8 @@ fn explained(comment: &[u8]) -> Option<String> {
     let told = text
         .lines()
         .find_map(|line| line.strip_prefix(": x-llmleaf-explain: "))?;
+    // A provider's stream may have such a comment too, with anything in it.
+    let told: &serde_json::value::RawValue = serde_json::from_str(told).ok()?;
     Some(format!(
         "{{\"type\":\"x_llmleaf.explain\",\"explain\":{told}}}"
     ))

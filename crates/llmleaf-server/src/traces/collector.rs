@@ -132,6 +132,8 @@ impl Collector {
                     (Trouble::Status(answer.status), answer.retry_after)
                 }
                 Ok((answer, _)) => return Err(Trouble::Status(answer.status)),
+                // Of no other than a good answer is the body read.
+                Err(Trouble::TooLarge(_)) => return Ok(0),
                 Err(trouble) => (trouble, None),
             };
             if call >= CALLS {

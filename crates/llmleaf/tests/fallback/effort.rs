@@ -1,5 +1,6 @@
 //! How much models reason where requests say nothing: as provider or route have it, and as before where nobody says it.
 
+use llmleaf_testkit::json::{self, Value};
 use llmleaf_testkit::samples::Wire;
 use llmleaf_testkit::stage::Stage;
 
@@ -38,6 +39,15 @@ fn what_a_request_does_not_say_of_reasoning_the_configuration_does() {
     // In its own wire too it is asked for as the model takes it, and never in words that the wire has not.
     let body = sent(&on, Wire::Messages, Wire::Messages, "");
     assert!(body.contains("\"thinking\":{\"type\""), "{body}");
+    // What the wire refuses together with it gives way: the consumer did not ask for that.
+    let body = sent(&on, Wire::Messages, Wire::Messages, "\"temperature\":0.2,");
+    let request = json::parse(&body).expect("JSON");
+    let number = |path: &[&str]| request.at(path).and_then(Value::as_u64);
+    assert!(
+        number(&["max_tokens"]) > number(&["thinking", "budget_tokens"])
+            && !body.contains("temperature"),
+        "{body}"
+    );
     let least = stage().first("settings = { reasoning_effort = \"none\" }\n");
     let body = sent(&least.start(), Wire::Messages, Wire::Messages, "");
     assert!(!body.contains("effort"), "{body}");

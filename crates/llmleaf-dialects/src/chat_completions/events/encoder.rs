@@ -31,6 +31,7 @@ pub(super) struct ChunkEncoder {
     usage: Option<Usage>,
     losses: Vec<Loss>,
     held: Held,
+    failure: Option<Failure>,
     ended: bool,
 }
 
@@ -86,6 +87,7 @@ impl ChunkEncoder {
             usage: None,
             losses: Vec::new(),
             held: Held::default(),
+            failure: None,
             ended: false,
         }
     }
@@ -215,7 +217,7 @@ impl ChunkEncoder {
     ) -> Lane {
         if self.context.whole_calls {
             let call = self.held.begin(index, (id, name, flavour));
-            return call.map_or_else(|TooMuch| self.too_much(out), Lane::Held);
+            return call.map_or_else(|TooMuch| self.too_much(), Lane::Held);
         }
         let view = CallView {
             index: Some(index),
@@ -234,11 +236,10 @@ impl ChunkEncoder {
         }
     }
 
-    /// More comes of calls than is kept until they are whole. Without one of them the answer is another one, so it ends.
-    fn too_much(&mut self, out: &mut Vec<u8>) -> Lane {
+    /// More comes of calls than is kept until they are whole. Without one of them the answer is another one.
+    fn too_much(&mut self) -> Lane {
         let why = "the calls of the provider's answer are too large to be told whole";
-        let failure = Failure::upstream(FailureKind::InvalidResponse, why);
-        self.fail(&failure, out);
+        self.failure = Some(Failure::upstream(FailureKind::InvalidResponse, why));
         Lane::Lost
     }
 
@@ -321,12 +322,12 @@ impl ChunkEncoder {
             }
             (Lane::Held(call), Delta::Arguments(more)) => {
                 if let Err(TooMuch) = self.held.keep(call, more) {
-                    state.lane = self.too_much(out);
+                    state.lane = self.too_much();
                 }
             }
             (Lane::Held(call), Delta::Artefact(artefact)) => {
                 if let Err(TooMuch) = self.held.prove(call, artefact) {
-                    state.lane = self.too_much(out);
+                    state.lane = self.too_much();
                 }
             }
             (Lane::Image { data, .. }, Delta::MediaData(more)) => {
@@ -566,7 +567,8 @@ impl ChunkEncoder {
 
 impl Encoder for ChunkEncoder {
     fn encode(&mut self, event: &Event, out: &mut Vec<u8>) {
-        if self.ended {
+        let refused = self.failure.is_some() && !matches!(event, Event::Error(_));
+        if self.ended || refused {
             return;
         }
         match event {
@@ -586,6 +588,10 @@ impl Encoder for ChunkEncoder {
             Event::Error(failure) => self.fail(failure, out),
             Event::Unknown { .. } => {}
         }
+    }
+
+    fn failure(&self) -> Option<&Failure> {
+        self.failure.as_ref()
     }
 
     fn take_losses(&mut self) -> Vec<Loss> {

@@ -63,7 +63,7 @@ fn effort_only(
         }
         (None, None, None) => None,
     };
-    let own = rendering.own();
+    let own = rendering.own() && !config.unasked;
     effort
         .map(|effort| match own {
             true => effort,

@@ -489,11 +489,16 @@ fn calls_that_are_held_are_bounded_together() {
         });
         let mut told = Vec::new();
         encoder.encode(&Event::ResponseStart(ResponseStart::default()), &mut told);
-        for event in events {
+        let last = [
+            finish(FinishReason::ToolCalls, "tool_use"),
+            Event::ResponseEnd,
+        ];
+        for event in events.iter().chain(&last) {
             encoder.encode(event, &mut told);
+            if let Some(failure) = encoder.failure().cloned() {
+                encoder.encode(&Event::Error(Box::new(failure)), &mut told);
+            }
         }
-        encoder.encode(&finish(FinishReason::ToolCalls, "tool_use"), &mut told);
-        encoder.encode(&Event::ResponseEnd, &mut told);
         let losses = encoder.take_losses();
         let kept = losses.iter().all(|loss| !loss.field.contains("tool_calls"));
         assert!(kept, "{losses:?}");

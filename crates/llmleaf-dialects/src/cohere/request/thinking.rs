@@ -47,7 +47,7 @@ impl<'a> Thinking<'a> {
         let Some(config) = &request.reasoning else {
             return Self::default();
         };
-        if request.dialect == DialectName::CohereChat && !config.unasked {
+        if request.reasons_in_words_of(DialectName::CohereChat) {
             return Self {
                 asked: true,
                 kind: config.mode.map(|mode| match mode {

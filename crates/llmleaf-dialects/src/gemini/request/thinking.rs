@@ -76,7 +76,7 @@ impl Thinking {
         let Some(config) = &request.reasoning else {
             return Self::default();
         };
-        if request.dialect == DialectName::GenerateContent && !config.unasked {
+        if request.reasons_in_words_of(DialectName::GenerateContent) {
             return Self::own(config);
         }
         write_rest(None, &config.rest, "reasoning", &[], losses);

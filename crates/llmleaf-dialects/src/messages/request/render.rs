@@ -31,7 +31,7 @@ pub fn render_request(
     let cap = render.thinking.cap(
         request.sampling.max_output_tokens,
         quirks.default_max_tokens,
-        render.own,
+        request.reasons_in_words_of(DialectName::Messages),
         &mut render.losses,
     );
     if request.sampling.max_output_tokens.is_none() {
@@ -233,7 +233,9 @@ impl<'a> Render<'a> {
             let removed = self.quirks.sampling == SamplingSupport::Removed;
             if removed || self.unsampled && !self.own {
                 self.lose(name);
-            } else if self.thinking.is_on() && !self.own {
+            } else if self.thinking.is_on()
+                && !self.request.reasons_in_words_of(DialectName::Messages)
+            {
                 let why = "the wire refuses it together with reasoning";
                 self.losses.push(Loss::altered(name, why));
             } else if name == "temperature" && !self.own && value.as_f64().is_some_and(|t| t > 1.0)

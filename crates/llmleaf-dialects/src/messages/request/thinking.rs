@@ -77,7 +77,7 @@ impl Thinking {
         let Some(config) = &request.reasoning else {
             return Self::default();
         };
-        if request.dialect == DialectName::Messages && !config.unasked {
+        if request.reasons_in_words_of(DialectName::Messages) {
             return Self::own(config);
         }
         write_rest(None, &config.rest, "reasoning", &[], losses);

@@ -381,7 +381,7 @@ struct Asked<'a> {
 impl<'a> Asked<'a> {
     fn of(config: &'a ReasoningConfig, rendering: &mut Rendering<'_>, model: &str) -> Self {
         let summary = config.summary.as_deref();
-        if rendering.own {
+        if rendering.own && !config.unasked {
             return Self {
                 effort: config.effort,
                 summary,
