@@ -211,10 +211,10 @@ async fn posted(
         Err(panics::Panicked) => Poll::Ready(Err(panics::failure())),
     });
     let (mut reply, why) = match answered.await {
-        Ok(reply) => (reply, LIMITED),
+        Ok(reply) => (reply, None),
         Err(failure) => {
             let reply = refused(&worker, dialect, None, &failure, &id);
-            (reply, failure.kind.as_str())
+            (reply, Some(failure.kind))
         }
     };
     if explains {
@@ -222,9 +222,6 @@ async fn posted(
     }
     reply::finish(reply, dialect, &id)
 }
-
-/// What is said of replies that a key's own limits give.
-const LIMITED: &str = "limits";
 
 /// Whether a turn that is only prepared would be served; the model that it asks for.
 ///
@@ -355,10 +352,10 @@ impl Call {
                 let served = self.consumer(endpoint, rest, caller, request);
                 match (explains, served.await) {
                     (None, served) => served,
-                    (Some(_), Ok(reply)) => Ok(refusals::explained(reply, LIMITED)),
+                    (Some(_), Ok(reply)) => Ok(refusals::explained(reply, None)),
                     (Some((worker, id)), Err(failure)) => {
                         let reply = refused(&worker, dialect, Some(endpoint), &failure, &id);
-                        Ok(refusals::explained(reply, failure.kind.as_str()))
+                        Ok(refusals::explained(reply, Some(failure.kind)))
                     }
                 }
             }

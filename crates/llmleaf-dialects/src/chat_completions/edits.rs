@@ -73,12 +73,40 @@ pub fn takes(body: &Bytes, quirks: &Quirks) -> bool {
         quirks.reasoning.echo,
         ReasoningEcho::Details | ReasoningEcho::Unknown
     );
-    knows || DETAILS.find(body).is_none()
+    // Most bodies have neither word, and are not read once more.
+    knows || PROOFS.iter().all(|name| name.find(body).is_none()) || !proves(body)
 }
 
-/// The field that carries such proofs. In a text its quotes are escaped.
-static DETAILS: LazyLock<Finder<'static>> =
-    LazyLock::new(|| Finder::new("\"reasoning_details\":").into_owned());
+/// The fields that carry such proofs. In a text their quotes are escaped, and a schema may have properties of these names.
+static PROOFS: LazyLock<[Finder<'static>; 2]> = LazyLock::new(|| {
+    ["\"reasoning_details\"", "\"thought_signature\""].map(|name| Finder::new(name).into_owned())
+});
+
+/// Whether a message has some.
+fn proves(body: &[u8]) -> bool {
+    let top = head::text(body)
+        .ok()
+        .and_then(|text| Object::parse(text).ok());
+    let messages = top.as_ref().and_then(|top| top.get("messages"));
+    let messages = messages.and_then(object::items).unwrap_or_default();
+    messages
+        .into_iter()
+        .filter_map(Object::from_raw)
+        .any(|message| {
+            let list = |name| {
+                message
+                    .get(name)
+                    .and_then(object::items)
+                    .unwrap_or_default()
+            };
+            let signed = |call: &RawValue| {
+                let call = Object::from_raw(call);
+                let extra = call.as_ref().and_then(|call| call.get("extra_content"));
+                extra.and_then(super::tools::thought_signature).is_some()
+            };
+            !list("reasoning_details").is_empty() || list("tool_calls").into_iter().any(signed)
+        })
+}
 
 /// The edits of one body, as they are found.
 struct Edits<'a> {

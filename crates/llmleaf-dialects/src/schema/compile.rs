@@ -11,7 +11,7 @@ use serde_json::Value;
 
 pub(super) struct Compiler<'a> {
     document: &'a Node,
-    profile: &'a Profile,
+    pub(super) profile: &'a Profile,
     /// Where the schema stands in the request.
     path: &'a str,
     /// Whose it is, for people.

@@ -1,6 +1,7 @@
 //! Schemas that a service holds calls and answers to: what it demands of them beyond forms and keywords.
 
 use super::compile::Compiler;
+use super::profile::Form;
 use super::tree::Node;
 use llmleaf_model::{Failure, Json};
 use std::collections::HashSet;
@@ -95,9 +96,14 @@ impl Compiler<'_> {
     }
 
     fn close_object(&mut self, node: &mut Node, at: &str) -> Result<(), Failure> {
-        let listed = node.get("properties").is_some() || at.is_empty();
+        let listed = node.get("properties").is_some();
+        // A tool without arguments is said so.
+        let bare_tool = at.is_empty() && !self.profile.takes(Form::RootUnions);
         match node.get("additionalProperties").map(Node::as_bool) {
             Some(Some(false)) => return Ok(()),
+            None if bare_tool => {
+                self.altered(at, "the target takes objects without other fields only");
+            }
             // Of a map only nothing would be left.
             None | Some(Some(true)) if listed => {
                 self.altered(at, "the target takes objects without other fields only");

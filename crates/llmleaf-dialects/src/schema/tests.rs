@@ -528,6 +528,15 @@ fn an_answer_of_unlisted_fields_is_refused_where_it_would_be_empty() {
     let map = json!({"type": "object", "properties": {"m": {"type": "object", "additionalProperties": {"type": "integer"}}}});
     let why = made(&map, &Profile::ANTHROPIC_ANSWER).unwrap_err();
     assert!(why.contains("tools[0].parameters.properties.m"), "{why}");
+    for anything in [
+        json!({"type": "object"}),
+        json!({"type": "object", "additionalProperties": true}),
+    ] {
+        made(&anything, &Profile::ANTHROPIC_ANSWER).unwrap_err();
+        let arguments = anything.get("additionalProperties").is_some();
+        let tool = made(&anything, &Profile::ANTHROPIC_STRICT);
+        assert_eq!(tool.is_err(), arguments, "{anything}");
+    }
     let open = json!({"type": "object", "properties": {"a": {"type": "string"}}});
     let (closed, losses) = made(&open, &Profile::ANTHROPIC_ANSWER).unwrap();
     assert_eq!(closed["additionalProperties"], json!(false));

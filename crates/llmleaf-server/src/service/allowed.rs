@@ -11,6 +11,10 @@ use llmleaf_route::limits::Figures;
 /// What a request holds of its key's limits and budget, and the figures to tell; or the reply that it may not.
 pub type Admitted = Result<(Option<Allowance>, Option<Figures>), Box<Reply>>;
 
+/// Marks a reply that says no more than that the key is at its limits.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Limited;
+
 impl Call {
     /// Tokens that the request is thought to use, where a limit counts them.
     pub(super) fn tokens(
@@ -43,6 +47,7 @@ impl Call {
             Err(failure) => {
                 let mut reply = refused(&self.worker, dialect, None, &failure, &self.id);
                 allowance::tell(reply.headers_mut(), dialect, &figures, unix_now());
+                reply.extensions_mut().insert(Limited);
                 Err(Box::new(reply))
             }
         }

@@ -1,6 +1,7 @@
 //! What is refused before any target is asked.
 
 use super::Worker;
+use super::allowed::Limited;
 use crate::path;
 use crate::registry::Endpoint;
 use crate::reply::{self, Reply, ReplyBody};
@@ -38,13 +39,13 @@ pub(super) fn refused(
     reply
 }
 
-/// The same to a caller who asks how requests are decided, and may: that nobody was asked, and why.
-pub(super) fn explained(mut reply: Reply, why: &str) -> Reply {
-    if !reply.status().is_client_error() && !reply.status().is_server_error()
-        || reply.headers().contains_key(&explain::HEADER)
-    {
+/// The same to a caller who asks how requests are decided, and may: that nobody was asked, and why. A reply that was not refused by a failure
+/// is one of an exchange, which explains itself where it can, or says that the key is at its limits.
+pub(super) fn explained(mut reply: Reply, failure: Option<FailureKind>) -> Reply {
+    let limited = reply.extensions().get::<Limited>().map(|Limited| "limits");
+    let Some(why) = failure.map(FailureKind::as_str).or(limited) else {
         return reply;
-    }
+    };
     let ReplyBody::Whole(body) = reply.body_mut() else {
         return reply;
     };

@@ -1,7 +1,8 @@
 use super::recorded::{self, frame};
-use crate::chat_completions::edits::{edit_request, relay};
+use crate::chat_completions::edits::{edit_request, relay, takes};
 use crate::chat_completions::quirks::{
-    InstructionRole, OutputCap, Quirks, RequestQuirks, StreamQuirks, StreamUsage,
+    InstructionRole, OutputCap, Quirks, ReasoningEcho, ReasoningQuirks, RequestQuirks,
+    StreamQuirks, StreamUsage,
 };
 use crate::{Head, Relayed, Rendered, Target};
 use bytes::Bytes;
@@ -241,5 +242,51 @@ fn the_routing_language_goes_to_services_that_speak_it_only() {
     ] {
         assert_eq!(edited(body, "b", false, &Quirks::REFERENCE), plain);
         assert_eq!(edited(body, "b", false, &router), routed);
+    }
+}
+
+#[test]
+fn a_body_with_proofs_is_taken_by_who_knows_them_and_one_without_by_all() {
+    let body = |message: &str| {
+        let body = format!(
+            r#"{{"model":"m","messages":[{{"role":"user","content":"reasoning_details"}},{message}],
+            "tools":[{{"type":"function","function":{{"name":"f","parameters":{{"properties":{{"reasoning_details" : {{}},"thought_signature":{{}}}}}}}}}}]}}"#
+        );
+        Bytes::from(body)
+    };
+    let knows = Quirks {
+        reasoning: ReasoningQuirks {
+            echo: ReasoningEcho::Unknown,
+            ..ReasoningQuirks::REFERENCE
+        },
+        ..Quirks::REFERENCE
+    };
+    for (message, proves) in [
+        (r#"{"role":"assistant","content":"a"}"#, false),
+        (
+            r#"{"role":"assistant","content":"a","reasoning_details":null}"#,
+            false,
+        ),
+        (
+            r#"{"role":"assistant","content":"a","reasoning_details":[]}"#,
+            false,
+        ),
+        (
+            r#"{"role":"assistant","content":"a","reasoning_details" : [{"type":"reasoning.text","text":"t"}]}"#,
+            true,
+        ),
+        (
+            r#"{"role":"assistant","tool_calls":[{"id":"c","type":"function","function":{"name":"f","arguments":"{}"}}]}"#,
+            false,
+        ),
+        (
+            r#"{"role":"assistant","tool_calls":[{"id":"c","type":"function","function":{"name":"f","arguments":"{}"},
+            "extra_content":{"google":{"thought_signature":"s"}}}]}"#,
+            true,
+        ),
+    ] {
+        let body = body(message);
+        assert_eq!(takes(&body, &Quirks::REFERENCE), !proves, "{message}");
+        assert!(takes(&body, &knows), "{message}");
     }
 }
