@@ -2,48 +2,38 @@
 
 mod account;
 mod effort;
+mod prepared;
 
 pub(crate) use account::Attempt;
+use prepared::{Prepared, prepare};
+pub(crate) use prepared::{accepted, heeded};
 
 use crate::drive::Run;
 use crate::failure;
 use crate::health;
 use crate::job::Operation;
 use crate::kept::{self, Told};
-use crate::losses;
-use crate::node::PromptCache;
 use crate::pump::Pump;
 use crate::upload::{self, Upload};
 use crate::upstream::{Upstream, UpstreamStreaming};
 use crate::{
-    audio, batch, chain, count, draw, embed, minting, moderate, realtime, rerank, stream, waits,
-    whole,
+    audio, batch, count, draw, embed, minting, moderate, realtime, rerank, stream, waits, whole,
 };
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::{HeaderValue, Method};
-use llmleaf_dialects::{ChatWire, Rendered, Target};
-use llmleaf_model::{Event, Failure, FailureKind, Loss, Origin, Retry};
+use llmleaf_dialects::{ChatWire, Target};
+use llmleaf_model::{Event, Failure, FailureKind, Origin, Retry};
 use llmleaf_providers::echo::Step;
 use llmleaf_providers::{Chat, Path};
 use llmleaf_route::{Attempt as Held, Candidate, Clock, Clocks, Watch};
 use llmleaf_transport::{Body, Feed, Headers, Response};
 use std::pin::pin;
-use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
 /// Most bytes read of an error reply.
 const ERROR_BYTES: usize = 1024 * 1024;
-
-/// A request ready to go out.
-struct Prepared {
-    rendered: Rendered,
-    /// The consumer's bytes go through.
-    same: bool,
-    /// It is in the consumer's wire, and says all that it said, so that its headers go on.
-    own: bool,
-}
 
 /// Tries one target. `Err` leaves the consumer untouched: nothing of this attempt reached it.
 pub(crate) async fn run(run: &mut Run, held: Held) -> Result<(), Failure> {
@@ -417,84 +407,6 @@ const FALLBACK_CLOCKS: Clocks = Clocks {
     idle: Duration::from_secs(300),
     total: Duration::from_secs(3600),
 };
-
-fn prepare(
-    run: &mut Run,
-    wire: &ChatWire,
-    candidate: &Candidate,
-    target: Target<'_>,
-) -> Result<Prepared, Failure> {
-    let effort = effort::default(run, candidate);
-    // What the service refuses in its own dialect is said in a way that it takes, and so is what the request does not say.
-    let same = effort.is_none()
-        && wire.dialect() == run.job.heard
-        && wire.takes(&run.job.head, &run.job.body)
-        // Nor can a consumer that wants calls whole be given their pieces.
-        && (!run.job.whole_calls || wire.calls_whole());
-    let rendered = if same {
-        wire.edit_request(&run.job.head, &run.job.body, target)?
-    } else {
-        let mut request = run.canonical()?;
-        if effort.is_some() {
-            let config = Rc::make_mut(&mut request).reasoning.get_or_insert_default();
-            config.effort = effort;
-            config.unasked = true;
-        }
-        wire.render_request(&request, target)?
-    };
-    let mut rendered = rendered;
-    if effort.is_some() {
-        // What nobody asked for is no loss where it cannot be had.
-        let of_reasoning = |field: &str| field.split('.').next() == Some("reasoning");
-        rendered.losses.retain(|loss| !of_reasoning(&loss.field));
-    }
-    keep_prompt(run, wire, candidate, &mut rendered);
-    if run.job.head.routes() {
-        heeded(run, same && wire.routes(), &mut rendered.losses);
-    }
-    if run.asks_cost() && run.teller().is_some() {
-        // It is told here.
-        rendered.losses.retain(|loss| loss.field != "usage");
-    }
-    let rendered = accepted(run, rendered)?;
-    Ok(Prepared {
-        rendered,
-        same,
-        // What is only said for it goes beside all that it says itself.
-        own: same || effort.is_some() && wire.dialect() == run.job.heard,
-    })
-}
-
-/// Takes note of what a rendered request lost, and refuses it where the route wants nothing lost.
-pub(crate) fn accepted(run: &mut Run, rendered: Rendered) -> Result<Rendered, Failure> {
-    run.losses.clone_from(&rendered.losses);
-    let policy = run.node.shared.settings(run.route).loss_policy;
-    losses::refusal(policy, &rendered.losses).map_or(Ok(rendered), Err)
-}
-
-/// Tells the service to keep the beginning of the prompt, where that was asked for: by the request, else the route, else the
-/// provider.
-fn keep_prompt(run: &Run, wire: &ChatWire, candidate: &Candidate, rendered: &mut Rendered) {
-    let shared = &run.node.shared;
-    let upstream = shared.upstreams.get(candidate.provider);
-    let asked = (run.job.prompt_cache)
-        .or(shared.settings(run.route).prompt_cache)
-        .or_else(|| upstream.and_then(|upstream| upstream.prompt_cache));
-    if let Some(PromptCache::For(lifetime)) = asked {
-        wire.keep_prompt(rendered, &candidate.model, lifetime, chain::key(run));
-    }
-}
-
-/// What a request asked of routing was done here: it is no loss, but for what nobody heeds.
-pub(crate) fn heeded(run: &Run, routes: bool, losses: &mut Vec<Loss>) {
-    losses.retain(|loss| !llmleaf_dialects::preferences::is_field(&loss.field));
-    if !routes {
-        let unheeded = run.unheeded.iter();
-        losses.extend(
-            unheeded.map(|field| Loss::dropped(field, "this gateway does not route by it")),
-        );
-    }
-}
 
 pub(crate) async fn refused(
     run: &mut Run,
