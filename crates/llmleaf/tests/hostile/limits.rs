@@ -207,10 +207,10 @@ fn i3_without_descriptors_nothing_is_blamed_on_a_provider_and_all_recovers() {
 #[test]
 fn i10_a_log_that_nobody_reads_keeps_nobody_waiting() {
     for (name, reader) in [
-        // It reads the line that says where the program listens, and then nothing, or goes.
+        // It reads the line that says where the program listens, and then nothing, or goes. Nobody waits for the end of it.
         (
             "blocked",
-            "(read -r line; echo \"$line\" >&2; exec sleep 40 2>&-)",
+            "(read -r line; echo \"$line\" >&2; exec sleep 40 >&- 2>&-)",
         ),
         ("closed", "(read -r line; echo \"$line\" >&2)"),
     ] {
