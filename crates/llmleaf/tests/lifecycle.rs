@@ -30,6 +30,8 @@ mod reload;
 mod soak;
 #[path = "lifecycle/starting.rs"]
 mod starting;
+#[path = "lifecycle/steady.rs"]
+mod steady;
 #[path = "lifecycle/stopping.rs"]
 mod stopping;
 #[path = "lifecycle/tls.rs"]

@@ -16,7 +16,8 @@ use llmleaf_testkit::samples::Wire;
 use llmleaf_testkit::stage::{LONG, Stage};
 
 use super::stage;
-use said::{Book, Said, mixed};
+pub use said::mixed;
+use said::{Book, Said};
 use sink::{Sink, by_request};
 
 /// Consumers at once.
@@ -43,7 +44,7 @@ enum Got {
     clippy::disallowed_methods,
     reason = "how much a test does is asked of it from outside"
 )]
-fn asked_for(name: &str, else_: u64) -> u64 {
+pub fn asked_for(name: &str, else_: u64) -> u64 {
     let asked = std::env::var(name).ok();
     asked.map_or(else_, |number| number.parse().expect("a number"))
 }
