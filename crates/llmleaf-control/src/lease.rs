@@ -263,8 +263,11 @@ impl Leases {
     /// What was told last may not have been heard.
     fn untold(&mut self) {
         for key in std::mem::take(&mut self.telling) {
-            if self.purses.get_mut(&key).is_some_and(Purse::note_change) {
-                self.changed.push(key);
+            if let Some(purse) = self.purses.get_mut(&key) {
+                purse.hear();
+                if purse.note_change() {
+                    self.changed.push(key);
+                }
             }
         }
     }

@@ -39,8 +39,8 @@ pub(super) struct Purse {
     wanting: bool,
     /// Last use.
     used: Millis,
-    /// When the controller was asked last.
-    asked: Option<Millis>,
+    /// When the controller was asked last, and what became of that.
+    asked: Option<(Millis, Question)>,
     /// How often in a row it was asked and granted nothing more.
     vain: u32,
     /// Somebody was in need of it when it was asked; else it was asked ahead of time.
@@ -55,6 +55,14 @@ pub(super) struct Purse {
     pub is_noted: bool,
     /// When it is looked at though nothing happens.
     pub look: Option<Millis>,
+}
+
+/// A question about a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Question {
+    OnItsWay,
+    /// It is answered, or will not be.
+    Over,
 }
 
 #[derive(Debug)]
@@ -128,8 +136,8 @@ impl Purse {
         }
         match self.exhausted {
             Some(until) if now < until => Err(Denied::Exhausted(Some(until))),
-            // It was asked again and again: one more question would say no more than the last one did.
-            _ if !away && self.gap() > now.after(PATIENCE) => {
+            // It was asked again and again: one more question would say no more than the last one did. One that is asked may.
+            _ if !away && !self.is_asking() && self.gap() > now.after(PATIENCE) => {
                 Err(Denied::Exhausted(Some(self.gap())))
             }
             _ => Err(Denied::Asking),
@@ -139,8 +147,17 @@ impl Purse {
     /// Not before then is the controller asked again.
     fn gap(&self) -> Millis {
         let pause = GAP.saturating_mul(1 << self.vain.min(DOUBLINGS));
-        let asked = self.asked.map(|asked| asked.after(pause.min(REPORT)));
+        let asked = self.asked.map(|(asked, _)| asked.after(pause.min(REPORT)));
         asked.unwrap_or_default()
+    }
+
+    fn is_asking(&self) -> bool {
+        matches!(self.asked, Some((_, Question::OnItsWay)))
+    }
+
+    /// The last question is answered, or nobody heard it.
+    pub fn hear(&mut self) {
+        self.asked = self.asked.map(|(asked, _)| (asked, Question::Over));
     }
 
     pub fn hold_without(&mut self) {
@@ -245,7 +262,7 @@ impl Purse {
             _ => {}
         }
         if asks {
-            self.asked = Some(now);
+            self.asked = Some((now, Question::OnItsWay));
             self.demand = Spent::default();
             self.wanting = false;
         }
@@ -253,6 +270,9 @@ impl Purse {
 
     /// The controller knows that.
     pub fn told(&mut self, report: &Report) {
+        if report.want.is_some() {
+            self.hear();
+        }
         // Until it turns out that it has granted something.
         self.vain = self.vain.saturating_add(u32::from(report.want.is_some()));
         let Some(id) = &report.lease else {

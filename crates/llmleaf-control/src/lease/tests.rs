@@ -339,6 +339,50 @@ fn a_budget_that_is_empty_is_asked_about_less_and_less() {
     assert_eq!(leases.due(), Some(Millis(now + 200)));
 }
 
+/// However often it was asked in vain: while it is asked once more, whoever comes waits for what it says.
+#[test]
+fn who_comes_while_a_question_is_on_its_way_waits_for_its_answer() {
+    let mut leases = fresh();
+    ask(&mut leases, &grant("a", 1, 3600), 0);
+    let held = leases.hold("k", one(0), Millis(1)).expect("granted");
+    leases.settle(held, one(0), Millis(2));
+    let (mut vain, mut now) = (0, 0);
+    let asked = loop {
+        now += 100;
+        let _ = leases.hold("k", one(0), Millis(now));
+        let due = leases.due().is_some_and(|due| due <= Millis(now));
+        let reports = due.then(|| leases.report(Millis(now))).flatten();
+        let Some(reports) = reports.filter(|all| all.leases.iter().any(|one| one.want.is_some()))
+        else {
+            continue;
+        };
+        vain += 1;
+        if vain > 6 {
+            break reports;
+        }
+        leases.answered(&reports, &grant("a", 1, 3600), Millis(now));
+    };
+    let comes = |leases: &mut Leases, now| leases.hold("k", one(0), Millis(now));
+    assert_eq!(comes(&mut leases, now + 1), Err(Denied::Asking), "it waits");
+    leases.answered(&asked, &grant("a", 1, 3600), Millis(now + 2));
+    let refused = comes(&mut leases, now + 3);
+    assert!(
+        matches!(refused, Err(Denied::Exhausted(Some(_)))),
+        "{refused:?}"
+    );
+    // One that was not heard is none.
+    let later = now + 11 * SECOND;
+    let _ = comes(&mut leases, later);
+    leases.report(Millis(later)).expect("asked again");
+    leases.unanswered(Duration::from_millis(1), Millis(later + 1));
+    leases.answered(&asked, &grant("a", 1, 3600), Millis(later + 2));
+    let refused = comes(&mut leases, later + 3);
+    assert!(
+        matches!(refused, Err(Denied::Exhausted(Some(_)))),
+        "{refused:?}"
+    );
+}
+
 /// That a controller had nothing more says nothing of the time in which there is none.
 #[test]
 fn a_controller_that_is_away_has_not_said_that_nothing_is_left() {
