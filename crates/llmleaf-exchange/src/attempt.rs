@@ -255,6 +255,7 @@ pub(crate) async fn send_as(
     going: Outgoing<'_>,
     manner: Manner<'_>,
 ) -> Result<Incoming, Failure> {
+    run.out.kept(&run.node.begins).await;
     let clocks = clocks(run, candidate);
     let mut watch = watch(run, clocks);
     let minter = upstream.minter(attempt.credential());

@@ -4,8 +4,8 @@ use crate::failure;
 use crate::inspect::UNAVAILABLE;
 use crate::job::Job;
 use crate::ledger;
-use crate::ledger::{Began, End, EndRecord, Outcome, Pledge, Routes, UsageRecord};
-use crate::node::Shared;
+use crate::ledger::{Began, End, EndRecord, Outcome, Routes, UsageRecord};
+use crate::node::{Node, Shared};
 use crate::outlet::Outlet;
 use llmleaf_model::{Failure, FailureKind, Origin};
 use llmleaf_route::{Millis, Trail, Walk};
@@ -28,8 +28,9 @@ pub(crate) struct Ending {
 }
 
 impl Ending {
-    /// An exchange is accepted. What is owed for that is to be waited for before it answers.
-    pub fn open(shared: Arc<Shared>, job: &Job, out: Outlet) -> (Self, Option<Pledge>) {
+    /// An exchange is accepted. Where note is kept of that, it is owed before anybody is asked or answered.
+    pub fn open(node: &Node, job: &Job, out: Outlet) -> Self {
+        let shared = Arc::clone(&node.shared);
         let now = SystemTime::now()
             .duration_since(UNIX_EPOCH)
             .unwrap_or_default();
@@ -44,8 +45,11 @@ impl Ending {
             stream: job.head.stream,
             trace: job.trace.clone(),
         };
-        let pledge = shared.ledger.began(&began);
-        let ending = Self {
+        shared.ledger.began(&began);
+        if shared.ledger.keeps_begins() {
+            out.owes(node.begins.add(&shared.ledger, began.clone()));
+        }
+        Self {
             began: shared.now(),
             accepted: RefCell::new(Some(began)),
             shared,
@@ -55,8 +59,7 @@ impl Ending {
             trail: RefCell::default(),
             failed: Cell::new(None),
             done: Cell::new(false),
-        };
-        (ending, pledge)
+        }
     }
 
     /// The model that was asked for.
@@ -217,6 +220,7 @@ impl Ending {
 impl Drop for Ending {
     fn drop(&mut self) {
         if let Some(record) = self.record() {
+            self.out.withdraw();
             self.shared.ledger.ended(record);
         }
     }

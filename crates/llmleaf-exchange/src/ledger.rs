@@ -13,7 +13,11 @@ use crate::panics;
 use crate::trace::Trace;
 use llmleaf_model::Usage;
 use llmleaf_route::Trail;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll};
+use tokio::sync::oneshot;
 
 pub use self::chunks::{CHUNK_BOUNDS_MS, Chunks};
 pub(crate) use self::log::Log;
@@ -311,15 +315,50 @@ pub(crate) fn decided(attempts: &[UsageRecord]) -> Option<&UsageRecord> {
     decided.max_by_key(|attempt| (rank(attempt), ended(attempt)))
 }
 
-/// A word that is owed: it is given, or whoever owed it has gone.
-pub type Pledge = tokio::sync::oneshot::Receiver<()>;
+/// A word that is owed: it is given, or whoever owed it has gone, or somebody waited for it in vain.
+pub struct Pledge {
+    word: oneshot::Receiver<()>,
+    vain: Arc<AtomicBool>,
+}
+
+impl Pledge {
+    /// That word. Whoever waits too long for it says so in `vain`, and nobody waits from then on; who gives words takes that back with the next
+    /// one that it gives.
+    pub fn new(word: oneshot::Receiver<()>, vain: Arc<AtomicBool>) -> Self {
+        Self { word, vain }
+    }
+
+    /// Waits for it.
+    pub fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.vain.load(Ordering::Relaxed) {
+            return Poll::Ready(());
+        }
+        Pin::new(&mut self.word).poll(cx).map(|_given_or_gone| ())
+    }
+
+    /// It was waited for too long.
+    pub(crate) fn give_up(&self) {
+        if !self.vain.swap(true, Ordering::Relaxed) {
+            tracing::warn!(
+                "the disk does not take what begins: until it does, requests go on without that, and a crash would leave no trace of them"
+            );
+        }
+    }
+}
 
 /// Somebody who wants to know what becomes of exchanges. It is told in the worker that serves the consumer: it must neither wait nor take
 /// long, so what takes long is another thread's.
 pub trait Sink: Send + Sync {
-    /// An exchange was accepted. Who keeps note of that for whoever comes after this process says when it is kept: not a byte of an answer
-    /// goes out before.
-    fn began(&self, _began: &Began) -> Option<Pledge> {
+    /// An exchange was accepted.
+    fn began(&self, _began: &Began) {}
+
+    /// Whether it keeps note of what begins, for whoever comes after this process. At most one of a ledger does.
+    fn keeps_begins(&self) -> bool {
+        false
+    }
+
+    /// Keeps note of these, and says when that is done: they ask no provider before, and answer nobody.
+    fn keep(&self, _begins: Vec<Began>) -> Option<Pledge> {
         None
     }
 
@@ -348,6 +387,8 @@ pub struct Turned<'a> {
 pub struct Ledger {
     log: Log,
     sinks: Vec<Box<dyn Sink>>,
+    /// Which of them keeps note of begins.
+    keeper: Option<usize>,
     recent: Recent,
     /// Answers of batches that were recorded here.
     pub(crate) seen: Seen,
@@ -358,6 +399,7 @@ impl Ledger {
     pub fn new(sinks: Vec<Box<dyn Sink>>) -> Self {
         Self {
             log: Log,
+            keeper: sinks.iter().position(|sink| sink.keeps_begins()),
             sinks,
             recent: Recent::default(),
             seen: Seen::default(),
@@ -373,10 +415,18 @@ impl Ledger {
             .chain(std::iter::once(recent))
     }
 
-    pub(crate) fn began(&self, began: &Began) -> Option<Pledge> {
-        // All of them are told; nowhere do two keep note.
-        let told = self.sinks.iter().map(|sink| sink.began(began));
-        told.fold(None, |owed, more| more.or(owed))
+    pub(crate) fn began(&self, began: &Began) {
+        self.sinks.iter().for_each(|sink| sink.began(began));
+    }
+
+    /// Whether anybody keeps note of begins.
+    pub(crate) fn keeps_begins(&self) -> bool {
+        self.keeper.is_some()
+    }
+
+    /// Has note kept of begins.
+    pub(crate) fn keep(&self, begins: Vec<Began>) -> Option<Pledge> {
+        self.sinks.get(self.keeper?)?.keep(begins)
     }
 
     pub(crate) fn aside(&self, attempt: &UsageRecord) {

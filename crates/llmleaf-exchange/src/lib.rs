@@ -9,12 +9,13 @@
 //!
 //! Reading order: [`node`] (what all exchanges of a worker share), [`job`], [`chain`] (whom it may try), `drive` (the walk along the chain), `attempt`
 //! (one target), [`minting`] (credentials that do not last), `race` (two of them), [`realtime`] (a session in place of an answer), `stream` and `whole` (its answer), `pump` (events and frames on their way), `outlet`, `drains`,
-//! [`upload`] (bodies that are sent on while they come), `flow` (answers that are no chats), `inspect` (who looks at it first), `ending` and [`ledger`] (its record), [`explain`] (its decisions, for those who may ask), [`panics`].
+//! [`upload`] (bodies that are sent on while they come), `flow` (answers that are no chats), `inspect` (who looks at it first), `begins`, `ending` and [`ledger`] (its record), [`explain`] (its decisions, for those who may ask), [`panics`].
 
 mod asking;
 mod attempt;
 mod audio;
 pub mod batch;
+mod begins;
 pub mod chain;
 mod count;
 mod drains;
@@ -51,6 +52,7 @@ mod whole;
 
 pub use audio::Audio;
 pub use batch::{BatchAsk, BatchNames, BatchVerb, Destined, Part};
+pub use begins::Begins;
 pub use drains::Drains;
 pub use inspect::{Inspector, Looking, Opinion, UNAVAILABLE};
 pub use job::{Allowance, Job, Operation, Spending};

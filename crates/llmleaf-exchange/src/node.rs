@@ -1,5 +1,6 @@
 //! What exchanges share: the snapshot of the node, and a worker's own pools.
 
+use crate::begins::Begins;
 use crate::drains::Drains;
 use crate::ledger::Ledger;
 use crate::upload::Room;
@@ -119,6 +120,8 @@ pub struct Shared {
     pub tuning: Tuning,
     /// Some limit counts tokens, so that they are worth an estimate.
     pub counts_tokens: bool,
+    /// Some provider is told of traces.
+    pub tells_traces: bool,
     epoch: Instant,
 }
 
@@ -146,6 +149,7 @@ impl Shared {
         };
         Self {
             counts_tokens: parts.specs.iter().any(counts),
+            tells_traces: parts.upstreams.iter().any(|upstream| upstream.traces),
             upstreams: parts.upstreams,
             fleet,
             tariffs: parts.tariffs,
@@ -241,6 +245,8 @@ pub struct Node {
     pub pools: Vec<Pool>,
     /// Upstreams that are read to their end for nobody.
     pub drains: Rc<Drains>,
+    /// What has begun, on its way to be kept.
+    pub begins: Begins,
     /// What is held of uploads.
     pub room: Room,
     /// The node's time to finish is over: exchanges end with an error when they are polled next.

@@ -1,7 +1,6 @@
 //! Where an exchange's bytes leave it, and how the server polls for them.
 
-mod owed;
-
+use crate::begins::{Begins, Owed};
 use crate::drains::Drains;
 use crate::drive;
 use crate::ending::Ending;
@@ -12,7 +11,6 @@ use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 use llmleaf_dialects::Dialect;
 use llmleaf_framing::ArrayWriter;
-use owed::Owed;
 use std::cell::RefCell;
 use std::future::poll_fn;
 use std::pin::Pin;
@@ -76,6 +74,7 @@ pub(crate) struct Slot {
     /// Says whether the caller may call no more; `None` where what runs goes on whatever becomes of that.
     bar: Option<Bar>,
     tells: Tells,
+    owed: Owed,
 }
 
 /// What it is good for to ask again.
@@ -207,6 +206,24 @@ impl Outlet {
             out: self.clone(),
             drains,
         }
+    }
+
+    /// This is owed before anybody is asked or answered.
+    pub fn owes(&self, owed: Owed) {
+        self.0.borrow_mut().owed = owed;
+    }
+
+    /// Waits until its begin is kept, together with those of others that are ready.
+    pub async fn kept(&self, begins: &Begins) {
+        if self.0.borrow().owed.is_due() {
+            begins.gather().await;
+            poll_fn(|cx| self.0.borrow_mut().owed.poll(cx)).await;
+        }
+    }
+
+    /// It ends. Whoever has not heard of its begin need not.
+    pub fn withdraw(&self) {
+        self.0.borrow_mut().owed.withdraw();
     }
 
     /// Whether the caller may call no more.
@@ -446,7 +463,6 @@ pub struct Exchange {
     slot: Rc<RefCell<Slot>>,
     dialect: Dialect,
     request_id: Arc<str>,
-    owed: Owed,
 }
 
 impl Exchange {
@@ -457,14 +473,13 @@ impl Exchange {
             ..Slot::default()
         }));
         let outlet = Outlet(Rc::clone(&slot));
-        let (ending, pledge) = Ending::open(Arc::clone(&node.shared), &job, outlet.clone());
+        let ending = Ending::open(&node, &job, outlet.clone());
         Self {
             dialect: job.dialect,
             request_id: Arc::clone(&job.request_id),
             drains: Rc::clone(&node.drains),
             driver: Some(Box::pin(drive::run(node, job, outlet, Rc::new(ending)))),
             slot,
-            owed: Owed::of(pledge),
         }
     }
 
@@ -478,6 +493,11 @@ impl Exchange {
         self.slot.borrow_mut().tells = Tells::Decisions;
     }
 
+    /// Whether its consumer is.
+    pub fn explains(&self) -> bool {
+        self.slot.borrow().tells == Tells::Decisions
+    }
+
     /// Waits for status and headers.
     pub fn poll_head(&mut self, cx: &mut Context<'_>) -> Poll<Option<ReplyHead>> {
         let done = self.poll_driver(cx);
@@ -487,10 +507,8 @@ impl Exchange {
                 false => Poll::Pending,
             };
         }
-        match self.owed.poll(cx) {
-            Poll::Ready(()) => Poll::Ready(self.slot.borrow_mut().head.take()),
-            Poll::Pending => Poll::Pending,
-        }
+        let slot = &mut *self.slot.borrow_mut();
+        slot.owed.poll(cx).map(|()| slot.head.take())
     }
 
     /// Whether it was refused in a way that asking again would not change, or only at the price of another answer.

@@ -144,6 +144,7 @@ async fn dial(
     upstream: &Upstream,
     (talk, offered): (&Talk, &Realtime),
 ) -> Result<(Watch, WebSocket<Stream>), Failure> {
+    run.out.kept(&run.node.begins).await;
     let clocks = attempt::clocks(run, candidate);
     let mut watch = attempt::watch(run, clocks);
     let minter = upstream.minter(attempt.credential());

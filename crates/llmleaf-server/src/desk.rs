@@ -136,6 +136,7 @@ fn worker(
         shared: Arc::clone(&app.shared),
         pools,
         closing: Arc::clone(&app.closing),
+        begins: llmleaf_exchange::Begins::default(),
         seeds: llmleaf_exchange::Seeds::default(),
     });
     Rc::new(Worker { app, node, ids })

@@ -16,6 +16,7 @@ use missed::{Early, Missed};
 use parking_lot::Mutex;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use thiserror::Error;
 use tokio::sync::oneshot;
@@ -43,7 +44,7 @@ pub enum UsageError {
 
 /// What is written.
 enum Note {
-    Began(Began, oneshot::Sender<()>),
+    Began(Vec<Began>, oneshot::Sender<()>),
     Ended(Arc<EndRecord>),
     Happened(Vec<u8>),
 }
@@ -56,6 +57,8 @@ pub struct Usage {
     missed: Missed,
     /// Begins are noted, so that the next process knows what died with this one.
     lasting: bool,
+    /// Somebody waited in vain for a begin to be kept, and none was since.
+    vain: Arc<AtomicBool>,
     /// What the node is called where it is told of what happens to it; `None` while nobody wants to know.
     told_as: Arc<Mutex<Option<Arc<str>>>>,
 }
@@ -144,14 +147,15 @@ impl Usage {
 
     fn start(spool: Spool, open: Option<Open>) -> Result<Self, UsageError> {
         let lasting = open.is_some();
-        let missed = Missed::default();
-        let events = Events::new(open, missed.clone());
+        let (missed, vain) = (Missed::default(), Arc::default());
+        let events = Events::new(open, missed.clone(), Arc::clone(&vain));
         let scribe = Scribe::start(spool.clone(), ROOM, events)?;
         Ok(Self {
             spool,
             scribe,
             missed,
             lasting,
+            vain,
             told_as: Arc::default(),
         })
     }
@@ -214,14 +218,15 @@ impl Usage {
 }
 
 impl Sink for Usage {
-    fn began(&self, began: &Began) -> Option<Pledge> {
-        if !self.lasting {
-            return None;
-        }
-        let (kept, pledge) = oneshot::channel();
+    fn keeps_begins(&self) -> bool {
+        self.lasting
+    }
+
+    fn keep(&self, begins: Vec<Began>) -> Option<Pledge> {
+        let (kept, word) = oneshot::channel();
         // A begin without a note costs nothing unless the process dies, and nobody waits for it.
-        let _ = self.scribe.tell(Note::Began(began.clone(), kept));
-        Some(pledge)
+        self.scribe.tell(Note::Began(begins, kept)).ok()?;
+        Some(Pledge::new(word, Arc::clone(&self.vain)))
     }
 
     fn ended(&self, record: &Arc<EndRecord>) {
@@ -243,17 +248,19 @@ struct Events {
     early: Early,
     /// Who waits for what was noted to be kept.
     waiting: Vec<oneshot::Sender<()>>,
+    vain: Arc<AtomicBool>,
     /// Events since the start; each has its number, so that a gap shows.
     written: u64,
 }
 
 impl Events {
-    fn new(open: Option<Open>, missed: Missed) -> Self {
+    fn new(open: Option<Open>, missed: Missed, vain: Arc<AtomicBool>) -> Self {
         Self {
             open,
             missed,
             early: Early::default(),
             waiting: Vec::new(),
+            vain,
             written: 0,
         }
     }
@@ -263,9 +270,12 @@ impl Pen<Note> for Events {
     fn write(&mut self, note: Note, records: &mut Vec<Vec<u8>>) {
         self.early.pass(ROOM);
         match (note, &mut self.open) {
-            (Note::Began(began, _), Some(_)) if self.early.take(&began.id) => {}
-            (Note::Began(began, waits), Some(open)) => {
-                open.begin(&began.id, &event::crashed(&began), began.at_ms);
+            (Note::Began(begins, waits), Some(open)) => {
+                for began in begins {
+                    if !self.early.take(&began.id) {
+                        open.begin(&began.id, &event::crashed(&began), began.at_ms);
+                    }
+                }
                 self.waiting.push(waits);
             }
             (Note::Began(..), None) => {}
@@ -291,6 +301,7 @@ impl Pen<Note> for Events {
             }
             open.kept(now_ms());
         }
+        self.vain.store(false, Ordering::Relaxed);
         for waits in self.waiting.drain(..) {
             // It may have gone.
             let _ = waits.send(());

@@ -113,9 +113,8 @@ struct Counts(AtomicUsize, AtomicUsize, AtomicUsize);
 struct Counting(Arc<Counts>);
 
 impl Sink for Counting {
-    fn began(&self, _: &Began) -> Option<Pledge> {
+    fn began(&self, _: &Began) {
         self.0.0.fetch_add(1, Ordering::Relaxed);
-        None
     }
     fn aside(&self, _: &UsageRecord) {
         self.0.1.fetch_add(1, Ordering::Relaxed);

@@ -7,7 +7,7 @@ use super::known::{Known, OTHER};
 use arc_swap::ArcSwap;
 use cells::{Failed, Keyed, Served, Target};
 use llmleaf_config::Config;
-use llmleaf_exchange::{Began, EndRecord, Outcome, Pledge, Sink, UsageRecord};
+use llmleaf_exchange::{Began, EndRecord, Outcome, Sink, UsageRecord};
 use llmleaf_metrics::{Counter, Table};
 use std::sync::Arc;
 
@@ -197,9 +197,8 @@ fn count<C, const N: usize, const ROWS: usize>(
 pub struct Counting(pub Arc<Exchanges>);
 
 impl Sink for Counting {
-    fn began(&self, began: &Began) -> Option<Pledge> {
+    fn began(&self, began: &Began) {
         self.0.running(began).begun.up();
-        None
     }
 
     fn ended(&self, record: &Arc<EndRecord>) {

@@ -77,7 +77,6 @@ fn events(spool: &Spool) -> Vec<Value> {
 fn an_exchange_is_one_event_that_controllers_know() {
     let usage = Usage::start(Spool::in_memory(Bounds::of(1 << 20)), None).expect("a thread");
     let sink = usage.sink();
-    sink.began(&began("a"));
     sink.ended(&record("a"));
     usage.flush();
     let events = events(usage.spool());
@@ -117,9 +116,8 @@ fn h4_what_was_running_when_the_process_died_is_told_once() {
     let bounds = Bounds::of(1 << 20);
     let usage = Usage::lasting(&folder, bounds).expect("it opens");
     let sink = usage.sink();
-    for id in ["a", "b", "c"] {
-        sink.began(&began(id));
-    }
+    let begins = ["a", "b", "c"].map(began);
+    sink.keep(begins.into()).expect("it is owed");
     sink.ended(&record("b"));
     usage.flush();
     // As after a kill: nobody says anything any more.
@@ -186,6 +184,7 @@ fn h2_an_end_without_room_leaves_no_begin() {
         spool,
         missed: Missed::default(),
         lasting: true,
+        vain: Arc::default(),
         told_as: Arc::default(),
     };
     for id in ["a", "b", "c"] {
@@ -198,15 +197,15 @@ fn h2_an_end_without_room_leaves_no_begin() {
     );
     // What the thread that writes makes of it, whether the begin was noted before or is still on its way.
     let (open, _) = Open::recover(&folder.0).expect("it opens");
-    let mut events = Events::new(Some(open), usage.missed.clone());
+    let mut events = Events::new(Some(open), usage.missed.clone(), Arc::default());
     let mut records = Vec::new();
-    events.write(Note::Began(began("c"), nobody()), &mut records);
+    events.write(Note::Began(vec![began("c")], nobody()), &mut records);
     events.kept();
     events.write(Note::Ended(record("d")), &mut records);
     usage.missed.add(&"late".into());
     events.kept();
-    events.write(Note::Began(began("late"), nobody()), &mut records);
-    events.write(Note::Began(began("lives"), nobody()), &mut records);
+    events.write(Note::Began(vec![began("late")], nobody()), &mut records);
+    events.write(Note::Began(vec![began("lives")], nobody()), &mut records);
     events.kept();
     let (_, left) = Open::recover(&folder.0).expect("it opens");
     let left: Vec<Value> = left
@@ -255,13 +254,15 @@ fn h4_who_waits_for_a_begin_hears_of_it_when_it_is_kept() {
     let usage = Usage::lasting(&folder, Bounds::of(1 << 20)).expect("it opens");
     let sink = usage.sink();
     for id in ["first", "second"] {
-        let pledge = sink.began(&began(id)).expect("it is owed");
-        pledge.blocking_recv().expect("it is kept");
+        let mut pledge = sink.keep(vec![began(id)]).expect("it is owed");
+        let kept = std::future::poll_fn(|cx| pledge.poll(cx));
+        let runtime = tokio::runtime::Builder::new_current_thread().build();
+        runtime.expect("a runtime").block_on(kept);
         let open = std::fs::read_to_string(folder.join("open")).expect("notes");
         assert!(open.contains(&format!("+{id} ")), "{open}");
     }
     let memory = Usage::start(Spool::in_memory(Bounds::of(1 << 20)), None).expect("a thread");
-    assert!(memory.sink().began(&began("a")).is_none(), "nothing lasts");
+    assert!(!memory.sink().keeps_begins(), "nothing lasts");
     drop((sink, usage));
     let _ = std::fs::remove_dir_all(&folder);
 }
