@@ -24,6 +24,8 @@ const MEMBER: &str = "x_llmleaf_explain";
 
 /// Longest value of the header, in bytes: what stands between a consumer and us holds few kibibytes of headers.
 const LONGEST: usize = 2048;
+/// Longest name, in characters, in a header that is too long.
+const NAME: usize = 64;
 
 /// The decisions of a walk.
 pub fn trail(trail: &Trail) -> Value {
@@ -189,6 +191,11 @@ impl Run {
     }
 }
 
+/// The same for all of these, also behind the first that was long.
+fn clip_all<'v>(all: impl Iterator<Item = &'v mut Value>) -> bool {
+    all.filter_map(|one| clip(one).then_some(())).count() > 0
+}
+
 /// A header of it. Losses have one of their own; of what is too long still the middle goes, and that is said.
 fn header(mut told: Value) -> Option<HeaderValue> {
     for attempt in list(&mut told, "attempts").into_iter().flatten() {
@@ -202,8 +209,32 @@ fn header(mut told: Value) -> Option<HeaderValue> {
             return HeaderValue::from_str(&text).ok();
         }
         if !shorten(&mut told) {
-            return None;
+            let clipped = clip(&mut told);
+            let Value::Object(members) = &mut told else {
+                return None;
+            };
+            if !clipped {
+                // Whoever asked is to see that there would be more.
+                members.clear();
+            }
+            members.insert("shortened".to_owned(), true.into());
         }
+    }
+}
+
+/// Cuts names that are long, and says whether there was any.
+fn clip(told: &mut Value) -> bool {
+    match told {
+        Value::String(text) => {
+            let end = text.char_indices().nth(NAME).map(|(end, _)| end);
+            if let Some(end) = end {
+                text.truncate(end);
+            }
+            end.is_some()
+        }
+        Value::Array(list) => clip_all(list.iter_mut()),
+        Value::Object(members) => clip_all(members.values_mut()),
+        _ => false,
     }
 }
 

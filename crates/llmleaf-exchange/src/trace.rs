@@ -56,7 +56,7 @@ impl fmt::Debug for SpanId {
 }
 
 impl Trace {
-    /// The one that a request is a part of.
+    /// The one that a request is a part of, without what tracing systems say beside it.
     pub fn of(headers: &HeaderMap) -> Option<Self> {
         let mut told = headers.get_all(&PARENT).iter();
         let (Some(told), None) = (told.next(), told.next()) else {
@@ -68,8 +68,15 @@ impl Trace {
             caller: Some(caller),
             own: None,
             flags,
-            state: state(headers),
+            state: None,
         })
+    }
+
+    /// What tracing systems say beside it goes on, too. To be asked for where somebody takes it.
+    #[must_use]
+    pub fn with_state(mut self, headers: &HeaderMap) -> Self {
+        self.state = state(headers);
+        self
     }
 
     /// One that begins here. `chance` are random bits.
@@ -275,7 +282,10 @@ mod tests {
             (STATE, &long),
             (STATE, &long),
         ];
-        let trace = Trace::of(&headers(&lines)).expect("a trace");
+        let headers = headers(&lines);
+        let trace = Trace::of(&headers).expect("a trace");
+        assert_eq!(told(&trace)[1], "", "nobody takes it");
+        let trace = trace.with_state(&headers);
         assert_eq!(told(&trace)[1], format!("a=1,b=2,{long}"));
     }
 

@@ -36,13 +36,18 @@ const LAST_WORDS: Duration = Duration::from_secs(2);
 /// The trace that a request is a part of: the caller's, or one that begins here.
 pub fn of(worker: &Worker, headers: &HeaderMap) -> Option<Arc<Trace>> {
     let told = Trace::of(headers);
+    let tells = worker.app.shared.tells_traces;
+    let stated = |trace: Trace| match tells {
+        true => trace.with_state(headers),
+        false => trace,
+    };
     let Some(collector) = &worker.app.collector else {
-        return told.map(Arc::new);
+        return told.map(stated).map(Arc::new);
     };
     let trace = match told {
         // Whoever begins a trace decides whether it is recorded, or it has holes.
-        Some(trace) if trace.is_sampled() => trace.with_span(chance()),
-        Some(trace) => trace,
+        Some(trace) if trace.is_sampled() => trace.with_state(headers).with_span(chance()),
+        Some(trace) => stated(trace),
         None if collector.samples(chance()) => {
             Trace::begin([chance(), chance()]).with_span(chance())
         }

@@ -153,10 +153,19 @@ fn a_header_is_bounded_visible_and_json_still() {
         Some(&json!({"attempt": 99})),
         "who was last"
     );
-    // One name that is too long by itself is no header at all.
+    // A name that is too long by itself is cut; where nothing helps, that is said.
     let mut long = stop("p");
     long.model = "m".repeat(LONGEST).into();
-    assert_eq!(header(trail(&decided(vec![long]))), None);
+    let read = |told: Value| -> Value {
+        let value = header(told).expect("a header");
+        serde_json::from_slice(value.as_bytes()).expect("JSON")
+    };
+    let cut = read(trail(&decided(vec![long])));
+    assert_eq!(cut["candidates"][0]["model"], "m".repeat(NAME));
+    assert_eq!(cut["shortened"], true);
+    let names = (0..100).map(|number| (format!("n{number}"), Value::from("m".repeat(NAME))));
+    let wide = Value::Object(names.collect());
+    assert_eq!(read(wide), json!({"shortened": true}));
 }
 
 #[test]

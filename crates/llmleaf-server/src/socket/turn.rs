@@ -42,7 +42,7 @@ enum Stage {
     /// Its head is waited for.
     Asking(Pin<Box<dyn Future<Output = Reply>>>),
     /// Its events come.
-    Answering(Box<ReplyBody>, SseFramer),
+    Answering(Box<ReplyBody>, Events),
     /// Its bytes come.
     Sounding(Box<ReplyBody>),
     /// No more will come.
@@ -62,7 +62,7 @@ impl Running {
 
     /// What comes next; `None` when it has ended.
     pub fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Heard>> {
-        let (body, framer) = match &mut self.0 {
+        let (body, events) = match &mut self.0 {
             Stage::Over => return Poll::Ready(None),
             Stage::Asking(asking) => {
                 let reply = ready!(asking.as_mut().poll(cx));
@@ -83,9 +83,9 @@ impl Running {
                 let bytes = frame.into_data().unwrap_or_default();
                 return Poll::Ready(Some(Heard::Bytes(bytes)));
             }
-            Stage::Answering(body, framer) => (body, framer),
+            Stage::Answering(body, events) => (body, events),
         };
-        let heard = events(framer);
+        let heard = events.next();
         if !matches!(&heard, Heard::Events(events) if events.is_empty()) {
             return Poll::Ready(Some(self.told(heard)));
         }
@@ -96,8 +96,8 @@ impl Running {
                 Poll::Ready(None)
             }
             Some(Ok(frame)) => {
-                framer.push(frame.into_data().unwrap_or_default());
-                let heard = events(framer);
+                events.framer.push(frame.into_data().unwrap_or_default());
+                let heard = events.next();
                 Poll::Ready(Some(self.told(heard)))
             }
         }
@@ -115,6 +115,7 @@ impl Running {
         let (parts, body) = reply.into_parts();
         match body {
             ReplyBody::Running(exchange) => {
+                let explains = exchange.explains();
                 let body = Box::new(ReplyBody::Running(exchange));
                 if self.1 == Form::Bytes {
                     self.0 = Stage::Sounding(body);
@@ -123,7 +124,8 @@ impl Running {
                 let limits = SseLimits {
                     max_event_bytes: EVENT_BYTES,
                 };
-                self.0 = Stage::Answering(body, SseFramer::new(limits));
+                let framer = SseFramer::new(limits);
+                self.0 = Stage::Answering(body, Events { framer, explains });
                 Heard::Events(Vec::new())
             }
             ReplyBody::Whole(bytes) => {
@@ -139,23 +141,33 @@ impl Running {
     }
 }
 
-/// The next events that are there.
-fn events(framer: &mut SseFramer) -> Heard {
-    let mut events = Vec::new();
-    while events.len() < MOST_EVENTS
-        && let Some(frame) = framer.next()
-    {
-        let Ok(frame) = frame else {
-            return Heard::TooLong(events);
-        };
-        // A comment keeps a body alive; here pings do. What one tells of decisions becomes an event.
-        let text = std::str::from_utf8(&frame.data).unwrap_or_default();
-        events.extend((!frame.has_data).then(|| explained(&frame.raw)).flatten());
-        if frame.has_data && text.starts_with('{') {
-            events.push(text.to_owned());
+/// The events of an answer.
+struct Events {
+    framer: SseFramer,
+    /// Its consumer is told how it was decided. What else looks like that is a provider's word.
+    explains: bool,
+}
+
+impl Events {
+    /// Those that are there.
+    fn next(&mut self) -> Heard {
+        let mut events = Vec::new();
+        while events.len() < MOST_EVENTS
+            && let Some(frame) = self.framer.next()
+        {
+            let Ok(frame) = frame else {
+                return Heard::TooLong(events);
+            };
+            // A comment keeps a body alive; here pings do. What one tells of decisions becomes an event.
+            let text = std::str::from_utf8(&frame.data).unwrap_or_default();
+            let told = self.explains && !frame.has_data;
+            events.extend(told.then(|| explained(&frame.raw)).flatten());
+            if frame.has_data && text.starts_with('{') {
+                events.push(text.to_owned());
+            }
         }
+        Heard::Events(events)
     }
-    Heard::Events(events)
 }
 
 /// A comment that tells how a turn was decided, as an event.
@@ -169,4 +181,27 @@ fn explained(comment: &[u8]) -> Option<String> {
     Some(format!(
         "{{\"type\":\"x_llmleaf.explain\",\"explain\":{told}}}"
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_who_asked_is_told_of_decisions_whatever_a_provider_says() {
+        for explains in [false, true] {
+            let framer = SseFramer::new(SseLimits {
+                max_event_bytes: EVENT_BYTES,
+            });
+            let mut events = Events { framer, explains };
+            let body = ": x-llmleaf-explain: {\"a\":1}\n\ndata: {\"type\":\"b\"}\n\n";
+            events.framer.push(Bytes::from(body));
+            let Heard::Events(heard) = events.next() else {
+                panic!("events");
+            };
+            let told = "{\"type\":\"x_llmleaf.explain\",\"explain\":{\"a\":1}}";
+            assert_eq!(heard.contains(&told.to_owned()), explains, "{heard:?}");
+            assert_eq!(heard.len(), 1 + usize::from(explains));
+        }
+    }
 }

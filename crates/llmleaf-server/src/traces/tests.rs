@@ -29,7 +29,7 @@ fn followed() -> Trace {
     let mut headers = HeaderMap::new();
     headers.insert("traceparent", HeaderValue::from_static(CALLER));
     headers.insert("tracestate", HeaderValue::from_static("a=1"));
-    Trace::of(&headers).expect("a trace")
+    Trace::of(&headers).expect("a trace").with_state(&headers)
 }
 
 fn attempt(number: u32, outcome: Outcome) -> UsageRecord {
