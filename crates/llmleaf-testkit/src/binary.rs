@@ -24,6 +24,9 @@ use crate::leaks::Watch;
 use crate::replay::Signal;
 use watched::Watched;
 
+/// Says what is logged.
+const LOG: &str = "LLMLEAF_LOG";
+
 /// How long the program may take to say where it listens, unless a test says otherwise.
 pub const START_TIMEOUT: Duration = Duration::from_secs(20);
 
@@ -289,6 +292,9 @@ impl Setup {
         for (name, text) in &self.files {
             std::fs::write(folder.0.join(name), text).expect("a file can be written");
         }
+        // What all tests are told to log counts more than what one of them would have.
+        let all = asked_of_all();
+        let own = |(name, _): &&(String, String)| name != LOG || all.is_none();
         let mut command = Command::new(&self.exe);
         for arg in &self.args {
             command.arg(if arg == "{config}" {
@@ -300,10 +306,24 @@ impl Setup {
         command
             .current_dir(&folder.0)
             .env("LLMLEAF_CONFIG", &config)
-            .envs(self.envs.iter().map(|(name, value)| (name, value)))
+            .envs(
+                self.envs
+                    .iter()
+                    .filter(own)
+                    .map(|(name, value)| (name, value)),
+            )
             .stdin(Stdio::null());
         command
     }
+}
+
+/// What is logged, where that is said to the tests themselves.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "what all programs log is asked of the tests from outside"
+)]
+fn asked_of_all() -> Option<OsString> {
+    std::env::var_os(LOG)
 }
 
 fn read_log(stderr: impl std::io::Read, log: &Log, watch: &Watch) {

@@ -1,7 +1,7 @@
 //! How long threads stood ready while other work had the processors. On a machine that is too busy a bound on time would judge the
 //! machine: what was waited so is taken off, as Linux tells it to the nanosecond, and the bound itself stays as strict as it is.
 //!
-//! Where the system does not tell, nothing is taken off.
+//! Where the system does not tell, nothing is taken off. How long a thread ran is told in the same place.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -38,7 +38,13 @@ impl Thread {
     /// How long it stood so, up to now.
     #[must_use]
     pub fn queued(&self) -> Duration {
-        told(&self.0)
+        told(&self.0).1
+    }
+
+    /// How long it ran, up to when it last went off a processor, or nearly.
+    #[must_use]
+    pub fn ran(&self) -> Duration {
+        told(&self.0).0
     }
 }
 
@@ -47,17 +53,18 @@ impl Thread {
 pub fn process(pid: u32) -> Duration {
     let threads = std::fs::read_dir(format!("/proc/{pid}/task"));
     let threads = threads.into_iter().flatten().flatten();
-    threads.map(|thread| told(&thread.path())).sum()
+    threads.map(|thread| told(&thread.path()).1).sum()
 }
 
-/// The second figure of three (Linux, Documentation/scheduler/sched-stats.rst, as of 6.18).
-fn told(thread: &Path) -> Duration {
+/// How long it ran, and how long it stood ready: the first two figures of three (Linux, Documentation/scheduler/sched-stats.rst, as of 6.18).
+fn told(thread: &Path) -> (Duration, Duration) {
     parsed(&std::fs::read_to_string(thread.join("schedstat")).unwrap_or_default())
 }
 
-fn parsed(schedstat: &str) -> Duration {
-    let waited = schedstat.split_whitespace().nth(1);
-    Duration::from_nanos(waited.and_then(|text| text.parse().ok()).unwrap_or(0))
+fn parsed(schedstat: &str) -> (Duration, Duration) {
+    let mut figures = schedstat.split_whitespace().map(str::parse);
+    let mut next = || Duration::from_nanos(figures.next().and_then(Result::ok).unwrap_or(0));
+    (next(), next())
 }
 
 #[cfg(test)]
@@ -70,6 +77,7 @@ mod tests {
         let before = own.queued();
         std::thread::yield_now();
         let after = own.queued();
+        assert!(own.ran() > Duration::ZERO || own.0 == PathBuf::new());
         assert!(before <= after && after <= process(std::process::id()));
         assert_eq!(Thread::default().queued(), Duration::ZERO);
         let none = Thread::named(std::process::id(), "nobody");
@@ -77,9 +85,12 @@ mod tests {
     }
 
     #[test]
-    fn what_was_waited_is_the_second_figure() {
-        assert_eq!(parsed("51 1700 3\n"), Duration::from_nanos(1700));
-        assert_eq!(parsed(""), Duration::ZERO);
+    fn what_was_waited_is_the_second_figure_and_what_it_ran_the_first() {
+        assert_eq!(
+            parsed("51 1700 3\n"),
+            (Duration::from_nanos(51), Duration::from_nanos(1700))
+        );
+        assert_eq!(parsed(""), Default::default());
         // A thread of a quiet machine may never have waited; that the system tells is that there are three figures.
         let path = Thread::own().0.join("schedstat");
         if let Ok(text) = std::fs::read_to_string(path) {

@@ -26,6 +26,10 @@ struct Served {
     count: u32,
     stalls: u32,
     longest: Duration,
+    /// The longest that the program's worker ran from the end of one to the end of the next, whatever it did.
+    ran: Duration,
+    /// The longest in which neither worker nor consumer ran or stood ready.
+    slept: Duration,
 }
 
 fn roster(keys: usize, generation: usize, row: &str) -> String {
@@ -43,14 +47,17 @@ fn roster(keys: usize, generation: usize, row: &str) -> String {
     text + "]}"
 }
 
-/// Asks one thing again and again until told to stop. What the program's worker and this thread stood by for a processor is no stall.
+/// Asks one thing again and again until told to stop. What the program's worker and this thread stood by for a processor is no stall. What the
+/// worker ran is its own doing, whatever else the machine does.
 fn serve(stage: &Stage, stop: &AtomicBool) -> Served {
     let mut served = Served::default();
     let mut line = Connection::open(stage.leaf.addr);
     let bearer = stage.bearer();
     let asked = request("GET", "/v1/models", &[("authorization", &bearer)], b"");
     let worker = Thread::named(stage.leaf.pid(), "worker-0");
-    let stood = || worker.queued() + Thread::own().queued();
+    let own = Thread::own();
+    let stood = || worker.queued() + own.queued();
+    let mut before_it = (worker.ran(), own.ran());
     while !stop.load(Ordering::Relaxed) {
         let (before, began) = (stood(), Instant::now());
         line.send(&asked);
@@ -59,6 +66,11 @@ fn serve(stage: &Stage, stop: &AtomicBool) -> Served {
         served.count += 1;
         served.stalls += u32::from(took > STALL);
         served.longest = served.longest.max(took);
+        let now = (worker.ran(), own.ran());
+        let ran = (now.0 - before_it.0, now.1 - before_it.1);
+        before_it = now;
+        served.ran = served.ran.max(ran.0);
+        served.slept = served.slept.max(took.saturating_sub(ran.0 + ran.1));
     }
     served
 }
@@ -120,6 +132,7 @@ fn g4_a_roster_of_many_comes_in_while_requests_go_on() {
     if asked.is_some() {
         let spread = f64::from(busy.count) / f64::from(quiet.count.max(1));
         let as_usual = f64::from(quiet.stalls) * spread;
+        assert!(busy.ran <= STALL, "the worker itself was busy: {busy:?}");
         // What the machine does to requests by itself is no stall of ours.
         assert!(
             f64::from(busy.stalls) <= as_usual * 2.0 + 3.0,
