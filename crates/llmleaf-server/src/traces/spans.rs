@@ -5,8 +5,8 @@
 //! ones are input. What the conventions have no name for begins with `llmleaf.`.
 
 use super::collector::Collector;
-use llmleaf_exchange::{End, EndRecord, Outcome, Trace, UsageRecord};
-use serde_json::{Map, Value, json};
+use llmleaf_exchange::{End, EndRecord, Outcome, SpanId, Trace, UsageRecord};
+use serde::Serialize;
 use std::sync::Arc;
 
 /// Kinds of spans.
@@ -24,34 +24,38 @@ pub fn count(record: &EndRecord) -> u64 {
     record.attempts.len() as u64 + 1
 }
 
-/// A request to a collector.
+/// A request to a collector. Written as it goes out, since a tree of values for each attribute costs several times as much.
 pub fn export(records: &[Arc<EndRecord>], collector: &Collector) -> Vec<u8> {
-    let spans: Vec<Value> = records
-        .iter()
-        .flat_map(|record| spans(record, collector))
-        .collect();
-    let request = json!({"resourceSpans": [{
-        "resource": collector.resource,
-        "scopeSpans": [{
-            "scope": {"name": "llmleaf", "version": env!("CARGO_PKG_VERSION")},
-            "spans": spans,
-        }],
-    }]});
-    request.to_string().into_bytes()
+    const SCOPE: &str = concat!(
+        ",\"scopeSpans\":[{\"scope\":{\"name\":\"llmleaf\",\"version\":\"",
+        env!("CARGO_PKG_VERSION"),
+        "\"},\"spans\":["
+    );
+    let mut out = b"{\"resourceSpans\":[{\"resource\":".to_vec();
+    put(&mut out, &collector.resource);
+    out.extend_from_slice(SCOPE.as_bytes());
+    for record in records {
+        if let Some(trace) = &record.began.trace {
+            exchange(trace, record, collector).write(&mut out);
+            for attempt in &record.attempts {
+                self::attempt(trace, record, attempt, collector).write(&mut out);
+            }
+        }
+    }
+    if out.last() == Some(&b',') {
+        out.pop();
+    }
+    out.extend_from_slice(b"]}]}]}");
+    out
 }
 
-fn spans(record: &EndRecord, collector: &Collector) -> Vec<Value> {
-    let Some(trace) = &record.began.trace else {
-        return Vec::new();
-    };
-    let attempts = record.attempts.iter();
-    let attempts = attempts.map(|attempt| self::attempt(trace, record, attempt, collector));
-    std::iter::once(exchange(trace, record, collector))
-        .chain(attempts)
-        .collect()
+/// A value as JSON.
+fn put<T: Serialize + ?Sized>(out: &mut Vec<u8>, value: &T) {
+    // A buffer takes whatever there is, and no value here has a key that is no text.
+    let _ = serde_json::to_writer(out, value);
 }
 
-fn exchange(trace: &Trace, record: &EndRecord, collector: &Collector) -> Value {
+fn exchange<'r>(trace: &'r Trace, record: &EndRecord, collector: &Collector) -> Span<'r> {
     let began = &record.began;
     let mut attributes = Attributes::default();
     attributes.text("gen_ai.operation.name", began.operation);
@@ -93,7 +97,6 @@ fn exchange(trace: &Trace, record: &EndRecord, collector: &Collector) -> Value {
         attributes,
         error,
     }
-    .told()
 }
 
 /// Whether an end is a fault of this service, or of one behind it. What the caller did wrong is not.
@@ -106,12 +109,12 @@ fn is_failure(end: End) -> bool {
     }
 }
 
-fn attempt(
-    trace: &Trace,
+fn attempt<'r>(
+    trace: &'r Trace,
     record: &EndRecord,
     attempt: &UsageRecord,
     collector: &Collector,
-) -> Value {
+) -> Span<'r> {
     let operation = record.began.operation;
     let mut attributes = Attributes::default();
     attributes.text("gen_ai.operation.name", operation);
@@ -158,7 +161,6 @@ fn attempt(
         attributes,
         error,
     }
-    .told()
 }
 
 /// Counts of tokens, of those kinds that there were any of.
@@ -191,8 +193,8 @@ fn used(attributes: &mut Attributes, attempt: &UsageRecord) {
 
 struct Span<'a> {
     trace: &'a Trace,
-    id: Option<llmleaf_exchange::SpanId>,
-    parent: Option<llmleaf_exchange::SpanId>,
+    id: Option<SpanId>,
+    parent: Option<SpanId>,
     /// The parent is another service's.
     remote: bool,
     name: String,
@@ -206,7 +208,8 @@ struct Span<'a> {
 }
 
 impl Span<'_> {
-    fn told(self) -> Value {
+    /// Writes it, and a comma behind it.
+    fn write(&self, out: &mut Vec<u8>) {
         let end = self.begin.saturating_add(self.lasted);
         let nanos = |millis: u64| millis.saturating_mul(NANOS_PER_MILLI).to_string();
         let origin = match (self.parent, self.remote) {
@@ -214,60 +217,76 @@ impl Span<'_> {
             (Some(_), true) => PARENT_IS_REMOTE,
             (Some(_), false) => PARENT_IS_OURS,
         };
-        let id = |span: Option<llmleaf_exchange::SpanId>| span.map(|span| span.to_string());
-        let mut told = json!({
-            "traceId": self.trace.to_string(),
-            "spanId": id(self.id).unwrap_or_default(),
-            "flags": u32::from(self.trace.flags()) | origin,
-            "name": self.name,
-            "kind": self.kind,
-            "startTimeUnixNano": nanos(self.begin),
-            "endTimeUnixNano": nanos(end),
-            "attributes": self.attributes.0,
-            "status": match self.error {
-                Some(error) => json!({"code": ERROR, "message": error}),
-                None => json!({}),
-            },
-        });
-        if let Value::Object(fields) = &mut told {
-            add(fields, "parentSpanId", id(self.parent));
-            add(fields, "traceState", self.trace.state().map(str::to_owned));
+        let id = |span: Option<SpanId>| span.map(|span| span.to_string());
+        let mut member = |name: &str, value: &dyn Fn(&mut Vec<u8>)| {
+            out.extend_from_slice(name.as_bytes());
+            value(out);
+        };
+        member("{\"traceId\":", &|out| put(out, &self.trace.to_string()));
+        let own = id(self.id).unwrap_or_default();
+        member(",\"spanId\":", &|out| put(out, &own));
+        let flags = u32::from(self.trace.flags()) | origin;
+        member(",\"flags\":", &|out| put(out, &flags));
+        if let Some(parent) = id(self.parent) {
+            member(",\"parentSpanId\":", &|out| put(out, &parent));
         }
-        told
+        if let Some(state) = self.trace.state() {
+            member(",\"traceState\":", &|out| put(out, state));
+        }
+        member(",\"name\":", &|out| put(out, &self.name));
+        member(",\"kind\":", &|out| put(out, &self.kind));
+        member(",\"startTimeUnixNano\":", &|out| {
+            put(out, &nanos(self.begin));
+        });
+        member(",\"endTimeUnixNano\":", &|out| put(out, &nanos(end)));
+        member(",\"attributes\":[", &|out| {
+            out.extend_from_slice(&self.attributes.0);
+        });
+        member("],\"status\":{", &|out| {
+            if let Some(error) = self.error {
+                out.extend_from_slice(format!("\"code\":{ERROR},\"message\":").as_bytes());
+                put(out, error);
+            }
+        });
+        out.extend_from_slice(b"}},");
     }
 }
 
-fn add(fields: &mut Map<String, Value>, name: &str, value: Option<String>) {
-    if let Some(value) = value {
-        fields.insert(name.to_owned(), value.into());
-    }
-}
-
-/// What is said of a span.
+/// What is said of a span: members of a list.
 #[derive(Default)]
-struct Attributes(Vec<Value>);
+struct Attributes(Vec<u8>);
 
 impl Attributes {
-    fn add(&mut self, name: &str, value: Value) {
-        self.0.push(json!({"key": name, "value": value}));
+    fn add<T: Serialize + ?Sized>(&mut self, name: &str, kind: &str, value: &T) {
+        let out = &mut self.0;
+        if !out.is_empty() {
+            out.push(b',');
+        }
+        out.extend_from_slice(b"{\"key\":");
+        put(out, name);
+        out.extend_from_slice(b",\"value\":{");
+        put(out, kind);
+        out.push(b':');
+        put(out, value);
+        out.extend_from_slice(b"}}");
     }
 
     fn text(&mut self, name: &str, text: &str) {
-        self.add(name, json!({"stringValue": text}));
+        self.add(name, "stringValue", text);
     }
 
     fn whole(&mut self, name: &str, number: u64) {
-        self.add(name, json!({"intValue": number.to_string()}));
+        self.add(name, "intValue", &number.to_string());
     }
 
     fn flag(&mut self, name: &str, flag: bool) {
-        self.add(name, json!({"boolValue": flag}));
+        self.add(name, "boolValue", &flag);
     }
 
     /// A length in seconds.
     #[expect(clippy::cast_precision_loss, reason = "it is for people to look at")]
     fn seconds(&mut self, name: &str, millis: u64) {
-        self.add(name, json!({"doubleValue": millis as f64 / 1000.0}));
+        self.add(name, "doubleValue", &(millis as f64 / 1000.0));
     }
 
     /// An amount in dollars.
@@ -276,6 +295,6 @@ impl Attributes {
         reason = "it is for people to look at; bills are made of records"
     )]
     fn dollars(&mut self, name: &str, nano_usd: u64) {
-        self.add(name, json!({"doubleValue": nano_usd as f64 / 1e9}));
+        self.add(name, "doubleValue", &(nano_usd as f64 / 1e9));
     }
 }
