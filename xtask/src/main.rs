@@ -16,39 +16,45 @@ mod tidy;
 struct Chore {
     name: &'static str,
     about: &'static str,
-    run: fn(&Path) -> Result<(), String>,
+    run: Run,
+}
+
+enum Run {
+    Whole(fn(&Path) -> Result<(), String>),
+    /// What takes long can be begun at a number, told behind its name.
+    From(fn(&Path, usize) -> Result<(), String>),
 }
 
 const CHORES: &[Chore] = &[
     Chore {
         name: "check",
         about: "formatting, clippy and tidy, in that order; stops at the first that fails",
-        run: check::run,
+        run: Run::Whole(check::run),
     },
     Chore {
         name: "tidy",
         about: "the house rules that rustfmt and clippy cannot see; lists every violation",
-        run: tidy::run,
+        run: Run::Whole(tidy::run),
     },
     Chore {
         name: "faults",
         about: "which row of docs/faults.md has no test of its name and no reason for that",
-        run: faults::run,
+        run: Run::Whole(faults::run),
     },
     Chore {
         name: "mutants",
-        about: "plants faults in a copy of the routing crate: its simulator must catch each",
-        run: mutants::routing,
+        about: "plants faults in a copy of the routing crate: its simulator must catch each; `mutants 40` begins at the 40th",
+        run: Run::From(mutants::routing),
     },
     Chore {
         name: "planted",
         about: "plants faults in a copy of the program: the judge must see what each breaks; half an hour",
-        run: mutants::program,
+        run: Run::From(mutants::program),
     },
     Chore {
         name: "help",
         about: "this list",
-        run: help,
+        run: Run::Whole(help),
     },
 ];
 
@@ -59,8 +65,7 @@ fn main() -> ExitCode {
         CHORES.iter().find(|chore| chore.name == wanted),
         arguments.next(),
     ) {
-        (Some(chore), None) => (chore.run)(&root()),
-        (Some(_), Some(extra)) => Err(format!("{wanted} takes no argument, {extra:?} was given")),
+        (Some(chore), extra) => run(chore, extra.as_deref()),
         (None, _) => Err(format!(
             "no chore is named {wanted:?}; `cargo xtask help` lists them"
         )),
@@ -71,6 +76,21 @@ fn main() -> ExitCode {
             eprintln!("xtask: {message}");
             ExitCode::FAILURE
         }
+    }
+}
+
+fn run(chore: &Chore, extra: Option<&str>) -> Result<(), String> {
+    match (&chore.run, extra) {
+        (Run::Whole(run), None) => run(&root()),
+        (Run::Whole(_), Some(extra)) => Err(format!(
+            "{} takes no argument, {extra:?} was given",
+            chore.name
+        )),
+        (Run::From(run), None) => run(&root(), 1),
+        (Run::From(run), Some(extra)) => match extra.parse() {
+            Ok(first) => run(&root(), first),
+            Err(_) => Err(format!("{extra:?} is no number to begin at")),
+        },
     }
 }
 

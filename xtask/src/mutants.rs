@@ -16,7 +16,7 @@
 use std::fs;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
 /// Between two looks at whether the tests have ended.
@@ -78,17 +78,17 @@ struct Place {
     into: Option<String>,
 }
 
-/// Plants every fault of routing in turn and prints which were caught; fails if one was not.
-pub fn routing(root: &Path) -> Result<(), String> {
-    run(root, &ROUTING)
+/// Plants every fault of routing in turn, beginning at the `first`, and prints which were caught; fails if one was not.
+pub fn routing(root: &Path, first: usize) -> Result<(), String> {
+    run(root, &ROUTING, first)
 }
 
 /// The same with faults of the program.
-pub fn program(root: &Path) -> Result<(), String> {
-    run(root, &PROGRAM)
+pub fn program(root: &Path, first: usize) -> Result<(), String> {
+    run(root, &PROGRAM, first)
 }
 
-fn run(root: &Path, suite: &Suite) -> Result<(), String> {
+fn run(root: &Path, suite: &Suite, first: usize) -> Result<(), String> {
     let mutants = parse(&read(&root.join(suite.list))?)?;
     let base = root.join(suite.base);
     for mutant in &mutants {
@@ -96,27 +96,36 @@ fn run(root: &Path, suite: &Suite) -> Result<(), String> {
     }
     let copy = root.join(suite.copy);
     lay_out(root, &copy, suite)?;
-    if !passes(&copy, suite)? {
-        return Err("the tests fail before any fault is planted".to_owned());
+    let told = passes(&copy, suite)?;
+    if !told.passed {
+        return Err(format!(
+            "the tests fail before any fault is planted: {}",
+            told.by
+        ));
     }
-    let mut survived = Vec::new();
-    for mutant in &mutants {
+    let (mut survived, mut tried) = (Vec::new(), 0);
+    for (index, mutant) in mutants.iter().enumerate().skip(first.saturating_sub(1)) {
+        tried += 1;
         let begun = Instant::now();
         let path = copy.join(suite.base).join(&mutant.file);
         let sound = read(&path)?;
         write(&path, &planted(&sound, mutant)?)?;
-        let passed = passes(&copy, suite);
+        let told = passes(&copy, suite);
         write(&path, &sound)?;
-        let caught = !passed.map_err(|why| format!("{}: {why}", mutant.name))?;
-        let verdict = if caught { "caught  " } else { "SURVIVED" };
+        let told = told.map_err(|why| format!("{}: {why}", mutant.name))?;
+        let verdict = if told.passed { "SURVIVED" } else { "caught  " };
         let seconds = begun.elapsed().as_secs();
-        eprintln!("{verdict}  {} ({seconds} s)", mutant.name);
-        if !caught {
+        eprintln!(
+            "{verdict}  {} {} ({seconds} s) {}",
+            index + 1,
+            mutant.name,
+            told.by
+        );
+        if told.passed {
             survived.push(mutant.name.as_str());
         }
     }
-    let (all, left) = (mutants.len(), survived.len());
-    eprintln!("mutants: {} of {all} caught", all - left);
+    eprintln!("mutants: {} of {tried} caught", tried - survived.len());
     if survived.is_empty() {
         Ok(())
     } else {
@@ -258,28 +267,51 @@ fn copy_tree(from: &Path, to: &Path) -> Result<(), String> {
     Ok(())
 }
 
+/// What the tests said.
+struct Told {
+    passed: bool,
+    /// Those that failed.
+    by: String,
+}
+
 /// Whether the tests pass. A fault that makes them hang is found, too.
-fn passes(copy: &Path, suite: &Suite) -> Result<bool, String> {
+fn passes(copy: &Path, suite: &Suite) -> Result<Told, String> {
+    let output = copy.join("output.txt");
     // What does not compile shows nothing about the tests.
-    let built = cargo(copy, suite, &["--no-run"])
+    let built = cargo(copy, suite, &["--no-run"], &output)?
         .status()
         .map_err(no_cargo)?;
     if !built.success() {
-        return Err("it does not compile".to_owned());
+        return Err(format!("it does not compile: {}", output.display()));
     }
     let only = [&["--"], suite.only].concat();
-    let mut running = cargo(copy, suite, &only).spawn().map_err(no_cargo)?;
+    let mut running = cargo(copy, suite, &only, &output)?
+        .spawn()
+        .map_err(no_cargo)?;
     let deadline = Instant::now() + suite.longest;
     loop {
         if let Some(status) = running.try_wait().map_err(no_cargo)? {
-            return Ok(status.success());
+            return Ok(Told {
+                passed: status.success(),
+                by: failed(&read(&output)?),
+            });
         }
         if Instant::now() >= deadline {
             kill(&mut running)?;
-            return Ok(false);
+            let by = format!("{}, and then it hung", failed(&read(&output)?));
+            return Ok(Told { passed: false, by });
         }
         std::thread::sleep(PAUSE);
     }
+}
+
+/// The names of the tests that failed. A fault should be seen by those that look for it, not by all or by one that is moody.
+fn failed(output: &str) -> String {
+    let names: Vec<&str> = output
+        .lines()
+        .filter_map(|line| line.strip_prefix("test ")?.strip_suffix(" ... FAILED"))
+        .collect();
+    format!("{} failed: {}", names.len(), names.join(" "))
 }
 
 /// Ends cargo, and the tests that it runs.
@@ -291,7 +323,9 @@ fn kill(running: &mut Child) -> Result<(), String> {
     Ok(())
 }
 
-fn cargo(copy: &Path, suite: &Suite, more: &[&str]) -> Command {
+fn cargo(copy: &Path, suite: &Suite, more: &[&str], output: &Path) -> Result<Command, String> {
+    let out = fs::File::create(output).map_err(|error| format!("{}: {error}", output.display()))?;
+    let error = out.try_clone().map_err(|error| error.to_string())?;
     let mut command = Command::new("cargo");
     command
         .args(["test", "--offline"])
@@ -301,10 +335,11 @@ fn cargo(copy: &Path, suite: &Suite, more: &[&str]) -> Command {
         .env("CARGO_TARGET_DIR", copy.join("target"))
         // A fault may well be what a lint is against.
         .env_remove("RUSTC_WORKSPACE_WRAPPER")
+        .env_remove("RUSTFLAGS")
         .process_group(0)
-        .stdout(Stdio::null())
-        .stderr(Stdio::null());
-    command
+        .stdout(out)
+        .stderr(error);
+    Ok(command)
 }
 
 fn no_cargo(error: std::io::Error) -> String {
@@ -340,6 +375,13 @@ mod tests {
         assert!(planted("a < b, a < b", &mutants[0]).is_err());
         assert!(parse("# x\nsrc/a.rs\nwhat").is_err());
         assert!(parse("# x\nsrc/a.rs\n+ what").is_err());
+    }
+
+    #[test]
+    fn those_that_failed_are_named() {
+        let output =
+            "running 2 tests\ntest a::b ... ok\ntest a::c ... FAILED\n\ntest result: FAILED. 1";
+        assert_eq!(failed(output), "1 failed: a::c");
     }
 
     #[test]
