@@ -25,7 +25,7 @@ use crate::replay::Signal;
 use watched::Watched;
 
 /// Says what is logged.
-const LOG: &str = "LLMLEAF_LOG";
+pub(crate) const LOG: &str = "LLMLEAF_LOG";
 
 /// How long the program may take to say where it listens, unless a test says otherwise.
 pub const START_TIMEOUT: Duration = Duration::from_secs(20);
@@ -216,6 +216,15 @@ impl Setup {
         self
     }
 
+    /// What it logs. Where the tests themselves are told what to log, by `LLMLEAF_LOG`, that counts more: all of it is searched for secrets.
+    #[must_use]
+    pub fn log(self, what: &str) -> Self {
+        match asked_of_all() {
+            None => self.env(LOG, what),
+            Some(_) => self,
+        }
+    }
+
     /// Another limit for the start.
     #[must_use]
     pub fn start_timeout(mut self, timeout: Duration) -> Self {
@@ -292,9 +301,6 @@ impl Setup {
         for (name, text) in &self.files {
             std::fs::write(folder.0.join(name), text).expect("a file can be written");
         }
-        // What all tests are told to log counts more than what one of them would have.
-        let all = asked_of_all();
-        let own = |(name, _): &&(String, String)| name != LOG || all.is_none();
         let mut command = Command::new(&self.exe);
         for arg in &self.args {
             command.arg(if arg == "{config}" {
@@ -306,12 +312,7 @@ impl Setup {
         command
             .current_dir(&folder.0)
             .env("LLMLEAF_CONFIG", &config)
-            .envs(
-                self.envs
-                    .iter()
-                    .filter(own)
-                    .map(|(name, value)| (name, value)),
-            )
+            .envs(self.envs.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null());
         command
     }
@@ -322,7 +323,7 @@ impl Setup {
     clippy::disallowed_methods,
     reason = "what all programs log is asked of the tests from outside"
 )]
-fn asked_of_all() -> Option<OsString> {
+pub(crate) fn asked_of_all() -> Option<OsString> {
     std::env::var_os(LOG)
 }
 

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, OnceLock};
 use std::time::Duration;
 
-use crate::binary::Llmleaf;
+use crate::binary::{self, Llmleaf};
 use crate::http::{self, Connection, Response};
 use crate::json::{self, Value};
 use crate::replay::{Replay, Script, new_canary};
@@ -354,6 +354,15 @@ impl Setup {
     pub fn env(mut self, name: &str, value: &str) -> Self {
         self.envs.push((name.to_owned(), value.to_owned()));
         self
+    }
+
+    /// What the program logs, unless the tests themselves are told by `LLMLEAF_LOG`.
+    #[must_use]
+    pub fn log(self, what: &str) -> Self {
+        match binary::asked_of_all() {
+            None => self.env(binary::LOG, what),
+            Some(_) => self,
+        }
     }
 
     /// Starts the providers and the program.

@@ -197,7 +197,7 @@ impl Stand {
         Stand {
             leaf: Llmleaf::with_config(exe, &config)
                 // Where it listens is told as information.
-                .env("LLMLEAF_LOG", &format!("llmleaf::command=info,{log}"))
+                .log(&format!("llmleaf::command=info,{log}"))
                 .start(),
             replay,
             script,

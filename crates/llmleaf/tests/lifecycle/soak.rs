@@ -56,7 +56,7 @@ fn quiet(sink: &Sink, server: &str) -> Stage {
         .second("health = false\n")
         .key(&format!("\n{}", sink.config()))
         // Else every record would be kept here as a line.
-        .env("LLMLEAF_LOG", "warn,llmleaf::command=info");
+        .log("warn,llmleaf::command=info");
     setup.start()
 }
 

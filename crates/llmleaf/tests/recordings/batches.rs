@@ -276,7 +276,7 @@ impl Rig {
         }
         Self {
             leaf: Llmleaf::with_config(EXE, &(config + KEY))
-                .env("LLMLEAF_LOG", "llmleaf::command=info,warn")
+                .log("llmleaf::command=info,warn")
                 .start(),
             services,
         }
