@@ -43,8 +43,9 @@ EVERY = {
     "cohere-python": python("cohere", "cohere_sdk", "cohere", "Cohere chat"),
     "ollama-python": python("ollama", "ollama_sdk", "ollama", "Ollama"),
     "node": Suite(
-        "node", [*NODE, *(f"node/{name}.test.mjs" for name in ("openai", "responses", "realtime", "anthropic"))],
+        "node", [*NODE, *(f"node/{name}.test.mjs" for name in ("openai", "responses", "realtime", "jobs", "anthropic"))],
         [
+            ("openai.audio", "openai", "Audio"), ("openai.batches", "openai", "Batches and Files"),
             ("openai.responses", "openai", RESPONSES), ("openai.realtime", "openai", "Realtime"), ("openai", "openai", COMPLETIONS),
             ("anthropic", "@anthropic-ai/sdk", MESSAGES),
         ],

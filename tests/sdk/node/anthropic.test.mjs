@@ -93,6 +93,23 @@ for (const [name, provider] of ROUTES('ant', 'oai')) {
       assert.equal(textOf(answer), wanted);
     });
 
+    it('a batch', async () => {
+      const params = body('text');
+      let batch = await one.messages.batches.create({ requests: ['one', 'two'].map((custom_id) => ({ custom_id, params })) });
+      assert.equal(batch.type, 'message_batch');
+      const until = Date.now() + 20_000;
+      while (batch.processing_status !== 'ended') {
+        assert.ok(Date.now() < until, 'it does not end');
+        batch = await one.messages.batches.retrieve(batch.id);
+      }
+      assert.equal(batch.request_counts.succeeded, 2);
+      const said = {};
+      for await (const line of await one.messages.batches.results(batch.id)) said[line.custom_id] = textOf(line.result.message);
+      assert.deepEqual(said, { one: TEXT, two: TEXT });
+      assert.equal((await one.messages.batches.cancel(batch.id)).id, batch.id);
+      await rejection(client({ apiKey: NARROW_KEY }).messages.batches.retrieve(batch.id), Anthropic.NotFoundError);
+    });
+
     it('count tokens', async () => {
       const { input_tokens: count } = await one.messages.countTokens({ model: model(provider, 'text'), messages: HI });
       assert.ok(provider === 'ant' ? count === 1234 : count > 0);

@@ -161,6 +161,38 @@ describe('openai.Surface', () => {
     assert.equal(answer.usage.prompt_tokens, 3);
   });
 
+  it('embeddings of a provider', async () => {
+    const texts = ['hello there', 'you'];
+    const weigh = (text) => Buffer.from(text).reduce((sum, byte) => sum + byte, 0) % 97;
+    const wanted = texts.map((text) => Array.from({ length: 8 }, (_, at) => (weigh(text) - at) / 64));
+    const { embeddings } = client();
+    // Where the caller names no encoding, this SDK asks for base64 and decodes it.
+    for (const more of [{}, { encoding_format: 'float' }]) {
+      const answer = await embeddings.create({ model: 'oai/vectors', input: texts, ...more });
+      assert.deepEqual(answer.data.map((one) => one.embedding), wanted);
+      assert.equal(answer.usage.total_tokens, 3);
+    }
+    const tokens = await embeddings.create({ model: 'oai/vectors', input: [[1, 2, 3], [4]], dimensions: 4 });
+    assert.deepEqual(tokens.data.map((one) => one.embedding.length), [4, 4]);
+    await rejection(embeddings.create({ model: 'oai/vectors', input: [''] }), OpenAI.BadRequestError);
+  });
+
+  it('images of a provider', async () => {
+    const { toFile } = load('openai');
+    const { images } = client();
+    const picture = (name) => toFile(Buffer.from(PNG, 'base64'), name, { type: 'image/png' });
+    const model = 'oai/pictures';
+    const answer = await images.generate({ model, prompt: 'a red door', n: 2, size: '1536x1024' });
+    assert.deepEqual([answer.data.length, answer.size, answer.usage.output_tokens], [2, '1536x1024', 400]);
+    const edit = await images.edit({ model, prompt: 'a hat', image: [await picture('a.png'), await picture('b.png')], mask: await picture('c.png') });
+    assert.equal(edit.usage.input_tokens_details.image_tokens, 20);
+    assert.equal((await images.createVariation({ model, image: await picture('a.png'), n: 3 })).data.length, 3);
+    const kinds = [];
+    for await (const event of await images.generate({ model, prompt: 'a door', stream: true, partial_images: 2 })) kinds.push(event.type);
+    assert.deepEqual(kinds, ['image_generation.partial_image', 'image_generation.partial_image', 'image_generation.completed']);
+    await rejection(images.generate({ model, prompt: 'a door', size: '7x7' }), OpenAI.BadRequestError);
+  });
+
   it('images', async () => {
     const { toFile } = load('openai');
     const { images } = client();

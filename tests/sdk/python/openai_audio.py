@@ -39,10 +39,11 @@ class Sound(Case):
         cls.addClassCleanup(cls.client.close)
 
     def test_speech_in_every_format(self):
-        for kind, mime in {"mp3": "audio/mpeg", "wav": "audio/wav", "opus": "audio/opus", "pcm": "audio/pcm"}.items():
+        kinds = {"mp3": "mpeg", "opus": "opus", "aac": "aac", "flac": "flac", "wav": "wav", "pcm": "pcm"}
+        for kind, mime in kinds.items():
             answer = self.client.audio.speech.create(model="oai/tts", input="Hello", voice="alloy", response_format=kind, speed=1.5)
             self.assertEqual(answer.read(), SOUND)
-            self.assertEqual(answer.response.headers["content-type"], mime)
+            self.assertEqual(answer.response.headers["content-type"], f"audio/{mime}")
 
     def test_speech_streams(self):
         create = self.client.audio.speech.with_streaming_response.create
