@@ -1,5 +1,6 @@
 //! Deciding whether a credential is good, in two halves: what can be decided at once, and work for a blocking pool.
 
+mod recall;
 mod refusals;
 mod snapshot;
 
@@ -20,6 +21,7 @@ use crate::roster::{Record, Roster};
 use crate::secret::Secret;
 use crate::tokens::TokenFault;
 
+pub use recall::{Mark, Recall};
 pub use refusals::MAX_REFUSALS;
 use refusals::Refusals;
 use snapshot::{Snapshot, retire};

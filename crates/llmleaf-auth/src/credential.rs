@@ -67,6 +67,12 @@ impl<'a> CredentialHeaders<'a> {
         }
     }
 
+    /// All that was added; `None` where that is nothing, or more than is looked at.
+    pub(crate) fn all(&self) -> Option<impl Iterator<Item = &(CredentialSource, &'a [u8])>> {
+        let whole = !self.overflowed && self.values.first().is_some_and(Option::is_some);
+        whole.then(|| self.values.iter().flatten())
+    }
+
     /// [`Self::push`], as a chain.
     #[must_use]
     pub fn with(mut self, source: CredentialSource, value: &'a [u8]) -> Self {

@@ -37,7 +37,7 @@ pub mod secret;
 pub mod tokens;
 pub mod verdicts;
 
-pub use authenticator::{Authenticator, Check, Verdict, Work};
+pub use authenticator::{Authenticator, Check, Recall, Verdict, Work};
 pub use credential::{Credential, CredentialHeaders, CredentialSource, Tokens};
 pub use error::{AuthError, Hint, MintError};
 pub use grant::{Grant, Principal};

@@ -67,19 +67,26 @@ pub(crate) struct Common {
     pub outrun: Cell<bool>,
 }
 
+/// Where a request may go, in the order of the models that it names, and what it asks of routing beside that.
+pub(crate) type Wishes = (Vec<Resolved>, Option<Box<Preferences>>);
+
 /// Runs an exchange to its end.
-pub(crate) async fn run(node: Rc<Node>, mut job: Job, out: Outlet, ending: Rc<Ending>) {
+pub(crate) async fn run(
+    node: Rc<Node>,
+    job: Rc<Job>,
+    (destinations, wishes): Wishes,
+    out: Outlet,
+    ending: Rc<Ending>,
+) {
     let began = node.shared.now();
     let tuning = node.shared.tuning;
     let pulse = job
         .head
         .stream
         .then(|| Pulse::new(began, tuning.hold_headers, tuning.keepalive));
-    let destinations = job.destinations();
-    let wishes = job.preferences.take();
     let mut run = Run {
         node,
-        job: Rc::new(job),
+        job,
         out,
         common: Rc::new(Common {
             ending: Rc::clone(&ending),

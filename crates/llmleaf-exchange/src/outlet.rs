@@ -467,7 +467,10 @@ pub struct Exchange {
 
 impl Exchange {
     /// Begins an exchange; nothing happens until it is polled.
-    pub fn start(node: Rc<Node>, job: Job) -> Self {
+    pub fn start(node: Rc<Node>, mut job: Job) -> Self {
+        let wishes = (job.destinations(), job.preferences.take());
+        // Once, before it is handed on: it is large.
+        let job = Rc::new(job);
         let slot = Rc::new(RefCell::new(Slot {
             list: job.in_array.then(ArrayWriter::default),
             ..Slot::default()
@@ -478,7 +481,13 @@ impl Exchange {
             dialect: job.dialect,
             request_id: Arc::clone(&job.request_id),
             drains: Rc::clone(&node.drains),
-            driver: Some(Box::pin(drive::run(node, job, outlet, Rc::new(ending)))),
+            driver: Some(Box::pin(drive::run(
+                node,
+                job,
+                wishes,
+                outlet,
+                Rc::new(ending),
+            ))),
             slot,
         }
     }

@@ -5,8 +5,9 @@ use crate::service::Worker;
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderName};
 use llmleaf_auth::{
-    AuthError, Check, Credential, CredentialHeaders, CredentialSource, Principal, Tokens,
+    AuthError, Check, Credential, CredentialHeaders, CredentialSource, Principal, Recall,
 };
+use std::cell::RefCell;
 use std::rc::Rc;
 use tokio::sync::Semaphore;
 
@@ -49,7 +50,29 @@ impl Hashing {
 /// # Errors
 /// No credential, a malformed one, or one that proves nothing; a key that may not be used now; or too many are waiting.
 pub async fn principal(worker: &Rc<Worker>, headers: &HeaderMap) -> Result<Principal, AuthError> {
-    admitted(worker, prove(worker, headers, false).await)
+    admitted(worker, prove(worker, &found(headers)).await)
+}
+
+/// The same on a connection that remembers whom it has proven: most callers show the same credential with every request.
+///
+/// # Errors
+/// As above.
+pub async fn again(
+    worker: &Rc<Worker>,
+    headers: &HeaderMap,
+    known: &RefCell<Recall>,
+) -> Result<Principal, AuthError> {
+    let (authenticator, found) = (&worker.app.authenticator, found(headers));
+    let mark = authenticator.mark(&found);
+    let own = mark.and_then(|mark| authenticator.recall(&known.borrow(), &mark));
+    if let Some(principal) = own {
+        return admitted(worker, Ok(principal));
+    }
+    let proven = prove(worker, &found).await;
+    if let (Some(mark), Ok(principal)) = (mark, &proven) {
+        known.borrow_mut().keep(mark, principal);
+    }
+    admitted(worker, proven)
 }
 
 /// The same for a session, which browsers open with a key among their sub-protocols.
@@ -57,7 +80,11 @@ pub async fn principal(worker: &Rc<Worker>, headers: &HeaderMap) -> Result<Princ
 /// # Errors
 /// As above.
 pub async fn session(worker: &Rc<Worker>, headers: &HeaderMap) -> Result<Principal, AuthError> {
-    admitted(worker, prove(worker, headers, true).await)
+    let mut found = found(headers);
+    for key in realtime::credentials(headers) {
+        found.push(CredentialSource::WebSocketProtocol, key.as_bytes());
+    }
+    admitted(worker, prove(worker, &found).await)
 }
 
 fn admitted(worker: &Worker, proven: Result<Principal, AuthError>) -> Result<Principal, AuthError> {
@@ -73,15 +100,11 @@ fn admitted(worker: &Worker, proven: Result<Principal, AuthError>) -> Result<Pri
     }
 }
 
-async fn prove(
-    worker: &Rc<Worker>,
-    headers: &HeaderMap,
-    of_session: bool,
-) -> Result<Principal, AuthError> {
+async fn prove(worker: &Rc<Worker>, found: &CredentialHeaders<'_>) -> Result<Principal, AuthError> {
     let (authenticator, hashing) = (&worker.app.authenticator, &worker.app.hashing);
     let tokens = worker.app.tokens.as_ref();
     let taken = tokens.map(|tokens| tokens.taken()).unwrap_or_default();
-    let credential = credential(headers, taken, of_session)?;
+    let credential = Credential::read(found, taken)?;
     if let (Some(tokens), Some((token, signed))) = (tokens, credential.token()) {
         return tokens.principal(worker, token, signed).await;
     }
@@ -105,21 +128,13 @@ async fn prove(
     authenticator.settle(verdict)
 }
 
-fn credential(
-    headers: &HeaderMap,
-    taken: Tokens,
-    of_session: bool,
-) -> Result<Credential, AuthError> {
+/// Every value that may be a credential.
+fn found(headers: &HeaderMap) -> CredentialHeaders<'_> {
     let mut found = CredentialHeaders::new();
     for (name, source) in &PLACES {
         for value in headers.get_all(name) {
             found.push(*source, value.as_bytes());
         }
     }
-    if of_session {
-        for key in realtime::credentials(headers) {
-            found.push(CredentialSource::WebSocketProtocol, key.as_bytes());
-        }
-    }
-    Credential::read(&found, taken)
+    found
 }

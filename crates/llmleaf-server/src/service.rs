@@ -344,7 +344,8 @@ impl Call {
                 Box::pin(realtime::open(&self, upgrades, &parts)).await
             }
             AuthClass::Consumer => {
-                let proven = authenticate::principal(&self.worker, request.headers()).await;
+                let (headers, known) = (request.headers(), &upgrades.known);
+                let proven = authenticate::again(&self.worker, headers, known).await;
                 let principal = proven.map_err(|error| reply::unauthorised(&error))?;
                 let explains = (self.explains(&principal))
                     .then(|| (Rc::clone(&self.worker), Arc::clone(&self.id)));

@@ -20,7 +20,7 @@ use http::header::{CONNECTION, UPGRADE};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Version};
 use lane::{Lane, Passed};
-use llmleaf_auth::Principal;
+use llmleaf_auth::{Principal, Recall};
 use llmleaf_dialects::responses::socket as wire;
 use llmleaf_model::{Failure, FailureKind, Origin};
 use llmleaf_transport::{
@@ -61,10 +61,12 @@ pub enum Opened {
     Bridged(Box<realtime::Bridged>),
 }
 
-/// Where a request leaves what its connection becomes.
+/// Where a request leaves what its connection becomes, and whom it has proven.
 pub struct Upgrades {
     /// The worker's configuration, as it is at any time.
     pub desk: Rc<Desk>,
+    /// Who showed the last credential on this connection.
+    pub known: RefCell<Recall>,
     opened: RefCell<Option<Opened>>,
 }
 
@@ -72,7 +74,12 @@ impl Upgrades {
     /// For one connection.
     pub fn new(desk: Rc<Desk>) -> Rc<Self> {
         let opened = RefCell::new(None);
-        Rc::new(Self { desk, opened })
+        let known = RefCell::default();
+        Rc::new(Self {
+            desk,
+            known,
+            opened,
+        })
     }
 
     /// The connection becomes this.

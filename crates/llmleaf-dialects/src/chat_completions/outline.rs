@@ -6,21 +6,14 @@ use llmleaf_model::Usage;
 use memchr::memmem::Finder;
 use std::sync::LazyLock;
 
-/// What an answer that may hold an error has somewhere. Quotes inside strings are escaped, so that these are keys or whole strings,
+/// What a choice that may hold an error has somewhere. Quotes inside strings are escaped, so that this is a key or a whole string,
 /// and never part of a text.
-static ERRORS: LazyLock<[Finder<'static>; 2]> =
-    LazyLock::new(|| [Finder::new("\"error\""), Finder::new("\"base_resp\"")]);
+static ERROR: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\"error\""));
 
 /// The usage of an answer; `None` where the answer must be read whole: it is not JSON, reports no usage or several, has no
 /// choice, or may hold an error. The report as it came is in the answer, which goes through.
 pub fn outline(body: &[u8]) -> Option<Usage> {
     let text = json_text(body)?;
-    if ERRORS
-        .iter()
-        .any(|mark| mark.find(text.as_bytes()).is_some())
-    {
-        return None;
-    }
     let mut choices = Once::default();
     let mut report = Once::default();
     let mut tier = Once::default();
@@ -29,14 +22,18 @@ pub fn outline(body: &[u8]) -> Option<Usage> {
             Some("choices") => choices.put(text.get(scan.passed()?)?),
             Some("usage") => report.put(usage::read_at(scan, text)?),
             Some("service_tier") => tier.put(text.get(scan.passed()?)?),
-            _ => {
+            Some("error" | "base_resp") | None => return None,
+            Some(_) => {
                 scan.passed()?;
             }
         }
         Some(())
     })?;
+    let choices = choices.only()?;
+    if ERROR.find(choices.as_bytes()).is_some() {
+        return None;
+    }
     choices
-        .only()?
         .strip_prefix('[')?
         .trim_ascii_start()
         .strip_prefix('{')?;

@@ -142,10 +142,9 @@ async fn graceful<C: Future<Output = hyper::Result<()>>>(
     shut: impl FnOnce(Pin<&mut C>),
 ) -> hyper::Result<()> {
     let mut connection = pin!(connection);
-    tokio::select! {
-        biased;
-        result = connection.as_mut() => return result,
-        _ = orders.wait_for(|order| *order != Order::Run) => {}
+    let mut news = orders.clone();
+    if let Some(result) = until(&mut connection, &mut orders, &mut news).await {
+        return result;
     }
     // hyper closes a connection on which it has read nothing yet, also where a request waits to be read: who came just
     // before the doors closed is left a moment for its first one.
@@ -166,6 +165,32 @@ async fn graceful<C: Future<Output = hyper::Result<()>>>(
     }
     shut(connection.as_mut());
     nudged(connection, orders).await
+}
+
+/// Runs a connection until it ends, or the worker drains.
+async fn until<C: Future>(
+    connection: &mut Pin<&mut C>,
+    orders: &mut watch::Receiver<Order>,
+    news: &mut watch::Receiver<Order>,
+) -> Option<C::Output> {
+    let mut drains = pin!(orders.wait_for(|order| *order != Order::Run));
+    let mut waits = false;
+    poll_fn(|cx| {
+        if let Poll::Ready(result) = connection.as_mut().poll(cx) {
+            return Poll::Ready(Some(result));
+        }
+        // Whoever waits has left its waker, which is the task's own: to ask again at every poll costs more than to see that there is no news.
+        if waits && !news.has_changed().unwrap_or(true) {
+            return Poll::Pending;
+        }
+        waits = true;
+        news.mark_unchanged();
+        match drains.as_mut().poll(cx) {
+            Poll::Ready(_) => Poll::Ready(None),
+            Poll::Pending => Poll::Pending,
+        }
+    })
+    .await
 }
 
 /// Runs a future, and polls it once more at every order: an exchange looks at the node's state when it is polled.
