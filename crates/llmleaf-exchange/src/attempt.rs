@@ -6,7 +6,7 @@ mod prepared;
 
 pub(crate) use account::Attempt;
 use prepared::{Prepared, prepare};
-pub(crate) use prepared::{accepted, heeded};
+pub(crate) use prepared::{Said, accepted, heeded, say};
 
 use crate::drive::Run;
 use crate::failure;

@@ -4,7 +4,7 @@ use crate::drive::Run;
 use crate::job::Operation;
 use crate::node::Shared;
 use crate::upstream::Upstream;
-use crate::{audio, count, draw, embed, moderate, rerank};
+use crate::{attempt, audio, count, draw, embed, moderate, rerank};
 use llmleaf_dialects::object::Object;
 use llmleaf_dialects::{Dialect, Head, Target};
 use llmleaf_model::{Failure, FailureKind, MaxPrice, Origin, Preferences};
@@ -219,13 +219,17 @@ fn expresses(run: &mut Run, stop: &Stop) -> Result<bool, Failure> {
         model,
         stream: run.job.head.stream,
     };
-    let rendered = if wire.dialect() == run.job.heard {
-        wire.edit_request(&run.job.head, &run.job.body, target)
-    } else {
-        wire.render_request(&*run.canonical()?, target)
-    };
+    if wire.dialect() != run.job.heard {
+        // What cannot be read is the consumer's fault, and no target's.
+        run.canonical()?;
+    }
+    let said = attempt::say(run, wire, &stop.candidate, target);
     let routing = |field: &str| llmleaf_dialects::preferences::is_field(field);
-    Ok(rendered.is_ok_and(|r| r.losses.iter().all(|loss| routing(&loss.field))))
+    let whole = |said: attempt::Said| {
+        let mut losses = said.rendered.losses.iter();
+        losses.all(|loss| routing(&loss.field))
+    };
+    Ok(said.is_ok_and(whole))
 }
 
 /// Tokens that a request is thought to use, for limits: its length as input, and what it lets the answer have. What is long is mostly

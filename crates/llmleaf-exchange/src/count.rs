@@ -7,7 +7,9 @@ use crate::job::Operation;
 use crate::upstream::Upstream;
 use http::{Method, StatusCode};
 use llmleaf_dialects::Dialect;
-use llmleaf_model::{ChatRequest, Failure, Media, MediaSource, Part, PartKind, ToolKind};
+use llmleaf_model::{
+    ChatRequest, Failure, Media, MediaSource, Part, PartKind, ResponseFormat, ToolKind,
+};
 use llmleaf_route::Candidate;
 use std::pin::pin;
 
@@ -61,10 +63,12 @@ pub(crate) async fn run(
     Ok(())
 }
 
-/// Estimates here: nobody need be asked.
+/// Estimates here: nobody need be asked, unless a service holds what is to be counted.
 pub(crate) fn here(run: &mut Run) -> Result<(), Failure> {
     let text = llmleaf_dialects::head::text(&run.job.body)?;
-    let tokens = estimate(&run.job.dialect.parse_count(text)?);
+    let request = run.job.dialect.parse_count(text)?;
+    llmleaf_dialects::needs_no_keeper(&request)?;
+    let tokens = estimate(&request);
     run.estimated = true;
     let reply = run.job.dialect.render_count(tokens);
     run.whole(StatusCode::OK, run.explaining_whole(reply.into()));
@@ -107,7 +111,26 @@ fn estimate(request: &ChatRequest) -> u64 {
         .tools
         .iter()
         .map(|tool| OVERHEAD + tool_bytes(&tool.kind).div_ceil(BYTES_PER_TOKEN));
-    messages.sum::<u64>() + tools.sum::<u64>() + OVERHEAD
+    let form = request.response_format.as_ref();
+    let form = form.map_or(0, |form| OVERHEAD + text(form_bytes(form)));
+    messages.sum::<u64>() + tools.sum::<u64>() + form + OVERHEAD
+}
+
+/// What the model is told of the form of its answer.
+fn form_bytes(form: &ResponseFormat) -> usize {
+    match form {
+        ResponseFormat::Text | ResponseFormat::JsonObject => 0,
+        ResponseFormat::JsonSchema {
+            name,
+            description,
+            schema,
+            ..
+        } => {
+            let said = [name, description].into_iter().flatten();
+            said.map(String::len).sum::<usize>() + schema.as_str().len()
+        }
+        ResponseFormat::Opaque { json, .. } => json.as_str().len(),
+    }
 }
 
 fn text(bytes: usize) -> u64 {

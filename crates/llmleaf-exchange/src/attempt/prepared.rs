@@ -18,12 +18,20 @@ pub(super) struct Prepared {
     pub own: bool,
 }
 
-pub(super) fn prepare(
+/// A request as one target would get it, without what the configuration adds.
+pub(crate) struct Said {
+    pub rendered: Rendered,
+    same: bool,
+    /// It asks for an effort that nobody but the configuration asked for.
+    unasked: bool,
+}
+
+pub(crate) fn say(
     run: &mut Run,
     wire: &ChatWire,
     candidate: &Candidate,
     target: Target<'_>,
-) -> Result<Prepared, Failure> {
+) -> Result<Said, Failure> {
     let effort = effort::default(run, candidate);
     // What the service refuses in its own dialect is said in a way that it takes, and so is what the request does not say.
     let same = effort.is_none()
@@ -31,7 +39,7 @@ pub(super) fn prepare(
         && wire.takes(&run.job.head, &run.job.body)
         // Nor can a consumer that wants calls whole be given their pieces.
         && (!run.job.whole_calls || wire.calls_whole());
-    let rendered = if same {
+    let mut rendered = if same {
         wire.edit_request(&run.job.head, &run.job.body, target)?
     } else {
         let mut request = run.canonical()?;
@@ -42,12 +50,26 @@ pub(super) fn prepare(
         }
         wire.render_request(&request, target)?
     };
-    let mut rendered = rendered;
     if effort.is_some() {
         // What nobody asked for is no loss where it cannot be had.
         let of_reasoning = |field: &str| field.split('.').next() == Some("reasoning");
         rendered.losses.retain(|loss| !of_reasoning(&loss.field));
     }
+    Ok(Said {
+        rendered,
+        same,
+        unasked: effort.is_some(),
+    })
+}
+
+pub(super) fn prepare(
+    run: &mut Run,
+    wire: &ChatWire,
+    candidate: &Candidate,
+    target: Target<'_>,
+) -> Result<Prepared, Failure> {
+    let said = say(run, wire, candidate, target)?;
+    let (mut rendered, same) = (said.rendered, said.same);
     keep_prompt(run, wire, candidate, &mut rendered);
     if run.job.head.routes() {
         heeded(run, same && wire.routes(), &mut rendered.losses);
@@ -61,7 +83,7 @@ pub(super) fn prepare(
         rendered,
         same,
         // What is only said for it goes beside all that it says itself.
-        own: same || effort.is_some() && wire.dialect() == run.job.heard,
+        own: same || said.unasked && wire.dialect() == run.job.heard,
     })
 }
 

@@ -386,5 +386,26 @@ fn a_request_is_counted_by_who_would_answer_it_else_here() {
     assert_eq!(counted.header("x-llmleaf-estimate"), Some("true"));
     let counted = counted.json();
     assert_eq!(counted.text_at(&["object"]), "response.input_tokens");
-    assert!(counted.u64_at(&["input_tokens"]).is_some_and(|n| n > 3));
+    let plain = counted.u64_at(&["input_tokens"]);
+    assert!(plain.is_some_and(|n| n > 3));
+    // The schema of the answer counts, and what a service holds of the prompt nobody else can guess.
+    let schema = format!(
+        "\"text\":{{\"format\":{{\"type\":\"json_schema\",\"name\":\"n\",\"schema\":{{\"description\":\"{}\"}}}}}}",
+        "word ".repeat(60)
+    );
+    let longer = count(&format!(
+        "{{\"model\":\"plain/m\",\"input\":\"one two three\",{schema}}}"
+    ));
+    let longer = longer.json().u64_at(&["input_tokens"]);
+    assert!(longer > plain.map(|n| n + 100), "{longer:?}");
+    for (field, value) in [
+        ("conversation", "\"conv_1\""),
+        ("prompt", "{\"id\":\"pmpt_1\"}"),
+    ] {
+        let refused = count(&format!(
+            "{{\"model\":\"plain/m\",\"input\":\"one\",\"{field}\":{value}}}"
+        ));
+        assert_eq!(refused.status, 400, "{}", refused.text());
+        assert_eq!(refused.json().text_at(&["error", "param"]), field);
+    }
 }

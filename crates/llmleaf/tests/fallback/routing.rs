@@ -84,6 +84,21 @@ fn a_wish_that_nobody_meets_is_refused_and_named() {
         assert_eq!(response.status, 404, "{}", response.text());
         assert_eq!(response.json().text_at(&["error", "param"]), param);
     }
+    // Proofs that a target cannot verify do not get there: it takes not all that is said.
+    let proven = body(
+        wire,
+        &Stage::chain(wire),
+        r#""provider":{"require_parameters":true}"#,
+    );
+    let thought = r#""messages":[{"role":"assistant","content":"a","reasoning_details":[{"type":"reasoning.encrypted","data":"p","format":"anthropic-claude-v1"}]},"#;
+    let proven = proven.replacen("\"messages\":[", thought, 1);
+    let mut request = stage.ask_with(wire, &proven);
+    let response = request.connection.response();
+    assert_eq!(response.status, 404, "{}", response.text());
+    assert_eq!(
+        response.json().text_at(&["error", "param"]),
+        "provider.require_parameters"
+    );
     assert_eq!(asked(&stage), (0, 0));
 }
 
