@@ -359,6 +359,10 @@ impl Assembly {
             && open_key.agrees(key)
             && (form.is_none() || open_form.is_none() || form == *open_form)
             && (artefact.is_none() || sealed.is_none() || artefact == *sealed)
+            // An encrypted thought is checked against its name, and a block can only be named where it starts.
+            && !(artefact == Some(ArtefactKind::Encrypted)
+                && open_key.id.is_none()
+                && key.id.is_some())
             // A signature proves the text before it: text after it is another thought.
             && (form.is_none() || *sealed != Some(ArtefactKind::Signature))
         {

@@ -10,7 +10,8 @@ use Effort::{High, Low, Max, Medium, Minimal, None as Off, XHigh};
 /// Rungs by model, where effort is a word; the first row that fits counts.
 ///
 /// Sources: the services' own messages ("Unsupported value: 'minimal' is not supported with the 'gpt-5.1' model"), the type
-/// ReasoningEffort of Azure's SDK, `reasoning_effort` in Mistral's OpenAPI document 1.0.0 (2026-08), "Effort" and the migration guides on
+/// ReasoningEffort of Azure's SDK, `reasoning_effort` in Mistral's OpenAPI document 1.0.0 (2026-08) and
+/// in Kimi's of the same number and date, "Effort" and the migration guides on
 /// platform.claude.com, all read 2026-11.
 const RUNGS: &[(&str, &[Effort])] = &[
     ("gpt-5-pro", &[High]),
@@ -30,6 +31,7 @@ const RUNGS: &[(&str, &[Effort])] = &[
     ("magistral", &[Off, High]),
     ("mistral", &[Off, High]),
     ("ministral", &[Off, High]),
+    ("kimi-k3", &[Low, High, Max]),
     ("claude-opus-4-5", &[Low, Medium, High]),
     ("claude-opus-4-6", &[Low, Medium, High, Max]),
     ("claude-sonnet-4-6", &[Low, Medium, High, Max]),
@@ -73,6 +75,12 @@ pub(crate) fn thinks(model: &str) -> Thinks {
     let name = family(model);
     let row = THINKS.iter().find(|(prefix, _)| name.starts_with(prefix));
     row.map_or(Thinks::Unknown, |(_, thinks)| *thinks)
+}
+
+/// Whether the model is asked by a word for its effort, also where its siblings have a switch.
+pub(crate) fn is_known(model: &str) -> bool {
+    let name = family(model);
+    RUNGS.iter().any(|(prefix, _)| name.starts_with(prefix))
 }
 
 /// The rung to ask a model for; what differs from the one wanted is told.

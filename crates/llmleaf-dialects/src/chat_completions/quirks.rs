@@ -44,6 +44,8 @@ pub struct RequestQuirks {
     pub custom_tools: CustomTools,
     /// What it takes of JSON Schema, where schemas come from another dialect.
     pub tool_schemas: ToolSchemas,
+    /// Tools whose calls are to be held to their schema, where they come from another dialect.
+    pub strict_tools: StrictTools,
 }
 
 /// Whether there are tools of free text.
@@ -64,6 +66,18 @@ pub enum ToolSchemas {
     Full,
     /// A part, in which each alternative of a union has its own type.
     TypedBranches,
+}
+
+/// What a service does with a tool whose calls are to be held to its schema.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StrictTools {
+    /// It takes those of closed objects with every property required, and refuses others.
+    AllRequired,
+    /// It takes any schema that it takes at all.
+    AnySchema,
+    /// It knows nothing of the kind.
+    Unknown,
 }
 
 /// Field of the output cap.
@@ -178,6 +192,8 @@ pub enum ReasoningRequest {
     Object,
     /// `thinking: {type: "enabled" | "disabled"}`.
     Thinking,
+    /// As `Effort`, which has no word for none: `reasoning: {enabled: false}` says that.
+    Switch,
     /// Not at all.
     Unsupported,
 }
@@ -223,6 +239,7 @@ impl RequestQuirks {
         files: true,
         custom_tools: CustomTools::Offered,
         tool_schemas: ToolSchemas::Full,
+        strict_tools: StrictTools::AllRequired,
     };
 }
 

@@ -360,7 +360,9 @@ fn the_tables_know_routers_spellings() {
         rung("claude-opus-4-6", Effort::XHigh, &mut losses),
         Effort::High
     );
-    assert_eq!(losses.len(), 1);
+    let asked = rung("moonshotai/kimi-k3", Effort::Medium, &mut losses);
+    assert_eq!(asked, Effort::Low);
+    assert_eq!(losses.len(), 2);
     for (budget, effort) in [
         (0, Effort::None),
         (1, Effort::Low),

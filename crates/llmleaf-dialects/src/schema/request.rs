@@ -130,6 +130,12 @@ fn function(
             );
             Ok((any(losses)?, Some(false)))
         }
+        (Some(wished), Strictness::Unknown) => {
+            if wished {
+                free(losses, "the service holds no calls to a schema");
+            }
+            Ok((any(losses)?, None))
+        }
         _ => Ok((any(losses)?, held)),
     }
 }

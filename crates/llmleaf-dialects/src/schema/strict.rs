@@ -11,6 +11,8 @@ use std::collections::HashSet;
 pub(crate) enum Strictness {
     /// As any tool; what there is of it the renderer says.
     AsAny,
+    /// Not at all: the field that asks for it stays behind.
+    Unknown,
     /// By another profile. What does not fit it is not held to its schema.
     Profile(&'static super::Profile),
     /// As "Structured outputs", platform.openai.com, 2026-11, has it: every object closed, every property required. What is otherwise

@@ -517,6 +517,14 @@ fn a_schema_that_no_calls_can_be_held_to_stays_as_it_is() {
     whole["required"] = json!(["b", "a"]);
     let (_, strict, losses) = held(&whole, Strictness::AllRequired);
     assert_eq!((strict, losses.len()), (Some(true), 0));
+    // Who holds calls to nothing is not asked to, and who takes any schema is given it.
+    let (made, strict, losses) = held(&whole, Strictness::Unknown);
+    assert_eq!((&made, strict), (&whole, None));
+    assert_eq!(losses, ["tools[0].strict"]);
+    whole["required"] = json!(["a"]);
+    let (_, strict, losses) = held(&whole, Strictness::AsAny);
+    assert_eq!((strict, losses.len()), (Some(true), 0));
+    whole["required"] = json!(["b", "a"]);
     whole["properties"]["a"] =
         json!({"type": "array", "items": {"type": "object", "properties": {}}});
     assert_eq!(held(&whole, Strictness::AllRequired).1, Some(false));

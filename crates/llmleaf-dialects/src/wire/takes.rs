@@ -3,7 +3,7 @@
 use super::ChatWire;
 use crate::chat_completions::{
     self,
-    quirks::{CustomTools, StreamedCalls, ToolSchemas},
+    quirks::{CustomTools, StreamedCalls, StrictTools, ToolSchemas},
 };
 use crate::schema::{Profile, Profiles, Strictness};
 use crate::toolbox::Takes;
@@ -27,7 +27,12 @@ impl ChatWire {
             }
         };
         let strict = match self {
-            Self::Completions(_) | Self::Responses(_) => Strictness::AllRequired,
+            Self::Completions(quirks) => match quirks.request.strict_tools {
+                StrictTools::AllRequired => Strictness::AllRequired,
+                StrictTools::AnySchema => Strictness::AsAny,
+                StrictTools::Unknown => Strictness::Unknown,
+            },
+            Self::Responses(_) => Strictness::AllRequired,
             Self::Messages(_) => Strictness::Profile(&Profile::ANTHROPIC_STRICT),
             _ => Strictness::AsAny,
         };

@@ -178,6 +178,7 @@ fn strict() -> chat::Quirks {
             files: false,
             custom_tools: chat::CustomTools::AsFunctions,
             tool_schemas: chat::ToolSchemas::TypedBranches,
+            strict_tools: chat::StrictTools::Unknown,
         },
         stream: chat::StreamQuirks {
             end: chat::EndMarker::Finish,

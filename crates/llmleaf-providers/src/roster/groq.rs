@@ -54,6 +54,8 @@ const QUIRKS: Quirks = Quirks {
             Cow::Borrowed("logprobs"),
             Cow::Borrowed("logit_bias"),
             Cow::Borrowed("top_logprobs"),
+            // "property 'prompt_cache_key' is unsupported": github.com/eigent-ai/eigent issue 1827, 2026-07.
+            Cow::Borrowed("prompt_cache_key"),
         ]),
         // Parts are text, image_url and a document of another shape (OpenAPI, ChatCompletionRequestMessageContentPart).
         files: false,
@@ -72,6 +74,12 @@ const QUIRKS: Quirks = Quirks {
 const RESPONSES: responses::Quirks = responses::Quirks {
     // "doesn't support stateful conversations yet": console.groq.com/docs/responses-api, 2026-11.
     storage: Storage::None,
+    // CreateResponseRequest of its OpenAPI document 2.1 has `additionalProperties: false`, and these are not in it.
+    unsupported: Cow::Borrowed(&[
+        Cow::Borrowed("include"),
+        Cow::Borrowed("prompt_cache_key"),
+        Cow::Borrowed("top_logprobs"),
+    ]),
     ..responses::Quirks::REFERENCE
 };
 

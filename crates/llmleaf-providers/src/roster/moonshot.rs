@@ -9,8 +9,8 @@ use llmleaf_dialects::{
     chat_completions::{
         Quirks,
         quirks::{
-            CustomTools, InstructionRole, ReasoningEcho, ReasoningQuirks, RequestQuirks,
-            ToolSchemas,
+            CustomTools, InstructionRole, ReasoningEcho, ReasoningQuirks, ReasoningRequest,
+            RequestQuirks, StrictTools, ToolSchemas,
         },
     },
 };
@@ -44,9 +44,13 @@ const QUIRKS: Quirks = Quirks {
         custom_tools: CustomTools::AsFunctions,
         // "not a valid moonshot flavored json schema": github.com/MoonshotAI/kimi-cli issue 1595, 2026.
         tool_schemas: ToolSchemas::TypedBranches,
+        // "Defaults to true": every schema of its flavour is held to (ToolDefinition of its OpenAPI document 1.0.0).
+        strict_tools: StrictTools::AnySchema,
         ..RequestQuirks::REFERENCE
     },
     reasoning: ReasoningQuirks {
+        // `thinking` of its OpenAPI document 1.0.0, with every model but the one that has `reasoning_effort`.
+        request: ReasoningRequest::Thinking,
         // 400 "reasoning_content is missing in assistant tool call message": github.com/continuedev/continue issue 11600, 2026.
         echo: ReasoningEcho::ReasoningContent,
         ..ReasoningQuirks::REFERENCE

@@ -14,7 +14,8 @@ use llmleaf_dialects::{
     chat_completions::{
         Quirks,
         quirks::{
-            CustomTools, InstructionRole, OutputCap, RequestQuirks, StreamQuirks, StreamUsage,
+            CustomTools, InstructionRole, OutputCap, ReasoningQuirks, ReasoningRequest,
+            RequestQuirks, StreamQuirks, StreamUsage, StrictTools,
         },
     },
     text_completions,
@@ -75,12 +76,19 @@ const QUIRKS: Quirks = Quirks {
         files: false,
         // Functions are all the tools of the consumer there are: ToolsPart of its OpenAPI document 2.0.0.
         custom_tools: CustomTools::AsFunctions,
+        // The same: a function has a name, a description and parameters.
+        strict_tools: StrictTools::Unknown,
         ..RequestQuirks::REFERENCE
     },
     stream: StreamQuirks {
         // Recorded: usage in the last chunk of every stream, none asked; `stream_options` is not in the document.
         usage: StreamUsage::Always,
         ..StreamQuirks::REFERENCE
+    },
+    reasoning: ReasoningQuirks {
+        // `reasoning_effort` has no word for none, and `reasoning` a switch: ChatCompletionRequest.
+        request: ReasoningRequest::Switch,
+        ..ReasoningQuirks::REFERENCE
     },
     ..Quirks::REFERENCE
 };

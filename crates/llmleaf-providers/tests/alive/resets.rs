@@ -45,6 +45,7 @@ fn completions_resets(quirks: &completions::Quirks) -> Vec<(String, ChatWire)> {
         request.files,
         request.custom_tools,
         request.tool_schemas,
+        request.strict_tools,
         stream.end,
         stream.usage,
         reasoning.request,

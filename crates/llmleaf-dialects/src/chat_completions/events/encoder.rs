@@ -372,17 +372,21 @@ impl ChunkEncoder {
             Delta::Arguments(text) => view.arguments = Some(text),
             Delta::Artefact(artefact) => {
                 view.artefact = Some(artefact);
-                self.call_proof(choice, index, id, artefact, out);
+                self.call_proof(choice, id, artefact, out);
             }
             _ => return self.lose(choice, "tool_calls", "the wire cannot express the piece"),
         }
         self.call_chunk(choice, &view, out);
     }
 
-    /// A call's proof among the thoughts, for clients that keep no others' fields.
-    fn call_proof(&self, choice: u32, index: usize, id: &str, proof: &Artefact, out: &mut Vec<u8>) {
-        let thoughts = self.choices.iter().find(|c| c.index == choice);
-        let index = thoughts.map_or(0, |c| c.thoughts) + index;
+    /// A call's proof among the thoughts, for clients that keep no others' fields. It has a number of its own among them: clients join
+    /// entries of one number.
+    fn call_proof(&mut self, choice: u32, id: &str, proof: &Artefact, out: &mut Vec<u8>) {
+        let of_choice = self.choices.iter_mut().find(|c| c.index == choice);
+        let index = of_choice.map_or(0, |c| {
+            c.thoughts += 1;
+            c.thoughts - 1
+        });
         self.reasoning_chunk(choice, &DetailBody::OfCall(proof), Some(id), index, out);
     }
 
@@ -488,8 +492,8 @@ impl ChunkEncoder {
             Lane::Held(call) => {
                 self.held.release(&call);
                 let view = call.view();
-                if let (Some(proof), Some(index), Some(id)) = (view.artefact, view.index, view.id) {
-                    self.call_proof(choice, index, id, proof, out);
+                if let (Some(proof), Some(id)) = (view.artefact, view.id) {
+                    self.call_proof(choice, id, proof, out);
                 }
                 self.call_chunk(choice, &view, out);
             }

@@ -89,7 +89,7 @@ impl Writer<'_, '_> {
         let mut object = ObjectWriter::begin(&mut out);
         object.string("role", role);
         object.string_if("name", message.name.as_deref());
-        match bare_text(message).filter(|_| moved.is_empty()) {
+        match self.bare_text(message).filter(|_| moved.is_empty()) {
             Some(text) => object.string("content", text),
             None => {
                 let mut parts = moved;
@@ -205,7 +205,8 @@ impl Writer<'_, '_> {
             let path = format!("{path}.content[{at}]");
             self.assistant_part(part, &path, (message, &echo), &mut said);
         }
-        match bare_text(message).filter(|_| !said.thinking) {
+        let alone = !said.thinking && (message.bare || said.list.len() == 1);
+        match self.bare_text(message).filter(|_| alone) {
             Some(text) => object.string("content", text),
             None if said.list.is_empty() && said.silent(message) => object.raw("content", "null"),
             None if said.list.is_empty() && message.bare => object.string("content", ""),
@@ -326,7 +327,7 @@ impl Writer<'_, '_> {
         let name = result.name.as_deref().filter(|_| self.rendering.own());
         object.string_if("name", name);
         let (texts, media) = self.result_parts(result, path);
-        match bare(&result.parts, result.bare) {
+        match bare(&result.parts, result.bare || !self.rendering.own()) {
             Some(text) => object.string("content", text),
             None if texts.is_empty() && !(self.rendering.own() && result.parts.is_empty()) => {
                 object.string("content", "");
@@ -371,6 +372,24 @@ impl Writer<'_, '_> {
         (stay, moved)
     }
 
+    /// The one text of a message whose content goes as a bare string: what was one, and what other wires have in a list of one. Some
+    /// services know no lists but those of users.
+    fn bare_text<'m>(&self, message: &'m Message) -> Option<&'m str> {
+        let bare_here = message.bare || !self.rendering.own() && message.role != Role::User;
+        if message.role == Role::Assistant {
+            let mut texts = message
+                .parts
+                .iter()
+                .filter(|part| matches!(part.kind, PartKind::Text { .. }));
+            let first = texts.next()?;
+            return match texts.next() {
+                None if bare_here => plain(first),
+                _ => None,
+            };
+        }
+        bare(&message.parts, bare_here)
+    }
+
     fn flush_moved(&mut self) {
         if self.moved.is_empty() {
             return;
@@ -403,22 +422,6 @@ impl Said<'_> {
         let elsewhere = !self.calls.is_empty() || self.refusal.is_some() || self.audio.is_some();
         elsewhere && (message.bare || message.parts.len() > self.list.len())
     }
-}
-
-/// The one text of a message whose content goes as a bare string.
-fn bare_text(message: &Message) -> Option<&str> {
-    if message.role == Role::Assistant {
-        let mut texts = message
-            .parts
-            .iter()
-            .filter(|part| matches!(part.kind, PartKind::Text { .. }));
-        let first = texts.next()?;
-        return match texts.next() {
-            None if message.bare => plain(first),
-            _ => None,
-        };
-    }
-    bare(&message.parts, message.bare)
 }
 
 fn bare(parts: &[Part], bare: bool) -> Option<&str> {

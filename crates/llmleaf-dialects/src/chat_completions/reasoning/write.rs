@@ -18,12 +18,30 @@ pub(in super::super) fn write_config(
 ) -> Vec<(&'static str, Vec<u8>)> {
     match rendering.quirks.reasoning.request {
         ReasoningRequest::Object => vec![("reasoning", object(rendering, config))],
+        ReasoningRequest::Thinking if !rendering.own() && ladder::is_known(model) => {
+            effort_only(rendering, config, model)
+        }
         ReasoningRequest::Thinking => thinking(rendering, config),
-        ReasoningRequest::Effort => effort_only(rendering, config, model),
+        ReasoningRequest::Switch if is_off(config) => {
+            lose_display(rendering, config);
+            lose_rest(rendering, config);
+            vec![("reasoning", b"{\"enabled\":false}".to_vec())]
+        }
+        ReasoningRequest::Effort | ReasoningRequest::Switch => {
+            effort_only(rendering, config, model)
+        }
         ReasoningRequest::Unsupported => {
             rendering.dropped("reasoning", "the service cannot be asked for reasoning");
             Vec::new()
         }
+    }
+}
+
+/// No reasoning is wanted.
+fn is_off(config: &ReasoningConfig) -> bool {
+    match config.mode {
+        Some(mode) => mode == ReasoningMode::Disabled,
+        None => config.effort == Some(Effort::None),
     }
 }
 
@@ -291,16 +309,25 @@ fn details(
     path: &str,
 ) {
     let mut entries = Vec::new();
-    for (index, part) in thoughts.iter().enumerate() {
+    let (mut index, mut unproven) = (0, false);
+    for part in thoughts {
         match &part.kind {
             PartKind::Reasoning(reasoning) => {
+                // A named thought was told apart from the text before it for its name only, and has one number with it.
+                let joins = unproven && !rendering.own() && is_named_alone(reasoning);
+                index -= usize::from(joins);
+                unproven = reasoning.artefact.is_none();
                 let artefact = verified(rendering, reasoning.artefact.as_ref(), path);
                 let rest = rendering.own().then_some(&part.rest);
                 stretch(reasoning, artefact, index, rest, &mut entries);
             }
-            PartKind::Opaque { json, .. } => entries.push(json.as_str().as_bytes().to_vec()),
+            PartKind::Opaque { json, .. } => {
+                unproven = false;
+                entries.push(json.as_str().as_bytes().to_vec());
+            }
             _ => {}
         }
+        index += 1;
     }
     for (at, call) in calls.iter().enumerate() {
         let Some(artefact) = verified(rendering, call.artefact.as_ref(), path) else {
@@ -308,7 +335,7 @@ fn details(
         };
         let mut one = Vec::new();
         let body = DetailBody::OfCall(artefact);
-        write_detail(&mut one, &body, Some(&call.id), thoughts.len() + at, None);
+        write_detail(&mut one, &body, Some(&call.id), index + at, None);
         entries.push(one);
     }
     if !entries.is_empty() {
@@ -316,6 +343,14 @@ fn details(
             out.extend_from_slice(&one);
         });
     }
+}
+
+/// An encrypted thought that says its name and nothing else.
+fn is_named_alone(reasoning: &Reasoning) -> bool {
+    let sealed = reasoning.artefact.as_ref();
+    sealed.is_some_and(|a| a.kind == ArtefactKind::Encrypted)
+        && reasoning.id.is_some()
+        && reasoning.texts.is_empty()
 }
 
 /// The entries that one stretch of reasoning becomes. A signature stands with the last text, and only there.

@@ -9,7 +9,7 @@ use crate::{Encoder, ReplyContext};
 use llmleaf_model::*;
 use serde_json::{Value, json};
 
-fn context() -> ReplyContext {
+pub(super) fn context() -> ReplyContext {
     ReplyContext {
         fallback_id: "fallback".into(),
         request_id: "req".into(),

@@ -2,8 +2,10 @@
 
 use super::recorded::{self, decode, frame, frames};
 use crate::chat_completions::Quirks;
+use crate::{Encoder as _, ReplyContext};
 use llmleaf_model::{
-    BlockKind, Collector, Event, FailureKind, FinishReason, Response, ToolFlavour,
+    Artefact, ArtefactKind, BlockKind, Collector, Delta, Event, FailureKind, FinishReason,
+    Provenance, ReasoningForm, Response, ResponseStart, ToolFlavour,
 };
 use proptest::prelude::*;
 use serde_json::Value;
@@ -354,5 +356,60 @@ proptest! {
     fn decoding_never_panics(texts in prop::collection::vec(".{0,60}", 0..6)) {
         let frames: Vec<_> = texts.iter().flat_map(|t| frames(&format!("data: {t}\n\n"), 5)).collect();
         decode(&Quirks::REFERENCE, &frames);
+    }
+}
+
+#[test]
+fn proofs_of_calls_and_thoughts_share_no_number() {
+    let mut events = vec![Event::ResponseStart(ResponseStart::default())];
+    let kinds = ["a", "", "b", ""].map(|id| match id {
+        "" => BlockKind::Reasoning {
+            id: None,
+            form: ReasoningForm::Full,
+        },
+        id => BlockKind::ToolCall {
+            id: id.into(),
+            name: "f".into(),
+            flavour: ToolFlavour::Function,
+        },
+    });
+    for (block, kind) in (0..).zip(kinds) {
+        let proof = Delta::Artefact(Artefact {
+            provenance: Provenance::UNKNOWN,
+            kind: ArtefactKind::Signature,
+            data: block.to_string(),
+        });
+        let choice = 0;
+        events.push(Event::BlockStart {
+            block,
+            choice,
+            kind,
+        });
+        events.push(Event::BlockDelta {
+            block,
+            delta: proof,
+        });
+        events.push(Event::BlockEnd { block });
+    }
+    events.push(Event::ResponseEnd);
+    for whole_calls in [false, true] {
+        let context = ReplyContext {
+            whole_calls,
+            ..super::encoding::context()
+        };
+        let mut out = Vec::new();
+        let mut encoder = crate::chat_completions::events::encoder(context);
+        for event in &events {
+            encoder.encode(event, &mut out);
+        }
+        let numbers: Vec<u64> = String::from_utf8(out)
+            .unwrap()
+            .lines()
+            .filter_map(|line| serde_json::from_str::<Value>(line.strip_prefix("data: ")?).ok())
+            .filter_map(|chunk| {
+                chunk["choices"][0]["delta"]["reasoning_details"][0]["index"].as_u64()
+            })
+            .collect();
+        assert_eq!(numbers, [0, 1, 2, 3], "whole: {whole_calls}");
     }
 }

@@ -212,7 +212,12 @@ fn sampling(
         "responseLogprobs",
         sampling.logprobs.filter(|on| own || *on),
     );
-    if let Some(count) = sampling.top_logprobs.filter(|count| own || *count > 0) {
+    let count = sampling.top_logprobs.filter(|count| own || *count > 0);
+    if count.is_some() && !own && sampling.logprobs != Some(true) {
+        // "Only valid if response_logprobs=True": GenerationConfig of its OpenAPI document, 2026-08.
+        let why = "the target tells alternatives beside `logprobs` only";
+        losses.push(Loss::dropped("top_logprobs", why));
+    } else if let Some(count) = count {
         if count > MOST_ALTERNATIVES && !own {
             let why = "the target tells of twenty alternatives at most";
             losses.push(Loss::altered("top_logprobs", why));

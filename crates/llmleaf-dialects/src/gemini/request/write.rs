@@ -8,8 +8,8 @@ use crate::gemini::wire::{FREE_TEXT, MADE_UP, NAMELESS, ObjectWriter, array, one
 use crate::object::Object;
 use crate::writer::write_rest;
 use llmleaf_model::{
-    Artefact, ArtefactKind, DialectName, Loss, Media, MediaSource, Message, Part, PartKind,
-    Reasoning, ToolCall, ToolFlavour, ToolResult,
+    Artefact, ArtefactKind, DialectName, Loss, Media, MediaKind, MediaSource, Message, Part,
+    PartKind, Reasoning, ToolCall, ToolFlavour, ToolResult,
 };
 use std::collections::HashMap;
 
@@ -170,6 +170,11 @@ impl PartWriter<'_> {
             ("detail", media.detail.as_ref().is_some_and(|d| d != "auto")),
             ("context", media.context.is_some()),
             ("citations", media.citations == Some(true)),
+            // An image's name is seldom more than that of a file.
+            (
+                "title",
+                !self.own && media.name.is_some() && media.kind != MediaKind::Image,
+            ),
         ];
         for (name, _) in beside.iter().filter(|(_, is_set)| *is_set) {
             let field = format!("{path}.{name}");

@@ -300,7 +300,8 @@ fn effort_is_asked_for_as_the_model_takes_it() {
 #[test]
 fn what_the_wire_cannot_say_is_a_named_loss() {
     let request = chat(
-        &json!({"model":"m","messages":[{"role":"user","content":"q","name":"n"}],"logit_bias":{"1":2},"user":"u",
+        &json!({"model":"m","messages":[{"role":"user","name":"n","content":[{"type":"text","text":"q"},
+            {"type":"file","file":{"filename":"a.pdf","file_data":"data:application/pdf;base64,QUJD"}}]}],"logit_bias":{"1":2},"user":"u","top_logprobs":2,
         "parallel_tool_calls":false,"metadata":{"a":"b"},"seed":99999999999u64,"stop":["1","2","3","4","5","6"],"verbosity":"low",
         "tools":[{"type":"web_search_preview"}]}),
     );
@@ -309,16 +310,19 @@ fn what_the_wire_cannot_say_is_a_named_loss() {
     fields.sort_unstable();
     let expected = [
         "logit_bias",
+        "messages[0].content[1].title",
         "messages[0].name",
         "metadata",
         "parallel_tool_calls",
         "seed",
         "stop",
         "tools[0]",
+        "top_logprobs",
         "user",
         "verbosity",
     ];
     assert_eq!(fields, expected);
+    assert_eq!(body["generationConfig"]["logprobs"], json!(null));
     assert_eq!(
         body["generationConfig"]["stopSequences"]
             .as_array()

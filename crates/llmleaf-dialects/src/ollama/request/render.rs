@@ -137,11 +137,11 @@ fn format(body: &mut ObjectWriter<'_>, request: &ChatRequest, losses: &mut Vec<L
                 let field = "response_format.json_schema.description";
                 losses.push(Loss::dropped(field, "not on this wire"));
             }
-            if *strict == Some(false) {
-                let why = "this wire always holds the answer to the schema";
-                losses.push(Loss::altered("response_format.json_schema.strict", why));
-            }
             if schema.as_str().starts_with('{') {
+                if *strict == Some(false) {
+                    let why = "this wire always holds the answer to the schema";
+                    losses.push(Loss::altered("response_format.json_schema.strict", why));
+                }
                 body.raw("format", schema.as_str());
             } else {
                 let why = "this wire's schemas are objects";

@@ -117,7 +117,9 @@ fn media_part(
         rendering.lose(Loss::dropped(path, why));
         return None;
     }
-    object.string_if("detail", media.detail.as_deref());
+    // What it is where nobody says it; one router's document demands that it be said.
+    let unsaid = (media.kind == MediaKind::Image && !rendering.own).then_some("auto");
+    object.string_if("detail", media.detail.as_deref().or(unsaid));
     if media.context.is_some() {
         rendering.lose(Loss::dropped(
             format!("{path}.context"),
@@ -305,11 +307,12 @@ fn result_item(
     match result.parts.as_slice() {
         [
             Part {
-                kind: PartKind::Text { text, .. },
+                kind: PartKind::Text { text, citations },
                 cache: None,
-                ..
+                rest,
             },
-        ] if result.bare => {
+            // Some services take a text only; a list of one says no more.
+        ] if result.bare || !rendering.own && citations.is_empty() && rest.is_empty() => {
             string(object.key("output"), text);
         }
         [] if !rendering.own || result.bare => {
@@ -331,6 +334,14 @@ fn result_item(
     rendering.rest(&mut object, &part.rest, path);
     object.end();
     out
+}
+
+/// A name for an item, by its place.
+fn item_id(path: &str) -> String {
+    let numbers = path.split(|c: char| !c.is_ascii_digit());
+    numbers
+        .filter(|number| !number.is_empty())
+        .fold("rs".to_owned(), |id, number| id + "_" + number)
 }
 
 fn reasoning_item(
@@ -357,7 +368,10 @@ fn reasoning_item(
     let mut out = Vec::new();
     let mut object = ObjectWriter::new(&mut out);
     object.string("type", "reasoning");
-    object.string_if("id", reasoning.id.as_deref());
+    // Where signatures prove thoughts no name is part of the proof, and items need one.
+    let signed = verified.is_some_and(|a| a.kind == ArtefactKind::Signature);
+    let made = (signed && !rendering.own).then(|| item_id(path));
+    object.string_if("id", reasoning.id.as_deref().or(made.as_deref()));
     for (field, kind, form) in [
         ("summary", "summary_text", ReasoningForm::Summary),
         ("content", "reasoning_text", ReasoningForm::Full),

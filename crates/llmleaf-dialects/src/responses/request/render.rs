@@ -329,7 +329,14 @@ impl Rendering<'_> {
         for entry in kept.and_then(|json| items(json.raw())).unwrap_or_default() {
             entries.extend(text_of(entry).map(std::borrow::Cow::into_owned));
         }
-        if entries.is_empty() || (self.quirks.refuses("include") && !self.own) {
+        if self.quirks.refuses("include") && !self.own {
+            if request.sampling.logprobs == Some(true) {
+                let why = "the provider tells none on this wire";
+                self.lose(Loss::dropped("logprobs", why));
+            }
+            return;
+        }
+        if entries.is_empty() {
             return;
         }
         array(body.key("include"), &entries, |out, entry| {

@@ -59,9 +59,22 @@ fn bare(message: &Message) -> Option<&str> {
     if !message.bare || said.next().is_some() {
         return None;
     }
-    match &one.kind {
+    plain(one)
+}
+
+/// The text of a part that has no neighbours.
+fn text_alone(parts: &[Part]) -> Option<&str> {
+    match parts {
+        [one] => plain(one),
+        _ => None,
+    }
+}
+
+/// The text of a part that is nothing but text.
+fn plain(part: &Part) -> Option<&str> {
+    match &part.kind {
         PartKind::Text { text, citations }
-            if citations.is_empty() && one.cache.is_none() && one.rest.is_empty() =>
+            if citations.is_empty() && part.cache.is_none() && part.rest.is_empty() =>
         {
             Some(text)
         }
@@ -119,7 +132,9 @@ impl List<'_, '_> {
             object.string_if("id", message.id.as_deref().filter(|_| self.rendering.own));
         }
         object.string("role", role_name(message.role));
-        match bare(message) {
+        let foreign = !self.rendering.own && message.role == Role::Assistant;
+        // Of what a model said, some services take texts only, and lists of their own items.
+        match bare(message).or_else(|| text_alone(parts).filter(|_| foreign)) {
             Some(text) => string(object.key("content"), text),
             None => {
                 let assistant = message.role == Role::Assistant;

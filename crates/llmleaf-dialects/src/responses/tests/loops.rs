@@ -217,3 +217,45 @@ fn groups_and_free_text_come_back_as_the_consumer_knows_them() {
     let whole: Value = serde_json::from_slice(&reply.body).unwrap();
     assert_eq!(&whole["output"], output);
 }
+
+/// Services check an encrypted thought against the name of its item ("item_id did not match": github.com/BerriAI/litellm pull request
+/// 15782, 2025-10), and some name it behind the words of the thought only.
+#[test]
+fn a_thought_that_is_named_late_keeps_its_name() {
+    let mut quirks = chat_completions::Quirks::REFERENCE;
+    quirks.reasoning.echo = chat_completions::quirks::ReasoningEcho::Details;
+    quirks.reasoning.verifies = Cow::Owned(vec!["openai-responses-v1".into()]);
+    let summary = r#"{"type":"reasoning.summary","summary":"thought","index":0,"format":"openai-responses-v1"}"#;
+    let named = r#"{"type":"reasoning.encrypted","data":"xx","id":"rs_real","index":0,"format":"openai-responses-v1"}"#;
+    let call =
+        r#"{"index":0,"id":"c1","type":"function","function":{"name":"f","arguments":"{}"}}"#;
+    let chunk =
+        |delta: &str| format!("data: {{\"id\":\"a\",\"choices\":[{{\"delta\":{{{delta}}}}}]}}\n\n");
+    let streamed = [
+        chunk(&format!("\"reasoning_details\":[{summary}]")),
+        chunk(&format!("\"reasoning_details\":[{named}]")),
+        chunk(&format!("\"tool_calls\":[{call}]"))
+            .replace("}}]", "},\"finish_reason\":\"tool_calls\"}]"),
+        "data: [DONE]\n\n".to_owned(),
+    ];
+    let whole = format!(
+        r#"{{"id":"a","choices":[{{"message":{{"role":"assistant","reasoning_details":[{summary},{named}],"tool_calls":[{call}]}},"finish_reason":"tool_calls"}}]}}"#
+    );
+    let whole = chat_completions::response::parse_response(whole.as_bytes(), &quirks);
+    let wire = ChatWire::Completions(quirks);
+    for events in [decode(&wire, &streamed.concat()), whole] {
+        for forgetful in [false, true] {
+            let turn = next_turn(&events, forgetful);
+            let body = sent(&wire.render_request(&turn, TARGET).unwrap());
+            let details = &body["messages"][1]["reasoning_details"];
+            let last = details.as_array().and_then(|all| all.last()).cloned();
+            let mut expected: Value = serde_json::from_str(named).unwrap();
+            if forgetful {
+                // Who drops the item's own name has it nowhere else.
+                expected.as_object_mut().unwrap().remove("id");
+                expected["index"] = last.as_ref().unwrap()["index"].clone();
+            }
+            assert_eq!(last, Some(expected), "{forgetful}: {details}");
+        }
+    }
+}
