@@ -90,7 +90,6 @@ const QUIRKS: Quirks = Quirks {
         request: ReasoningRequest::Switch,
         ..ReasoningQuirks::REFERENCE
     },
-    ..Quirks::REFERENCE
 };
 
 const COMPLETIONS: text_completions::Quirks = text_completions::Quirks {
