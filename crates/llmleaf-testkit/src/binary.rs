@@ -59,6 +59,18 @@ struct LogState {
     ended: bool,
 }
 
+/// The program that a test plays: its own, or the one at the path in `LLMLEAF_BIN`, so that a release build is measured by tests that are
+/// not one themselves.
+#[must_use]
+pub fn played(exe: &str) -> PathBuf {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "which program a test plays is asked of it from outside"
+    )]
+    let other = std::env::var_os("LLMLEAF_BIN");
+    other.map_or_else(|| exe.into(), PathBuf::from)
+}
+
 impl Llmleaf {
     /// Prepares the program at `exe` (in an integration test `env!("CARGO_BIN_EXE_llmleaf")`) with a config file of this
     /// text, which should say `listen = "127.0.0.1:0"`.

@@ -94,13 +94,8 @@ impl Stage {
     /// so a release build is measured by tests that are not one themselves.
     #[must_use]
     pub fn with(exe: &str) -> Setup {
-        #[expect(
-            clippy::disallowed_methods,
-            reason = "which program a test plays is asked of it from outside"
-        )]
-        let other = std::env::var_os("LLMLEAF_BIN");
         Setup {
-            exe: other.map_or_else(|| exe.into(), PathBuf::from),
+            exe: binary::played(exe),
             server: SERVER.to_owned(),
             provider: [String::new(), String::new()],
             third: false,

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use llmleaf_testkit::beside::{Beside, pause};
-use llmleaf_testkit::binary::Llmleaf;
+use llmleaf_testkit::binary::{Llmleaf, played};
 use llmleaf_testkit::http::{Connection, request};
 
 use super::{CONFIG, KEY};
@@ -33,21 +33,11 @@ fn a_second() -> Option<u32> {
     Some(asked.parse().expect("a number"))
 }
 
-/// Another program than the tests' own where one is named, for figures of a release build.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "which program a test plays is asked of it from outside"
-)]
-fn program() -> String {
-    let other = std::env::var("LLMLEAF_BIN").ok();
-    other.unwrap_or_else(|| env!("CARGO_BIN_EXE_llmleaf").to_owned())
-}
-
 fn start(slow: &str) -> Llmleaf {
     // Whoever wants its keys hashed again and again.
     let victim = format!("\n[[keys]]\nid = \"victim\"\npw_hash = \"{slow}\"\n");
     let config = CONFIG.replace("ADMIN", "workers = 1") + &victim;
-    Llmleaf::with_config(program(), &config).start()
+    Llmleaf::with_config(played(env!("CARGO_BIN_EXE_llmleaf")), &config).start()
 }
 
 /// One good exchange of a key that was proven before.

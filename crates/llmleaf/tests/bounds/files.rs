@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use llmleaf_testkit::binary::Llmleaf;
+use llmleaf_testkit::binary::{Llmleaf, played};
 use llmleaf_testkit::http::{Connection, Response, request};
 use llmleaf_testkit::stage::LONG;
 
@@ -34,7 +34,7 @@ fn leaf(sink: &Sink, folder: &Folder) -> Llmleaf {
         sink.addr,
         sink.addr,
     );
-    Llmleaf::with_config(env!("CARGO_BIN_EXE_llmleaf"), &config).start()
+    Llmleaf::with_config(played(env!("CARGO_BIN_EXE_llmleaf")), &config).start()
 }
 
 fn line(model: &str, at: usize, text: &str) -> String {

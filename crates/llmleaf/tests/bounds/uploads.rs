@@ -4,7 +4,7 @@ use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::mpsc::{Receiver, Sender, channel};
 
-use llmleaf_testkit::binary::Llmleaf;
+use llmleaf_testkit::binary::{Llmleaf, played};
 use llmleaf_testkit::http::{Connection, End, Response};
 use llmleaf_testkit::replay::{Gate, Replay, Script};
 use llmleaf_testkit::stage::LONG;
@@ -123,7 +123,7 @@ pub fn leaf(services: &[SocketAddr]) -> Llmleaf {
         "[[routes]]\nmodel = \"m\"\ntargets = [{}]\n",
         targets.join(", ")
     );
-    Llmleaf::with_config(env!("CARGO_BIN_EXE_llmleaf"), &(config + KEY)).start()
+    Llmleaf::with_config(played(env!("CARGO_BIN_EXE_llmleaf")), &(config + KEY)).start()
 }
 
 pub const BEFORE: &str = "--b\r\nContent-Disposition: form-data; name=\"model\"\r\n\r\nm\r\n--b\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a.wav\"\r\n\r\n";

@@ -9,7 +9,7 @@ mod services;
 #[path = "batches/uploads.rs"]
 mod uploads;
 
-use llmleaf_testkit::binary::Llmleaf;
+use llmleaf_testkit::binary::{Llmleaf, played};
 use llmleaf_testkit::http::{self, Connection, End, Response};
 use llmleaf_testkit::json::{self, Value};
 use llmleaf_testkit::replay::Replay;
@@ -61,7 +61,7 @@ fn site_with(tables: &str) -> Site {
         ));
     }
     config.push_str(tables);
-    let start = || Llmleaf::with_config(env!("CARGO_BIN_EXE_llmleaf"), &config).start();
+    let start = || Llmleaf::with_config(played(env!("CARGO_BIN_EXE_llmleaf")), &config).start();
     Site {
         nodes: [start(), start()],
         services,

@@ -1,6 +1,6 @@
 //! Sessions over another wire than their consumer's, with secrets in place of keys, and in great number.
 
-use llmleaf_testkit::binary::Llmleaf;
+use llmleaf_testkit::binary::{Llmleaf, played};
 use llmleaf_testkit::http;
 use llmleaf_testkit::json;
 use llmleaf_testkit::sessions::{Session, Sessions};
@@ -15,7 +15,7 @@ fn google() -> (Llmleaf, Sessions) {
         "[server]\nlisten = \"127.0.0.1:0\"\nworkers = 1\n\n[[providers]]\nname = \"google\"\nkind = \"gemini\"\nendpoint = \"http://{}/v1beta\"\ncredential = \"CANARY-google-credential\"\nprefix = \"google\"\n\n[[keys]]\nid = \"me\"\n{HASH}",
         vendor.addr
     );
-    let leaf = Llmleaf::with_config(env!("CARGO_BIN_EXE_llmleaf"), &config).start();
+    let leaf = Llmleaf::with_config(played(env!("CARGO_BIN_EXE_llmleaf")), &config).start();
     (leaf, vendor)
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use llmleaf_testkit::binary::Llmleaf;
+use llmleaf_testkit::binary::{Llmleaf, played};
 use llmleaf_testkit::json::{self, Value};
 use llmleaf_testkit::queued::Thread;
 use llmleaf_testkit::sessions::{Answer, Session, Sessions};
@@ -24,7 +24,7 @@ pub struct Site {
 pub fn site_with(key: &str) -> Site {
     let (vendor, other) = (Sessions::start(), Sessions::start());
     let config = config(&vendor, &other, key);
-    let leaf = Llmleaf::with_config(env!("CARGO_BIN_EXE_llmleaf"), &config).start();
+    let leaf = Llmleaf::with_config(played(env!("CARGO_BIN_EXE_llmleaf")), &config).start();
     Site {
         leaf,
         vendor,
@@ -464,7 +464,7 @@ fn j10_the_end_of_the_time_to_finish_is_told() {
     let (vendor, other) = (Sessions::start(), Sessions::start());
     let config = config(&vendor, &other, &key(""))
         .replace("watch_secs = 0", "watch_secs = 0\ndrain_secs = 1");
-    let leaf = Llmleaf::with_config(env!("CARGO_BIN_EXE_llmleaf"), &config).start();
+    let leaf = Llmleaf::with_config(played(env!("CARGO_BIN_EXE_llmleaf")), &config).start();
     let mut site = Site {
         leaf,
         vendor,
