@@ -415,7 +415,7 @@ impl Run {
             }
         };
         let status = StatusCode::from_u16(reply.0).unwrap_or(StatusCode::BAD_GATEWAY);
-        if failure.code.as_deref() == Some(inspect::UNAVAILABLE) {
+        if failure.code.as_deref() == Some(inspect::UNAVAILABLE) || failure.possibly_billed {
             self.out.last_word();
         }
         let mut headers = self.headed(false);

@@ -20,30 +20,35 @@ fn write(out: &mut Vec<u8>, batch: &Batch, form: BatchForm, task: Task, naming: 
     }
 }
 
-/// Renders a page of a list. Each batch with what its requests are for.
-pub fn render_list(batches: &[(Batch, Task, String)], form: BatchForm, more: bool) -> Vec<u8> {
+/// A batch of which all names are those that a consumer is told.
+pub fn named(mut batch: Batch, naming: Naming<'_>) -> Batch {
+    let files = [
+        (Kind::Input, &mut batch.input),
+        (Kind::Output, &mut batch.output),
+        (Kind::Errors, &mut batch.errors),
+    ];
+    for (kind, own) in files {
+        if let Some(own) = own {
+            *own = naming(kind, own);
+        }
+    }
+    batch.id = naming(Kind::Batch, &batch.id);
+    batch
+}
+
+/// Renders a page of a list. Each batch by the names that are told, with what its requests are for.
+pub fn render_list(batches: &[(Batch, Task)], form: BatchForm, more: bool) -> Vec<u8> {
     let mut out = Vec::new();
     let mut list = ObjectWriter::new(&mut out);
     if form == BatchForm::Files {
         list.string("object", "list");
     }
-    array(list.key("data"), batches, |out, (batch, task, told)| {
-        // What belongs to a batch is told when it is asked for by itself.
-        let naming = |kind: Kind, _: &str| match kind {
-            Kind::Batch => told.clone(),
-            Kind::Input | Kind::Output | Kind::Errors => String::new(),
-        };
-        let alone = Batch {
-            input: None,
-            output: None,
-            errors: None,
-            ..batch.clone()
-        };
-        write(out, &alone, form, *task, &naming);
+    array(list.key("data"), batches, |out, (batch, task)| {
+        write(out, batch, form, *task, &|_, told| told.to_owned());
     });
-    let first = batches.first().map(|(_, _, told)| told.as_str());
+    let first = batches.first().map(|(batch, _)| batch.id.as_str());
     or_null(list.key("first_id"), first);
-    let last = batches.last().map(|(_, _, told)| told.as_str());
+    let last = batches.last().map(|(batch, _)| batch.id.as_str());
     or_null(list.key("last_id"), last);
     list.bool("has_more", more);
     list.end();

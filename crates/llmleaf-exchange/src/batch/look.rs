@@ -61,14 +61,7 @@ pub(super) fn tell(
     let mut batch = wire.parse_batch(&reply)?;
     let account = (at.candidate.provider, attempt.credential());
     let of = batch.id.clone();
-    let naming = |kind: Kind, own: &str| match kind {
-        // A file of results says whose they are, so that they are counted once wherever they are read.
-        Kind::Output | Kind::Errors if at.offer.batches.files.is_some() => {
-            let own = [own, BETWEEN, &of].concat();
-            ask.names.told(kind, account, None, &own)
-        }
-        _ => ask.names.told(kind, account, None, own),
-    };
+    let naming = naming(at, ask, account, (&of, None));
     let same = wire.is_same(ask.form) && at.offer.is_same(ask.task);
     let edited = same
         .then(|| files::renamed(&reply, ask.form, &naming))
@@ -82,6 +75,23 @@ pub(super) fn tell(
     };
     answer(run, attempt, body);
     Ok(())
+}
+
+/// The names by which a consumer is told what belongs to a batch: its own one there, and the mark that it has in a list.
+fn naming<'n>(
+    at: At<'n>,
+    ask: &'n BatchAsk,
+    account: (usize, usize),
+    (of, mark): (&'n str, Option<&'n str>),
+) -> impl Fn(Kind, &str) -> String + 'n {
+    move |kind, own| match kind {
+        // A file of results says whose they are, so that they are counted once wherever they are read.
+        Kind::Output | Kind::Errors if at.offer.batches.files.is_some() => {
+            let own = [own, BETWEEN, of].concat();
+            ask.names.told(kind, account, mark, &own)
+        }
+        _ => ask.names.told(kind, account, mark, own),
+    }
 }
 
 /// Where a provider keeps no files of results, its batch itself takes the place of both.
@@ -156,14 +166,14 @@ pub(super) async fn list(
         true => (behind, None),
         false => (None, behind),
     };
-    let mut found: Vec<(Batch, Task, String)> = Vec::new();
+    let mut found: Vec<(Batch, Task)> = Vec::new();
     let mut more = false;
     for page in 0.. {
         let asked = (token.as_deref(), PAGE);
         let path = at.jobs(None, "", &wire.list_query(asked.0, asked.1));
         let reply = get(run, attempt, at, &path).await?;
         let (batches, next) = wire.parse_list(&reply, asked)?;
-        for batch in batches {
+        for mut batch in batches {
             if let Some(last) = &sought {
                 if *last == batch.id {
                     sought = None;
@@ -177,9 +187,10 @@ pub(super) async fn list(
                 more = true;
                 break;
             }
-            let mark = batch.mark.as_deref();
-            let told = ask.names.told(Kind::Batch, account, mark, &batch.id);
-            found.push((batch, task, told));
+            resulting(&mut batch, at);
+            let (of, mark) = (batch.id.clone(), batch.mark.clone());
+            let naming = naming(at, ask, account, (&of, mark.as_deref()));
+            found.push((object::named(batch, &naming), task));
         }
         // A page that leads to itself leads nowhere.
         match next.filter(|next| !more && token.as_ref() != Some(next)) {

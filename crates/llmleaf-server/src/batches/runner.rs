@@ -1,6 +1,7 @@
 //! Runs the batches in the directory: a thread of its own, so that what it writes keeps no consumer waiting.
 //!
-//! Each request goes through the node like any other: limits, fallback, records. A limit is waited for. Whatever is answered is written
+//! Each request goes through the node like any other: limits, fallback, records. A limit is waited for, and so, for a while, is a provider
+//! that is away. Whatever is answered is written
 //! before it counts; who is killed finds it again, and asks only for the rest. At most [`AT_ONCE`] requests run at a time, taken
 //! in turns from the batches that there are.
 
@@ -40,6 +41,8 @@ const LOOK: Duration = Duration::from_millis(500);
 /// Waits for a limit.
 const SHORTEST_WAIT: Duration = Duration::from_secs(1);
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
+/// How often a request is asked again that its providers could not answer: over four minutes, in which most of them are back.
+const RETRIES: u32 = 9;
 /// Largest answer.
 const ANSWER_BYTES: usize = 128 * 1024 * 1024;
 
@@ -334,33 +337,66 @@ async fn item(
     body: Bytes,
     mut seat: OwnedSemaphorePermit,
 ) -> Option<(u16, Bytes)> {
-    let mut wait = SHORTEST_WAIT;
+    let mut patience = Patience::default();
     let mut orders = runner.orders.clone();
     loop {
-        let asked = match once(runner, batch, sheet, body.clone()).await {
-            Asked::Answered(status, reply) => return Some((status, reply)),
-            Asked::Later(asked) => asked,
-            // What says "soon" again and again is asked less and less often.
-            Asked::Busy(asked) => asked.map(|asked| asked.max(wait)),
-            Asked::Unknown => {
-                if wait == SHORTEST_WAIT {
-                    tracing::warn!(batch, owner = sheet.owner, "a batch waits for its key");
-                }
-                None
-            }
+        let asked = once(runner, batch, sheet, body.clone()).await;
+        if matches!(asked, Asked::Unknown) && patience == Patience::default() {
+            tracing::warn!(batch, owner = sheet.owner, "a batch waits for its key");
+        }
+        let pause = match patience.after(asked) {
+            Ok(pause) => pause,
+            Err(answered) => return Some(answered),
         };
         let now = unix_now().as_secs();
         if now >= sheet.expires || runner.store.cancelled(batch).is_some() {
             return None;
         }
-        let pause = asked.unwrap_or(wait);
-        wait = (wait * 2).min(LONGEST_WAIT);
         drop(seat);
         tokio::select! {
-            () = tokio::time::sleep(pause.clamp(SHORTEST_WAIT, LONGEST_WAIT)) => {}
+            () = tokio::time::sleep(pause) => {}
             _ = orders.wait_for(|order| *order != Order::Run) => return None,
         }
         seat = Arc::clone(&runner.seats).acquire_owned().await.ok()?;
+    }
+}
+
+/// How long a request waits until it is asked again.
+#[derive(Clone, Debug, PartialEq)]
+struct Patience {
+    wait: Duration,
+    retries: u32,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self {
+            wait: SHORTEST_WAIT,
+            retries: RETRIES,
+        }
+    }
+}
+
+impl Patience {
+    /// The pause behind what came of asking.
+    ///
+    /// # Errors
+    /// It is the answer.
+    fn after(&mut self, asked: Asked) -> Result<Duration, (u16, Bytes)> {
+        let pause = match asked {
+            Asked::Answered(status, reply) => return Err((status, reply)),
+            Asked::Failed(status, reply) if self.retries == 0 => return Err((status, reply)),
+            Asked::Failed(..) => {
+                self.retries -= 1;
+                self.wait
+            }
+            Asked::Later(pause) => pause.unwrap_or(self.wait),
+            // What says "soon" again and again is asked less and less often.
+            Asked::Busy(pause) => pause.unwrap_or_default().max(self.wait),
+            Asked::Unknown => self.wait,
+        };
+        self.wait = (self.wait * 2).min(LONGEST_WAIT);
+        Ok(pause.clamp(SHORTEST_WAIT, LONGEST_WAIT))
     }
 }
 
@@ -368,6 +404,8 @@ async fn item(
 enum Asked {
     /// A reply that counts.
     Answered(u16, Bytes),
+    /// No provider could answer, and none will be paid for that.
+    Failed(u16, Bytes),
     /// It is to be asked again, after so long where that is said.
     Later(Option<Duration>),
     /// The same of one that does not know when it can answer.
@@ -395,9 +433,11 @@ async fn once(runner: &Runner, batch: &str, sheet: &Sheet, body: Bytes) -> Asked
     };
     let ((status, last), after, read) = heeding(runner.orders.clone(), asked).await;
     match (status, read) {
-        (429, _) => Asked::Later(after),
-        // Of an answer that nobody could look at, the next one would be paid too.
+        // What is used up is told with another status on one of the wires.
+        (402 | 429, _) => Asked::Later(after),
+        // Of an answer that nobody could look at, or that broke off, the next one would be paid too.
         (503 | 529, _) if !last => Asked::Busy(after),
+        (502 | 504, Some(read)) if !last => Asked::Failed(status, read),
         (_, Some(read)) => Asked::Answered(status, read),
         (_, None) => Asked::Answered(502, service::cut(task).into()),
     }
@@ -443,6 +483,28 @@ async fn gather(reply: Reply) -> Option<Bytes> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_request_that_nobody_can_answer_is_asked_again_for_minutes_and_told_then() {
+        let mut patience = Patience::default();
+        let mut waited = Duration::ZERO;
+        let told = loop {
+            match patience.after(Asked::Failed(502, Bytes::from_static(b"no"))) {
+                Ok(pause) => waited += pause,
+                Err(told) => break told,
+            }
+        };
+        assert_eq!(told, (502, Bytes::from_static(b"no")));
+        assert_eq!(
+            waited,
+            Duration::from_secs(1 + 2 + 4 + 8 + 16 + 32 + 3 * 60)
+        );
+        // Limits are waited for as long as it takes, in between as well.
+        let pause = patience.after(Asked::Busy(Some(Duration::from_secs(3))));
+        assert_eq!(pause, Ok(LONGEST_WAIT));
+        let pause = patience.after(Asked::Later(Some(Duration::from_secs(3))));
+        assert_eq!(pause, Ok(Duration::from_secs(3)));
+    }
 
     #[test]
     fn what_is_forgotten_in_the_directory_is_forgotten_here() {

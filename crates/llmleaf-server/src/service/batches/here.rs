@@ -198,15 +198,16 @@ async fn look(store: &Arc<Store>, id: &str) -> Result<Option<(Batch, Sheet)>, Fa
 async fn tell(asked: &Asked, store: &Arc<Store>, id: &str) -> Result<Reply, Failure> {
     let batch = look(store, id).await?;
     let (batch, sheet) = batch.ok_or_else(|| ids::unknown("batch", id))?;
-    let naming = |kind: Kind, own: &str| match kind {
-        Kind::Input => own.to_owned(),
-        _ => named(asked, &sheet, kind, own),
-    };
+    let naming = |kind: Kind, own: &str| named(asked, &sheet, kind, own);
     let body = object::render(&batch, asked.form, sheet.task(), &naming);
     Ok(reply::whole(StatusCode::OK, "application/json", body))
 }
 
+/// Under which name what belongs to a batch is told; that of its file of requests is kept as it was told.
 fn named(asked: &Asked, sheet: &Sheet, kind: Kind, id: &str) -> String {
+    if kind == Kind::Input {
+        return id.to_owned();
+    }
     let named = Named {
         kind,
         task: sheet.task(),
@@ -237,8 +238,9 @@ pub(super) async fn list(
     let more = found.len() > limit;
     found.truncate(limit);
     let told = found.into_iter().map(|(batch, sheet)| {
-        let told = named(asked, &sheet, Kind::Batch, &batch.id);
-        (batch, sheet.task(), told)
+        let task = sheet.task();
+        let naming = |kind: Kind, own: &str| named(asked, &sheet, kind, own);
+        (object::named(batch, &naming), task)
     });
     let body = object::render_list(&told.collect::<Vec<_>>(), asked.form, more);
     Ok(reply::whole(StatusCode::OK, "application/json", body))

@@ -1,11 +1,14 @@
-//! Batches that a node runs itself: through a crash, at two nodes with one directory, to one end.
+//! Batches that a node runs itself: through a crash, at two nodes with one directory, to one end. `LLMLEAF_KILLS=20` kills so often.
 
 use super::{HASH, ME, YOU, lines};
-use llmleaf_testkit::binary::Llmleaf;
+use llmleaf_testkit::binary::{Llmleaf, played};
 use llmleaf_testkit::http::{self, Connection, Response};
 use llmleaf_testkit::json::Value;
 use llmleaf_testkit::replay::{Gate, Replay, Script};
+use std::collections::HashSet;
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 const DEADLINE: Duration = Duration::from_secs(30);
@@ -34,7 +37,7 @@ impl Drop for Directory {
 
 fn config(replay: &Replay, directory: &Directory) -> String {
     format!(
-        "[server]\nlisten = \"127.0.0.1:0\"\nworkers = 1\ndrain_secs = 1\nbatch_id_secret = \"a secret of all nodes\"\nstate_dir = \"{}\"\n\n\
+        "[server]\nlisten = \"127.0.0.1:0\"\nworkers = 1\ndrain_secs = 1\ntries_per_target = 1\nbatch_id_secret = \"a secret of all nodes\"\nstate_dir = \"{}\"\n\n\
          [[providers]]\nname = \"echo\"\nkind = \"echo\"\nprefix = \"echo\"\n\n\
          [[providers]]\nname = \"fake\"\nkind = \"cerebras\"\nendpoint = \"{}/v1\"\ncredential = \"CANARY-fake\"\nprefix = \"fake\"\n\n\
          [[keys]]\nid = \"me\"\npw_hash = \"{HASH}\"\n\n[[keys]]\nid = \"you\"\npw_hash = \"{HASH}\"\n",
@@ -45,7 +48,7 @@ fn config(replay: &Replay, directory: &Directory) -> String {
 
 fn start(replay: &Replay, directory: &Directory) -> Llmleaf {
     let config = config(replay, directory);
-    Llmleaf::with_config(env!("CARGO_BIN_EXE_llmleaf"), &config).start()
+    Llmleaf::with_config(played(env!("CARGO_BIN_EXE_llmleaf")), &config).start()
 }
 
 fn ask(node: &Llmleaf, key: (&str, &str), method: &str, path: &str, body: &str) -> Response {
@@ -223,6 +226,108 @@ fn m2_a_batch_outlives_a_killed_node_and_asks_for_nothing_twice() {
     assert_eq!((results.len(), ids.len()), (COUNT, COUNT));
 }
 
+/// How often the node is killed.
+fn kills() -> usize {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "how much a test does is asked of it from outside"
+    )]
+    let asked = std::env::var("LLMLEAF_KILLS").ok();
+    asked.map_or(2, |text| text.parse().expect("a number"))
+}
+
+/// What is told as answered on the disk.
+fn journaled(directory: &Directory) -> HashSet<usize> {
+    let folders = std::fs::read_dir(directory.0.join("batches")).expect("a folder");
+    let journals = folders.map(|folder| folder.expect("an entry").path().join("journal"));
+    let text: String = journals
+        .filter_map(|path| std::fs::read_to_string(path).ok())
+        .collect();
+    // A line that the kill cut has no end.
+    let whole = text.split_inclusive('\n').filter(|l| l.ends_with('\n'));
+    whole
+        .filter_map(|line| {
+            let (_, rest) = line.split_once("\"id\":\"q ")?;
+            rest.split('"').next()?.parse().ok()
+        })
+        .collect()
+}
+
+#[test]
+fn m2_kills_in_the_middle_of_a_batch_lose_nothing_and_repeat_nothing_that_is_done() {
+    let (kills, each) = (kills(), 300);
+    let count = each * (kills + 1);
+    let directory = Directory::new("kills");
+    let replay = Replay::start();
+    replay.on(|request| answered(number(&request.text())));
+    let mut node = start(&replay, &directory);
+    let path = make(&node, &requests("fake/m", count));
+    let (mut asked, mut done) = (0, HashSet::new());
+    for kill in 0..kills {
+        // Each time at another moment of what goes on.
+        let few = 10 + kill * 7 % 23;
+        assert!(replay.wait_requests(few, DEADLINE).is_some());
+        node.signal("KILL");
+        assert!(node.wait_exit(DEADLINE).is_some());
+        let more = replay.take_requests();
+        let again = more.iter().map(|request| number(&request.text()));
+        let again: Vec<usize> = again.filter(|at| done.contains(at)).collect();
+        assert!(again.is_empty(), "done before: {again:?}");
+        asked += more.len();
+        done = journaled(&directory);
+        assert!(done.len() < count, "it was over before kill {kill}");
+        node = start(&replay, &directory);
+    }
+    let over = wait(&node, &path, has_status("completed"));
+    let completed = over.u64_at(&["request_counts", "completed"]);
+    assert_eq!(completed, Some(count as u64), "{over}");
+    asked += replay.take_requests().len();
+    let results = lines(&ask(&node, ME, "GET", &format!("{path}/results"), ""));
+    let ids: HashSet<&str> = results
+        .iter()
+        .map(|line| line.text_at(&["custom_id"]))
+        .collect();
+    assert_eq!((results.len(), ids.len()), (count, count));
+    let twice = asked - count;
+    eprintln!("{kills} kills, {count} requests: {twice} were on their way and asked again");
+    assert!(twice <= 16 * kills, "{twice}");
+}
+
+#[test]
+fn m3_a_provider_that_is_away_for_a_moment_costs_a_batch_nothing() {
+    let directory = Directory::new("away");
+    let replay = Replay::start();
+    let is_away = Arc::new(AtomicBool::new(true));
+    let away = Arc::clone(&is_away);
+    replay.on(move |request| {
+        if away.load(Ordering::Relaxed) {
+            return Script::json(500, "{\"error\":{\"message\":\"away\"}}");
+        }
+        let at = number(&request.text());
+        match at {
+            // It was answered, and that would be paid for again.
+            0 => answered(at).close_at(40),
+            _ => answered(at),
+        }
+    });
+    let node = start(&replay, &directory);
+    let path = make(&node, &requests("fake/m", 3));
+    assert!(replay.wait_requests(3, DEADLINE).is_some());
+    is_away.store(false, Ordering::Relaxed);
+    let done = wait(&node, &path, has_status("completed"));
+    let count = |name: &str| done.u64_at(&["request_counts", name]);
+    assert_eq!((count("completed"), count("failed")), (Some(2), Some(1)));
+    let asked = replay.take_requests();
+    let cut = asked.iter().filter(|r| number(&r.text()) == 0);
+    let results = lines(&ask(&node, ME, "GET", &format!("{path}/results"), ""));
+    let told = results
+        .iter()
+        .find(|line| line.text_at(&["custom_id"]) == "q 0");
+    let status = told.and_then(|line| line.u64_at(&["response", "status_code"]));
+    assert_eq!(status, Some(502), "{results:?}");
+    assert!(cut.count() >= 2, "{asked:?}");
+}
+
 #[test]
 fn m4_a_batch_that_is_stopped_ends_once_and_tells_of_every_request() {
     const COUNT: usize = 30;
@@ -275,7 +380,7 @@ fn m2_a_batch_waits_for_a_key_that_is_not_known_yet() {
     // The next process does not know the key at first, as when the keys of a controller are still to come.
     let known = config(&replay, &directory);
     let unknown = known.replace("id = \"me\"", "id = \"else\"");
-    let node = Llmleaf::with_config(env!("CARGO_BIN_EXE_llmleaf"), &unknown).start();
+    let node = Llmleaf::with_config(played(env!("CARGO_BIN_EXE_llmleaf")), &unknown).start();
     let waits = |line: &str| line.contains("a batch waits for its key");
     assert!(node.wait_lines(1, DEADLINE, waits).is_some());
     assert!(replay.take_requests().is_empty());

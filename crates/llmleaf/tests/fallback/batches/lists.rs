@@ -70,7 +70,7 @@ fn object(marks: &[String], kind: &str, at: usize) -> String {
     let mark = marks.first().map_or("", String::as_str);
     match kind {
         "mistral" => format!(
-            r#"{{"id":"own-{at}","status":"SUCCESS","created_at":1,"input_files":["file-own"],"metadata":{{"llmleaf":"{mark}"}},"total_requests":1,"succeeded_requests":1,"failed_requests":0}}"#
+            r#"{{"id":"own-{at}","status":"SUCCESS","created_at":1,"input_files":["file-own"],"output_file":"file-results","metadata":{{"llmleaf":"{mark}"}},"total_requests":1,"succeeded_requests":1,"failed_requests":0}}"#
         ),
         "gemini" => format!(
             r#"{{"name":"batches/own-{at}","metadata":{{"displayName":"{mark}","createTime":"2026-11-26T00:00:00Z","state":"BATCH_STATE_SUCCEEDED"}}}}"#
@@ -113,6 +113,12 @@ fn a_list_that_is_asked_for_one_by_one_has_every_batch_once() {
             assert_eq!(all.len(), 1, "{kind}: {page}");
             let id = all[0].text_at(&["id"]).to_owned();
             assert!(!found.contains(&id), "{kind}: {page}");
+            // It is the same as when it is asked for by itself.
+            if kind == "mistral" {
+                let name = ["input_file_id", "output_file_id", "error_file_id"];
+                let names = name.map(|name| all[0].text_at(&[name]).starts_with("file-"));
+                assert_eq!(names, [true, true, false], "{page}");
+            }
             assert_eq!(page.text_at(&["last_id"]), id, "{kind}");
             after = format!("&after={id}");
             found.push(id);
