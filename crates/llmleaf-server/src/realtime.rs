@@ -3,7 +3,7 @@
 //! Key, model, limits and origin are judged while the connection speaks HTTP, and so is the provider: a refusal of any of them is an
 //! answer with a status. What goes through afterwards is the exchange's ([`llmleaf_exchange::realtime`]).
 //!
-//! Reading order: `realtime/asked.rs` (what a request says), [`open`], `realtime/keeper.rs` (who decides while it lives), [`run`]; `realtime/bridged.rs` (a session over a model that only chats),
+//! Reading order: `realtime/asked.rs` (what a request says), [`proven`], [`open`], `realtime/keeper.rs` (who decides while it lives), [`run`]; `realtime/bridged.rs` (a session over a model that only chats),
 //! `realtime/secrets.rs` (what a browser is given in place of a key).
 
 mod asked;
@@ -59,8 +59,12 @@ pub struct Session {
 ///
 /// # Errors
 /// The request is none for a session, or it may not be held.
-pub async fn open(call: &Call, upgrades: &Rc<Upgrades>, parts: &Parts) -> Result<Reply, Failure> {
-    let Proven { principal, pass } = proven(call, &parts.headers).await?;
+pub async fn open(
+    call: &Call,
+    upgrades: &Rc<Upgrades>,
+    parts: &Parts,
+    Proven { principal, pass }: Proven,
+) -> Result<Reply, Failure> {
     let accept = socket::accept(parts, "GET /v1/realtime opens a WebSocket over HTTP/1.1")?;
     let app = &call.worker.app;
     let asked = Asked::read(parts, &app.realtime_origins, pass.as_ref())?;
@@ -154,13 +158,18 @@ fn job(
 }
 
 /// Who was proven, and by what.
-struct Proven {
-    principal: Principal,
+pub struct Proven {
+    /// Who.
+    pub principal: Principal,
+    /// What was shown in place of a key.
     pass: Option<Pass>,
 }
 
 /// Proves who asks: by a pass, or by a key in any place where one may stand.
-async fn proven(call: &Call, headers: &HeaderMap) -> Result<Proven, Failure> {
+///
+/// # Errors
+/// Nobody is proven.
+pub async fn proven(call: &Call, headers: &HeaderMap) -> Result<Proven, Failure> {
     let app = &call.worker.app;
     if let Some(token) = asked::pass(headers) {
         let opened = app.passes.open(&app.authenticator, token, call.created);

@@ -341,7 +341,18 @@ impl Call {
             // It proves its caller itself: browsers have other places for that.
             AuthClass::Consumer if endpoint.operation == Operation::Realtime => {
                 let (parts, _) = request.into_parts();
-                Box::pin(realtime::open(&self, upgrades, &parts)).await
+                let proven = realtime::proven(&self, &parts.headers).await?;
+                let explains = self.explains(&proven.principal);
+                let opened = Box::pin(realtime::open(&self, upgrades, &parts, proven)).await;
+                match explains {
+                    true => Ok(refusals::told(
+                        &self.worker,
+                        (endpoint, dialect),
+                        opened,
+                        &self.id,
+                    )),
+                    false => opened,
+                }
             }
             AuthClass::Consumer => {
                 let (headers, known) = (request.headers(), &upgrades.known);
@@ -353,10 +364,8 @@ impl Call {
                 let served = self.consumer(endpoint, rest, caller, request);
                 match (explains, served.await) {
                     (None, served) => served,
-                    (Some(_), Ok(reply)) => Ok(refusals::explained(reply, None)),
-                    (Some((worker, id)), Err(failure)) => {
-                        let reply = refused(&worker, dialect, Some(endpoint), &failure, &id);
-                        Ok(refusals::explained(reply, Some(failure.kind)))
+                    (Some((worker, id)), served) => {
+                        Ok(refusals::told(&worker, (endpoint, dialect), served, &id))
                     }
                 }
             }

@@ -39,6 +39,22 @@ pub(super) fn refused(
     reply
 }
 
+/// What a caller is told who asks how requests are decided, and may: whatever came of serving it.
+pub(super) fn told(
+    worker: &Worker,
+    (endpoint, dialect): (&'static Endpoint, Dialect),
+    served: Result<Reply, Failure>,
+    id: &Arc<str>,
+) -> Reply {
+    match served {
+        Ok(reply) => explained(reply, None),
+        Err(failure) => {
+            let reply = refused(worker, dialect, Some(endpoint), &failure, id);
+            explained(reply, Some(failure.kind))
+        }
+    }
+}
+
 /// The same to a caller who asks how requests are decided, and may: that nobody was asked, and why. A reply that was not refused by a failure
 /// is one of an exchange, which explains itself where it can, or says that the key is at its limits.
 pub(super) fn explained(mut reply: Reply, failure: Option<FailureKind>) -> Reply {

@@ -413,4 +413,15 @@ fn turns_of_a_socket_are_explained() {
     let said = refused.text_at(&["headers", "x-llmleaf-explain"]);
     let said = json::parse(said).expect("JSON");
     assert_eq!(said.text_at(&["refused"]), "not_found");
+    // So is a session that is not opened.
+    for (path, why) in [
+        ("/v1/realtime?model=nowhere", "not_found"),
+        ("/v1/realtime", "invalid_request"),
+    ] {
+        let refused = Socket::open(stage.leaf.addr, path, &headers).err();
+        let refused = refused.expect("no session");
+        assert_eq!(told(&refused).text_at(&["refused"]), why);
+        let body = refused.json();
+        assert_eq!(body.text_at(&["x_llmleaf_explain", "refused"]), why);
+    }
 }
