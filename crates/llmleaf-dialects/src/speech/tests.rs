@@ -173,7 +173,10 @@ fn samples_have_a_rate_and_a_length() {
         ("audio/pcm", 24_000),
         ("audio/L16;rate=0", 24_000),
     ] {
-        assert_eq!(Pcm::of_type(kind).rate, rate, "{kind}");
+        assert_eq!(Pcm::of_type(kind), Some(Pcm { rate }), "{kind}");
+    }
+    for kind in ["audio/wav", "audio/mpeg;rate=24000", "audio", ""] {
+        assert_eq!(Pcm::of_type(kind), None, "{kind}");
     }
     assert_eq!(Pcm::USUAL.millis(48_000), 1000);
     let wav = header(Pcm::USUAL, Some(100));

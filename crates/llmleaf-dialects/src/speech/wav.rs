@@ -11,12 +11,17 @@ impl Pcm {
     /// What every service with samples writes: 24 kHz, one channel, 16-bit integers.
     pub const USUAL: Self = Self { rate: 24_000 };
 
-    /// From a type such as `audio/L16;codec=pcm;rate=24000`.
-    pub fn of_type(kind: &str) -> Self {
-        let mut parameters = kind.split(';').skip(1);
+    /// From a type such as `audio/L16;codec=pcm;rate=24000`; `None` where it is that of a container, whose bytes are no samples.
+    pub fn of_type(kind: &str) -> Option<Self> {
+        let mut parameters = kind.split(';');
+        let name = parameters.next().unwrap_or_default().trim();
+        let samples = ["audio/l16", "audio/pcm"];
+        if !samples.iter().any(|known| name.eq_ignore_ascii_case(known)) {
+            return None;
+        }
         let rate = parameters.find_map(|p| p.trim().strip_prefix("rate=")?.trim().parse().ok());
-        rate.filter(|rate| (1..=768_000).contains(rate))
-            .map_or(Self::USUAL, |rate| Self { rate })
+        let rate = rate.filter(|rate| (1..=768_000).contains(rate));
+        Some(rate.map_or(Self::USUAL, |rate| Self { rate }))
     }
 
     /// How long so many bytes last.

@@ -248,7 +248,14 @@ impl Speaking {
                 },
                 ..
             } => {
+                let known = self.samples.filter(|_| self.sound > 0);
                 let pcm = Pcm::of_type(&mime);
+                let pcm = pcm.filter(|pcm| known.is_none_or(|known| known == *pcm));
+                let pcm = pcm.ok_or_else(|| {
+                    // Bytes of a container would be told as samples, and samples at another pace as those before.
+                    let why = format!("the provider's sound is of the type `{mime}`");
+                    Failure::upstream(FailureKind::InvalidResponse, why)
+                })?;
                 self.samples = Some(pcm);
                 self.writer.samples(pcm);
             }

@@ -247,6 +247,10 @@ fn a_broken_sound_has_no_good_end() {
             "data: {\"error\":{\"code\":500,\"message\":\"no\",\"status\":\"INTERNAL\"}}\n\n",
         ),
         Script::sse(""),
+        // Bytes of a container are no samples.
+        Script::sse(
+            "data: {\"candidates\":[{\"content\":{\"parts\":[{\"inlineData\":{\"mimeType\":\"audio/mpeg\",\"data\":\"SUQz\"}}]},\"finishReason\":\"STOP\"}]}\n\n",
+        ),
     ] {
         heard.replay.push(script);
         let (response, _) = heard.say("gemini/tts", &json!({"response_format": "pcm"}));
