@@ -159,4 +159,4 @@ impl fmt::Display for Tally {
 }
 
 /// Most exchanges that an exception lists by name.
-const NAMED: usize = 12;
+const NAMED: usize = 100;

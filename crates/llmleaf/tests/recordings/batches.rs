@@ -1,6 +1,9 @@
 //! Recorded batches: each exchange is played to a batch that was made over either surface. Its own surface tells it unchanged but for
 //! names that are ours; the other tells the same state, counts and answers. Recorded files are none of requests, and are refused by name.
 
+#[path = "batches/judging.rs"]
+mod judging;
+
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -12,6 +15,7 @@ use llmleaf_testkit::tally::{Finding, Tally};
 use serde_json::{Value, json};
 
 use super::EXE;
+use judging::{across, filed, listed, same};
 
 /// Exchanges in the set when this was written, each asked for over both surfaces: 24 of batches, 13 of files.
 const LEAST: usize = 2 * 24 + 13;
@@ -81,6 +85,15 @@ impl Play {
             Step::of(&request.method, &request.path),
             &self.all[self.now],
         );
+        if request.path.ends_with("/content") {
+            // What is recorded within its job is what is in that job's file.
+            let outputs = self.all.iter().map(|known| body(known)["outputs"].clone());
+            let lines = outputs
+                .filter_map(|list| list.as_array().cloned())
+                .flatten();
+            let lines: String = lines.map(|line| format!("{line}\n")).collect();
+            return Script::body(200, "application/octet-stream", lines);
+        }
         if step == of(now) {
             return Script::recorded(now);
         }
@@ -215,6 +228,14 @@ fn answers(recording: &Recording) -> BTreeMap<String, String> {
                 });
             each.collect()
         }
+        "mistral" => {
+            let outputs = body["outputs"].as_array().into_iter().flatten();
+            let each = outputs.map(|item| {
+                let message = &item["response"]["body"]["choices"][0]["message"];
+                (item["custom_id"].clone(), message["content"].clone())
+            });
+            each.collect()
+        }
         _ => Vec::new(),
     };
     let text = |value: Value| value.as_str().unwrap_or_default().to_owned();
@@ -328,10 +349,7 @@ impl Rig {
             Step::Results => self.ask("GET", &format!("{path}/results"), JSON, b""),
             Step::List => {
                 let list = self.ask("GET", &format!("{surface}?limit=10"), JSON, b"");
-                finding.except("a recorded list has no batch with our mark: it is nobody's here");
-                let text = list.text();
-                finding.check(!text.contains("batch_67d"), || format!("foreign: {text}"));
-                return;
+                return listed(recording, &list, messages, finding);
             }
         };
         finding.check(reply.status == 200, || {
@@ -371,12 +389,7 @@ impl Rig {
                 .iter()
                 .map(|request| format!("{} {}", request.method, request.path));
             let paths: Vec<_> = paths.collect();
-            return match (provider, of(recording)) {
-                ("mistral", Step::Make) => {
-                    finding.except("jobs are made of files here, at the same path")
-                }
-                _ => finding.check(false, || format!("asked {paths:?}")),
-            };
+            return finding.check(false, || format!("asked {paths:?}"));
         };
         let got: Value = serde_json::from_slice(&found.body).unwrap_or_default();
         let recorded = recording.request_body.as_deref().unwrap_or("null");
@@ -400,8 +413,9 @@ impl Rig {
                 wanted["metadata"] = got["metadata"].clone();
             }
             ("mistral", Step::Make) => {
-                finding.except("requests are recorded inline, and sent as a file here");
-                return;
+                let sent = requests.iter().find(|request| of_file(request));
+                let sent: Vec<Value> = sent.map(lines).unwrap_or_default();
+                return filed(&sent, (&got, &wanted), (messages, asked), finding);
             }
             ("xai", Step::Make) => {
                 finding.note("a batch is named by its mark");
@@ -424,6 +438,20 @@ impl Rig {
     }
 }
 
+/// Whether a file is sent.
+fn of_file(request: &Request) -> bool {
+    Step::of(&request.method, &request.path) == Step::Upload
+}
+
+/// The requests in a file that is sent.
+fn lines(request: &Request) -> Vec<Value> {
+    let text = request.text();
+    let lines = text.lines().filter(|line| line.starts_with('{'));
+    lines
+        .map(|line| serde_json::from_str(line).unwrap_or_default())
+        .collect()
+}
+
 fn json_of(reply: &Response) -> Value {
     serde_json::from_str(&reply.text()).unwrap_or_default()
 }
@@ -440,6 +468,13 @@ fn request(recording: &Recording, messages: bool) -> Value {
         for item in list {
             let model = item["params"]["model"].as_str().unwrap_or_default();
             item["params"]["model"] = format!("anthropic/{model}").into();
+        }
+        return recorded;
+    }
+    if !messages && provider == "mistral" && recorded["requests"].is_array() {
+        let model = format!("{provider}/{}", recorded["model"].as_str().unwrap_or("m"));
+        for item in recorded["requests"].as_array_mut().into_iter().flatten() {
+            item["body"]["model"] = model.clone().into();
         }
         return recorded;
     }
@@ -460,71 +495,6 @@ fn request(recording: &Recording, messages: bool) -> Value {
     match responses {
         true => json!({"endpoint": "/v1/responses", "completion_window": "24h", "requests": each}),
         false => json!({"requests": each}),
-    }
-}
-
-/// Its own surface: what was recorded, but for the names.
-fn same(recording: &Recording, reply: &Response, names: &[&str], finding: &mut Finding) {
-    if of(recording) == Step::Results {
-        let lines = |text: &str| -> Vec<Value> {
-            let lines = text.lines().map(serde_json::from_str);
-            lines.map(|line| line.unwrap_or_default()).collect()
-        };
-        let recorded = recording.body.text().unwrap_or_default();
-        finding.check(lines(&reply.text()) == lines(recorded), || reply.text());
-        if matches!(recording.body, Body::Ndjson(_)) {
-            finding.check(reply.text() == recorded, || "other bytes".to_owned());
-        }
-        return;
-    }
-    let (mut got, mut wanted) = (json_of(reply), body(recording));
-    for name in names {
-        let null = |value: &Value| value[name].is_null();
-        let both = null(&got) == null(&wanted) || *name == "metadata";
-        finding.check(both, || {
-            format!("{name}: {} for {}", got[name], wanted[name])
-        });
-        let other = got[name] != wanted[name] || null(&wanted);
-        finding.check(other, || format!("{name} is the provider's own"));
-        for body in [&mut got, &mut wanted] {
-            body.as_object_mut().map(|object| object.remove(*name));
-        }
-    }
-    finding.check(got == wanted, || format!("told {got}, recorded {wanted}"));
-}
-
-/// The other surface: the same state, counts and answers.
-fn across(recording: &Recording, reply: &Response, messages: bool, finding: &mut Finding) {
-    if of(recording) == Step::Results {
-        return;
-    }
-    let got = json_of(reply);
-    let status = &got[if messages {
-        "processing_status"
-    } else {
-        "status"
-    }];
-    let words: &[&str] = match (phase(recording), messages) {
-        (Some("ended"), true) => &["ended"],
-        (Some("ended"), false) => &["completed"],
-        (Some("cancelling"), true) => &["canceling"],
-        (Some("cancelling"), false) => &["cancelling"],
-        (_, true) => &["in_progress"],
-        (_, false) => &["validating", "in_progress"],
-    };
-    let status = status.as_str().unwrap_or_default();
-    finding.check(words.contains(&status), || {
-        format!("{status} for {words:?} in {got}")
-    });
-    let counts = &got["request_counts"];
-    let count = match messages {
-        true => counts
-            .as_object()
-            .map(|counts| counts.values().filter_map(Value::as_u64).sum()),
-        false => counts["total"].as_u64(),
-    };
-    if let Some(total) = total(recording) {
-        finding.check(count == Some(total), || format!("{counts} for {total}"));
     }
 }
 
