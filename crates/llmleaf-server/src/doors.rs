@@ -10,6 +10,11 @@ use tokio::net::{TcpListener, TcpStream};
 /// Connections that may wait to be accepted.
 const BACKLOG: i32 = 4096;
 
+/// Bytes that the system takes for a consumer before it can send them. By itself it takes up to four MiB, which thousands of slow readers
+/// together do not get: then all connections of the machine lack room, and what it takes later looks like a reader that goes on.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+const UNSENT: u32 = 64 * 1024;
+
 /// What a listening address is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
@@ -97,6 +102,9 @@ fn socket(listen: SocketAddr, shared: bool) -> io::Result<StdListener> {
     socket.set_reuse_address(true)?;
     socket.set_reuse_port(shared)?;
     socket.set_nonblocking(true)?;
+    // Those that are accepted have it from here.
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    socket.set_tcp_notsent_lowat(UNSENT)?;
     socket.bind(&listen.into())?;
     socket.listen(BACKLOG)?;
     Ok(socket.into())
@@ -197,5 +205,23 @@ mod tests {
         }
         came.sort_by_key(|kind| *kind == Kind::Tls);
         assert_eq!(came, [Kind::Main, Kind::Main, Kind::Tls, Kind::Tls]);
+    }
+    /// Fault A7: what the system takes for slow readers is bounded too.
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    #[tokio::test]
+    async fn a7_little_is_taken_for_a_reader_before_it_can_be_sent() {
+        let listen = "127.0.0.1:0".parse().expect("an address");
+        let address = Address {
+            kind: Kind::Main,
+            listen,
+        };
+        let (at, fresh) = bind(address, 1, false).expect("a door");
+        let mut doors = Doors::default();
+        let wanted = vec![address];
+        doors.change(Change { wanted, fresh });
+        let _consumer = std::net::TcpStream::connect(at).expect("connects");
+        let (stream, _) = doors.accept().await.expect("a connection");
+        let unsent = socket2::SockRef::from(&stream).tcp_notsent_lowat();
+        assert_eq!(unsent.expect("the system's word"), super::UNSENT);
     }
 }
