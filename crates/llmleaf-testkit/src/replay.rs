@@ -25,12 +25,14 @@ mod server;
 mod signal;
 
 use std::collections::{BTreeMap, VecDeque};
+use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use socket2::{Domain, Socket, Type};
 use tokio::net::TcpSocket;
 use tokio::sync::{mpsc, oneshot};
 
@@ -41,6 +43,11 @@ pub use gate::Gate;
 pub use request::Request;
 pub use script::{Framing, Script};
 pub(crate) use signal::Signal;
+
+/// Connections that may wait to be accepted.
+const BACKLOG: i32 = 4096;
+/// Bytes that the system takes before they are sent.
+const SEND_BYTES: usize = 128 * 1024;
 
 /// What to do with a connection as soon as it is accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -173,7 +180,7 @@ impl Replay {
     /// When the address cannot be listened on, or the machine gives no thread.
     #[must_use]
     pub fn start_at(addr: SocketAddr) -> Self {
-        let listener = TcpListener::bind(addr).expect("the address can be listened on");
+        let listener = listening(addr).expect("the address can be listened on");
         let addr = listener
             .local_addr()
             .expect("a bound socket has an address");
@@ -353,6 +360,18 @@ impl Replay {
     }
 }
 
+/// As std's `bind` does it, but for its room of 128 connections, where thousands may come at once, and for megabytes that are taken for each
+/// of them: those of a real provider are not the memory of the program's machine.
+fn listening(addr: SocketAddr) -> io::Result<TcpListener> {
+    let socket = Socket::new(Domain::for_address(addr), Type::STREAM, None)?;
+    socket.set_reuse_address(true)?;
+    // Those that are accepted have it from here.
+    socket.set_send_buffer_size(SEND_BYTES)?;
+    socket.bind(&addr.into())?;
+    socket.listen(BACKLOG)?;
+    Ok(socket.into())
+}
+
 fn enough(count: usize) -> impl Fn(&State) -> Option<Vec<Request>> {
     move |state| (state.requests.len() >= count).then(|| state.requests.clone())
 }
@@ -394,5 +413,20 @@ impl RefusedPort {
             addr: socket.local_addr().expect("a bound socket has an address"),
             _bound: socket,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::TcpStream;
+
+    #[test]
+    fn many_may_come_before_it_looks() {
+        let listener = listening(SocketAddr::from(([127, 0, 0, 1], 0))).expect("a port");
+        let addr = listener.local_addr().expect("an address");
+        let come = |_| TcpStream::connect_timeout(&addr, Duration::from_secs(5));
+        let all: Vec<TcpStream> = (0..200).map_while(|count| come(count).ok()).collect();
+        assert_eq!(all.len(), 200);
     }
 }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use llmleaf_testkit::beside::{Beside, dripping, pause};
 use llmleaf_testkit::http::{Connection, request};
-use llmleaf_testkit::replay::{Request, Script};
+use llmleaf_testkit::replay::{Framing, Request, Script};
 use llmleaf_testkit::samples::Wire;
 use llmleaf_testkit::stage::{LONG, Stage};
 
@@ -19,8 +19,8 @@ const MOST_RATIO: f64 = 1.2;
 
 /// Most memory of the program that one of them may take: much less than what it announces.
 const MOST_KIB: u64 = 256;
-/// Exchanges that are compared at full size.
-const PAIRS: usize = 1000;
+/// Exchanges that are compared at full size: who is slow with a head is gone after ten seconds.
+const PAIRS: usize = 1250;
 
 fn asked_for(name: &str) -> Option<usize> {
     #[expect(
@@ -36,14 +36,16 @@ fn size() -> (usize, bool) {
     asked_for("LLMLEAF_SLOW").map_or((100, false), |count| (count, true))
 }
 
-/// One answer to an honest consumer.
+/// One answer to an honest consumer, of a provider whose other thread serves no slow ones: what they cost their own is not the program's.
 fn honest(bearer: &str, connection: &mut Connection) {
     let headers = [("authorization", bearer)];
     connection.send(&request(
         "POST",
         "/v1/chat/completions",
         &headers,
-        body("outer").as_bytes(),
+        body("outer")
+            .replace("\"chat\"", "\"chat-second\"")
+            .as_bytes(),
     ));
     assert_eq!(connection.response().status, 200);
 }
@@ -51,17 +53,19 @@ fn honest(bearer: &str, connection: &mut Connection) {
 /// A stage of which slow readers want more than anybody can hold.
 fn set() -> Stage {
     let stage = stage().start();
-    let endless = bytes::Bytes::from(format!(": {}\n\n", "x".repeat(1000)).repeat(64));
-    stage.first.on(move |request: &Request| {
-        if request.text().contains("endless") {
-            let head = bytes::Bytes::from(Wire::Chat.stream("first ").until(1));
-            // More than the sockets between the three hold: one that ends within them ends unsound, and waits once more for its reader.
-            let rest = std::iter::repeat_n(endless.clone(), 1024);
-            Script::sse("").writes(std::iter::once(head).chain(rest))
-        } else {
-            answer(Wire::Chat, false)
-        }
+    let endless = bytes::Bytes::from(format!(": {}\n\n", "x".repeat(1000)).repeat(1024));
+    // What it wrote is not looked at, and thousands of copies would be gigabytes.
+    stage.first.keep_answers_to(0);
+    stage.first.on(move |_: &Request| {
+        let head = bytes::Bytes::from(Wire::Chat.stream("first ").until(1));
+        // More than the sockets between the three hold: one that ends within them ends unsound, and waits once more for its reader.
+        let rest = std::iter::repeat_n(endless.clone(), 64);
+        // Ended by the close of the connection, so that its pieces are shared by all: in chunks each reader's would be copies.
+        Script::sse("")
+            .framing(Framing::UntilClose)
+            .writes(std::iter::once(head).chain(rest))
     });
+    stage.second.on(|_| answer(Wire::Chat, false));
     stage
 }
 

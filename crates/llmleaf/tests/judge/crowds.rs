@@ -75,7 +75,7 @@ fn a7_readers_of_a_byte_a_second_hold_little_and_hinder_nobody() {
     let event = Wire::Chat.stream(&"x".repeat(200)).content.concat();
     let piece = Bytes::from(event.repeat((1 << 20) / event.len()));
     stage.first.on(move |_| flood(&piece));
-    let pairs = if full { 1000 } else { 100 };
+    let pairs = if full { 1250 } else { 100 };
     let compare = || Beside::measure(pairs, || fast(&stage), || fast(&free));
     // Warm, so that what the program needs once is not counted to the readers.
     let healthy = compare();
