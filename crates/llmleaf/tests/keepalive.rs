@@ -238,6 +238,22 @@ fn c5_an_upstreams_comments_are_signs_of_its_life() {
 }
 
 #[test]
+fn c5_an_upstreams_comments_are_no_content() {
+    let stage = stage().start();
+    for pair in Wire::PAIRS {
+        let comments = ": still here\n\n".repeat(4);
+        let length = comments.len();
+        let script = Script::sse(comments).close_at(length);
+        stage.first.push(script);
+        let stream = pair.1.stream("second answer");
+        let between = stream.body().replace("\n\n", "\n\n: and here\n\n");
+        stage.second.push(Script::sse(between));
+        let (_, response) = stage.post(pair.0, &Stage::chain(pair.1), true);
+        expect_whole(pair.0, &response, "second answer");
+    }
+}
+
+#[test]
 fn a_whole_answer_has_no_keep_alive() {
     let stage = stage()
         .server("keepalive_secs = 1\nhold_headers_ms = 20")

@@ -2,6 +2,7 @@
 
 use llmleaf_testkit::replay::{Framing, OnAccept, RefusedPort, Script};
 use llmleaf_testkit::samples::Wire;
+use llmleaf_testkit::stage::Stage;
 
 use super::{stage, survives};
 
@@ -298,6 +299,10 @@ fn b27_a_redirect_is_never_followed() {
                 .push(Script::json(status, "{}").header("location", &elsewhere));
             survives(&stage, pair, true, "upstream_invalid", "redirect");
         }
+        let alone = Script::json(307, "{}").header("location", &elsewhere);
+        stage.first.push(alone);
+        let (_, response) = stage.post(pair.0, &Stage::alone(pair.1), false);
+        assert_eq!(response.status, 502, "{}", response.text());
     }
     let paths: Vec<String> = stage
         .second

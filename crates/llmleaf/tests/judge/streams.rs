@@ -155,6 +155,70 @@ fn c8_bytes_that_are_no_utf_8_are_an_error_and_never_replaced() {
     }
 }
 
+/// Fault C9: the pieces of four calls come in turn; one call has no id, the last is named late, one has no arguments.
+#[test]
+fn c9_calls_in_interleaved_pieces_are_the_same_calls() {
+    let stage = stage().judged().start();
+    let piece = |index: usize, more: &str| {
+        delta(&format!(
+            "{{\"tool_calls\":[{{\"index\":{index},{more}}}]}}"
+        ))
+    };
+    let named = |index: usize, id: &str, name: &str| {
+        let id = match id {
+            "" => String::new(),
+            id => format!("\"id\":\"{id}\","),
+        };
+        let function = format!("\"function\":{{\"name\":\"{name}\",\"arguments\":\"\"}}");
+        piece(index, &format!("{id}\"type\":\"function\",{function}"))
+    };
+    let argument = |index: usize, text: &str| {
+        let text = serde_json::Value::from(text);
+        piece(index, &format!("\"function\":{{\"arguments\":{text}}}"))
+    };
+    let mut events = vec![
+        delta("{\"role\":\"assistant\",\"content\":null}"),
+        named(0, "call_a", "f"),
+        named(1, "", "g"),
+        named(2, "call_c", "k"),
+        piece(3, "\"id\":\"call_d\",\"type\":\"function\""),
+    ];
+    for (one, other) in [
+        ("{\"a\"", "{\"b\" "),
+        (": 1", ": \"\\u0041\""),
+        (".0}", "}"),
+    ] {
+        events.extend([argument(0, one), argument(1, other)]);
+    }
+    events.insert(
+        7,
+        piece(3, "\"function\":{\"name\":\"h\",\"arguments\":\"{}\"}"),
+    );
+    events.push(finish("tool_calls"));
+    let events: Vec<&str> = events.iter().map(String::as_str).collect();
+    let body = chat(&events) + DONE;
+    for consumer in Wire::BOTH {
+        let (response, digest) = ask(&stage, (consumer, Wire::Chat), body.clone());
+        let case = format!("{consumer}");
+        expect_good(&response, &digest, &case);
+        let mut calls: Vec<(&str, &str)> = (digest.tool_calls().iter())
+            .map(|call| (call.name.as_str(), call.arguments.as_str()))
+            .collect();
+        calls.sort_unstable();
+        let expected = [
+            ("f", "{\"a\": 1.0}"),
+            ("g", "{\"b\" : \"\\u0041\"}"),
+            ("h", "{}"),
+            ("k", ""),
+        ];
+        assert_eq!(calls.len(), expected.len(), "{case}: {calls:?}");
+        for (found, wanted) in calls.iter().zip(expected) {
+            assert_eq!(found.0, wanted.0, "{case}: {calls:?}");
+            assert!(told(found.1, wanted.1), "{case}: {calls:?}");
+        }
+    }
+}
+
 /// No arguments at all may be told as an empty object.
 fn told(found: &str, arguments: &str) -> bool {
     found == arguments || arguments.is_empty() && found == "{}"

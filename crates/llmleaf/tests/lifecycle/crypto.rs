@@ -56,6 +56,18 @@ impl Authority {
     }
 }
 
+impl Pair {
+    /// A certificate that nobody else vouches for.
+    pub fn self_signed(name: &str) -> Pair {
+        let key = KeyPair::generate().expect("key");
+        let params = CertificateParams::new(vec![name.to_owned()]).expect("leaf");
+        Pair {
+            cert: params.self_signed(&key).expect("leaf").pem(),
+            key: key.serialize_pem(),
+        }
+    }
+}
+
 /// A runtime for one test.
 fn runtime() -> Runtime {
     let runtime = Builder::new_current_thread().enable_all().build();

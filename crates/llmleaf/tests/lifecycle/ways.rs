@@ -50,6 +50,7 @@ fn b3_a_bad_certificate_leads_to_the_next_provider() {
         ("expired", expired),
         ("another host", authority.signs("other.example")),
         ("another authority", other.signs("127.0.0.1")),
+        ("no authority", Pair::self_signed("127.0.0.1")),
     ] {
         let (setup, replay, _terminator) = behind(&pair, &authority);
         let stage = setup.start();
