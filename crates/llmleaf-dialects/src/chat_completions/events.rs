@@ -4,6 +4,7 @@ mod decoder;
 mod encoder;
 mod finish;
 mod held;
+mod lane;
 mod reading;
 
 use super::Quirks;

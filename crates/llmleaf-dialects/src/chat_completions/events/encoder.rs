@@ -5,11 +5,12 @@ use super::super::answer::{
 };
 use super::super::json::{ObjectWriter, push_string};
 use super::super::{errors, usage};
-use super::held::{Held, HeldCall, TooMuch};
+use super::held::{Held, TooMuch};
+use super::lane::{BlockState, ChoiceState, Lane};
 use crate::{Encoder, ReplyContext};
 use llmleaf_model::{
     Artefact, ArtefactKind, BlockKind, Citation, Delta, Event, Failure, FailureKind, Finish, Loss,
-    MediaKind, ReasoningForm, ResponseStart, ToolFlavour, Usage,
+    MediaKind, ResponseStart, ToolFlavour, Usage,
 };
 
 /// Most base64 bytes of one image kept until it is whole; the wire has no way to send a part of one.
@@ -33,46 +34,6 @@ pub(super) struct ChunkEncoder {
     held: Held,
     failure: Option<Failure>,
     ended: bool,
-}
-
-#[derive(Default)]
-struct ChoiceState {
-    index: u32,
-    calls: usize,
-    thoughts: usize,
-}
-
-struct BlockState {
-    choice: u32,
-    lane: Lane,
-}
-
-/// What is needed of a block to write its deltas.
-enum Lane {
-    Text,
-    Refusal,
-    Reasoning {
-        index: usize,
-        id: Option<String>,
-        form: ReasoningForm,
-    },
-    Call {
-        index: usize,
-        id: Box<str>,
-        flavour: ToolFlavour,
-        empty: bool,
-    },
-    /// A call for a consumer that takes them whole.
-    Held(Box<HeldCall>),
-    Image {
-        mime: Option<String>,
-        data: String,
-    },
-    Audio {
-        id: Option<String>,
-    },
-    /// Nothing of it can be told.
-    Lost,
 }
 
 impl ChunkEncoder {

@@ -350,7 +350,7 @@ fn is_named_alone(reasoning: &Reasoning) -> bool {
     let sealed = reasoning.artefact.as_ref();
     sealed.is_some_and(|a| a.kind == ArtefactKind::Encrypted)
         && reasoning.id.is_some()
-        && reasoning.texts.is_empty()
+        && reasoning.texts.iter().all(|part| part.text.is_empty())
 }
 
 /// The entries that one stretch of reasoning becomes. A signature stands with the last text, and only there.

@@ -135,7 +135,7 @@ fn artefacts_go_to_whom_can_verify_them_and_to_nobody_else() {
     let (body, losses) = render(&request, &Quirks::REFERENCE);
     assert_eq!(
         body["messages"][0],
-        json!({"role": "assistant", "content": [{"type": "text", "text": "x"}]})
+        json!({"role": "assistant", "content": "x"})
     );
     assert_eq!(losses, ["dropped messages[0].reasoning"]);
 }
