@@ -1,4 +1,6 @@
 use super::*;
+use crate::panics;
+use llmleaf_dialects::Dialect;
 
 fn outlet() -> Outlet {
     let out = Outlet(Rc::default());
