@@ -68,9 +68,9 @@ pub const SCENARIOS: [Scenario; 6] = [
         provider_messages: false,
         stream: false,
         limits: Limits {
-            allocations: Cost(40.0, 0.0),
+            allocations: Cost(37.0, 0.0),
             instructions: Cost(81.8, 0.02),
-            unoptimised: Cost(501.0, 0.42),
+            unoptimised: Cost(467.0, 0.42),
         },
     },
     Scenario {
@@ -79,9 +79,9 @@ pub const SCENARIOS: [Scenario; 6] = [
         provider_messages: false,
         stream: true,
         limits: Limits {
-            allocations: Cost(68.0, 0.07),
+            allocations: Cost(65.0, 0.07),
             instructions: Cost(144.8, 1.41),
-            unoptimised: Cost(726.0, 6.45),
+            unoptimised: Cost(693.0, 6.45),
         },
     },
     Scenario {
@@ -90,9 +90,9 @@ pub const SCENARIOS: [Scenario; 6] = [
         provider_messages: true,
         stream: false,
         limits: Limits {
-            allocations: Cost(107.0, 0.01),
+            allocations: Cost(104.0, 0.01),
             instructions: Cost(130.4, 0.06),
-            unoptimised: Cost(893.0, 1.85),
+            unoptimised: Cost(863.0, 1.85),
         },
     },
     Scenario {
@@ -101,9 +101,9 @@ pub const SCENARIOS: [Scenario; 6] = [
         provider_messages: true,
         stream: true,
         limits: Limits {
-            allocations: Cost(140.0, 1.03),
+            allocations: Cost(137.0, 1.03),
             instructions: Cost(192.3, 2.84),
-            unoptimised: Cost(1157.0, 13.75),
+            unoptimised: Cost(1123.0, 13.75),
         },
     },
     Scenario {
@@ -112,9 +112,9 @@ pub const SCENARIOS: [Scenario; 6] = [
         provider_messages: false,
         stream: false,
         limits: Limits {
-            allocations: Cost(115.0, 0.0),
+            allocations: Cost(112.0, 0.0),
             instructions: Cost(129.4, 0.06),
-            unoptimised: Cost(815.0, 0.5),
+            unoptimised: Cost(782.0, 0.5),
         },
     },
     Scenario {
@@ -123,9 +123,9 @@ pub const SCENARIOS: [Scenario; 6] = [
         provider_messages: false,
         stream: true,
         limits: Limits {
-            allocations: Cost(140.0, 1.08),
+            allocations: Cost(137.0, 1.08),
             instructions: Cost(203.6, 3.62),
-            unoptimised: Cost(1179.0, 20.57),
+            unoptimised: Cost(1144.0, 20.57),
         },
     },
 ];
