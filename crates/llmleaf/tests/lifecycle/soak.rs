@@ -119,6 +119,7 @@ fn h1_all_that_providers_count_is_told_once() {
         all.flat_map(|one| one.join().expect("it goes on"))
             .collect()
     });
+    sink.wait(got.len());
     stage.leaf.signal("TERM");
     let ended = stage.leaf.wait_exit(LONG);
     assert!(ended.is_some_and(|status| status.success()));

@@ -1,7 +1,8 @@
 //! Whoever takes usage: away at times, and at times gone before it has said that it took something, so that the same comes twice.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use llmleaf_testkit::json::Value;
 use llmleaf_testkit::replay::{Replay, Request, Script};
@@ -10,6 +11,8 @@ use llmleaf_testkit::replay::{Replay, Request, Script};
 pub struct Sink {
     replay: Replay,
     taken: Arc<Mutex<Taken>>,
+    /// Something came.
+    came: Arc<Condvar>,
 }
 
 /// Events by their id.
@@ -25,9 +28,34 @@ impl Sink {
     pub fn start() -> Self {
         let replay = Replay::start();
         let taken = Arc::<Mutex<Taken>>::default();
-        let own = Arc::clone(&taken);
-        replay.on(move |request| answer(&mut locked(&own), request));
-        Self { replay, taken }
+        let came = Arc::<Condvar>::default();
+        let (own, told) = (Arc::clone(&taken), Arc::clone(&came));
+        replay.on(move |request| {
+            let answer = answer(&mut locked(&own), request);
+            told.notify_all();
+            answer
+        });
+        Self {
+            replay,
+            taken,
+            came,
+        }
+    }
+
+    /// Waits until so many events were told, or nobody has called for as long as a node may wait after calls in vain. A node that ends pushes
+    /// for seconds only, and leaves the rest to the one that begins next.
+    pub fn wait(&self, events: usize) {
+        const QUIET: Duration = Duration::from_secs(60);
+        let mut taken = locked(&self.taken);
+        while taken.events.len() < events {
+            let before = taken.pushes;
+            let waited = self.came.wait_timeout(taken, QUIET);
+            let (now, over) = waited.unwrap_or_else(PoisonError::into_inner);
+            taken = now;
+            if over.timed_out() && taken.pushes == before {
+                return;
+            }
+        }
     }
 
     /// What has a node push here.
