@@ -1,6 +1,6 @@
 //! Tokens used, in disjoint classes.
 
-use crate::{DialectName, Json};
+use crate::{DialectName, Json, Loss};
 
 /// What an attempt used. The classes are disjoint: each token is counted in exactly one.
 ///
@@ -118,6 +118,12 @@ impl Usage {
         let costs = self.cost_nano_usd.zip(cost_nano_usd);
         self.cost_nano_usd = costs.map(|(one, other)| one.saturating_add(other));
         self.native = None;
+    }
+
+    /// What is lost of it where a wire tells what was written to a cache as input like any other.
+    pub fn unsaid_cache_writes(&self) -> Option<Loss> {
+        let wrote = self.input_cache_write > 0 || self.input_cache_write_1h > 0;
+        wrote.then(|| Loss::approximated("usage.cache_write", "counted as input like any other"))
     }
 
     /// All input tokens.

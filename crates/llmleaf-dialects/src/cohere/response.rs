@@ -55,6 +55,10 @@ pub fn render_response(response: &Response, context: &ReplyContext) -> Reply {
     object.string("finish_reason", &word);
     if let Some(report) = &response.usage {
         usage::render(object.key("usage"), report);
+        report
+            .unsaid_cache_writes()
+            .into_iter()
+            .for_each(|loss| answer.lose(loss));
     }
     if !message.logprobs.is_empty() {
         array(object.key("logprobs"), &message.logprobs, |out, one| {

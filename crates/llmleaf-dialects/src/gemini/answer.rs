@@ -228,14 +228,6 @@ pub(super) fn is_own(usage: Option<&Usage>) -> bool {
         .is_some_and(|(dialect, _)| *dialect == DialectName::GenerateContent)
 }
 
-/// Names what a report counts apart and this wire does not.
-pub(super) fn lose_counts(report: &Usage, losses: &mut Losses) {
-    if report.input_cache_write > 0 || report.input_cache_write_1h > 0 {
-        let why = "counted as input like any other";
-        losses.note(Loss::approximated("usage.cache_write", why));
-    }
-}
-
 /// Names facts of a response's start that this wire has no place for.
 pub(super) fn lose_start(rest: &Rest, losses: &mut Losses) {
     untold(rest, &[]).for_each(|loss| losses.note(loss));

@@ -79,7 +79,10 @@ pub fn render_response(response: &Response, context: &ReplyContext) -> Reply {
     }
     if let Some(report) = &response.usage {
         usage::render(object.key("usageMetadata"), report);
-        answer::lose_counts(report, &mut losses);
+        report
+            .unsaid_cache_writes()
+            .into_iter()
+            .for_each(|loss| losses.note(loss));
     }
     answer::identity(&mut object, &response.start, context);
     object.end();

@@ -92,6 +92,8 @@ impl ChatEncoder {
     fn end(&mut self, out: &mut Vec<u8>) {
         let teller = &mut self.teller;
         self.turn.end(&mut |event| teller.tell(event, out));
+        let unsaid = self.usage.as_ref().and_then(Usage::unsaid_cache_writes);
+        unsaid.into_iter().for_each(|loss| teller.answer.lose(loss));
         let Ok(word) = self.teller.answer.end(self.finish.as_ref()) else {
             let failure = Failure::upstream(
                 FailureKind::Server,

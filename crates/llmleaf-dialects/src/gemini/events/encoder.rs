@@ -292,7 +292,10 @@ impl ChunkEncoder {
             answer::lose_start(&self.start.rest, &mut self.losses);
         }
         if let Some(report) = &self.usage {
-            answer::lose_counts(report, &mut self.losses);
+            report
+                .unsaid_cache_writes()
+                .into_iter()
+                .for_each(|loss| self.losses.note(loss));
         }
         let (choices, losses) = (&self.choices, &mut self.losses);
         let first = choices.first().and_then(|c| c.finish.as_ref());
