@@ -77,6 +77,23 @@ pub(crate) fn thinks(model: &str) -> Thinks {
     row.map_or(Thinks::Unknown, |(_, thinks)| *thinks)
 }
 
+/// Models of the Messages wire that take `temperature` or `top_p`, and refuse both ("`temperature` and `top_p` cannot both be specified for
+/// this model": github.com/browseros-ai/BrowserOS issue 208 and open-webui/functions pull request 9, read 2026-11).
+const EITHER_SAMPLER: [&str; 6] = [
+    "claude-opus-4-1",
+    "claude-opus-4-5",
+    "claude-opus-4-6",
+    "claude-sonnet-4-5",
+    "claude-sonnet-4-6",
+    "claude-haiku-4-5",
+];
+
+/// Whether the model refuses `top_p` beside `temperature`.
+pub(crate) fn takes_one_sampler(model: &str) -> bool {
+    let name = family(model);
+    EITHER_SAMPLER.iter().any(|prefix| name.starts_with(prefix))
+}
+
 /// Whether the model is asked by a word for its effort, also where its siblings have a switch.
 pub(crate) fn is_known(model: &str) -> bool {
     let name = family(model);

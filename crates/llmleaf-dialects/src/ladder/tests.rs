@@ -317,6 +317,47 @@ fn a_budget_is_an_effort_where_the_model_takes_none() {
 }
 
 #[test]
+fn a_model_that_refuses_two_samplers_gets_one() {
+    let fields = json!({"temperature": 0.5, "top_p": 0.9});
+    let to = wire(Dialect::Messages, EFFORT);
+    let asked = |from: Dialect, fields: &Value, model: &str| {
+        let (out, _) = sent(from, fields, &to, model);
+        (out.get("temperature").is_some(), out.get("top_p").is_some())
+    };
+    for model in [
+        "claude-sonnet-4-5",
+        "anthropic.claude-opus-4-1-20250805-v1:0",
+    ] {
+        assert_eq!(
+            asked(Dialect::ChatCompletions, &fields, model),
+            (true, false)
+        );
+        let alone = json!({"top_p": 0.9});
+        assert_eq!(
+            asked(Dialect::ChatCompletions, &alone, model),
+            (false, true)
+        );
+        // In its own wire a request says what it says.
+        assert_eq!(asked(Dialect::Messages, &fields, model), (true, true));
+        let parsed =
+            Dialect::ChatCompletions.parse_request(&request(Dialect::ChatCompletions, &fields));
+        let stream = false;
+        let rendered = to.render_request(&parsed.unwrap(), Target { model, stream });
+        let losses = rendered.unwrap().losses;
+        assert!(
+            losses.iter().any(|loss| loss.field == "top_p"),
+            "{losses:?}"
+        );
+    }
+    let older = asked(
+        Dialect::ChatCompletions,
+        &fields,
+        "claude-3-5-haiku-20241022",
+    );
+    assert_eq!(older, (true, true));
+}
+
+#[test]
 fn gemini_models_are_asked_by_level_or_budget() {
     let to = wire(Dialect::GenerateContent, EFFORT);
     let asked = |model: &str, effort: &str| {

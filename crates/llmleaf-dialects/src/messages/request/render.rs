@@ -87,6 +87,8 @@ struct Render<'a> {
     own: bool,
     /// The model refuses to be told how tokens are chosen.
     unsampled: bool,
+    /// It refuses to be told so twice.
+    one_sampler: bool,
     thinking: Thinking,
     losses: Vec<Loss>,
 }
@@ -104,6 +106,7 @@ impl<'a> Render<'a> {
             own: request.dialect == DialectName::Messages,
             thinking: Thinking::plan(request, model, quirks, &mut losses),
             unsampled: matches!(ladder::thinks(model), Thinks::Adaptively | Thinks::Always),
+            one_sampler: ladder::takes_one_sampler(model),
             request,
             quirks,
             losses,
@@ -238,6 +241,13 @@ impl<'a> Render<'a> {
             {
                 let why = "the wire refuses it together with reasoning";
                 self.losses.push(Loss::altered(name, why));
+            } else if name == "top_p"
+                && self.one_sampler
+                && !self.own
+                && sampling.temperature.is_some()
+            {
+                let why = "the model takes it or `temperature`";
+                self.losses.push(Loss::dropped(name, why));
             } else if name == "temperature" && !self.own && value.as_f64().is_some_and(|t| t > 1.0)
             {
                 self.losses
