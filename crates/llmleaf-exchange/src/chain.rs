@@ -219,15 +219,25 @@ fn expresses(run: &mut Run, stop: &Stop) -> Result<bool, Failure> {
         model,
         stream: run.job.head.stream,
     };
-    if wire.dialect() != run.job.heard {
+    if wire.dialect() != run.job.heard || !wire.takes(&run.job.head, &run.job.body) {
         // What cannot be read is the consumer's fault, and no target's.
         run.canonical()?;
     }
     let said = attempt::say(run, wire, &stop.candidate, target);
-    let routing = |field: &str| llmleaf_dialects::preferences::is_field(field);
+    let shared = &run.node.shared;
+    let priced = || {
+        shared
+            .sheet(stop.candidate.provider, &stop.candidate.model)
+            .is_some()
+    };
+    // What is done here is no loss: routing, and telling what an answer costs.
+    let here = |field: &str| {
+        llmleaf_dialects::preferences::is_field(field)
+            || field == "usage" && run.asks_cost() && priced()
+    };
     let whole = |said: attempt::Said| {
         let mut losses = said.rendered.losses.iter();
-        losses.all(|loss| routing(&loss.field))
+        losses.all(|loss| here(&loss.field))
     };
     Ok(said.is_ok_and(whole))
 }

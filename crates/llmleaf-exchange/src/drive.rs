@@ -10,6 +10,7 @@ use crate::explain;
 use crate::failure;
 use crate::inspect;
 use crate::job::{Job, Operation};
+use crate::ledger::UsageRecord;
 use crate::losses;
 use crate::node::Node;
 use crate::outlet::{Outlet, ReplyHead};
@@ -415,7 +416,12 @@ impl Run {
             }
         };
         let status = StatusCode::from_u16(reply.0).unwrap_or(StatusCode::BAD_GATEWAY);
-        if failure.code.as_deref() == Some(inspect::UNAVAILABLE) || failure.possibly_billed {
+        // An attempt before the one that is told may have been paid for too.
+        let billed = |all: &[UsageRecord]| all.iter().any(|attempt| attempt.possibly_billed);
+        if failure.code.as_deref() == Some(inspect::UNAVAILABLE)
+            || failure.possibly_billed
+            || self.common.ending.attempts(billed)
+        {
             self.out.last_word();
         }
         let mut headers = self.headed(false);

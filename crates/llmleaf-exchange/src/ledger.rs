@@ -338,7 +338,12 @@ impl Pledge {
 
     /// It was waited for too long.
     pub(crate) fn give_up(&self) {
-        if !self.vain.swap(true, Ordering::Relaxed) {
+        Self::doubt(&self.vain);
+    }
+
+    /// Nobody waits from now on, until words are given again.
+    pub fn doubt(vain: &AtomicBool) {
+        if !vain.swap(true, Ordering::Relaxed) {
             tracing::warn!(
                 "the disk does not take what begins: until it does, requests go on without that, and a crash would leave no trace of them"
             );

@@ -64,7 +64,7 @@ pub async fn again(
 ) -> Result<Principal, AuthError> {
     let (authenticator, found) = (&worker.app.authenticator, found(headers));
     let mark = authenticator.mark(&found);
-    let own = mark.and_then(|mark| authenticator.recall(&known.borrow(), &mark));
+    let own = mark.and_then(|mark| authenticator.recall(&mut known.borrow_mut(), &mark));
     if let Some(principal) = own {
         return admitted(worker, Ok(principal));
     }

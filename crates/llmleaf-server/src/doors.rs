@@ -104,7 +104,9 @@ fn socket(listen: SocketAddr, shared: bool) -> io::Result<StdListener> {
     socket.set_nonblocking(true)?;
     // Those that are accepted have it from here.
     #[cfg(any(target_os = "linux", target_os = "android"))]
-    socket.set_tcp_notsent_lowat(UNSENT)?;
+    if let Err(error) = socket.set_tcp_notsent_lowat(UNSENT) {
+        tracing::warn!(%error, "the system does not bound what it takes for slow readers");
+    }
     socket.bind(&listen.into())?;
     socket.listen(BACKLOG)?;
     Ok(socket.into())

@@ -293,15 +293,20 @@ impl Pen<Note> for Events {
     fn kept(&mut self) {
         let missed = self.missed.take();
         self.written += missed.len() as u64;
+        let mut all = true;
         if let Some(open) = &mut self.open {
             for id in missed {
                 if !open.end(&id, now_ms()) {
                     self.early.add(id);
                 }
             }
-            open.kept(now_ms());
+            all = open.kept(now_ms());
         }
-        self.vain.store(false, Ordering::Relaxed);
+        match all {
+            true => self.vain.store(false, Ordering::Relaxed),
+            // Who waits goes on, and is told of as one for whom the disk did nothing.
+            false => Pledge::doubt(&self.vain),
+        }
         for waits in self.waiting.drain(..) {
             // It may have gone.
             let _ = waits.send(());

@@ -102,8 +102,8 @@ impl Open {
         noted.is_some()
     }
 
-    /// What has ended is kept elsewhere now: it need not be known here.
-    pub fn kept(&mut self, now_ms: u64) {
+    /// What has ended is kept elsewhere now: it need not be known here. Whether all that is open is on the disk.
+    pub fn kept(&mut self, now_ms: u64) -> bool {
         for (id, text) in self.fresh.drain() {
             self.text.extend_from_slice(&text);
             self.live += text.len() as u64;
@@ -112,9 +112,9 @@ impl Open {
         let text = std::mem::take(&mut self.text);
         let large = self.bytes > LARGE && self.bytes > 4 * self.live;
         let kept = match self.stale {
-            Some(again) if now_ms < again => return,
+            Some(again) if now_ms < again => return false,
             Some(_) => self.rewrite(),
-            None if text.is_empty() => return,
+            None if text.is_empty() => return true,
             None => self.write(&text).and_then(|()| match large {
                 true => self.rewrite(),
                 false => Ok(()),
@@ -124,6 +124,7 @@ impl Open {
             Ok(()) => None,
             Err(_) => Some(now_ms.saturating_add(PAUSE_MS)),
         };
+        self.stale.is_none()
     }
 
     /// All of it, or none.

@@ -44,9 +44,15 @@ impl Authenticator {
     }
 
     /// Whom the same headers have proven on this connection before, if that still holds by the roster as it is now.
-    pub fn recall(&self, known: &Recall, mark: &Mark) -> Option<Principal> {
-        let (own, principal) = known.0.as_ref()?;
+    pub fn recall(&self, known: &mut Recall, mark: &Mark) -> Option<Principal> {
+        let (own, principal) = known.0.as_mut()?;
         let same: bool = own.0.ct_eq(&mark.0).into();
-        same.then(|| self.refresh(principal).ok()).flatten()
+        if !same {
+            return None;
+        }
+        let now = self.refresh(principal).ok()?;
+        // As it is now, or every later request would look for it in the roster.
+        principal.clone_from(&now);
+        Some(now)
     }
 }

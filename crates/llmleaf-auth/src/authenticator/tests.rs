@@ -335,7 +335,7 @@ fn threads_agree() {
 }
 
 /// What a connection that shows this value makes of it: whom it knows again, and under which mark.
-fn shown(auth: &Authenticator, known: &Recall, value: &str) -> (Option<Principal>, Mark) {
+fn shown(auth: &Authenticator, known: &mut Recall, value: &str) -> (Option<Principal>, Mark) {
     let headers = CredentialHeaders::new().with(CredentialSource::XApiKey, value.as_bytes());
     let mark = auth.mark(&headers).unwrap();
     (auth.recall(known, &mark), mark)
@@ -345,20 +345,20 @@ fn shown(auth: &Authenticator, known: &Recall, value: &str) -> (Option<Principal
 fn a_connection_knows_its_caller_again_by_the_same_headers_alone() {
     let auth = authenticator(vec![slow("ada", "lovelace"), slow("bob", "baker")]);
     let mut known = Recall::default();
-    let (nobody, mark) = shown(&auth, &known, "ada:lovelace");
+    let (nobody, mark) = shown(&auth, &mut known, "ada:lovelace");
     assert!(nobody.is_none(), "nothing was proven yet");
     known.keep(mark, &log_in(&auth, "ada:lovelace").unwrap());
-    let (ada, _) = shown(&auth, &known, "ada:lovelace");
+    let (ada, _) = shown(&auth, &mut known, "ada:lovelace");
     assert_eq!(&**ada.unwrap().key_id(), "ada");
     for other in ["ada:lovelac", "ada:lovelacE", "bob:baker", "ada:lovelace "] {
-        assert!(shown(&auth, &known, other).0.is_none(), "{other}");
+        assert!(shown(&auth, &mut known, other).0.is_none(), "{other}");
     }
     let elsewhere =
         CredentialHeaders::new().with(CredentialSource::Authorization, b"ada:lovelace".as_slice());
     let twice = elsewhere.with(CredentialSource::XApiKey, b"ada:lovelace");
     for other in [elsewhere, twice] {
         let mark = auth.mark(&other).unwrap();
-        assert!(auth.recall(&known, &mark).is_none(), "{other:?}");
+        assert!(auth.recall(&mut known, &mark).is_none(), "{other:?}");
     }
     assert!(auth.mark(&CredentialHeaders::new()).is_none());
 }
@@ -368,18 +368,18 @@ fn whom_a_connection_knows_counts_by_the_roster_of_the_moment() {
     let hash = bcrypt::hash("lovelace", 4).unwrap();
     let auth = authenticator(vec![stored("ada", &hash)]);
     let mut known = Recall::default();
-    let (_, mark) = shown(&auth, &known, "ada:lovelace");
+    let (_, mark) = shown(&auth, &mut known, "ada:lovelace");
     known.keep(mark, &log_in(&auth, "ada:lovelace").unwrap());
     let mut narrowed = stored("ada", &hash);
     narrowed.allowed_models = Some(ModelPatterns::new(["demo"]));
     assert!(auth.install(Roster::new(vec![narrowed]).unwrap()));
-    let (ada, _) = shown(&auth, &known, "ada:lovelace");
+    let (ada, _) = shown(&auth, &mut known, "ada:lovelace");
     assert!(!ada.unwrap().permits("other"), "its list as it is now");
     assert!(auth.install(Roster::new(vec![slow("ada", "king")]).unwrap()));
     assert!(
-        shown(&auth, &known, "ada:lovelace").0.is_none(),
+        shown(&auth, &mut known, "ada:lovelace").0.is_none(),
         "another password"
     );
     assert!(auth.install(Roster::new(vec![slow("bob", "baker")]).unwrap()));
-    assert!(shown(&auth, &known, "ada:lovelace").0.is_none(), "gone");
+    assert!(shown(&auth, &mut known, "ada:lovelace").0.is_none(), "gone");
 }

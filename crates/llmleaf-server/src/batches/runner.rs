@@ -433,9 +433,9 @@ async fn once(runner: &Runner, batch: &str, sheet: &Sheet, body: Bytes) -> Asked
     };
     let ((status, last), after, read) = heeding(runner.orders.clone(), asked).await;
     match (status, read) {
+        // Of an answer that nobody could look at, or that broke off, the next one would be paid too: what then is not the last word.
         // What is used up is told with another status on one of the wires.
-        (402 | 429, _) => Asked::Later(after),
-        // Of an answer that nobody could look at, or that broke off, the next one would be paid too.
+        (402 | 429, _) if !last => Asked::Later(after),
         (503 | 529, _) if !last => Asked::Busy(after),
         (502 | 504, Some(read)) if !last => Asked::Failed(status, read),
         (_, Some(read)) => Asked::Answered(status, read),

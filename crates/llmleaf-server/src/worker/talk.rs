@@ -173,7 +173,9 @@ async fn until<C: Future>(
     orders: &mut watch::Receiver<Order>,
     news: &mut watch::Receiver<Order>,
 ) -> Option<C::Output> {
-    let mut drains = pin!(orders.wait_for(|order| *order != Order::Run));
+    // Not for the task to be told that it has done enough: it would be woken, and nobody would wait.
+    let drains = tokio::task::unconstrained(orders.wait_for(|order| *order != Order::Run));
+    let mut drains = pin!(drains);
     let mut waits = false;
     poll_fn(|cx| {
         if let Poll::Ready(result) = connection.as_mut().poll(cx) {
