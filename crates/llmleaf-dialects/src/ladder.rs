@@ -95,7 +95,7 @@ pub(crate) fn takes_one_sampler(model: &str) -> bool {
 }
 
 /// Whether the model is asked by a word for its effort, also where its siblings have a switch.
-pub(crate) fn is_known(model: &str) -> bool {
+pub(crate) fn has_rungs(model: &str) -> bool {
     let name = family(model);
     RUNGS.iter().any(|(prefix, _)| name.starts_with(prefix))
 }
@@ -104,9 +104,14 @@ pub(crate) fn is_known(model: &str) -> bool {
 pub(crate) fn rung(model: &str, wanted: Effort, losses: &mut Vec<Loss>) -> Effort {
     let name = family(model);
     let row = RUNGS.iter().find(|(prefix, _)| name.starts_with(prefix));
-    let Some((_, rungs)) = row.filter(|(_, rungs)| !rungs.contains(&wanted)) else {
+    row.map_or(wanted, |(_, rungs)| nearest(wanted, rungs, losses))
+}
+
+/// The rung of these that is nearest to the one wanted; what differs is told.
+pub(crate) fn nearest(wanted: Effort, rungs: &[Effort], losses: &mut Vec<Loss>) -> Effort {
+    if rungs.contains(&wanted) {
         return wanted;
-    };
+    }
     let place = |effort: Effort| Effort::LADDER.iter().position(|rung| *rung == effort);
     let away = |rung: &&Effort| {
         place(**rung)

@@ -79,6 +79,21 @@ fn fitted(
             }
             Ok(Some(fitted))
         }
+        // It has no schema that calls could be held to, and the field goes all the same.
+        ToolKind::Function {
+            strict: Some(wished),
+            ..
+        } if matches!(profiles.strict, Strictness::Unknown) => {
+            if *wished {
+                let why = "the service holds no calls to a schema";
+                losses.push(Loss::altered(format!("{path}.strict"), why));
+            }
+            let mut fitted = tool.clone();
+            if let ToolKind::Function { strict, .. } = &mut fitted.kind {
+                *strict = None;
+            }
+            Ok(Some(fitted))
+        }
         ToolKind::Namespace { tools, .. } => {
             let mut changed = None;
             for (at, inner) in tools.iter().enumerate() {

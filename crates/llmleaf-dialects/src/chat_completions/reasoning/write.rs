@@ -18,7 +18,11 @@ pub(in super::super) fn write_config(
 ) -> Vec<(&'static str, Vec<u8>)> {
     match rendering.quirks.reasoning.request {
         ReasoningRequest::Object => vec![("reasoning", object(rendering, config))],
-        ReasoningRequest::Thinking if !rendering.own() && ladder::is_known(model) => {
+        // A model that takes a word is sent no switch that nobody wrote.
+        ReasoningRequest::Thinking
+            if ladder::has_rungs(model)
+                && (!rendering.own() || config.unasked || config.mode.is_none()) =>
+        {
             effort_only(rendering, config, model)
         }
         ReasoningRequest::Thinking => thinking(rendering, config),
@@ -26,6 +30,15 @@ pub(in super::super) fn write_config(
             lose_display(rendering, config);
             lose_rest(rendering, config);
             vec![("reasoning", b"{\"enabled\":false}".to_vec())]
+        }
+        ReasoningRequest::Switch
+            if config.mode.is_some()
+                && config.effort.is_none()
+                && config.budget_tokens.is_none() =>
+        {
+            lose_display(rendering, config);
+            lose_rest(rendering, config);
+            vec![("reasoning", b"{\"enabled\":true}".to_vec())]
         }
         ReasoningRequest::Effort | ReasoningRequest::Switch => {
             effort_only(rendering, config, model)
@@ -41,7 +54,10 @@ pub(in super::super) fn write_config(
 fn is_off(config: &ReasoningConfig) -> bool {
     match config.mode {
         Some(mode) => mode == ReasoningMode::Disabled,
-        None => config.effort == Some(Effort::None),
+        None => match config.effort {
+            Some(effort) => effort == Effort::None,
+            None => config.budget_tokens == Some(0),
+        },
     }
 }
 
@@ -86,6 +102,14 @@ fn effort_only(
         .map(|effort| match own {
             true => effort,
             false => ladder::rung(model, effort, &mut rendering.losses),
+        })
+        .map(|effort| match rendering.quirks.reasoning.request {
+            // Its words are those (ChatCompletionRequest of Together's OpenAPI document 2.0.0, 2026-04).
+            ReasoningRequest::Switch if !own => {
+                let rungs = [Effort::Low, Effort::Medium, Effort::High];
+                ladder::nearest(effort, &rungs, &mut rendering.losses)
+            }
+            _ => effort,
         })
         .map(|effort| ("reasoning_effort", word(effort)))
         .into_iter()

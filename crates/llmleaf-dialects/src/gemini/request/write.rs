@@ -172,7 +172,7 @@ impl PartWriter<'_> {
             ("citations", media.citations == Some(true)),
             // An image's name is seldom more than that of a file.
             (
-                "title",
+                "filename",
                 !self.own && media.name.is_some() && media.kind != MediaKind::Image,
             ),
         ];

@@ -310,7 +310,7 @@ fn what_the_wire_cannot_say_is_a_named_loss() {
     fields.sort_unstable();
     let expected = [
         "logit_bias",
-        "messages[0].content[1].title",
+        "messages[0].content[1].filename",
         "messages[0].name",
         "metadata",
         "parallel_tool_calls",

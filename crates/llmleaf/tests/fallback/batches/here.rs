@@ -329,6 +329,27 @@ fn m3_a_provider_that_is_away_for_a_moment_costs_a_batch_nothing() {
 }
 
 #[test]
+fn m3_what_may_have_been_paid_for_is_not_asked_for_again_after_another_target() {
+    let directory = Directory::new("paid");
+    let replay = Replay::start();
+    replay.on(|request| match request.text().contains("\"model\":\"m\"") {
+        true => answered(0).close_at(40),
+        false => Script::json(500, "{\"error\":{\"message\":\"away\"}}"),
+    });
+    let node = start(&replay, &directory);
+    let two = "\"model\":\"fake/m\",\"models\":[\"fake/n\"]";
+    let file = requests("fake/m", 1).replacen("\"model\":\"fake/m\"", two, 1);
+    assert!(file.contains(two), "{file}");
+    let path = make(&node, &file);
+    let done = wait(&node, &path, has_status("completed"));
+    assert_eq!(done.u64_at(&["request_counts", "failed"]), Some(1));
+    let asked = replay.take_requests();
+    let of = |model: &str| asked.iter().filter(|r| r.text().contains(model)).count();
+    assert!(of("\"model\":\"n\"") > 0, "{asked:?}");
+    assert!(of("\"model\":\"m\"") <= 2, "{asked:?}");
+}
+
+#[test]
 fn m4_a_batch_that_is_stopped_ends_once_and_tells_of_every_request() {
     const COUNT: usize = 30;
     let directory = Directory::new("stopped");
