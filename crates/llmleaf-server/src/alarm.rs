@@ -10,14 +10,6 @@ use tokio::time::{Instant, Sleep, sleep_until};
 pub struct Alarm(Option<Pin<Box<Sleep>>>);
 
 impl Alarm {
-    /// Has the task be woken at `at`, or before.
-    pub fn arm(&mut self, at: Instant, cx: &mut Context<'_>) {
-        let armed = |sleep: &Pin<Box<Sleep>>| !sleep.is_elapsed() && sleep.deadline() <= at;
-        if !self.0.as_ref().is_some_and(armed) {
-            self.is_past(at, cx);
-        }
-    }
-
     /// Whether the time is past `at`; if not, the task is woken then.
     pub fn is_past(&mut self, at: Instant, cx: &mut Context<'_>) -> bool {
         let sleep = self.0.get_or_insert_with(|| Box::pin(sleep_until(at)));

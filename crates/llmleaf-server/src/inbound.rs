@@ -1,6 +1,7 @@
 //! A request's body: bounded, inflated, whole; or bounded and read while it comes ([`Streamed`]).
 
 use crate::alarm::Alarm;
+use crate::incoming::{Inbound, Onto};
 use bytes::{Bytes, BytesMut};
 use flate2::write::{GzDecoder, ZlibDecoder};
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH};
@@ -17,8 +18,6 @@ use tokio::time::Instant;
 
 /// Largest window a zstd frame may ask for, in bytes: what RFC 8878 recommends decoders to support.
 const ZSTD_WINDOW: u64 = 8 * 1024 * 1024;
-/// A body that is copied rather than that hyper's buffer, of 8 KiB at least, is kept for it.
-const SMALL: usize = 4 * 1024;
 /// Most room that is made for what a body only announces: who announces much and sends little is to cost little.
 const ROOM: usize = 64 * 1024;
 /// How long a body may stand still, and how long it is slow before that counts.
@@ -30,10 +29,11 @@ const SLOWEST: Duration = Duration::from_millis(1);
 ///
 /// # Errors
 /// Too large, cut off, or compressed in a way that is not served or not well-formed.
-pub async fn read<B>(headers: &HeaderMap, body: B, limit: usize) -> Result<Bytes, Failure>
-where
-    B: Body<Data = Bytes> + Unpin,
-{
+pub async fn read<B: Inbound>(
+    headers: &HeaderMap,
+    body: B,
+    limit: usize,
+) -> Result<Bytes, Failure> {
     let coding = coding(headers)?;
     let raw = gather(headers, body, limit).await?;
     match coding {
@@ -86,36 +86,23 @@ fn declared(headers: &HeaderMap) -> Option<u64> {
     length.to_str().ok()?.parse().ok()
 }
 
-async fn gather<B>(headers: &HeaderMap, body: B, limit: usize) -> Result<Bytes, Failure>
-where
-    B: Body<Data = Bytes> + Unpin,
-{
+async fn gather<B: Inbound>(
+    headers: &HeaderMap,
+    mut body: B,
+    limit: usize,
+) -> Result<Bytes, Failure> {
     if declared(headers).is_some_and(|length| length > limit as u64) {
         return Err(too_large(limit as u64));
     }
-    let mut body = Paced::new(body);
-    let Some(first) = body.next(0, limit).await? else {
-        return Ok(Bytes::new());
-    };
-    if body.body.is_end_stream() {
-        // A body that comes in one piece is not copied, unless it is much smaller than the buffer that it is a piece of: it is
-        // kept as long as its answer takes.
-        let small = first.len() <= SMALL;
-        return Ok(if small {
-            Bytes::copy_from_slice(&first)
-        } else {
-            first
-        });
+    if let Some(whole) = body.take_whole().filter(|whole| whole.len() <= limit) {
+        return Ok(whole);
     }
-    let announced = usize::try_from(body.body.size_hint().lower());
+    let announced = usize::try_from(body.size_hint().lower());
     let announced = announced.unwrap_or_default().min(limit);
-    let mut all = BytesMut::with_capacity(first.len() + announced.min(ROOM));
-    all.extend_from_slice(&first);
-    drop(first);
-    while let Some(data) = body.next(all.len(), limit).await? {
-        // Where it is full it becomes twice as large: an allocator may fill what it gives, so no more than what came is risked.
-        all.extend_from_slice(&data);
-    }
+    // Where it is full it becomes larger by what came: an allocator may fill what it gives, so no more than that is risked.
+    let mut all = BytesMut::with_capacity(announced.min(ROOM));
+    let mut body = Paced::new(body);
+    while body.onto(&mut all, limit).await? {}
     Ok(all.freeze())
 }
 
@@ -192,35 +179,20 @@ impl<B: Body<Data = Bytes> + Unpin> Paced<B> {
         }
     }
 
-    /// The next piece; trailers are passed over.
-    async fn next(&mut self, so_far: usize, limit: usize) -> Result<Option<Bytes>, Failure> {
-        while let Some(frame) = self.frame().await? {
-            match frame.into_data() {
-                Ok(data) if so_far + data.len() > limit => return Err(too_large(limit as u64)),
-                Ok(data) => return Ok(Some(data)),
-                Err(_) => {}
-            }
-        }
-        Ok(None)
-    }
-
-    async fn frame(&mut self) -> Result<Option<Frame<Bytes>>, Failure> {
-        poll_fn(|cx| self.poll_frame(cx)).await
-    }
-
     fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Frame<Bytes>>, Failure>> {
         match Pin::new(&mut self.body).poll_frame(cx) {
             Poll::Ready(Some(Ok(frame))) => {
                 self.earn(frame.data_ref().map_or(0, Bytes::len));
-                return Poll::Ready(Ok(Some(frame)));
+                Poll::Ready(Ok(Some(frame)))
             }
-            Poll::Ready(Some(Err(_))) => {
-                let failure = Failure::invalid("the request's body was cut off", None);
-                return Poll::Ready(Err(failure));
-            }
-            Poll::Ready(None) => return Poll::Ready(Ok(None)),
-            Poll::Pending => {}
+            Poll::Ready(Some(Err(_))) => Poll::Ready(Err(cut_off())),
+            Poll::Ready(None) => Poll::Ready(Ok(None)),
+            Poll::Pending => self.wait(cx),
         }
+    }
+
+    /// It did not come yet: whether that has been so for too long.
+    fn wait<T>(&mut self, cx: &mut Context<'_>) -> Poll<Result<T, Failure>> {
         let left = self.left;
         let due = *self.due.get_or_insert_with(|| Instant::now() + left);
         if self.alarm.is_past(due, cx) {
@@ -237,6 +209,30 @@ impl<B: Body<Data = Bytes> + Unpin> Paced<B> {
         let time = SLOWEST.saturating_mul(u32::try_from(bytes).unwrap_or(u32::MAX));
         self.left = self.left.saturating_add(time).min(GRACE);
     }
+}
+
+impl<B: Inbound> Paced<B> {
+    /// Reads on behind `all`; false at the end.
+    async fn onto(&mut self, all: &mut BytesMut, limit: usize) -> Result<bool, Failure> {
+        poll_fn(|cx| {
+            let most = limit.saturating_sub(all.len());
+            match self.body.poll_onto(cx, all, most) {
+                Poll::Ready(Some(Ok(Onto::Came(bytes)))) => {
+                    self.earn(bytes);
+                    Poll::Ready(Ok(true))
+                }
+                Poll::Ready(Some(Ok(Onto::TooLarge))) => Poll::Ready(Err(too_large(limit as u64))),
+                Poll::Ready(Some(Err(_))) => Poll::Ready(Err(cut_off())),
+                Poll::Ready(None) => Poll::Ready(Ok(false)),
+                Poll::Pending => self.wait(cx),
+            }
+        })
+        .await
+    }
+}
+
+fn cut_off() -> Failure {
+    Failure::invalid("the request's body was cut off", None)
 }
 
 fn too_slow() -> Failure {

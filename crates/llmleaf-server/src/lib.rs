@@ -4,8 +4,8 @@
 //! credential is proven (`llmleaf-auth`).
 //!
 //! Reading order: [`registry`] (every endpoint, one row each), `path` (which row a path means), `app` (the node built from
-//! its config), `service` (one request), `gate` (what is refused of any request), `authenticate`, `inbound` (the body), `kept` (whose answer an id names), `intercept` (who is asked before something goes on), `lease` (what a key's budget has left), `batches` (whose batch), `socket` (many requests over a WebSocket), `realtime` (sessions of speech and text), `reply` (the answer on its way),
-//! `worker` and `run` (threads, signals, the end), `guard` and `line` (a consumer's connection), `load` (how much is taken on), `doors` and `tls`
+//! its config), `service` (one request), `gate` (what is refused of any request), `authenticate`, `incoming` and `inbound` (the body), `kept` (whose answer an id names), `intercept` (who is asked before something goes on), `lease` (what a key's budget has left), `batches` (whose batch), `socket` (many requests over a WebSocket), `realtime` (sessions of speech and text), `reply` (the answer on its way),
+//! `worker` and `run` (threads, signals, the end), `http1`, `http2` and `graceful` (a consumer's connection), `load` (how much is taken on), `doors` and `tls`
 //! (listeners), `ways` (to providers), `reload`, `watch` and `desk` (how another configuration takes effect), `control` (a controller's client beside it all), then `discovery`, `admin`, `telemetry` and `access`.
 
 mod access;
@@ -15,19 +15,20 @@ mod allowance;
 mod app;
 mod authenticate;
 mod batches;
-mod bell;
 mod control;
 mod desk;
 mod discovery;
 mod doors;
 mod gate;
-mod guard;
+mod graceful;
 mod holders;
+mod http1;
+mod http2;
 mod inbound;
+mod incoming;
 mod intercept;
 mod kept;
 mod lease;
-mod line;
 mod load;
 mod notify;
 mod openapi;

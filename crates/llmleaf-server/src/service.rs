@@ -17,6 +17,8 @@ use self::ready::{Passed, Ready};
 pub use self::refusals::unknown;
 use self::refusals::{overloaded, refused};
 use crate::app::App;
+use crate::http1::Refused;
+use crate::incoming::Incoming;
 use crate::kept;
 use crate::path::Calls;
 use crate::registry::{self, Addressing, AuthClass, Endpoint, Matched, Operation};
@@ -29,7 +31,6 @@ use crate::{
 };
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response};
-use hyper::body::Incoming;
 use llmleaf_auth::Principal;
 use llmleaf_dialects::batches::Task;
 use llmleaf_dialects::{Dialect, EmbeddingForm, Head};
@@ -107,6 +108,16 @@ pub async fn serve(
             refused(&worker, dialect, endpoint, &failure, &id)
         }
     };
+    reply::finish(reply, dialect, &id)
+}
+
+/// The answer to what is no request that is read.
+pub fn unread(worker: &Worker, refused: &Refused) -> Reply {
+    let millis = u64::try_from(unix_now().as_millis()).unwrap_or_default();
+    let id = worker.ids.fresh(millis);
+    let canonical = path::canonical(&refused.path);
+    let dialect = discovery::dialect(&canonical.path, canonical.dialect, &HeaderMap::new());
+    let reply = self::refused(worker, dialect, None, &refused.failure, &id);
     reply::finish(reply, dialect, &id)
 }
 

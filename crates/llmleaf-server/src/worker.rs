@@ -1,16 +1,15 @@
 //! Worker threads: each has its own runtime, listener, connections to upstreams and nothing that is shared but the snapshot.
 
-mod talk;
-
 use crate::desk::{Desk, Published};
 use crate::doors::{Bound, Change, Doors, Kind};
-use crate::guard::HEAD_TIMEOUT;
-use crate::line::Line;
+use crate::http1::{self, HEAD_TIMEOUT, Refused};
+use crate::http2::{self, Line};
+use crate::incoming::Incoming;
 use crate::load::{Entry, Seat};
+use crate::reply::{Reply, ReplyBody};
 use crate::socket::{self, Upgrades};
 use crate::{gate, service, telemetry};
-use http::{Request, StatusCode};
-use hyper::body::Incoming;
+use http::{Request, Response, StatusCode, Version};
 use llmleaf_exchange::panics;
 use llmleaf_transport::Turns;
 use std::cell::Cell;
@@ -43,7 +42,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// Bytes of an answer, encrypted, that wait for the socket to take them.
 const TLS_UNWRITTEN: usize = 16 * 1024;
 /// How long a connection that was accepted just before the doors closed may wait with its first request.
-const LATECOMERS: Duration = Duration::from_secs(1);
+pub const LATECOMERS: Duration = Duration::from_secs(1);
 
 /// What a worker is told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -283,53 +282,22 @@ async fn talk<S>(house: &House, stream: S, kind: Kind, speaks_h2: bool, crowded:
 where
     S: AsyncRead + AsyncWrite + Unpin + 'static,
 {
-    let desk = Rc::clone(&house.desk);
-    let line = Line::new(crowded);
-    let of_service = Rc::clone(&line);
-    let upgrades = Upgrades::new(Rc::clone(&desk));
-    let opens = Rc::clone(&upgrades);
-    let hears = house.orders.clone();
-    let turns = Rc::clone(&house.turns);
-    let service = move |request: Request<Incoming>| {
-        let worker = desk.worker();
-        // Only HTTP/2 runs more than one at a time.
-        let further = of_service.is_running().then(|| worker.app.load.further());
-        let crowded = of_service.is_crowded() || matches!(further, Some(None));
-        let open = of_service.open(further.flatten());
-        let opens = Rc::clone(&opens);
-        let turns = Rc::clone(&turns);
-        let mut news = hears.clone();
-        news.mark_unchanged();
-        async move {
-            let node = Rc::clone(&worker);
-            let version = request.version();
-            if kind == Kind::Metrics {
-                // Boxed: hardly any connection is one of these.
-                let reply = Box::pin(telemetry::door::serve(&worker, &request));
-                let mut reply = open
-                    .reply(std::pin::pin!(reply), || is_news(&mut news))
-                    .await;
-                if node.app.draining.load(Ordering::Relaxed) {
-                    gate::close(&mut reply, version);
-                }
-                return Ok(reply);
-            }
-            let reply = std::pin::pin!(service::serve(worker, request, crowded, &opens));
-            let mut reply = open.reply(reply, || is_news(&mut news)).await;
-            if reply.status() == StatusCode::SWITCHING_PROTOCOLS {
-                return Ok(reply);
-            }
-            turns.behind_others().await;
-            if node.app.draining.load(Ordering::Relaxed) {
-                gate::close(&mut reply, version);
-            }
-            Ok(reply)
-        }
+    let host = Host {
+        desk: Rc::clone(&house.desk),
+        turns: Rc::clone(&house.turns),
+        upgrades: Upgrades::new(Rc::clone(&house.desk)),
+        kind,
+        crowded,
     };
     let orders = house.orders.clone();
-    let left = talk::talk(stream, &line, speaks_h2, orders.clone(), service).await;
-    let opened = upgrades.take();
-    if let (Some((stream, begun)), Some(opened)) = (left, opened) {
+    if speaks_h2 {
+        // Boxed: it is twice as large as what most connections need.
+        Box::pin(multiplexed(host, stream, orders)).await;
+        return;
+    }
+    let upgrades = Rc::clone(&host.upgrades);
+    let left = http1::talk(Box::new(stream), host, orders.clone()).await;
+    if let (Some((stream, begun)), Some(opened)) = (left, upgrades.take()) {
         // Boxed: few connections become one.
         Box::pin(socket::run(
             Rc::clone(&house.desk),
@@ -339,6 +307,78 @@ where
             begun,
         ))
         .await;
+    }
+}
+
+/// The same over HTTP/2, which runs more than one request at a time.
+async fn multiplexed<S>(host: Host, stream: S, orders: watch::Receiver<Order>)
+where
+    S: AsyncRead + AsyncWrite + Unpin + 'static,
+{
+    let line = Line::new();
+    let of_service = Rc::clone(&line);
+    let hears = orders.clone();
+    let service = move |request: Request<Incoming>| {
+        let further = of_service
+            .is_running()
+            .then(|| host.desk.worker().app.load.further());
+        let mut host = host.clone();
+        host.crowded |= matches!(further, Some(None));
+        let open = of_service.open(further.flatten());
+        let mut news = hears.clone();
+        news.mark_unchanged();
+        async move {
+            let reply = pin!(host.reply(request));
+            Ok(open.reply(reply, || is_news(&mut news)).await)
+        }
+    };
+    http2::talk(stream, &line, orders, service).await;
+}
+
+/// What answers the requests of one connection.
+#[derive(Clone)]
+struct Host {
+    desk: Rc<Desk>,
+    turns: Rc<Turns>,
+    upgrades: Rc<Upgrades>,
+    kind: Kind,
+    crowded: bool,
+}
+
+impl Host {
+    async fn reply(&self, request: Request<Incoming>) -> Reply {
+        let worker = self.desk.worker();
+        let node = Rc::clone(&worker);
+        let version = request.version();
+        let mut reply = if self.kind == Kind::Metrics {
+            // Boxed: hardly any connection is one of these.
+            Box::pin(telemetry::door::serve(&worker, &request)).await
+        } else {
+            let reply = service::serve(worker, request, self.crowded, &self.upgrades).await;
+            if reply.status() == StatusCode::SWITCHING_PROTOCOLS {
+                return reply;
+            }
+            self.turns.behind_others().await;
+            reply
+        };
+        if node.app.draining.load(Ordering::Relaxed) {
+            gate::close(&mut reply, version);
+        }
+        reply
+    }
+}
+
+impl http1::Service for Host {
+    type Body = ReplyBody;
+
+    fn answer(&self, request: Request<Incoming>) -> impl Future<Output = Reply> {
+        self.reply(request)
+    }
+
+    fn refuse(&self, refused: Refused) -> Response<ReplyBody> {
+        let mut reply = service::unread(&self.desk.worker(), &refused);
+        gate::close(&mut reply, Version::HTTP_11);
+        reply
     }
 }
 

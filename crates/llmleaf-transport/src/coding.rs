@@ -7,7 +7,7 @@ const MOST_EXTRA: usize = 16 * 1024;
 
 /// What is still to come of a body.
 #[derive(Debug)]
-pub(crate) enum Decoder {
+pub enum Decoder {
     /// So many bytes.
     Exactly(u64),
     /// What comes until the upstream closes.
@@ -18,7 +18,7 @@ pub(crate) enum Decoder {
 
 /// What a look at some bytes gave: the body's own now lie in one piece at `start..end`, and `used` bytes are done with.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(crate) struct Decoded {
+pub struct Decoded {
     pub start: usize,
     pub end: usize,
     pub used: usize,
@@ -26,7 +26,7 @@ pub(crate) struct Decoded {
 
 /// Between two bytes of a chunked body.
 #[derive(Debug)]
-pub(crate) struct Chunked {
+pub struct Chunked {
     state: State,
     /// Bytes passed over since the last data.
     extra: usize,

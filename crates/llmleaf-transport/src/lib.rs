@@ -35,6 +35,7 @@ mod websocket;
 
 pub use body::{Body, Response};
 pub use call::{Call, Upgraded};
+pub use coding::{Decoded, Decoder};
 pub use error::TransportError;
 pub use feed::{Feed, Unfed};
 pub use headers::Headers;

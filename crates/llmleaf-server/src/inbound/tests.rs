@@ -1,4 +1,5 @@
 use super::{GRACE, read};
+use crate::incoming::Inbound;
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 use http_body::{Body, Frame};
@@ -16,6 +17,8 @@ struct Dripping {
     pause: Duration,
     next: Pin<Box<Sleep>>,
 }
+
+impl Inbound for Dripping {}
 
 impl Body for Dripping {
     type Data = Bytes;

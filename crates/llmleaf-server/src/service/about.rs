@@ -1,10 +1,10 @@
 //! What is asked about an answer that a provider keeps: forwarded to the one that does.
 
 use super::Call;
+use crate::incoming::Incoming;
 use crate::reply::Reply;
 use crate::{allowance, inbound, intercept, kept, service};
 use http::Request;
-use hyper::body::Incoming;
 use llmleaf_auth::Principal;
 use llmleaf_dialects::{Dialect, Head};
 use llmleaf_exchange::{Job, Operation, Verb};

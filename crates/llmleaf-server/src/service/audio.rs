@@ -3,13 +3,13 @@
 use super::forms::{is_form, unbounded};
 use super::{Asked, Call};
 use crate::inbound::{self, Streamed};
+use crate::incoming::Incoming;
 use crate::intercept::{self, Phase, Question};
 use crate::reply::Reply;
 use crate::{allowance, discovery, lease, routing, service};
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, Request};
-use hyper::body::Incoming;
 use llmleaf_auth::Principal;
 use llmleaf_dialects::transcription;
 use llmleaf_dialects::{Dialect, Head};

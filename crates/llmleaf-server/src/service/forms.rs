@@ -1,10 +1,10 @@
 //! Bodies that are forms, where an endpoint takes such.
 
 use crate::inbound::{self, Streamed};
+use crate::incoming::Inbound;
 use bytes::Bytes;
 use http::HeaderMap;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
-use http_body::Body;
 use llmleaf_dialects::images::FormReader;
 use llmleaf_exchange::{Operation, Source};
 use llmleaf_framing::multipart::boundary;
@@ -15,15 +15,12 @@ use std::future::poll_fn;
 ///
 /// # Errors
 /// Those of [`inbound::read`], and that it is no form.
-pub async fn read<B>(
+pub async fn read<B: Inbound>(
     operation: Operation,
     headers: &HeaderMap,
     body: B,
     limit: usize,
-) -> Result<Bytes, Failure>
-where
-    B: Body<Data = Bytes> + Unpin,
-{
+) -> Result<Bytes, Failure> {
     if !matches!(operation, Operation::Draw(_)) || !is_form(headers) {
         return inbound::read(headers, body, limit).await;
     }
@@ -41,15 +38,12 @@ where
 ///
 /// # Errors
 /// Those of [`inbound::read`], and of whoever takes it.
-async fn each<B>(
+async fn each<B: Inbound>(
     headers: &HeaderMap,
     body: B,
     limit: usize,
     mut take: impl FnMut(&[u8]) -> Result<(), Failure>,
-) -> Result<(), Failure>
-where
-    B: Body<Data = Bytes> + Unpin,
-{
+) -> Result<(), Failure> {
     if headers.contains_key(CONTENT_ENCODING) {
         return take(&inbound::read(headers, body, limit).await?);
     }

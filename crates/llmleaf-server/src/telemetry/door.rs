@@ -2,6 +2,7 @@
 
 use super::Telemetry;
 use crate::app::App;
+use crate::incoming::Incoming;
 use crate::registry::{self, Matched, Operation};
 use crate::reply::{self, Reply};
 use crate::service::{Worker, public, unix_now, unknown};
@@ -10,7 +11,6 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use http::header::{ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_ENCODING, VARY};
 use http::{HeaderMap, HeaderName, HeaderValue, Request, StatusCode};
-use hyper::body::Incoming;
 use llmleaf_auth::Secret;
 use llmleaf_config::Config;
 use llmleaf_dialects::Dialect;

@@ -1,11 +1,11 @@
-//! What is known of one consumer's connection while it lives: what runs on it, since when nothing does, and how many
+//! What is known of one consumer's connection of HTTP/2 while it lives: what runs on it, since when nothing does, and how many
 //! answers it threw away.
 
-use crate::bell::Awoken;
+use super::bell::Awoken;
 use crate::load::Seat;
 use crate::reply::{Reply, ReplyBody};
 use bytes::Bytes;
-use http::{Response, StatusCode};
+use http::Response;
 use http_body::{Body, Frame, SizeHint};
 use llmleaf_exchange::Aborted;
 use std::cell::{Cell, RefCell};
@@ -19,10 +19,6 @@ use tokio::time::{Instant, Sleep, sleep};
 /// How many answers a connection may throw away before they are done, beyond those it takes to the end. A consumer that
 /// goes on like that makes work for providers and takes nothing (rapid reset, CVE-2023-44487).
 const THROWN_AWAY: u32 = 100;
-
-/// Bytes of an answer that hyper may hold while the socket takes no more. hyper's own limit is that of a request's head, which is
-/// larger than what a slow reader should cost.
-const UNWRITTEN: usize = 2 * 1024;
 
 /// Bytes of an answer that HTTP/2 is handed at a time, which is what one frame holds. It takes a piece whole when there is room for
 /// any of it: only in pieces does it tell whether its consumer takes them, and until its last piece the request is open.
@@ -43,26 +39,17 @@ pub struct Line {
     waits: Cell<u64>,
     /// How often a piece of an answer was handed on.
     moves: Cell<u64>,
-    /// It speaks no HTTP any more.
-    switched: Cell<bool>,
-    /// It carries several answers at once, which have room of their own each.
-    multiplexed: Cell<bool>,
-    /// Bytes of an answer that hyper has and the socket has not; only kept where there is one answer at a time.
-    unwritten: Cell<usize>,
-    /// An answer waits for the socket to take some of them.
-    waiting: Cell<bool>,
     /// The socket has not taken all that it was to be given.
     clogged: Cell<bool>,
-    /// How often all that could be sent had been taken by the socket; only counted where several answers share it.
+    /// How often all that could be sent had been taken by the socket.
     emptied: Cell<u64>,
     /// Answers that wait for that. Each is a task of its own.
     leaving: RefCell<Vec<Waker>>,
-    crowded: bool,
 }
 
 impl Line {
-    /// A connection that has just been made. A `crowded` one came when there was room for probes only.
-    pub fn new(crowded: bool) -> Rc<Self> {
+    /// A connection that has just been made.
+    pub fn new() -> Rc<Self> {
         Rc::new(Self {
             running: Cell::new(0),
             served: Cell::new(false),
@@ -70,14 +57,9 @@ impl Line {
             thrown_away: Cell::new(0),
             waits: Cell::new(0),
             moves: Cell::new(0),
-            switched: Cell::new(false),
-            multiplexed: Cell::new(false),
-            unwritten: Cell::new(0),
-            waiting: Cell::new(false),
             clogged: Cell::new(false),
             emptied: Cell::new(0),
             leaving: RefCell::default(),
-            crowded,
         })
     }
 
@@ -112,36 +94,6 @@ impl Line {
         self.thrown_away.get() > THROWN_AWAY
     }
 
-    /// Whether it came when there was room for probes only.
-    pub fn is_crowded(&self) -> bool {
-        self.crowded
-    }
-
-    /// Whether it speaks no HTTP any more, and knows its own clocks.
-    pub fn has_switched(&self) -> bool {
-        self.switched.get()
-    }
-
-    /// It carries several answers at once.
-    pub fn multiplex(&self) {
-        self.multiplexed.set(true);
-    }
-
-    /// Whether there is something of an answer that the socket has not taken. hyper lets go of an answer when it has all of
-    /// it, which may be long before.
-    pub fn is_writing(&self) -> bool {
-        self.unwritten.get() > 0
-    }
-
-    /// The socket took bytes, or something that encrypts them did. They are not all an answer's own, and may be held there:
-    /// the last one counts as taken with [`Self::flushed`] only.
-    pub fn took(&self, bytes: usize, cx: &Context<'_>) {
-        let before = self.unwritten.get();
-        let left = before.saturating_sub(bytes).max(before.min(1));
-        self.unwritten.set(left);
-        self.wake(cx);
-    }
-
     /// The socket takes no more for now.
     pub fn refused(&self) {
         self.clogged.set(true);
@@ -170,28 +122,8 @@ impl Line {
     }
 
     /// The socket has everything: hyper flushes when it has nothing left.
-    pub fn flushed(&self, cx: &Context<'_>) {
+    pub fn flushed(&self) {
         self.clogged.set(false);
-        if self.unwritten.replace(0) > 0 && !self.is_running() {
-            self.idle_since.set(Instant::now());
-        }
-        self.wake(cx);
-    }
-
-    /// Wakes the answer that waits for the socket: it is polled by the same task.
-    fn wake(&self, cx: &Context<'_>) {
-        if self.waiting.replace(false) {
-            cx.waker().wake_by_ref();
-        }
-    }
-
-    /// Whether an answer must wait before it hands on more than `most` bytes that the socket has not taken.
-    fn is_behind(&self, most: usize) -> bool {
-        let behind = self.unwritten.get() > most;
-        if behind {
-            self.waiting.set(true);
-        }
-        behind
     }
 
     /// A number that changes whenever a request waits for us.
@@ -235,9 +167,6 @@ impl Open {
             polled
         });
         let reply = reply.await;
-        if reply.status() == StatusCode::SWITCHING_PROTOCOLS {
-            self.line.switched.set(true);
-        }
         // Nobody works any more for an answer that is whole.
         let whole = matches!(reply.body(), ReplyBody::Whole(_));
         reply.map(|body| self.hold(body, whole))
@@ -295,31 +224,21 @@ impl<B> Held<B> {
             Ok(data) => data,
             Err(other) => return other,
         };
-        if line.multiplexed.get() {
-            self.rest = data.split_off(data.len().min(PIECE));
-            self.emptied = line.emptied.get();
-        } else {
-            let unwritten = line.unwritten.get().saturating_add(data.len());
-            line.unwritten.set(unwritten);
-        }
+        self.rest = data.split_off(data.len().min(PIECE));
+        self.emptied = line.emptied.get();
         Frame::data(data)
     }
 
     /// Cuts the answer when the bytes before have left: the cut drops what is still queued in this process. How long that may take is
     /// bounded by the clocks of whoever writes.
     fn poll_cut(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Aborted>>> {
-        if self.open.line.is_behind(0) {
-            return Poll::Pending;
+        if self.last_words.is_none() {
+            ready!(self.open.line.poll_emptied(self.emptied, cx));
         }
-        if self.open.line.multiplexed.get() {
-            if self.last_words.is_none() {
-                ready!(self.open.line.poll_emptied(self.emptied, cx));
-            }
-            let sleep = self
-                .last_words
-                .get_or_insert_with(|| Box::pin(sleep(LAST_WORDS)));
-            ready!(sleep.as_mut().poll(cx));
-        }
+        let sleep = self
+            .last_words
+            .get_or_insert_with(|| Box::pin(sleep(LAST_WORDS)));
+        ready!(sleep.as_mut().poll(cx));
         Poll::Ready(Some(Err(Aborted)))
     }
 }
@@ -335,9 +254,6 @@ impl<B: Body<Data = Bytes, Error = Aborted> + Unpin> Body for Held<B> {
         let held = self.get_mut();
         if held.cut {
             return held.poll_cut(cx);
-        }
-        if held.open.line.is_behind(UNWRITTEN) {
-            return Poll::Pending;
         }
         if !held.rest.is_empty() {
             let rest = Frame::data(std::mem::take(&mut held.rest));

@@ -1,7 +1,9 @@
-use super::{Order, talk};
-use crate::guard::{HEAD_TIMEOUT, IDLE_TIMEOUT, WRITE_STALL};
-use crate::line::{Held, Line};
+use super::line::Held;
+use super::{Line, talk};
+use crate::http1::{HEAD_TIMEOUT, IDLE_TIMEOUT, WRITE_STALL};
+use crate::incoming::Incoming as Inbound;
 use crate::reply;
+use crate::worker::Order;
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
 use http_body::{Body, Frame};
@@ -18,9 +20,7 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
-use tokio::io::{
-    AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, DuplexStream, ReadBuf, duplex,
-};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, DuplexStream, ReadBuf, duplex};
 use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::watch;
 use tokio::time::{Instant, Sleep, sleep};
@@ -113,70 +113,16 @@ fn answer(
 }
 
 /// Serves a connection, and gives back what a consumer has of it.
-fn serve(speaks_h2: bool, room: usize) -> DuplexStream {
+fn serve(room: usize) -> DuplexStream {
     let (consumer, ours) = duplex(room);
     tokio::task::spawn_local(async move {
         let (_orders, heard) = watch::channel(Order::Run);
-        let line = Line::new(false);
+        let line = Line::new();
         let of_service = Rc::clone(&line);
-        let service = move |request: Request<Incoming>| answer(&of_service, request.uri().path());
-        talk(ours, &line, speaks_h2, heard, service).await;
+        let service = move |request: Request<Inbound>| answer(&of_service, request.uri().path());
+        talk(ours, &line, heard, service).await;
     });
     consumer
-}
-
-#[test]
-fn a6_a_whole_answer_may_be_read_for_longer_than_a_connection_may_be_idle() {
-    timed(async {
-        let mut consumer = serve(false, 1024);
-        let request = b"GET /whole HTTP/1.1\r\nhost: x\r\n\r\n";
-        consumer.write_all(request).await.expect("sent");
-        let mut read = vec![0; 1024];
-        for _ in 0..5 {
-            sleep(WRITE_STALL - SECOND).await;
-            consumer.read_exact(&mut read).await.expect("goes on");
-        }
-        let mut rest = Vec::new();
-        while rest.len() < LARGE - 6 * 1024 {
-            consumer.read_buf(&mut rest).await.expect("goes on");
-        }
-        // What is left is in the consumer's own buffer by now.
-        let done = Instant::now();
-        consumer.read_to_end(&mut rest).await.expect("closed");
-        let took = done.elapsed();
-        assert!(rest.len() + 5 * 1024 > LARGE, "all of it: {}", rest.len());
-        assert!(
-            took >= IDLE_TIMEOUT - SECOND && took <= IDLE_TIMEOUT + SECOND,
-            "{took:?}"
-        );
-    });
-}
-
-#[test]
-fn d10_a_connection_is_idle_from_its_first_answer_on() {
-    timed(async {
-        // There is room for all of it: nothing but the answer itself is ever waited for.
-        let mut consumer = serve(false, 2 * LARGE);
-        let request = b"GET /whole HTTP/1.1\r\nhost: x\r\n\r\n";
-        consumer.write_all(request).await.expect("sent");
-        let (began, mut read) = (Instant::now(), Vec::new());
-        let ended = tokio::time::timeout(2 * IDLE_TIMEOUT, consumer.read_to_end(&mut read)).await;
-        ended.expect("in time").expect("the end");
-        assert!(read.len() > LARGE && began.elapsed() >= IDLE_TIMEOUT);
-    });
-}
-
-#[test]
-fn a5_who_takes_nothing_of_a_whole_answer_is_given_up() {
-    timed(async {
-        let mut consumer = serve(false, 1024);
-        let request = b"GET /whole HTTP/1.1\r\nhost: x\r\n\r\n";
-        consumer.write_all(request).await.expect("sent");
-        sleep(WRITE_STALL + SECOND).await;
-        let mut rest = Vec::new();
-        consumer.read_to_end(&mut rest).await.expect("the end");
-        assert!(rest.len() <= 1024, "{}", rest.len());
-    });
 }
 
 #[derive(Clone)]
@@ -190,7 +136,7 @@ impl<F: Future + 'static> Executor<F> for Here {
 
 /// A consumer of HTTP/2 with room for `WINDOW` on a stream.
 async fn consumer() -> SendRequest<Empty<Bytes>> {
-    let io = TokioIo::new(serve(true, 64 * 1024));
+    let io = TokioIo::new(serve(64 * 1024));
     let mut builder = Client::new(Here);
     builder
         .initial_stream_window_size(WINDOW)
@@ -312,7 +258,7 @@ async fn reads_late(pause: Duration) -> Vec<u8> {
     let mut builder = Client::new(Here);
     builder.initial_stream_window_size(1 << 20);
     let io = TokioIo::new(Pausing {
-        stream: serve(true, 1024),
+        stream: serve(1024),
         read: 0,
         pause,
         over: None,
@@ -351,7 +297,7 @@ fn a5_last_words_on_http2_wait_no_longer_than_any_others() {
 #[test]
 fn d10_a_connection_of_http2_is_idle_when_its_last_stream_ends() {
     timed(async {
-        let mut consumer = serve(true, 64 * 1024);
+        let mut consumer = serve(64 * 1024);
         let began = Instant::now();
         let mut read = Vec::new();
         consumer.read_to_end(&mut read).await.expect("closed");

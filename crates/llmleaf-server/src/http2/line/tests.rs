@@ -33,25 +33,8 @@ fn nobody() -> Context<'static> {
 }
 
 #[tokio::test]
-async fn b9_an_answer_is_cut_when_its_last_byte_has_left_and_not_when_it_was_taken_to_be_encrypted()
-{
-    let line = Line::new(false);
-    let word = Bytes::from_static(b"an error");
-    let mut held = line.open(None).hold(Broken(Some(word)), false);
-    assert!(matches!(poll(&mut held), Poll::Ready(Some(Ok(8)))));
-    assert!(poll(&mut held).is_pending());
-    // What was taken holds the head and the framing of the body, too.
-    line.took(200, &nobody());
-    assert!(poll(&mut held).is_pending());
-    assert!(line.is_writing());
-    line.flushed(&nobody());
-    assert!(matches!(poll(&mut held), Poll::Ready(Some(Err(Aborted)))));
-}
-
-#[tokio::test]
 async fn a_piece_is_handed_to_http2_as_its_frames_hold_it() {
-    let line = Line::new(false);
-    line.multiplex();
+    let line = Line::new();
     let word = Bytes::from(vec![b'x'; 40_000]);
     let mut held = line.open(None).hold(Broken(Some(word)), false);
     let before = line.moves();
@@ -59,5 +42,4 @@ async fn a_piece_is_handed_to_http2_as_its_frames_hold_it() {
         assert!(matches!(poll(&mut held), Poll::Ready(Some(Ok(l))) if l == length));
     }
     assert_eq!(line.moves() - before, 3);
-    assert!(!line.is_writing(), "it has room of its own for each");
 }
