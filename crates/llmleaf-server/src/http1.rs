@@ -10,9 +10,11 @@
 
 mod answer;
 mod head;
+mod spares;
 mod wire;
 
 pub use head::Refused;
+pub use spares::Spares;
 pub use wire::{HEAD_TIMEOUT, IDLE_TIMEOUT, Socket, WRITE_STALL, Wire};
 
 use crate::graceful::graceful;
@@ -57,11 +59,17 @@ enum Ended {
 pub async fn talk<S: Service>(
     socket: Box<dyn Socket>,
     service: S,
+    spares: &Rc<Spares>,
     orders: watch::Receiver<Order>,
 ) -> Option<(Box<dyn Socket>, Bytes)> {
-    let wire = Rc::new(Wire::new(socket));
+    let wire = Rc::new(Wire::new(socket, Rc::clone(spares)));
     let ends = Cell::new(false);
-    let serving = serve(&wire, &ends, &service);
+    let held = Held {
+        wire: &wire,
+        spares,
+        ends: &ends,
+    };
+    let serving = serve(&held, &service);
     let ended = graceful(serving, orders, || wire.has_served(), |_| ends.set(true)).await;
     match ended {
         Ok(Ended::Switched) => return Rc::try_unwrap(wire).ok().map(Wire::into_parts),
@@ -71,7 +79,16 @@ pub async fn talk<S: Service>(
     None
 }
 
-async fn serve<S: Service>(wire: &Rc<Wire>, ends: &Cell<bool>, service: &S) -> io::Result<Ended> {
+/// What a connection has.
+struct Held<'c> {
+    wire: &'c Rc<Wire>,
+    spares: &'c Spares,
+    /// It is to take nothing more.
+    ends: &'c Cell<bool>,
+}
+
+async fn serve<S: Service>(held: &Held<'_>, service: &S) -> io::Result<Ended> {
+    let Held { wire, ends, .. } = held;
     loop {
         let (head, whole) = match poll_fn(|cx| wire.poll_next(ends.get(), cx)).await? {
             Next::Request(head, whole) => (head, whole),
@@ -81,7 +98,7 @@ async fn serve<S: Service>(wire: &Rc<Wire>, ends: &Cell<bool>, service: &S) -> i
                     head_only: false,
                     keeps: false,
                 };
-                send(wire, ends, service.refuse(*refused), manner).await?;
+                held.send(service.refuse(*refused), manner).await?;
                 return Ok(Ended::Closed);
             }
             Next::End => return Ok(Ended::Closed),
@@ -107,7 +124,7 @@ async fn serve<S: Service>(wire: &Rc<Wire>, ends: &Cell<bool>, service: &S) -> i
             reply.await?
         };
         let switches = reply.status() == StatusCode::SWITCHING_PROTOCOLS;
-        let keeps = send(wire, ends, reply, manner).await?;
+        let keeps = held.send(reply, manner).await?;
         match keeps {
             _ if switches => return Ok(Ended::Switched),
             false => return Ok(Ended::Closed),
@@ -125,24 +142,22 @@ fn request(head: Head, body: Incoming) -> Request<Incoming> {
     request
 }
 
-/// Sends an answer; whether the connection can take another request.
-async fn send<B>(
-    wire: &Wire,
-    ends: &Cell<bool>,
-    reply: Response<B>,
-    mut manner: Manner,
-) -> io::Result<bool>
-where
-    B: Body<Data = Bytes, Error = Aborted> + Unpin,
-{
-    let (parts, mut body) = reply.into_parts();
-    // What is left of a request that was answered before it had come is not waited for.
-    manner.keeps &= wire.has_whole_request() && !ends.get();
-    let mut outgoing = Outgoing::new(&parts, body.size_hint().exact(), manner);
-    drop(parts);
-    poll_fn(|cx| outgoing.poll(wire, &mut body, cx)).await?;
-    wire.rest();
-    Ok(outgoing.keeps() && !ends.get())
+impl Held<'_> {
+    /// Sends an answer; whether the connection can take another request.
+    async fn send<B>(&self, reply: Response<B>, mut manner: Manner) -> io::Result<bool>
+    where
+        B: Body<Data = Bytes, Error = Aborted> + Unpin,
+    {
+        let Self { wire, spares, ends } = self;
+        let (parts, mut body) = reply.into_parts();
+        // What is left of a request that was answered before it had come is not waited for.
+        manner.keeps &= wire.has_whole_request() && !ends.get();
+        let mut outgoing = Outgoing::new(&parts, body.size_hint().exact(), manner, spares);
+        spares.leave_headers(parts.headers);
+        poll_fn(|cx| outgoing.poll(wire, &mut body, spares, cx)).await?;
+        wire.rest();
+        Ok(outgoing.keeps() && !ends.get())
+    }
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use crate::desk::{Desk, Published};
 use crate::doors::{Bound, Change, Doors, Kind};
-use crate::http1::{self, HEAD_TIMEOUT, Refused};
+use crate::http1::{self, HEAD_TIMEOUT, Refused, Spares};
 use crate::http2::{self, Line};
 use crate::incoming::Incoming;
 use crate::load::{Entry, Seat};
@@ -82,6 +82,7 @@ pub fn run(
             desk,
             live: Live::default(),
             turns: Rc::default(),
+            spares: Rc::default(),
         };
         accept(house, doors, changes).await;
         Ok(())
@@ -155,6 +156,7 @@ struct House {
     orders: watch::Receiver<Order>,
     live: Live,
     turns: Rc<Turns>,
+    spares: Rc<Spares>,
 }
 
 impl House {
@@ -296,7 +298,7 @@ where
         return;
     }
     let upgrades = Rc::clone(&host.upgrades);
-    let left = http1::talk(Box::new(stream), host, orders.clone()).await;
+    let left = http1::talk(Box::new(stream), host, &house.spares, orders.clone()).await;
     if let (Some((stream, begun)), Some(opened)) = (left, upgrades.take()) {
         // Boxed: few connections become one.
         Box::pin(socket::run(

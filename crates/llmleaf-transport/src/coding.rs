@@ -5,6 +5,9 @@ use crate::error::TransportError;
 /// Largest sum of what stands between two chunks, and of the trailers, in bytes. Nobody needs it; it is passed over.
 const MOST_EXTRA: usize = 16 * 1024;
 
+/// Most trailers. Those are passed over, too.
+const MOST_TRAILERS: u8 = 100;
+
 /// What is still to come of a body.
 #[derive(Debug)]
 pub enum Decoder {
@@ -30,6 +33,7 @@ pub struct Chunked {
     state: State,
     /// Bytes passed over since the last data.
     extra: usize,
+    trailers: u8,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,6 +62,7 @@ impl Decoder {
         Self::Chunked(Chunked {
             state: State::Size(None),
             extra: 0,
+            trailers: 0,
         })
     }
 
@@ -203,7 +208,13 @@ impl Chunked {
                 self.pass()?;
                 self.trailer(byte)?
             }
-            (State::TrailerLf, b'\n') => State::LineStart,
+            (State::TrailerLf, b'\n') => {
+                self.trailers += 1;
+                if self.trailers > MOST_TRAILERS {
+                    return Err("too many trailers");
+                }
+                State::LineStart
+            }
             (State::EndLf, b'\n') => State::Done,
             (State::DataCr | State::DataLf, _) => return Err("a chunk is longer than its size"),
             _ => return Err("a line between chunks does not end as it must"),

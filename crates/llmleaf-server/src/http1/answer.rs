@@ -1,5 +1,6 @@
 //! An answer as it goes out: its head, and a body whose end can be seen.
 
+use crate::http1::spares::Spares;
 use crate::http1::wire::Wire;
 use bytes::Bytes;
 use http::header::{CONNECTION, CONTENT_LENGTH, DATE, TRANSFER_ENCODING};
@@ -19,8 +20,6 @@ const GATHERED: usize = 16 * 1024;
 const SLOWLY: usize = 2 * 1024;
 /// A piece that is copied behind what goes before it. To hand the system one more address costs more than that.
 const COPIED: usize = 4 * 1024;
-/// Room that an answer's buffer keeps while it waits for more.
-const KEPT: usize = 2 * 1024;
 /// Room for an answer's head. Few are larger.
 const HEAD: usize = 640;
 
@@ -73,7 +72,7 @@ enum State {
 
 impl Outgoing {
     /// With the answer's head; `exact` is the length of its body, where that is known.
-    pub fn new(parts: &Parts, exact: Option<u64>, manner: Manner) -> Self {
+    pub fn new(parts: &Parts, exact: Option<u64>, manner: Manner, spares: &Spares) -> Self {
         let headers = &parts.headers;
         let end = end(parts, exact, manner);
         let keeps = manner.keeps && end != End::Close && !closes(headers);
@@ -81,7 +80,8 @@ impl Outgoing {
             End::Exactly(length) if length < COPIED as u64 => length as usize,
             _ => 0,
         };
-        let mut buf = Vec::with_capacity(HEAD + copied);
+        let mut buf = spares.buf();
+        buf.reserve(HEAD + copied);
         write_head(&mut buf, parts, end, manner, keeps);
         let is_empty = manner.head_only || matches!(end, End::NoBody | End::Exactly(0));
         Self {
@@ -106,23 +106,27 @@ impl Outgoing {
         &mut self,
         wire: &Wire,
         body: &mut B,
+        spares: &Spares,
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<()>>
     where
         B: Body<Data = Bytes, Error = Aborted> + Unpin,
     {
         loop {
+            if self.buf.capacity() == 0 {
+                self.buf = spares.buf();
+            }
             let waits = self.gather(body, cx);
             if let Err(error) = ready!(self.poll_written(wire, cx)) {
                 return Poll::Ready(Err(error));
+            }
+            if waits || self.state != State::Open {
+                spares.leave_buf(std::mem::take(&mut self.buf));
             }
             if self.state != State::Open {
                 return Poll::Ready(Ok(()));
             }
             if waits {
-                if self.buf.capacity() > KEPT {
-                    self.buf = Vec::new();
-                }
                 wire.hear(cx)?;
                 return Poll::Pending;
             }

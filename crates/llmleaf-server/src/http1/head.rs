@@ -4,6 +4,7 @@
 //! sections 2.2, 5 and 6.3): a bare line feed as the end of a line, a folded field, white space before a colon, `Content-Length` beside
 //! `Transfer-Encoding`, either of them twice, any coding but `chunked`.
 
+use super::spares::Spares;
 use crate::gate::MOST_FIELDS;
 use bytes::Bytes;
 use http::header::{CONNECTION, CONTENT_LENGTH, EXPECT, TRANSFER_ENCODING};
@@ -23,7 +24,7 @@ pub struct Head {
     pub uri: Uri,
     pub version: Version,
     pub headers: HeaderMap,
-    /// Bytes that it took.
+    /// Bytes that it took of what it was read from.
     pub length: usize,
     /// What is to come of the body.
     pub body: Decoder,
@@ -42,11 +43,52 @@ pub struct Refused {
     pub path: String,
 }
 
-/// The head at the start of some bytes; `None` while it is not whole.
+/// The head at the start of some bytes; `None` while it is not whole. It keeps memory of its own, and no more than it needs: what was
+/// read with it is let go of before its answer is done.
 ///
 /// # Errors
 /// It never becomes one that is read.
-pub fn read(bytes: &[u8]) -> Result<Option<Head>, Refused> {
+pub fn read(bytes: &[u8], spares: &Spares) -> Result<Option<Head>, Refused> {
+    let Some(lines) = find(bytes)? else {
+        return Ok(None);
+    };
+    let own = Bytes::copy_from_slice(bytes.get(..lines.length).unwrap_or_default());
+    let read = lines.read(&own, spares.headers());
+    read.map(Some).map_err(|why| refused(bytes, why))
+}
+
+/// The same where all of the body may be there, too: the two are kept in one piece then.
+///
+/// # Errors
+/// Those of [`read`].
+pub fn read_with_body(
+    bytes: &[u8],
+    spares: &Spares,
+) -> Result<Option<(Head, Option<Bytes>)>, Refused> {
+    let Some(lines) = find(bytes)? else {
+        return Ok(None);
+    };
+    let own = Bytes::copy_from_slice(bytes);
+    let mut head = (lines.read(&own, spares.headers())).map_err(|why| refused(bytes, why))?;
+    if let Decoder::Exactly(length) = head.body
+        && let Ok(length) = usize::try_from(length)
+        && let Some(end) = head
+            .length
+            .checked_add(length)
+            .filter(|end| *end <= own.len())
+    {
+        head.body = Decoder::Exactly(0);
+        let body = own.slice(head.length..end);
+        head.length = end;
+        return Ok(Some((head, Some(body))));
+    }
+    // Values are shares of all of it. What more will come is much: to read the head again is little beside that.
+    spares.leave_headers(std::mem::take(&mut head.headers));
+    Ok(read(bytes, spares)?.map(|head| (head, None)))
+}
+
+/// Where its lines are.
+fn find(bytes: &[u8]) -> Result<Option<Lines>, Refused> {
     if bytes == b"\r" {
         // Half of an empty line before a request, which is nothing.
         return Ok(None);
@@ -56,7 +98,7 @@ pub fn read(bytes: &[u8]) -> Result<Option<Head>, Refused> {
         return Err(refused(Why::Malformed("a request begins with a method")));
     }
     match Lines::of(bytes).map_err(refused)? {
-        Some(lines) => lines.read(bytes).map(Some).map_err(refused),
+        Some(lines) => Ok(Some(lines)),
         None if bytes.len() > LARGEST && memchr(b'\n', bytes).is_none() => {
             Err(refused(Why::TargetTooLong))
         }
@@ -152,17 +194,15 @@ impl Lines {
         Ok(None)
     }
 
-    fn read(&self, bytes: &[u8]) -> Result<Head, Why> {
-        // Memory of its own: what a request says is kept for as long as its answer takes, what was read with it is not.
-        let head = Bytes::copy_from_slice(bytes.get(..self.length).unwrap_or_default());
+    fn read(&self, head: &Bytes, mut headers: HeaderMap) -> Result<Head, Why> {
         let ends = self.ends.get(..self.count).unwrap_or_default();
         let (first, fields) = ends.split_first().ok_or(Why::Malformed("an empty head"))?;
-        let (method, uri, version) = asked(&head, 0..first.saturating_sub(1))?;
+        let (method, uri, version) = asked(head, 0..first.saturating_sub(1))?;
         let mut said = Said::default();
-        let mut headers = HeaderMap::with_capacity(fields.len());
+        headers.reserve(fields.len());
         let mut start = first + 1;
         for end in fields {
-            let (name, value) = field(&head, start..end.saturating_sub(1))?;
+            let (name, value) = field(head, start..end.saturating_sub(1))?;
             said.hear(&name, &value)?;
             headers.append(name, value);
             start = end + 1;

@@ -176,7 +176,7 @@ fn serve(room: usize) -> Served {
     let (orders, heard) = watch::channel(Order::Run);
     let answers = Answers(Rc::clone(&seen));
     let ended = tokio::task::spawn_local(async move {
-        talk(Box::new(ours), answers, heard).await;
+        talk(Box::new(ours), answers, &Rc::default(), heard).await;
     });
     Served {
         consumer,

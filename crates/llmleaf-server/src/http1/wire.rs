@@ -2,6 +2,7 @@
 
 use crate::alarm::Alarm;
 use crate::http1::head::{self, Head, Refused};
+use crate::http1::spares::Spares;
 use crate::incoming::{Cut, Onto};
 use bytes::{Buf as _, BufMut as _, Bytes, BytesMut};
 use llmleaf_transport::{Decoded, Decoder};
@@ -10,6 +11,7 @@ use std::fmt;
 use std::io::{self, ErrorKind, IoSlice};
 use std::mem::MaybeUninit;
 use std::pin::{Pin, pin};
+use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, ReadBuf};
@@ -51,6 +53,7 @@ pub struct Wire(RefCell<Inner>);
 
 struct Inner {
     socket: Box<dyn Socket>,
+    spares: Rc<Spares>,
     /// What was read and nobody has taken.
     ahead: BytesMut,
     /// How much of that is known to hold no whole head.
@@ -96,9 +99,10 @@ impl fmt::Debug for Wire {
 
 impl Wire {
     /// Of a new connection.
-    pub fn new(socket: Box<dyn Socket>) -> Self {
+    pub fn new(socket: Box<dyn Socket>, spares: Rc<Spares>) -> Self {
         Self(RefCell::new(Inner {
             socket,
+            spares,
             ahead: BytesMut::new(),
             seen: 0,
             body: Decoder::Exactly(0),
@@ -337,7 +341,7 @@ impl Inner {
             self.seen = self.ahead.len();
             return None;
         }
-        let read = head::read(&self.ahead);
+        let read = head::read(&self.ahead, &self.spares);
         self.seen = self.ahead.len();
         let mut head = match read {
             Ok(head) => head?,
@@ -356,23 +360,12 @@ impl Inner {
             }
             let read = match came {
                 [] => return None,
-                came => head::read(came),
+                came => head::read_with_body(came, &self.spares),
             };
             match read {
-                Ok(Some(mut head)) => {
-                    let rest = came.get(head.length..).unwrap_or_default();
-                    let whole = match head.body {
-                        Decoder::Exactly(length) if length <= rest.len() as u64 => {
-                            let (body, behind) = rest.split_at(length as usize);
-                            head.body = Decoder::Exactly(0);
-                            self.ahead.extend_from_slice(behind);
-                            Some(Bytes::copy_from_slice(body))
-                        }
-                        _ => {
-                            self.ahead.extend_from_slice(rest);
-                            None
-                        }
-                    };
+                Ok(Some((head, whole))) => {
+                    let behind = came.get(head.length..).unwrap_or_default();
+                    self.ahead.extend_from_slice(behind);
                     return Some(self.begin(head, whole));
                 }
                 Ok(None) => {}

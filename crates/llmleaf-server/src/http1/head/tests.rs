@@ -1,7 +1,28 @@
-use super::{LARGEST, may_end, read};
+use super::super::spares::Spares;
+use super::{Head, LARGEST, Refused, may_end, read_with_body};
 use crate::gate::MOST_FIELDS;
+use bytes::Bytes;
 use http::{Method, Version};
 use llmleaf_transport::Decoder;
+
+/// Reads a head by itself and where its body may be there; the two agree.
+fn read(bytes: &[u8]) -> Result<Option<Head>, Refused> {
+    let spares = Spares::default();
+    let read = super::read(bytes, &spares);
+    match (&read, read_with_body(bytes, &spares)) {
+        (Ok(Some(one)), Ok(Some((other, body)))) => {
+            assert_eq!(one.headers, other.headers);
+            assert_eq!(one.uri, other.uri);
+            let body = body.unwrap_or_else(Bytes::new);
+            assert_eq!(one.length + body.len(), other.length);
+            assert!(bytes[one.length..].starts_with(&body));
+        }
+        (Ok(None), Ok(None)) => {}
+        (Err(one), Err(other)) => assert_eq!(one.failure.status, other.failure.status),
+        (one, other) => panic!("{one:?} {other:?}"),
+    }
+    read
+}
 
 fn refused(text: &str) -> Option<u16> {
     match read(text.as_bytes()) {
