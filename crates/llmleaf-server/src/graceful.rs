@@ -7,13 +7,13 @@ use std::task::Poll;
 use tokio::sync::watch;
 
 /// Runs a connection; when the worker drains, it finishes what runs and takes nothing more. It is `shut` then.
+/// It is pinned by the caller: a future that takes another one and pins it has room for it twice.
 pub async fn graceful<C: Future>(
-    connection: C,
+    mut connection: Pin<&mut C>,
     mut orders: watch::Receiver<Order>,
     has_served: impl Fn() -> bool,
     shut: impl FnOnce(Pin<&mut C>),
 ) -> C::Output {
-    let mut connection = pin!(connection);
     let mut news = orders.clone();
     if let Some(result) = until(&mut connection, &mut orders, &mut news).await {
         return result;

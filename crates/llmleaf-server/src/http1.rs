@@ -64,13 +64,15 @@ pub async fn talk<S: Service>(
 ) -> Option<(Box<dyn Socket>, Bytes)> {
     let wire = Rc::new(Wire::new(socket, Rc::clone(spares)));
     let ends = Cell::new(false);
-    let held = Held {
-        wire: &wire,
-        spares,
-        ends: &ends,
+    let ended = {
+        let held = Held {
+            wire: &wire,
+            spares,
+            ends: &ends,
+        };
+        let serving = pin!(serve(&held, &service));
+        graceful(serving, orders, || wire.has_served(), |_| ends.set(true)).await
     };
-    let serving = serve(&held, &service);
-    let ended = graceful(serving, orders, || wire.has_served(), |_| ends.set(true)).await;
     match ended {
         Ok(Ended::Switched) => return Rc::try_unwrap(wire).ok().map(Wire::into_parts),
         Ok(Ended::Closed) => poll_fn(|cx| wire.poll_close(cx)).await,

@@ -68,10 +68,10 @@ pub async fn talk<S, F, B>(
         line: Rc::clone(line),
         orders: orders.clone(),
     };
-    let connection = Restful {
+    let connection = pin!(Restful {
         connection: Box::pin(multiplexing(local).serve_connection(io, service)),
         line: Rc::clone(line),
-    };
+    });
     let shut = |c: Pin<&mut Restful<http2::Connection<_, _, _>>>| {
         c.get_mut().connection.as_mut().graceful_shutdown();
     };

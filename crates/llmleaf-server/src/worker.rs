@@ -2,7 +2,7 @@
 
 use crate::desk::{Desk, Published};
 use crate::doors::{Bound, Change, Doors, Kind};
-use crate::http1::{self, HEAD_TIMEOUT, Refused, Spares};
+use crate::http1::{self, HEAD_TIMEOUT, Refused, Socket, Spares};
 use crate::http2::{self, Line};
 use crate::incoming::Incoming;
 use crate::load::{Entry, Seat};
@@ -19,7 +19,6 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::{mpsc, watch};
@@ -241,6 +240,14 @@ struct Place {
 }
 
 async fn connection(house: House, stream: TcpStream, kind: Kind, place: Place) {
+    // Boxed: it is large, and soon over.
+    if let Some((socket, speaks_h2)) = Box::pin(begin(&house, stream, kind)).await {
+        talk(&house, socket, kind, speaks_h2, place.crowded).await;
+    }
+}
+
+/// Finds out what a connection speaks, with TLS where that is expected.
+async fn begin(house: &House, stream: TcpStream, kind: Kind) -> Option<(Box<dyn Socket>, bool)> {
     let tls = house.desk.worker().app.tls.clone();
     let tls = tls.filter(|tls| match kind {
         Kind::Tls => true,
@@ -248,21 +255,19 @@ async fn connection(house: House, stream: TcpStream, kind: Kind, place: Place) {
         Kind::Metrics => false,
     });
     let Some(tls) = tls else {
-        if kind != Kind::Tls
-            && let Some(Ok(speaks_h2)) = first(&house.orders, preface(&stream)).await
-        {
-            talk(&house, stream, kind, speaks_h2, place.crowded).await;
+        if kind == Kind::Tls {
+            return None;
         }
-        return;
+        let speaks_h2 = first(&house.orders, preface(&stream)).await?.ok()?;
+        return Some((Box::new(stream), speaks_h2));
     };
     // How many there may be at once is said by the places, and how long one may take by the deadline for a beginning.
     let handshake = TlsAcceptor::from(tls.config).accept(stream);
-    if let Some(Ok(mut stream)) = first(&house.orders, handshake).await {
-        // What rustls takes beyond what the socket does.
-        stream.get_mut().1.set_buffer_limit(Some(TLS_UNWRITTEN));
-        let speaks_h2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
-        talk(&house, stream, kind, speaks_h2, place.crowded).await;
-    }
+    let mut stream = first(&house.orders, handshake).await?.ok()?;
+    // What rustls takes beyond what the socket does.
+    stream.get_mut().1.set_buffer_limit(Some(TLS_UNWRITTEN));
+    let speaks_h2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
+    Some((Box::new(stream), speaks_h2))
 }
 
 /// Waits for what a connection begins with, as long as a head may take. Who has asked for nothing yet keeps no worker from
@@ -280,10 +285,7 @@ async fn first<F: Future>(orders: &watch::Receiver<Order>, beginning: F) -> Opti
 }
 
 /// Speaks with a consumer on a connection that is ready for it.
-async fn talk<S>(house: &House, stream: S, kind: Kind, speaks_h2: bool, crowded: bool)
-where
-    S: AsyncRead + AsyncWrite + Unpin + 'static,
-{
+async fn talk(house: &House, socket: Box<dyn Socket>, kind: Kind, speaks_h2: bool, crowded: bool) {
     let host = Host {
         desk: Rc::clone(&house.desk),
         turns: Rc::clone(&house.turns),
@@ -294,11 +296,11 @@ where
     let orders = house.orders.clone();
     if speaks_h2 {
         // Boxed: it is twice as large as what most connections need.
-        Box::pin(multiplexed(host, stream, orders)).await;
+        Box::pin(multiplexed(host, socket, orders)).await;
         return;
     }
     let upgrades = Rc::clone(&host.upgrades);
-    let left = http1::talk(Box::new(stream), host, &house.spares, orders.clone()).await;
+    let left = http1::talk(socket, host, &house.spares, orders.clone()).await;
     if let (Some((stream, begun)), Some(opened)) = (left, upgrades.take()) {
         // Boxed: few connections become one.
         Box::pin(socket::run(
@@ -313,10 +315,7 @@ where
 }
 
 /// The same over HTTP/2, which runs more than one request at a time.
-async fn multiplexed<S>(host: Host, stream: S, orders: watch::Receiver<Order>)
-where
-    S: AsyncRead + AsyncWrite + Unpin + 'static,
-{
+async fn multiplexed(host: Host, socket: Box<dyn Socket>, orders: watch::Receiver<Order>) {
     let line = Line::new();
     let of_service = Rc::clone(&line);
     let hears = orders.clone();
@@ -334,7 +333,7 @@ where
             Ok(open.reply(reply, || is_news(&mut news)).await)
         }
     };
-    http2::talk(stream, &line, orders, service).await;
+    http2::talk(socket, &line, orders, service).await;
 }
 
 /// What answers the requests of one connection.
