@@ -18,7 +18,7 @@ pub use spares::Spares;
 pub use wire::{HEAD_TIMEOUT, IDLE_TIMEOUT, Socket, WRITE_STALL, Wire};
 
 use crate::graceful::graceful;
-use crate::incoming::Incoming;
+use crate::incoming::{Coming, Incoming};
 use crate::worker::Order;
 use answer::{Manner, Outgoing};
 use bytes::Bytes;
@@ -112,7 +112,7 @@ async fn serve<S: Service>(held: &Held<'_>, service: &S) -> io::Result<Ended> {
         };
         let body = match whole {
             Some(bytes) => Incoming::Whole(bytes),
-            None => Incoming::Wire(Rc::clone(wire)),
+            None => Incoming::Wire(Coming::new(wire)),
         };
         let reply = {
             let mut answer = pin!(service.answer(request(head, body)));
@@ -152,12 +152,18 @@ impl Held<'_> {
     {
         let Self { wire, spares, ends } = self;
         let (parts, mut body) = reply.into_parts();
-        // What is left of a request that was answered before it had come is not waited for.
+        let exact = body.size_hint().exact();
+        // Nobody reads what is left of the request when its answer is whole. While one runs somebody may.
+        poll_fn(|cx| wire.poll_settled(exact.is_none(), cx)).await;
         manner.keeps &= wire.has_whole_request() && !ends.get();
-        let mut outgoing = Outgoing::new(&parts, body.size_hint().exact(), manner, spares);
+        let mut outgoing = Outgoing::new(&parts, exact, manner, spares);
         spares.leave_headers(parts.headers);
         poll_fn(|cx| outgoing.poll(wire, &mut body, spares, cx)).await?;
         wire.rest();
+        if outgoing.seems_whole() {
+            wire.spoil();
+            return Err(io::Error::other("an answer was cut"));
+        }
         Ok(outgoing.keeps() && !ends.get())
     }
 }

@@ -94,8 +94,9 @@ async fn gather<B: Inbound>(
     if declared(headers).is_some_and(|length| length > limit as u64) {
         return Err(too_large(limit as u64));
     }
-    if let Some(whole) = body.take_whole().filter(|whole| whole.len() <= limit) {
-        return Ok(whole);
+    if let Some(whole) = body.take_whole() {
+        let fits = whole.len() <= limit;
+        return fits.then_some(whole).ok_or_else(|| too_large(limit as u64));
     }
     let announced = usize::try_from(body.size_hint().lower());
     let announced = announced.unwrap_or_default().min(limit);

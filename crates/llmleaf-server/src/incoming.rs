@@ -4,7 +4,7 @@ use crate::http1::Wire;
 use bytes::{Bytes, BytesMut};
 use http_body::{Body, Frame, SizeHint};
 use std::pin::Pin;
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 use std::task::{Context, Poll, ready};
 
 /// A request's body.
@@ -13,9 +13,31 @@ pub enum Incoming {
     /// All of it came with the head.
     Whole(Bytes),
     /// It is still to come.
-    Wire(Rc<Wire>),
+    Wire(Coming),
     /// What HTTP/2 has of it.
     Http2(hyper::body::Incoming),
+}
+
+/// A body that is still to come. Whoever has it has not the connection: it is cut when that ends, or has come to another request.
+#[derive(Debug)]
+pub struct Coming {
+    wire: Weak<Wire>,
+    number: u64,
+}
+
+impl Coming {
+    /// Of the last request.
+    pub fn new(wire: &Rc<Wire>) -> Self {
+        Self {
+            wire: Rc::downgrade(wire),
+            number: wire.number(),
+        }
+    }
+
+    fn wire(&self) -> Result<Rc<Wire>, Cut> {
+        let wire = self.wire.upgrade().ok_or(Cut)?;
+        (wire.number() == self.number).then_some(wire).ok_or(Cut)
+    }
 }
 
 /// A body that ended before its end, or is none.
@@ -85,7 +107,8 @@ impl Body for Incoming {
                 let bytes = std::mem::take(bytes);
                 Poll::Ready((!bytes.is_empty()).then(|| Ok(Frame::data(bytes))))
             }
-            Self::Wire(wire) => wire
+            Self::Wire(coming) => coming
+                .wire()?
                 .poll_data(cx)
                 .map(|piece| piece.map(|piece| piece.map(Frame::data))),
             Self::Http2(body) => Pin::new(body)
@@ -97,7 +120,7 @@ impl Body for Incoming {
     fn is_end_stream(&self) -> bool {
         match self {
             Self::Whole(bytes) => bytes.is_empty(),
-            Self::Wire(wire) => wire.has_whole_request(),
+            Self::Wire(coming) => coming.wire().is_ok_and(|wire| wire.has_whole_request()),
             Self::Http2(body) => body.is_end_stream(),
         }
     }
@@ -105,7 +128,10 @@ impl Body for Incoming {
     fn size_hint(&self) -> SizeHint {
         match self {
             Self::Whole(bytes) => SizeHint::with_exact(bytes.len() as u64),
-            Self::Wire(wire) => wire.to_come().map(SizeHint::with_exact).unwrap_or_default(),
+            Self::Wire(coming) => {
+                let to_come = coming.wire().ok().and_then(|wire| wire.to_come());
+                to_come.map(SizeHint::with_exact).unwrap_or_default()
+            }
             Self::Http2(body) => body.size_hint(),
         }
     }
@@ -120,7 +146,7 @@ impl Inbound for Incoming {
     ) -> Poll<Option<Result<Onto, Cut>>> {
         match self {
             // Into its place, without a buffer between.
-            Self::Wire(wire) => wire.poll_onto(cx, all, most),
+            Self::Wire(coming) => coming.wire()?.poll_onto(cx, all, most),
             other => piece_onto(other, cx, all, most),
         }
     }

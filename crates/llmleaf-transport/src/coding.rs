@@ -2,9 +2,11 @@
 
 use crate::error::TransportError;
 
-/// Largest sum of what stands between two chunks, and of the trailers, in bytes. Nobody needs it; it is passed over.
+/// Largest sum of what stands between chunks, beyond a byte for each of theirs and [`PADDING`], and of the trailers, in bytes. Nobody needs it; it is passed over.
 const MOST_EXTRA: usize = 16 * 1024;
 
+/// What a chunk may have beside its size: some servers write sizes into a field of eight characters.
+const PADDING: usize = 16;
 /// Most trailers. Those are passed over, too.
 const MOST_TRAILERS: u8 = 100;
 
@@ -31,7 +33,7 @@ pub struct Decoded {
 #[derive(Debug)]
 pub struct Chunked {
     state: State,
-    /// Bytes passed over since the last data.
+    /// Bytes passed over, less those of data since.
     extra: usize,
     trailers: u8,
 }
@@ -128,7 +130,7 @@ impl Chunked {
             }
             let rest = bytes.get(found.used..).unwrap_or_default();
             if let Some((size, length)) = self.plain_size(rest) {
-                self.state = State::Data(size);
+                self.begin(size);
                 found.used += length;
                 continue;
             }
@@ -181,6 +183,10 @@ impl Chunked {
                 let digit = (digit as char)
                     .to_digit(16)
                     .ok_or("a chunk's size is no number")?;
+                if size == Some(0) {
+                    // Zeros that lead have no end of their own.
+                    self.pass()?;
+                }
                 let size = size.unwrap_or(0);
                 if size > u64::MAX >> 4 {
                     return Err("a chunk's size is too large");
@@ -198,8 +204,8 @@ impl Chunked {
             }
             (State::SizeLf(0), b'\n') => State::LineStart,
             (State::SizeLf(size), b'\n') => {
-                self.extra = 0;
-                State::Data(size)
+                self.begin(size);
+                self.state
             }
             (State::DataCr, b'\r') => State::DataLf,
             (State::DataLf, b'\n') => State::Size(None),
@@ -219,6 +225,13 @@ impl Chunked {
             (State::DataCr | State::DataLf, _) => return Err("a chunk is longer than its size"),
             _ => return Err("a line between chunks does not end as it must"),
         })
+    }
+
+    /// A chunk of so many bytes begins.
+    fn begin(&mut self, size: u64) {
+        let earned = usize::try_from(size).unwrap_or(usize::MAX);
+        self.extra = self.extra.saturating_sub(earned.saturating_add(PADDING));
+        self.state = State::Data(size);
     }
 
     /// Reads on in a trailer. Nobody needs one, but what is no field may be the next answer to another reader.

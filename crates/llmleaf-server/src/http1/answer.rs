@@ -101,6 +101,11 @@ impl Outgoing {
         self.keeps && self.state == State::Done
     }
 
+    /// Whether it was cut, and its reader would take the end of the connection for its own.
+    pub fn seems_whole(&self) -> bool {
+        self.state == State::Cut && self.end == End::Close
+    }
+
     /// Sends it with its body. Pieces that are there leave together, and none waits for one that is not.
     pub fn poll<B>(
         &mut self,
@@ -160,12 +165,7 @@ impl Outgoing {
             _ => State::Done,
         };
         if self.end == End::Chunked {
-            let last = b"0\r\n\r\n";
-            if self.large.is_empty() {
-                self.buf.extend_from_slice(last);
-            } else {
-                self.behind = b"\r\n0\r\n\r\n";
-            }
+            self.buf.extend_from_slice(b"0\r\n\r\n");
         }
     }
 
@@ -267,8 +267,11 @@ fn write_head(buf: &mut Vec<u8>, parts: &Parts, end: End, manner: Manner, keeps:
     buf.extend_from_slice(reason.as_bytes());
     buf.extend_from_slice(b"\r\n");
     for (name, value) in &parts.headers {
-        // Whoever made the answer does not say how it is sent.
-        if *name != TRANSFER_ENCODING {
+        // Whoever made the answer does not say how it is sent; where it has no body, only 304 may tell of one (RFC 9110, section 8.6).
+        let length = *name == CONTENT_LENGTH
+            && end == End::NoBody
+            && parts.status != StatusCode::NOT_MODIFIED;
+        if *name != TRANSFER_ENCODING && !length {
             write_field(buf, name.as_str(), value.as_bytes());
         }
     }

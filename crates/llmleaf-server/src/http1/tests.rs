@@ -1,5 +1,4 @@
-use super::wire::{LINGER, MOST_AHEAD};
-use super::{HEAD_TIMEOUT, IDLE_TIMEOUT, Refused, Service, WRITE_STALL, talk};
+use super::{IDLE_TIMEOUT, Refused, Service, talk};
 use crate::inbound;
 use crate::incoming::Incoming;
 use crate::worker::Order;
@@ -17,9 +16,12 @@ use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, duplex};
+use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::watch;
-use tokio::time::{Instant, Sleep, sleep, timeout};
+use tokio::time::{Sleep, sleep};
+
+mod course;
 
 const SECOND: Duration = Duration::from_secs(1);
 /// An answer that no buffer on the way holds.
@@ -87,6 +89,8 @@ fn whole(text: impl Into<Bytes>) -> Script {
 #[derive(Default)]
 struct Seen {
     requests: RefCell<Vec<String>>,
+    /// The body of a request that was kept beyond it.
+    kept: RefCell<Option<Incoming>>,
     /// Answers that were begun, and dropped before they were made.
     dropped: Cell<usize>,
 }
@@ -120,6 +124,15 @@ impl Service for Answers {
                 Err(failure) => whole(failure.message.to_string()),
             },
             "/unread" => whole("no"),
+            "/later" => {
+                sleep(SECOND).await;
+                whole("ok")
+            }
+            "/keep" => {
+                self.0.kept.replace(Some(body));
+                sleep(SECOND).await;
+                whole("kept")
+            }
             "/never" => std::future::pending().await,
             "/slow" => {
                 sleep(Duration::from_secs(3600)).await;
@@ -419,250 +432,30 @@ fn what_is_refused_is_told_why_and_nothing_more_is_read() {
 }
 
 #[test]
-fn d10_a_connection_that_says_nothing_is_closed_soon() {
-    timed(async {
-        let mut served = serve(1024);
-        let began = Instant::now();
-        assert_eq!(served.rest().await, "");
-        let took = began.elapsed();
-        assert!(took >= HEAD_TIMEOUT && took < HEAD_TIMEOUT + SECOND);
-    });
-}
-
-#[test]
-fn d10_a_head_that_drips_is_given_ten_seconds_and_a_408() {
-    timed(async {
-        let served = serve(1024);
-        let (mut reads, mut writes) = tokio::io::split(served.consumer);
-        let began = Instant::now();
-        let dripping = async {
-            for byte in b"GET / HTTP/1.1\r\nx: yyyyyyyyyyyyyyyyyyyyyyyy" {
-                if writes.write_all(&[*byte]).await.is_err() {
-                    break;
-                }
-                sleep(SECOND).await;
-            }
-        };
-        let mut told = String::new();
-        let reading = async {
-            reads.read_to_string(&mut told).await.expect("text");
-            began.elapsed()
-        };
-        let (took, ()) = tokio::join!(reading, dripping);
-        assert!(took >= HEAD_TIMEOUT && took < HEAD_TIMEOUT + SECOND);
-        assert!(told.starts_with("HTTP/1.1 408 "), "{told}");
-    });
-}
-
-#[test]
-fn d10_between_requests_a_connection_may_be_idle_for_a_minute() {
-    timed(async {
-        let mut served = serve(1024);
-        for _ in 0..3 {
-            served.send(get("/")).await;
-            served.until("ok").await;
-            sleep(IDLE_TIMEOUT - SECOND).await;
-        }
-        let began = Instant::now();
-        assert_eq!(served.rest().await, "");
-        assert!(began.elapsed() <= SECOND + SECOND / 2);
-    });
-}
-
-#[test]
-fn d10_while_a_request_is_answered_nobody_is_hurried() {
-    timed(async {
-        let mut served = serve(1024);
-        // Half of the next request is there already.
-        let half = "\r\n\r\nGET /next HTTP/1.1\r\n";
-        served.send(get("/slow") + half).await;
-        let began = Instant::now();
-        served.until("late").await;
-        assert!(began.elapsed() > 10 * IDLE_TIMEOUT);
-        let began = Instant::now();
-        let told = served.rest().await;
-        let took = began.elapsed();
-        assert!(took >= HEAD_TIMEOUT && took < HEAD_TIMEOUT + SECOND);
-        assert!(told.starts_with("HTTP/1.1 408 "), "{told}");
-        assert_eq!(*served.seen.requests.borrow(), ["/slow"]);
-    });
-}
-
-#[test]
-fn a1_a9_who_has_sent_more_already_is_heard_hanging_up() {
-    timed(async {
-        for path in ["/never", "/forever"] {
-            for more in ["", "\r\n", "\r\n\r\n", &get("/next"), "G"] {
-                let mut served = serve(1024);
-                served.send(get(path) + more).await;
-                sleep(SECOND).await;
-                assert!(!served.ended.is_finished());
-                served.send("more").await;
-                drop(served.consumer);
-                let heard = timeout(SECOND / 10, served.ended).await;
-                heard.expect("heard").expect("no panic");
-                assert_eq!(*served.seen.requests.borrow(), [path], "{more:?}");
-                assert_eq!(served.seen.dropped.get(), usize::from(path == "/never"));
-            }
-        }
-    });
-}
-
-#[test]
-fn a1_who_hangs_up_while_nothing_can_be_written_is_heard() {
-    timed(async {
-        let mut served = serve(64);
-        served.send(get("/large")).await;
-        sleep(SECOND).await;
-        drop(served.consumer);
-        let heard = timeout(SECOND / 10, served.ended).await;
-        heard.expect("heard").expect("no panic");
-    });
-}
-
-#[test]
-fn a9_what_waits_behind_a_request_is_bounded_and_comes_in_order() {
-    timed(async {
-        let served = serve(1024);
-        let request = "POST /echo HTTP/1.1\r\nhost: x\r\ncontent-length: 3\r\n\r\nabc";
-        let all = get("/slow") + &request.repeat(1000);
-        let (mut reads, mut writes) = tokio::io::split(served.consumer);
-        let sent = Cell::new(0);
-        let sending = async {
-            for piece in all.as_bytes().chunks(100) {
-                writes.write_all(piece).await.expect("sent");
-                sent.set(sent.get() + piece.len());
-            }
-        };
-        let reading = async {
-            sleep(SECOND).await;
-            let ahead = sent.get();
-            assert!(ahead <= MOST_AHEAD + 4096, "{ahead}");
-            let mut answers = Vec::new();
-            while answers.windows(3).filter(|three| three == b"abc").count() < 1000 {
-                assert!(reads.read_buf(&mut answers).await.expect("read") > 0);
-            }
-        };
-        tokio::join!(sending, reading);
-    });
-}
-
-#[test]
-fn a5_d10_who_takes_nothing_of_its_answer_is_given_up() {
-    timed(async {
-        let mut served = serve(1024);
-        served.send(get("/large")).await;
-        // As long as something is taken now and then, it may take its time.
-        for _ in 0..5 {
-            sleep(WRITE_STALL - SECOND).await;
-            let mut piece = [0; 1024];
-            served
-                .consumer
-                .read_exact(&mut piece)
-                .await
-                .expect("goes on");
-        }
-        sleep(WRITE_STALL + SECOND).await;
-        let rest = served.rest().await;
-        assert!(rest.len() <= 2048, "{}", rest.len());
-    });
-}
-
-#[test]
-fn a6_a_whole_answer_may_be_read_for_longer_than_a_connection_may_be_idle() {
-    timed(async {
-        let mut served = serve(1024);
-        served.send(get("/large")).await;
-        let mut read = vec![0; 1024];
-        for _ in 0..5 {
-            sleep(WRITE_STALL - SECOND).await;
-            served
-                .consumer
-                .read_exact(&mut read)
-                .await
-                .expect("goes on");
-        }
-        let began = Instant::now();
-        let rest = served.rest().await;
-        assert!(rest.len() + 5 * 1024 > LARGE, "all of it: {}", rest.len());
-        let took = began.elapsed();
-        assert!(took >= IDLE_TIMEOUT - SECOND && took <= IDLE_TIMEOUT + SECOND);
-    });
-}
-
-#[test]
-fn d4_who_is_still_sending_is_told_and_listened_to_for_a_moment_and_an_amount() {
-    timed(async {
-        for sends in [0, 64 << 10, 64 << 20] {
-            let mut served = serve(1024);
-            let head = "POST /unread HTTP/1.1\r\nhost: x\r\ncontent-length: 100000000\r\n\r\n";
-            served.send(head).await;
-            let answer = served.until("no").await;
-            assert!(answer.contains("connection: close"), "{answer}");
-            let began = Instant::now();
-            let mut sent = 0;
-            while sent < sends && served.consumer.write_all(&[b'x'; 1024]).await.is_ok() {
-                sent += 1024;
-            }
-            assert!(sent >= sends.min(1 << 20) && sent <= 2 << 20, "{sent}");
-            served.ended.await.expect("no panic");
-            assert!(began.elapsed() <= LINGER + SECOND);
-        }
-    });
-}
-
-#[test]
-fn d4_a_connection_that_is_done_closes_at_once() {
-    timed(async {
-        let mut served = serve(1024);
-        let began = Instant::now();
-        served.send(LAST).await;
-        let answer = served.rest().await;
-        assert!(answer.contains("connection: close"), "{answer}");
-        assert_eq!(began.elapsed(), Duration::ZERO);
-    });
-}
-
-#[test]
-fn a12_a_body_is_asked_for_when_somebody_wants_it() {
-    timed(async {
-        let head = |path| {
-            format!(
-                "POST {path} HTTP/1.1\r\nhost: x\r\nexpect: 100-continue\r\ncontent-length: 2\r\n\r\n"
+fn b8_an_answer_to_http_1_0_that_is_cut_does_not_end_clean() {
+    let runtime = Builder::new_current_thread()
+        .enable_all()
+        .build_local(LocalOptions::default())
+        .expect("a runtime");
+    runtime.block_on(async {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = listener.local_addr().expect("an address");
+        let mut consumer = TcpStream::connect(address).await.expect("connected");
+        let (ours, _) = listener.accept().await.expect("accepted");
+        let (_orders, heard) = watch::channel(Order::Run);
+        tokio::task::spawn_local(async move {
+            talk(
+                Box::new(ours),
+                Answers(Rc::default()),
+                &Rc::default(),
+                heard,
             )
-        };
-        let mut served = serve(1024);
-        served.send(head("/echo")).await;
-        served.until("HTTP/1.1 100 Continue\r\n\r\n").await;
-        served.send("hi").await;
-        assert!(served.until("hi").await.starts_with("HTTP/1.1 200 "));
-        // Who did not wait is not asked, and who is not wanted neither.
-        served.send(head("/echo") + "hi").await;
-        assert!(served.until("hi").await.starts_with("HTTP/1.1 200 "));
-        served.send(head("/unread")).await;
-        assert!(served.rest().await.starts_with("HTTP/1.1 200 "));
-    });
-}
-
-#[test]
-fn who_is_idle_goes_when_told_to_and_who_is_answered_is_answered() {
-    timed(async {
-        let mut idle = serve(1024);
-        idle.send(get("/")).await;
-        idle.until("ok").await;
-        let mut busy = serve(1 << 16);
-        busy.send(get("/stream")).await;
-        let mut late = serve(1024);
-        sleep(SECOND / 2).await;
-        let began = Instant::now();
-        for served in [&idle, &busy, &late] {
-            served.orders.send_replace(Order::Drain);
-        }
-        assert_eq!(idle.rest().await, "");
-        assert_eq!(began.elapsed(), Duration::ZERO);
-        late.send(get("/")).await;
-        let answer = late.rest().await;
-        assert!(answer.ends_with("ok"), "{answer}");
-        assert!(busy.rest().await.ends_with("0\r\n\r\n"));
+            .await;
+        });
+        let request = b"GET /broken HTTP/1.0\r\n\r\n";
+        consumer.write_all(request).await.expect("sent");
+        let mut all = Vec::new();
+        let error = consumer.read_to_end(&mut all).await.expect_err("no end");
+        assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset);
     });
 }

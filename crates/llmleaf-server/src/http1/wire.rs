@@ -6,6 +6,7 @@ use crate::http1::spares::Spares;
 use crate::incoming::{Cut, Onto};
 use bytes::{Buf as _, BufMut as _, Bytes, BytesMut};
 use llmleaf_transport::{Decoded, Decoder};
+use socket2::SockRef;
 use std::cell::RefCell;
 use std::fmt;
 use std::io::{self, ErrorKind, IoSlice};
@@ -15,7 +16,9 @@ use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
 use tokio::time::Instant;
+use tokio_rustls::server::TlsStream;
 
 /// How long a head may take from its first byte to its last, and a new connection to its first byte.
 pub const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
@@ -43,10 +46,34 @@ const TOO_SLOW: &[u8] =
 /// What a consumer is told that waits to send its body.
 const INVITATION: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 
-/// What a connection of HTTP/1 is read from and written to.
-pub trait Socket: AsyncRead + AsyncWrite + Unpin {}
+/// Most empty lines before a request.
+const MOST_EMPTY: u8 = 8;
+/// How much is read of a body that nobody wanted, to keep its connection.
+const MOST_PASSED: usize = 64 * 1024;
 
-impl<S: AsyncRead + AsyncWrite + Unpin> Socket for S {}
+/// What a connection of HTTP/1 is read from and written to.
+pub trait Socket: AsyncRead + AsyncWrite + Unpin {
+    /// Has the end, which comes now, look like none.
+    fn spoil(&self);
+}
+
+impl Socket for TcpStream {
+    fn spoil(&self) {
+        // The system resets it then.
+        let _ = SockRef::from(self).set_linger(Some(Duration::ZERO));
+    }
+}
+
+impl Socket for TlsStream<TcpStream> {
+    fn spoil(&self) {
+        self.get_ref().0.spoil();
+    }
+}
+
+#[cfg(test)]
+impl Socket for tokio::io::DuplexStream {
+    fn spoil(&self) {}
+}
 
 /// One connection's socket. The connection reads heads from it and writes answers, the body of a request is read by whoever has that.
 pub struct Wire(RefCell<Inner>);
@@ -58,17 +85,22 @@ struct Inner {
     ahead: BytesMut,
     /// How much of that is known to hold no whole head.
     seen: usize,
+    /// How many requests there were.
+    number: u64,
+    /// Empty lines before the next one.
+    empty: u8,
     /// What is to come of the request's body.
     body: Decoder,
     /// It will not come.
     cut: bool,
     /// What its sender waits for.
     invitation: &'static [u8],
+    /// Something of that was written, and may not have left.
+    inviting: bool,
     /// Since when the head that has begun is waited for.
     head_since: Option<Instant>,
     /// Since when there is no request.
     idle_since: Instant,
-    has_served: bool,
     /// Since when no byte could be written.
     stalled_since: Option<Instant>,
     lingering: Option<(Instant, usize)>,
@@ -105,12 +137,14 @@ impl Wire {
             spares,
             ahead: BytesMut::new(),
             seen: 0,
+            number: 0,
+            empty: 0,
             body: Decoder::Exactly(0),
             cut: false,
             invitation: &[],
+            inviting: false,
             head_since: None,
             idle_since: Instant::now(),
-            has_served: false,
             stalled_since: None,
             lingering: None,
             reading: Alarm::default(),
@@ -126,12 +160,17 @@ impl Wire {
 
     /// Whether there ever was a request.
     pub fn has_served(&self) -> bool {
-        self.0.borrow().has_served
+        self.0.borrow().number > 0
     }
 
     /// Whether nothing lacks of the last request.
     pub fn has_whole_request(&self) -> bool {
         self.0.borrow().body.is_done()
+    }
+
+    /// The number of the last request.
+    pub fn number(&self) -> u64 {
+        self.0.borrow().number
     }
 
     /// Bytes that are to come of its body, where that is known.
@@ -235,16 +274,13 @@ impl Wire {
         Poll::Ready(Some(Ok(Onto::Came(piece.len()))))
     }
 
-    /// Looks whether the consumer has hung up on the request that is being answered. What came behind that is kept.
+    /// Looks whether the consumer has hung up on the request that is being answered. What came behind it is kept, and so is what came of its
+    /// body while nobody reads that.
     ///
     /// # Errors
     /// It has.
     pub fn hear(&self, cx: &mut Context<'_>) -> io::Result<()> {
         let inner = &mut *self.0.borrow_mut();
-        // Whoever reads the body hears it.
-        if !inner.body.is_done() {
-            return Ok(());
-        }
         while inner.ahead.len() < MOST_AHEAD {
             let mut sip = [const { MaybeUninit::uninit() }; SIP];
             let mut buf = ReadBuf::uninit(&mut sip);
@@ -258,6 +294,19 @@ impl Wire {
             inner.ahead.extend_from_slice(buf.filled());
         }
         Ok(())
+    }
+
+    /// Before an answer: an invitation of which some was written is finished, any other is not given any more. Where nobody `wants` what is left of the
+    /// request's body, what is there of it is passed over; more is not waited for, nor is any whose sender waits to be asked.
+    pub fn poll_settled(&self, wants: bool, cx: &mut Context<'_>) -> Poll<()> {
+        let inner = &mut *self.0.borrow_mut();
+        if inner.inviting {
+            ready!(inner.poll_invited(cx));
+        }
+        if !wants {
+            inner.pass(cx);
+        }
+        Poll::Ready(())
     }
 
     /// Writes some of these; how much. It is given up when nothing is taken for too long.
@@ -288,9 +337,12 @@ impl Wire {
 
     /// An answer has left.
     pub fn rest(&self) {
-        let inner = &mut *self.0.borrow_mut();
-        inner.idle_since = Instant::now();
-        inner.invitation = &[];
+        self.0.borrow_mut().idle_since = Instant::now();
+    }
+
+    /// Has the end of the connection look like none: whoever reads to it is not to take an answer for whole.
+    pub fn spoil(&self) {
+        self.0.borrow().socket.spoil();
     }
 
     /// Closes, and reads and forgets what the consumer is still sending, to the end or a limit.
@@ -301,7 +353,13 @@ impl Wire {
             if ready!(inner.written(polled, cx)).is_err() {
                 return Poll::Ready(());
             }
-            if inner.body.is_done() && inner.ahead.is_empty() {
+            let mut sip = [const { MaybeUninit::uninit() }; SIP];
+            let mut buf = ReadBuf::uninit(&mut sip);
+            let done = inner.body.is_done() && inner.ahead.is_empty();
+            // What lies unread in the system when it closes destroys the answer.
+            if done
+                && !matches!(Pin::new(&mut inner.socket).poll_read(cx, &mut buf), Poll::Ready(Ok(())) if !buf.filled().is_empty())
+            {
                 return Poll::Ready(());
             }
         }
@@ -326,12 +384,18 @@ impl Wire {
 impl Inner {
     /// A request in what is there already.
     fn kept(&mut self) -> Option<Next> {
-        // An empty line between requests is nothing (RFC 9112, section 2.2).
-        while self.ahead.starts_with(b"\r\n") {
+        // An empty line between requests is nothing (RFC 9112, section 2.2), and there are not many of them.
+        while self.empty < MOST_EMPTY && self.ahead.starts_with(b"\r\n") {
             self.ahead.advance(2);
+            self.empty += 1;
             self.seen = 0;
         }
-        if self.ahead.is_empty() || self.seen == self.ahead.len() {
+        if self.ahead.is_empty() {
+            self.ahead = BytesMut::new();
+            self.head_since = None;
+            return None;
+        }
+        if self.seen == self.ahead.len() {
             return None;
         }
         if self.seen > 0
@@ -355,8 +419,11 @@ impl Inner {
     /// A request in what just came: as good as always it is one, and all of it.
     fn came(&mut self, mut came: &[u8]) -> Option<Next> {
         if self.ahead.is_empty() {
-            while let Some(rest) = came.strip_prefix(b"\r\n") {
+            while let Some(rest) = came.strip_prefix(b"\r\n")
+                && self.empty < MOST_EMPTY
+            {
                 came = rest;
+                self.empty += 1;
             }
             let read = match came {
                 [] => return None,
@@ -403,11 +470,13 @@ impl Inner {
         }
         self.seen = 0;
         self.head_since = None;
-        self.has_served = true;
+        self.number += 1;
+        self.empty = 0;
         self.cut = false;
         self.body = std::mem::replace(&mut head.body, Decoder::Exactly(0));
         let waits = head.waits && !self.body.is_done() && self.ahead.is_empty();
         self.invitation = if waits { INVITATION } else { &[] };
+        self.inviting = false;
         Next::Request(head, whole)
     }
 
@@ -418,12 +487,31 @@ impl Inner {
         Next::Refused(Box::new(refused))
     }
 
+    fn pass(&mut self, cx: &mut Context<'_>) {
+        let mut passed = 0;
+        while !self.body.is_done() && !self.cut && passed < MOST_PASSED {
+            if self.ahead.is_empty() {
+                if !self.invitation.is_empty() {
+                    return;
+                }
+                self.ahead.reserve(PIECE);
+                let read = pin!(self.socket.read_buf(&mut self.ahead)).poll(cx);
+                if !matches!(read, Poll::Ready(Ok(1..))) {
+                    self.cut = read.is_ready();
+                    self.ahead = BytesMut::new();
+                    return;
+                }
+            }
+            passed += self.take().map_or(0, |piece| piece.len());
+        }
+    }
+
     /// Nothing is there to read: how long that may go on.
     fn wait<T>(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<T>> {
         let begun = !self.ahead.is_empty();
         let until = if begun {
             *self.head_since.get_or_insert_with(Instant::now) + HEAD_TIMEOUT
-        } else if self.has_served {
+        } else if self.number > 0 {
             self.idle_since + IDLE_TIMEOUT
         } else {
             self.idle_since + HEAD_TIMEOUT
@@ -469,9 +557,11 @@ impl Inner {
                 _ => self.invitation.len(),
             };
             self.invitation = self.invitation.get(written..).unwrap_or_default();
-            if self.invitation.is_empty() {
-                let _ = Pin::new(&mut self.socket).poll_flush(cx);
-            }
+            self.inviting = true;
+        }
+        if self.inviting {
+            let _ = ready!(Pin::new(&mut self.socket).poll_flush(cx));
+            self.inviting = false;
         }
         Poll::Ready(())
     }

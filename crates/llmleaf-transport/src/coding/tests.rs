@@ -137,10 +137,10 @@ fn b21_a_trailer_is_a_field_or_the_body_is_none() {
 
 #[test]
 fn b21_a_long_stream_may_pad_every_size() {
-    let chunk = format!("3{}\r\nabc\r\n", " ".repeat(MOST_EXTRA / 2));
-    let wire = format!("{}0;x\r\n\r\n", chunk.repeat(5));
+    let chunk = format!("1{}\r\na\r\n", " ".repeat(PADDING));
+    let wire = format!("{}0;x\r\n\r\n", chunk.repeat(MOST_EXTRA));
     let (out, _, done) = decoded(wire.as_bytes(), &[]).expect("no error");
-    assert!(done && out == b"abc".repeat(5));
+    assert!(done && out == b"a".repeat(MOST_EXTRA));
 }
 
 #[test]
@@ -161,4 +161,28 @@ fn a_stated_length_is_taken_and_no_more() {
     };
     assert_eq!(decoder.decode(&mut bytes), Ok(two));
     assert!(decoder.is_done());
+}
+
+#[test]
+fn d3_what_stands_between_chunks_is_bounded_by_what_they_hold_however_it_is_cut() {
+    let some = format!("1;{}\r\na\r\n", "x".repeat(99));
+    let zeros = format!("{}1\r\na\r\n0\r\n\r\n", "0".repeat(MOST_EXTRA + 2));
+    let trailers = format!(
+        "0\r\n{}\r\n",
+        "t:\r\n".repeat(usize::from(MOST_TRAILERS) + 1)
+    );
+    for wire in [some.repeat(MOST_EXTRA / 50), zeros, trailers] {
+        for piece in [1, 7, 1000, wire.len()] {
+            let cuts: Vec<_> = (piece..wire.len()).step_by(piece).collect();
+            decoded(wire.as_bytes(), &cuts).expect_err("too much");
+        }
+    }
+    // Who sends data may number its chunks.
+    let fair = format!("64;{}\r\n{}\r\n", "x".repeat(99), "a".repeat(100));
+    for piece in [7, 1000] {
+        let wire = fair.repeat(MOST_EXTRA / 50);
+        let cuts: Vec<_> = (piece..wire.len()).step_by(piece).collect();
+        let (out, ..) = decoded(wire.as_bytes(), &cuts).expect("read");
+        assert_eq!(out.len(), 100 * (MOST_EXTRA / 50));
+    }
 }
