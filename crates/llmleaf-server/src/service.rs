@@ -14,10 +14,9 @@ mod refusals;
 pub use self::node::public;
 pub use self::parts::part;
 use self::ready::{Passed, Ready};
-pub use self::refusals::unknown;
 use self::refusals::{overloaded, refused};
+pub use self::refusals::{unknown, unread};
 use crate::app::App;
-use crate::http1::Refused;
 use crate::incoming::Incoming;
 use crate::kept;
 use crate::path::Calls;
@@ -108,16 +107,6 @@ pub async fn serve(
             refused(&worker, dialect, endpoint, &failure, &id)
         }
     };
-    reply::finish(reply, dialect, &id)
-}
-
-/// The answer to what is no request that is read.
-pub fn unread(worker: &Worker, refused: &Refused) -> Reply {
-    let millis = u64::try_from(unix_now().as_millis()).unwrap_or_default();
-    let id = worker.ids.fresh(millis);
-    let canonical = path::canonical(&refused.path);
-    let dialect = discovery::dialect(&canonical.path, canonical.dialect, &HeaderMap::new());
-    let reply = self::refused(worker, dialect, None, &refused.failure, &id);
     reply::finish(reply, dialect, &id)
 }
 

@@ -1,12 +1,13 @@
 //! What is refused before any target is asked.
 
-use super::Worker;
 use super::allowed::Limited;
-use crate::path;
+use super::{Worker, unix_now};
+use crate::http1::Refused;
 use crate::registry::Endpoint;
 use crate::reply::{self, Reply, ReplyBody};
+use crate::{discovery, path};
 use http::header::ALLOW;
-use http::{HeaderValue, Method};
+use http::{HeaderMap, HeaderValue, Method};
 use llmleaf_dialects::Dialect;
 use llmleaf_exchange::explain;
 use llmleaf_model::{Failure, FailureKind, Origin};
@@ -85,4 +86,14 @@ pub(super) fn overloaded() -> Failure {
 pub fn unknown(path: &str) -> Failure {
     let message = format!("no such endpoint; {}", path::hint(path));
     Failure::new(Origin::Consumer, FailureKind::NotFound, message)
+}
+
+/// The answer to what is no request that is read.
+pub fn unread(worker: &Worker, told: &Refused) -> Reply {
+    let millis = u64::try_from(unix_now().as_millis()).unwrap_or_default();
+    let id = worker.ids.fresh(millis);
+    let canonical = path::canonical(&told.path);
+    let dialect = discovery::dialect(&canonical.path, canonical.dialect, &HeaderMap::new());
+    let reply = refused(worker, dialect, None, &told.failure, &id);
+    reply::finish(reply, dialect, &id)
 }
