@@ -8,8 +8,9 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
+use arc_swap::ArcSwap;
 use hmac::{Hmac, KeyInit, Mac};
-use parking_lot::{Mutex, RwLock};
+use parking_lot::Mutex;
 use sha2::Sha256;
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
@@ -24,19 +25,23 @@ use crate::tokens::TokenFault;
 pub use recall::{Mark, Recall};
 pub use refusals::MAX_REFUSALS;
 use refusals::Refusals;
-use snapshot::{Snapshot, retire};
+use snapshot::{Retired, Snapshot};
 
 /// Decides for all worker threads of a process; share it behind an `Arc`.
 ///
 /// What was proven or refused is remembered by HMAC-SHA256 of the canonical credential under a key that never leaves
 /// the process: a look into memory gives no credential, and nobody outside can choose where an entry lands.
 ///
-/// Locks are held for a look-up or a swap of a pointer, never while anything is hashed.
+/// Who looks something up takes no lock: a thread that puts something in place may be one of low priority, and whoever waited for its lock
+/// would wait until that one gets a processor. And who looks up never holds a whole roster but for that moment, so that a large one is
+/// freed where it is replaced.
 pub struct Authenticator {
     mac: Hmac<Sha256>,
-    current: RwLock<Snapshot>,
-    /// Who replaces a part of it, one at a time: two rosters are compared for as long as it takes, with nobody waiting for that.
+    current: ArcSwap<Snapshot>,
+    /// Who replaces a part of it, one at a time: for a look and a swap, never while rosters are compared.
     replacing: Mutex<()>,
+    /// What was replaced while somebody held it for longer than a look-up takes.
+    retired: Mutex<Vec<Retired>>,
     refusals: Arc<Refusals>,
     /// Counts how often who may call has changed.
     rulings: AtomicU64,
@@ -74,8 +79,9 @@ impl Authenticator {
         let mac = Hmac::new_from_slice(key).expect("HMAC takes keys of every length");
         Self {
             mac,
-            current: RwLock::new(Snapshot::of(roster)),
+            current: ArcSwap::from_pointee(Snapshot::of(roster)),
             replacing: Mutex::new(()),
+            retired: Mutex::default(),
             refusals: Arc::new(Refusals::new()),
             rulings: AtomicU64::new(0),
             unix_secs: AtomicU64::new(0),
@@ -86,23 +92,25 @@ impl Authenticator {
     /// [`Principal`] of a key that is gone, or has another hash, gets no [`Grant`] any more. Returns whether anything
     /// changed: an equal roster is put aside, so that a pull every few seconds costs nobody anything.
     pub fn install(&self, roster: Roster) -> bool {
-        let _turn = self.replacing.lock();
-        let older = self.current.read().roster.clone();
-        if older.same_as(&roster) {
-            return false;
-        }
-        roster.inherit_proofs(&older);
         let roster = Arc::new(roster);
-        let replaced = {
-            let mut current = self.current.write();
-            current.generation = current.generation.wrapping_add(1);
-            std::mem::replace(&mut current.roster, roster)
-        };
-        self.ruled();
-        // Freed here, outside the lock: a large table takes its time.
-        drop(older);
-        retire(replaced);
-        true
+        loop {
+            let older = Arc::clone(&self.current.load().roster);
+            if older.same_as(&roster) {
+                return false;
+            }
+            roster.inherit_proofs(&older);
+            let changed = self.change(|current| {
+                let is_older = Arc::ptr_eq(&current.roster, &older);
+                current.roster = Arc::clone(&roster);
+                // Otherwise another was put in place meanwhile, and this is to be compared with that one.
+                is_older.then_some(()).ok_or(())
+            });
+            if changed.is_ok() {
+                self.ruled();
+                self.retire(older);
+                return true;
+            }
+        }
     }
 
     /// Decides what can be decided at once. Takes well under a microsecond.
@@ -122,7 +130,7 @@ impl Authenticator {
         /// Compared with when there is nothing to compare with. No digest is all zeros.
         const NOBODY: [u8; 32] = [0; 32];
         let digest = crate::random_key::fast_hash(credential.secret().expose());
-        let current = self.current.read();
+        let current = self.current.load();
         let record = current.get(credential.id());
         let expected = record
             .and_then(|record| record.hash.fast())
@@ -138,29 +146,25 @@ impl Authenticator {
 
     fn check_password(&self, credential: &Credential) -> Check {
         let digest = self.digest(credential);
-        let (known, roster, upper, generation) = {
-            let current = self.current.read();
+        let seed = self.seed_of(credential.id());
+        let (known, stand_in, generation) = {
+            let current = self.current.load();
             let known = current
                 .get(credential.id())
                 .filter(|record| record.hash.fast().is_none());
             if let Some(record) = known.filter(|record| record.is_proven(&digest)) {
                 return Check::Granted(Principal::of_key(record.clone(), current.generation));
             }
-            (
-                known.cloned(),
-                current.roster.clone(),
-                current.upper.clone(),
-                current.generation,
-            )
+            // Looked for also when the id is known, so that both take the same steps.
+            let stand_in = current.roster.stand_in(current.upper.as_deref(), seed);
+            (known.cloned(), stand_in.cloned(), current.generation)
         };
-        // Looked for also when the id is known, so that both take the same steps.
-        let Some(stand_in) = roster.stand_in(upper.as_deref(), self.seed_of(credential.id()))
-        else {
+        let Some(stand_in) = stand_in else {
             // No key has a slow hash, so no password can be right.
             return Check::Denied(AuthError::Invalid);
         };
         let real = known.is_some();
-        let record = known.unwrap_or_else(|| stand_in.clone());
+        let record = known.unwrap_or(stand_in);
         if self.refusals.contains(&digest, generation) {
             return Check::Denied(AuthError::Invalid);
         }
@@ -230,7 +234,7 @@ impl Authenticator {
             }
             Holder::Token(_) => return Ok(principal.clone()),
         };
-        if self.current.read().generation == generation {
+        if self.current.load().generation == generation {
             return Ok(principal.clone());
         }
         let (record, generation) = self.lookup(record)?;
@@ -240,7 +244,7 @@ impl Authenticator {
     /// The key of this id that counts now, for work that it handed over when its credential was proven, and that outlived the proof.
     /// Nobody who came with a token is known by its id alone.
     pub fn known(&self, id: &str) -> Option<Principal> {
-        let current = self.current.read();
+        let current = self.current.load();
         let found = current.get(id)?;
         Some(Principal::of_key(found.clone(), current.generation))
     }
@@ -251,7 +255,7 @@ impl Authenticator {
         id: &str,
         is_mark: impl Fn(&[u8; 32]) -> bool,
     ) -> Option<Principal> {
-        let current = self.current.read();
+        let current = self.current.load();
         let record = current.get(id)?;
         is_mark(record.hash.mark()).then(|| Principal::of_key(record.clone(), current.generation))
     }
@@ -268,7 +272,7 @@ impl Authenticator {
 
     /// The current record of the same id, if its hash is still the same, and the generation of its roster.
     fn lookup(&self, record: &Record) -> Result<(Arc<Record>, u64), AuthError> {
-        let current = self.current.read();
+        let current = self.current.load();
         let found = current.get(&record.id).ok_or(AuthError::Invalid)?;
         if !found.hash.same_as(&record.hash) {
             return Err(AuthError::Invalid);

@@ -1,4 +1,5 @@
 mod controlled;
+mod replaced;
 
 use super::*;
 use crate::credential::{CredentialHeaders, CredentialSource};

@@ -27,7 +27,7 @@ impl App {
     /// Whether there is one caller at most, so that what providers have without saying whose it is can only be that one's.
     pub fn is_alone(&self) -> bool {
         // A controller's keys count for a moment longer than it stands in the configuration.
-        self.alone && self.authenticator.upper().is_none()
+        self.alone && !self.authenticator.has_upper()
     }
 
     /// Whether a caller may ask how its requests are decided. A key of a controller has the id of none of the file that counts.
