@@ -3,6 +3,7 @@
 //! Reading order: [`Plan`] (what to do), [`Reach`] (how a controller is reached: by HTTP, or in a test by nothing at all),
 //! `follow` (one thing that is pulled), [`Agent`] (all of them).
 
+mod aside;
 mod follow;
 mod http;
 mod leases;
@@ -19,6 +20,7 @@ use crate::outbox::Queue;
 use crate::pull::{Answer, Cadence, Pull, Trouble};
 use crate::store::{Store, Writing};
 use crate::verdicts::Ruling;
+use aside::Aside;
 use bytes::Bytes;
 use follow::{Around, Digested, follow};
 use llmleaf_auth::{Authenticator, Verdicts};
@@ -231,6 +233,8 @@ pub struct Agent {
     tried: Option<oneshot::Sender<()>>,
     /// Who keeps something for the next run.
     writing: Writing,
+    /// Who does what takes long.
+    aside: Aside,
     identity: Option<Memory>,
     verdicts: Option<Memory>,
     topology: Option<Memory>,
@@ -244,6 +248,7 @@ impl Agent {
             epoch: Instant::now(),
             tried: Some(tried),
             writing: Writing::default(),
+            aside: Aside::default(),
             identity: None,
             verdicts: None,
             topology: None,
@@ -352,12 +357,13 @@ impl Agent {
             .iter()
             .filter(|&&what| plan.pull(what).is_some())
             .count();
-        let outlets = &self.outlets;
+        let (outlets, aside) = (&self.outlets, &self.aside);
         let around = |what| Around {
             what,
             reach,
             board: &outlets.board,
             store: store.as_ref(),
+            aside,
             epoch,
             tried: &count,
         };

@@ -1,5 +1,6 @@
 //! One thing that is pulled, for ever: ask when it is due, put in effect what is good, tell how things are.
 
+use super::aside::Aside;
 use super::{Memory, Reach, What, since};
 use crate::board::{Board, View};
 use crate::pull::{Answer, Pull, Stamp, Step, Trouble};
@@ -21,11 +22,39 @@ pub(super) trait Sink {
     fn read(body: &Bytes) -> Result<(Self::Value, usize), Trouble>;
 
     /// Puts it in effect.
-    async fn install(&mut self, value: Self::Value) -> Result<(), Trouble>;
+    async fn install(&mut self, value: Self::Value, size: Size<'_>) -> Result<(), Trouble>;
 
     /// Something has happened to the pull, or it has become too old.
     fn after(&mut self, pull: &Pull, now: Millis) {
         let _ = (pull, now);
+    }
+}
+
+/// Where the work that comes with a body is done.
+pub(super) enum Size<'a> {
+    /// Here: it takes no longer than a request.
+    Small,
+    /// Elsewhere.
+    Large(&'a Aside),
+}
+
+impl Size<'_> {
+    /// Does that where it is to be done. Whoever goes on with another plan meanwhile may leave it running: it is told whether it is still
+    /// wanted.
+    pub async fn run<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&dyn Fn() -> bool) -> T + Send + 'static,
+    ) -> T {
+        match self {
+            Self::Small => work(&|| true),
+            Self::Large(aside) => {
+                let wanted = Arc::new(());
+                let still = Arc::downgrade(&wanted);
+                let done = aside.run(move || work(&|| still.strong_count() > 0)).await;
+                drop(wanted);
+                done
+            }
+        }
     }
 }
 
@@ -35,6 +64,7 @@ pub(super) struct Around<'a, R> {
     pub reach: &'a R,
     pub board: &'a Board,
     pub store: Option<&'a Store>,
+    pub aside: &'a Aside,
     pub epoch: Instant,
     /// Counts those that were tried once.
     pub tried: &'a watch::Sender<usize>,
@@ -98,7 +128,8 @@ async fn restore<R: Reach, S: Sink>(around: &Around<'_, R>, memory: &mut Memory,
     };
     let what = around.what.as_str();
     let (from, address, limit) = (store.clone(), memory.address, around.what.limit());
-    let kept = match aside(move || from.load(what, address, limit)).await {
+    let load = move || from.load(what, address, limit);
+    let kept = match around.aside.run(load).await {
         Ok(None) => return,
         Ok(Some(kept)) => kept,
         Err(error) => {
@@ -107,8 +138,9 @@ async fn restore<R: Reach, S: Sink>(around: &Around<'_, R>, memory: &mut Memory,
         }
     };
     let body = Bytes::from(kept.body);
-    let installed = match read::<S>(&body).await {
-        Ok((value, _)) => sink.install(value).await,
+    let size = around.size(&body);
+    let installed = match read::<S>(&size, &body).await {
+        Ok((value, _)) => sink.install(value, around.size(&body)).await,
         Err(trouble) => Err(trouble),
     };
     match installed {
@@ -122,7 +154,7 @@ async fn restore<R: Reach, S: Sink>(around: &Around<'_, R>, memory: &mut Memory,
             memory
                 .pull
                 .restored(kept.stamp, kept.age, since(around.epoch));
-            memory.digested = Digested(Some(sum(&body).await));
+            memory.digested = Digested(Some(sum(&size, &body).await));
         }
         Err(trouble) => {
             tracing::warn!(what, %trouble, "what was kept from an earlier run cannot be used");
@@ -144,8 +176,9 @@ async fn digest<R: Reach, S: Sink>(
         Err(trouble) => return pull.failed(trouble, None, now()),
     };
     let is_body = (200..300).contains(&answer.status);
+    let size = around.size(&body);
     let sum = if is_body {
-        Some(sum(&body).await)
+        Some(sum(&size, &body).await)
     } else {
         None
     };
@@ -154,14 +187,14 @@ async fn digest<R: Reach, S: Sink>(
         return keep(around, None, memory).await;
     }
     let read = match is_body {
-        true => read::<S>(&body).await,
+        true => read::<S>(&size, &body).await,
         // Its status says all.
         false => Err(Trouble::Status(answer.status)),
     };
     match pull.answered(&answer, now(), || read) {
         Step::Kept => {}
         Step::Same => keep(around, None, memory).await,
-        Step::Fresh(value, stamp) => match sink.install(value).await {
+        Step::Fresh(value, stamp) => match sink.install(value, size).await {
             Ok(()) => {
                 pull.accepted(stamp.clone(), now());
                 memory.digested = Digested(sum);
@@ -186,18 +219,16 @@ async fn keep<R>(around: &Around<'_, R>, fresh: Option<(Stamp, Bytes)>, memory: 
     };
     let (what, address) = (around.what.as_str(), memory.address);
     // Who waits for this may be given up for another plan: then nothing is to be written any more.
-    let wanted = Arc::new(());
-    let still = Arc::downgrade(&wanted);
-    let kept = aside(move || {
+    let size = Size::Large(around.aside);
+    let kept = size.run(move |wanted| {
         let _turn = store.turn();
-        match (still.upgrade(), fresh) {
-            (None, _) => Ok(()),
-            (_, Some((stamp, body))) => store.save(what, address, &stamp, &body),
-            (_, None) => store.confirm(what),
+        match fresh {
+            _ if !wanted() => Ok(()),
+            Some((stamp, body)) => store.save(what, address, &stamp, &body),
+            None => store.confirm(what),
         }
     });
     let kept = kept.await;
-    drop(wanted);
     if let Err(error) = kept {
         tracing::warn!(what, %error, "cannot be kept for the next run");
     }
@@ -206,34 +237,25 @@ async fn keep<R>(around: &Around<'_, R>, fresh: Option<(Stamp, Bytes)>, memory: 
 /// Bodies up to this many bytes are read where they come in.
 const SMALL: usize = 64 * 1024;
 
-/// What a body means.
-async fn read<S: Sink>(body: &Bytes) -> Result<(S::Value, usize), Trouble> {
-    if body.len() <= SMALL {
-        return S::read(body);
+impl<R> Around<'_, R> {
+    fn size(&self, body: &Bytes) -> Size<'_> {
+        match body.len() <= SMALL {
+            true => Size::Small,
+            false => Size::Large(self.aside),
+        }
     }
+}
+
+/// What a body means.
+async fn read<S: Sink>(size: &Size<'_>, body: &Bytes) -> Result<(S::Value, usize), Trouble> {
     let body = body.clone();
-    aside(move || S::read(&body)).await
+    size.run(move |_| S::read(&body)).await
 }
 
 /// The digest of a body.
-async fn sum(body: &Bytes) -> [u8; 32] {
-    if body.len() <= SMALL {
-        return Sha256::digest(body).into();
-    }
+async fn sum(size: &Size<'_>, body: &Bytes) -> [u8; 32] {
     let body = body.clone();
-    aside(move || Sha256::digest(&body).into()).await
-}
-
-/// Does what takes its time (a disk, or half a gibibyte) beside the loops, all of which share one thread: leases do not wait for it.
-async fn aside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
-    match tokio::task::spawn_blocking(work).await {
-        Ok(done) => done,
-        Err(error) => match error.try_into_panic() {
-            Ok(panic) => std::panic::resume_unwind(panic),
-            // The runtime ends, and this with it.
-            Err(_) => std::future::pending().await,
-        },
-    }
+    size.run(move |_| Sha256::digest(&body).into()).await
 }
 
 /// Logs what has changed, and now and then what has not.
@@ -297,7 +319,7 @@ mod tests {
             Ok((current().id(), 0))
         }
 
-        async fn install(&mut self, _: ThreadId) -> Result<(), Trouble> {
+        async fn install(&mut self, _: ThreadId, _: Size<'_>) -> Result<(), Trouble> {
             Ok(())
         }
     }
@@ -306,12 +328,31 @@ mod tests {
     #[tokio::test]
     async fn what_is_large_is_read_beside_the_loops() {
         let here = current().id();
-        let small = Bytes::from(vec![b' '; SMALL]);
-        assert_eq!(read::<Where>(&small).await, Ok((here, 0)));
-        let large = Bytes::from(vec![b' '; SMALL + 1]);
-        let (there, _) = read::<Where>(&large).await.expect("it is read");
-        assert_ne!(there, here);
-        assert_eq!(sum(&large).await, *Sha256::digest(&large));
-        assert_ne!(aside(|| current().id()).await, here);
+        let body = Bytes::from_static(b"{}");
+        let read_as = async |size: Size<'_>| {
+            assert_eq!(sum(&size, &body).await, *Sha256::digest(&body));
+            read::<Where>(&size, &body).await.expect("it is read").0
+        };
+        assert_eq!(read_as(Size::Small).await, here);
+        let aside = Aside::default();
+        assert_ne!(read_as(Size::Large(&aside)).await, here);
+    }
+
+    /// What goes on after its plan was given up hears of it.
+    #[tokio::test]
+    async fn what_nobody_waits_for_is_not_wanted() {
+        let aside = Aside::default();
+        let (told, heard) = std::sync::mpsc::channel();
+        let (go, waits) = std::sync::mpsc::channel::<()>();
+        let size = Size::Large(&aside);
+        let work = size.run(move |wanted| {
+            let before = wanted();
+            waits.recv().expect("it is told");
+            told.send((before, wanted())).expect("somebody hears it");
+        });
+        let given_up = tokio::time::timeout(Duration::from_millis(20), work);
+        assert!(given_up.await.is_err());
+        go.send(()).expect("it waits");
+        assert_eq!(heard.recv().expect("told"), (true, false));
     }
 }

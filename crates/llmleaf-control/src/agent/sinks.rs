@@ -1,6 +1,6 @@
 //! Where what was pulled goes.
 
-use super::follow::Sink;
+use super::follow::{Sink, Size};
 use super::{Offer, Ruled};
 use crate::pull::{Pull, Trouble};
 use crate::verdicts::{Ruling, Status};
@@ -8,11 +8,26 @@ use crate::{identity, verdicts};
 use bytes::Bytes;
 use llmleaf_auth::{Authenticator, Verdicts};
 use llmleaf_route::Millis;
+use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 
 pub(super) struct IdentitySink<'a> {
-    pub authenticator: &'a Authenticator,
+    pub authenticator: &'a Arc<Authenticator>,
     pub alone: bool,
+}
+
+/// Frees what was replaced while somebody still held it. Who shows a list does so for a moment, and whoever holds it for longer than this
+/// has it freed with the next one.
+fn bury(authenticator: &Authenticator) {
+    const TIMES: usize = 50;
+    const PAUSE: Duration = Duration::from_millis(20);
+    for _ in 0..TIMES {
+        if authenticator.bury() {
+            return;
+        }
+        std::thread::sleep(PAUSE);
+    }
 }
 
 impl Sink for IdentitySink<'_> {
@@ -24,13 +39,20 @@ impl Sink for IdentitySink<'_> {
         Ok((read, rows))
     }
 
-    async fn install(&mut self, value: Self::Value) -> Result<(), Trouble> {
+    async fn install(&mut self, value: Self::Value, size: Size<'_>) -> Result<(), Trouble> {
         if !value.too_costly.is_empty() {
             let keys = value.too_costly.join(", ");
             tracing::error!(keys, "keys whose hash costs too much to check are left out");
         }
-        self.authenticator
-            .install_upper(Some(value.roster), self.alone);
+        let (authenticator, alone) = (Arc::clone(self.authenticator), self.alone);
+        let (roster, is_large) = (value.roster, matches!(size, Size::Large(_)));
+        let install = move |wanted: &dyn Fn() -> bool| {
+            authenticator.install_upper_if(Some(roster), alone, wanted);
+            if is_large {
+                bury(&authenticator);
+            }
+        };
+        size.run(install).await;
         Ok(())
     }
 
@@ -43,7 +65,7 @@ impl Sink for IdentitySink<'_> {
 const MOST_TOLD: usize = 1000;
 
 pub(super) struct VerdictsSink<'a> {
-    pub authenticator: &'a Authenticator,
+    pub authenticator: &'a Arc<Authenticator>,
     pub closed: bool,
     pub ruled: &'a Ruled,
     /// The time at which a snapshot comes, which is not the one at which the agent began.
@@ -59,10 +81,21 @@ impl Sink for VerdictsSink<'_> {
         Ok((read, size))
     }
 
-    async fn install(&mut self, value: Self::Value) -> Result<(), Trouble> {
-        let before = self.authenticator.verdicts();
-        let changes = changes(&before, &value, (self.unix_now)());
-        self.authenticator.install_verdicts(value);
+    async fn install(&mut self, value: Self::Value, size: Size<'_>) -> Result<(), Trouble> {
+        let (authenticator, now) = (Arc::clone(self.authenticator), (self.unix_now)());
+        let is_large = matches!(size, Size::Large(_));
+        let install = move |wanted: &dyn Fn() -> bool| {
+            let before = authenticator.verdicts();
+            let changes = changes(&before, &value, now);
+            // Or it would be held by who frees it.
+            drop(before);
+            let counts = authenticator.install_verdicts_if(value, wanted);
+            if is_large {
+                bury(&authenticator);
+            }
+            if counts { changes } else { Vec::new() }
+        };
+        let changes = size.run(install).await;
         if changes.len() > MOST_TOLD {
             let count = changes.len();
             tracing::warn!(
@@ -106,7 +139,7 @@ impl Sink for TopologySink<'_> {
         Ok((body.clone(), size))
     }
 
-    async fn install(&mut self, value: Self::Value) -> Result<(), Trouble> {
+    async fn install(&mut self, value: Self::Value, _: Size<'_>) -> Result<(), Trouble> {
         let (taken, heard) = oneshot::channel();
         let offer = Offer {
             body: Some(value),
@@ -127,7 +160,7 @@ mod tests {
     use super::*;
     use llmleaf_auth::{KeyVerdict, Roster};
     use std::cell::Cell;
-    use std::sync::{Arc, Mutex};
+    use std::sync::Mutex;
 
     fn verdicts(rows: &[(&str, bool, Option<u64>)]) -> Verdicts {
         let rows = rows.iter().map(|(id, blocked, suspended_until)| {
@@ -148,6 +181,7 @@ mod tests {
     #[tokio::test]
     async fn a_suspension_is_told_by_the_time_at_which_it_comes() {
         let authenticator = Authenticator::new(Roster::default()).expect("an authenticator");
+        let authenticator = Arc::new(authenticator);
         let told = Arc::new(Mutex::new(Vec::new()));
         let hears = Arc::clone(&told);
         let mut sink = VerdictsSink {
@@ -160,10 +194,10 @@ mod tests {
             unix_now: || NOW.get(),
         };
         let first = verdicts(&[("a", false, Some(50))]);
-        sink.install(first).await.expect("taken");
+        sink.install(first, Size::Small).await.expect("taken");
         NOW.set(60);
         let over = verdicts(&[("a", false, Some(50)), ("b", false, Some(55))]);
-        sink.install(over).await.expect("taken");
+        sink.install(over, Size::Small).await.expect("taken");
         let told = told.lock().expect("whole");
         assert_eq!(*told, [("a".to_owned(), Status::Suspended)]);
     }
