@@ -39,6 +39,7 @@ pub mod spool;
 pub mod sse;
 pub mod stage;
 pub mod stand;
+pub mod taken;
 pub mod tally;
 pub mod websocket;
 

@@ -4,9 +4,14 @@
 /// thousands of further allocations, and asks for pages of 2 MiB, most of each unused in a small process: 35 MB at rest in place of 22 (x86-64, one
 /// worker, 2026-11). To give each page back at once (`MIMALLOC_PURGE_DELAY=0`) costs a quarter of a small request's time; these cost nothing
 /// that could be measured.
-const SETTINGS: [(&str, &str); 2] = [
+///
+/// Large pieces that are free go back to the system at once, by the thread that frees them. By default that is put off, and done by whichever
+/// thread looks for memory next: after a roster of a million keys was replaced a worker gave back some 100 MiB in the middle of a request,
+/// which took it up to 24 ms (src/arena.c of mimalloc 2, `mi_arenas_try_purge`, read 2026-11-26; seen with perf).
+const SETTINGS: [(&str, &str); 3] = [
     ("MIMALLOC_GENERIC_COLLECT", "1000"),
     ("MIMALLOC_ALLOW_THP", "0"),
+    ("MIMALLOC_ARENA_PURGE_MULT", "0"),
 ];
 
 /// Begins the program again with these settings, unless they are set. The allocator reads them from nowhere but the environment,

@@ -28,6 +28,7 @@ fn counted(program: &str, config: &str) -> Llmleaf {
         // Else it begins anew, where valgrind does not follow.
         .env("MIMALLOC_GENERIC_COLLECT", "1000")
         .env("MIMALLOC_ALLOW_THP", "0")
+        .env("MIMALLOC_ARENA_PURGE_MULT", "0")
         // callgrind counts a repeated instruction once per byte: large copies are to be made without.
         .env("GLIBC_TUNABLES", "glibc.cpu.x86_rep_stosb_threshold=0x7fffffffffff:glibc.cpu.x86_rep_movsb_threshold=0x7fffffffffff")
         .start_timeout(Duration::from_secs(120))
