@@ -77,7 +77,6 @@ EXPLAINED = [
     ([("together", CHAT)], r"\.input_audio\.format: ", "one form of sound; the service says so"),
     ([("moonshot", CHAT)], r"\.messages\[\](\.content: NoneType|\.(tool_calls|tool_call_id|reasoning_content): unknown)",
      "the document's Message is that of talk; its answers have calls and thoughts, its text wants the thoughts back, and its guides the results"),
-    ([("moonshot", CHAT)], r"^\.(seed|temperature|top_p|n|reasoning_effort|thinking)\b", "there is a schema for each of its models, and these requests name models of others"),
 ]
 
 

@@ -107,19 +107,20 @@ class Document:
     def one_of(self, schema, word, value, at, known):
         """The branch that fits, or what is wrong with the one that fits best."""
         best = None
+        tag = (schema.get("discriminator") or {}).get("propertyName")
         for branch in schema[word]:
             more, names = self.look(branch, value, at)
             whole = ANY if names is ANY or known is ANY else known | names
             count = len(more) + len(unknown(value, whole, at))
             # Whoever says a tag means the branch that has it.
-            count += 100 * self.another(branch, value)
+            count += 100 * self.another(branch, value, tag)
             if best is None or count < best[0]:
                 best = count, more, names
             if count == 0:
                 break
         return (best[1], best[2]) if best else ([], ANY)
 
-    def another(self, branch, value):
+    def another(self, branch, value, named=None):
         """True where a tag of the value is another than that of the branch, or the branch is of another type."""
         branch = self.resolved(branch)
         if not isinstance(branch, dict):
@@ -128,11 +129,11 @@ class Document:
             return True
         if not isinstance(value, dict):
             return False
-        for name in ("type", "role", "kind"):
+        for name in {"type", "role", "kind", named} - {None}:
             tag = self.resolved((branch.get("properties") or {}).get(name) or {})
             if tag and name in value and scalars(tag, value[name], ""):
                 return True
-        return any(self.another(part, value) for part in branch.get("allOf", []))
+        return any(self.another(part, value, named) for part in branch.get("allOf", []))
 
 
 def unknown(value, known, at):

@@ -12,7 +12,7 @@ use Effort::{High, Low, Max, Medium, Minimal, None as Off, XHigh};
 /// Sources: the services' own messages ("Unsupported value: 'minimal' is not supported with the 'gpt-5.1' model"), the type
 /// ReasoningEffort of Azure's SDK, `reasoning_effort` in Mistral's OpenAPI document 1.0.0 (2026-08) and
 /// in Kimi's of the same number and date, "Effort" and the migration guides on
-/// platform.claude.com, all read 2026-11.
+/// platform.claude.com, and of GLM 5.3 AIHubMix's guide on dev.to (always thinking, `low`, `high` or `max`), all read 2026-11.
 const RUNGS: &[(&str, &[Effort])] = &[
     ("gpt-5-pro", &[High]),
     ("gpt-5-codex", &[Low, Medium, High]),
@@ -32,11 +32,44 @@ const RUNGS: &[(&str, &[Effort])] = &[
     ("mistral", &[Off, High]),
     ("ministral", &[Off, High]),
     ("kimi-k3", &[Low, High, Max]),
+    ("glm-5.3", &[Low, High, Max]),
     ("claude-opus-4-5", &[Low, Medium, High]),
     ("claude-opus-4-6", &[Low, Medium, High, Max]),
     ("claude-sonnet-4-6", &[Low, Medium, High, Max]),
     ("claude", &[Low, Medium, High, XHigh, Max]),
 ];
+
+/// What a model takes beside or instead of the switch `thinking`, where its service has one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Switch {
+    /// On and off, and nothing says how much.
+    OnOff,
+    /// The same, but it cannot be switched off.
+    AlwaysOn,
+    /// It does not reason, and knows no switch.
+    Absent,
+    /// On and off, and a word for the effort beside it; so are models taken that the table does not know.
+    WithEffort,
+}
+
+/// Sources: the schema of each model in Kimi's OpenAPI document 1.0.0 (2026-08), of which none has more in `thinking` than `type` and `keep`;
+/// docs.z.ai/guides/capabilities/thinking-mode and docs.together.ai/docs/glm-5.2-quickstart, read 2026-11.
+const SWITCHES: &[(&str, Switch)] = &[
+    ("kimi-k2.7", Switch::AlwaysOn),
+    ("kimi-k2", Switch::OnOff),
+    ("moonshot-v1", Switch::Absent),
+    ("glm-4", Switch::OnOff),
+    ("glm-5.1", Switch::OnOff),
+    ("glm-5.", Switch::WithEffort),
+    ("glm-5", Switch::OnOff),
+];
+
+/// What a model takes beside or instead of the switch `thinking`.
+pub(crate) fn switch(model: &str) -> Switch {
+    let name = family(model);
+    let row = SWITCHES.iter().find(|(prefix, _)| name.starts_with(prefix));
+    row.map_or(Switch::WithEffort, |(_, switch)| *switch)
+}
 
 /// How a model of the Messages wire thinks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -140,12 +173,20 @@ pub(crate) fn of_budget(budget: u64) -> Effort {
     }
 }
 
-/// A model's name without what stands before it, in the spelling of its maker (routers write `4.5` for `4-5`).
+/// Whether a model's name begins so, in whichever case its service writes it.
+pub(crate) fn begins(name: &str, with: &str) -> bool {
+    let start = name.get(..with.len());
+    start.is_some_and(|start| start.eq_ignore_ascii_case(with))
+}
+
+/// A model's name without what stands before it, in the spelling of its maker (routers write `4.5` for `4-5`, hosts of open weights
+/// `Kimi-K3` and `GLM-5.3`).
 pub(crate) fn family(model: &str) -> String {
     let name = model.rsplit('/').next().unwrap_or(model);
+    let name = name.to_ascii_lowercase();
     let name = name
         .rsplit_once("anthropic.")
-        .map_or(name, |(_, name)| name);
+        .map_or(name.as_str(), |(_, name)| name);
     match name.starts_with("claude") {
         true => name.replace('.', "-"),
         false => name.to_owned(),

@@ -56,7 +56,10 @@ pub(super) fn fields<'a>(
 ) -> Splices<'a> {
     let mut splices = Splices::new();
     let name = model.rsplit('/').next().unwrap_or(model);
-    let Some(rule) = RULES.iter().find(|rule| name.starts_with(rule.prefix)) else {
+    let Some(rule) = RULES
+        .iter()
+        .find(|rule| crate::ladder::begins(name, rule.prefix))
+    else {
         return splices;
     };
     let long = lifetime == Lifetime::OneHour && rule.retention;

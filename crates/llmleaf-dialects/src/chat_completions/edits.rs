@@ -37,7 +37,7 @@ pub fn edit_request(
         removed: Vec::new(),
         edited: Vec::new(),
     };
-    edits.drop_unsupported(quirks);
+    edits.drop_refused(target.model, quirks);
     if head.asks_cost() && !quirks.request.extended && edits.remove("usage") {
         let why = "only a router says what an answer costs";
         edits.losses.push(Loss::dropped("usage", why));
@@ -209,10 +209,10 @@ impl<'a> Edits<'a> {
         }
     }
 
-    fn drop_unsupported(&mut self, quirks: &'a Quirks) {
-        for name in quirks.request.unsupported.iter() {
+    fn drop_refused(&mut self, model: &str, quirks: &'a Quirks) {
+        for name in quirks.request.refused(model) {
             if self.remove(name) {
-                let loss = Loss::dropped(&**name, "the provider refuses this field");
+                let loss = Loss::dropped(name.to_owned(), "the provider refuses this field");
                 self.losses.push(loss);
             }
         }

@@ -3,6 +3,7 @@
 //! [`Quirks::REFERENCE`] is the wire as OpenAI documents it. A provider's row states only differences,
 //! and each field names the phenomenon, never a service. Rows can be written in a config file.
 
+use crate::ladder;
 use serde::Deserialize;
 use std::borrow::Cow;
 
@@ -28,6 +29,8 @@ pub struct RequestQuirks {
     pub instructions: InstructionRole,
     /// Top-level fields it refuses: removed, and reported as losses.
     pub unsupported: Cow<'static, [Cow<'static, str>]>,
+    /// Models, by the beginning of their name, that sample in one way only: fields that ask for another are refused, so they are removed.
+    pub fixed_sampling: Cow<'static, [Cow<'static, str>]>,
     /// Fields it knows under another name: (reference name, its name).
     pub renamed: Cow<'static, [(Cow<'static, str>, Cow<'static, str>)]>,
     /// Structured output it offers.
@@ -231,6 +234,7 @@ impl RequestQuirks {
         output_cap: OutputCap::MaxCompletionTokens,
         instructions: InstructionRole::Either,
         unsupported: Cow::Borrowed(&[]),
+        fixed_sampling: Cow::Borrowed(&[]),
         renamed: Cow::Borrowed(&[]),
         schema: SchemaSupport::JsonSchema,
         tool_choice_required: Cow::Borrowed("required"),
@@ -241,6 +245,26 @@ impl RequestQuirks {
         tool_schemas: ToolSchemas::Full,
         strict_tools: StrictTools::AllRequired,
     };
+}
+
+/// Fields that ask for another way to sample than the model's own.
+const SAMPLING: [&str; 5] = [
+    "temperature",
+    "top_p",
+    "n",
+    "presence_penalty",
+    "frequency_penalty",
+];
+
+impl RequestQuirks {
+    /// Fields that the service, or its model, refuses.
+    pub(crate) fn refused(&self, model: &str) -> impl Iterator<Item = &str> {
+        let mut models = self.fixed_sampling.iter();
+        let fixed = models.any(|begin| ladder::begins(model, begin));
+        let sampling = if fixed { &SAMPLING[..] } else { &[] };
+        let refused = self.unsupported.iter().map(|name| &**name);
+        refused.chain(sampling.iter().copied())
+    }
 }
 
 impl StreamQuirks {

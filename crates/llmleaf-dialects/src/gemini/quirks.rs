@@ -99,7 +99,7 @@ impl Quirks {
         let name = model.rsplit('/').next().unwrap_or(model);
         self.models
             .iter()
-            .find(|rule| name.starts_with(&*rule.prefix))
+            .find(|rule| crate::ladder::begins(name, &rule.prefix))
             .unwrap_or(&ANY)
     }
 

@@ -1,6 +1,6 @@
 //! Every rung and budget, from every wire's own form, to every wire.
 
-use super::{Thinks, of_budget, rung, thinks};
+use super::{Switch, Thinks, begins, of_budget, rung, switch, thinks};
 use crate::chat_completions::quirks::ReasoningRequest;
 use crate::{
     ChatWire, Dialect, Target, chat_completions, gemini, messages, ollama, responses,
@@ -396,14 +396,20 @@ fn the_tables_know_routers_spellings() {
     assert_eq!(thinks("us.anthropic.claude-opus-4-6-v1"), Thinks::Either);
     assert_eq!(thinks("claude-3-7-sonnet@20250219"), Thinks::ByBudget);
     assert_eq!(thinks("kimi-k2.6"), Thinks::Unknown);
+    assert_eq!(thinks("Claude-Opus-4.6"), Thinks::Either);
     let mut losses = Vec::new();
     assert_eq!(
         rung("claude-opus-4-6", Effort::XHigh, &mut losses),
         Effort::High
     );
-    let asked = rung("moonshotai/kimi-k3", Effort::Medium, &mut losses);
-    assert_eq!(asked, Effort::Low);
-    assert_eq!(losses.len(), 2);
+    for name in ["moonshotai/kimi-k3", "moonshotai/Kimi-K3"] {
+        let asked = rung(name, Effort::Medium, &mut losses);
+        assert_eq!(asked, Effort::Low, "{name}");
+    }
+    assert_eq!(losses.len(), 3);
+    assert_eq!(switch("zai-org/GLM-4.7"), Switch::OnOff);
+    assert_eq!(switch("deepseek-v4-pro"), Switch::WithEffort);
+    assert!(begins("GPT-OSS:20b", "gpt-oss") && !begins("gpt", "gpt-oss"));
     for (budget, effort) in [
         (0, Effort::None),
         (1, Effort::Low),
@@ -412,5 +418,37 @@ fn the_tables_know_routers_spellings() {
         (1 << 40, Effort::XHigh),
     ] {
         assert_eq!(of_budget(budget), effort);
+    }
+}
+
+#[test]
+fn a_switch_is_sent_as_the_model_has_it() {
+    let to = wire(Dialect::ChatCompletions, ReasoningRequest::Thinking);
+    let thinking = |budget| json!({"thinking": {"type": "enabled", "budget_tokens": budget}, "max_tokens": 4000});
+    let off = json!({"thinking": {"type": "disabled"}});
+    let on = json!({"type": "enabled"});
+    for (model, fields, switch, effort, lost) in [
+        ("kimi-k2.6", thinking(2000), Some(&on), None, 1),
+        ("kimi-k2.6", off.clone(), Some(&off["thinking"]), None, 0),
+        ("kimi-k2.7-code", thinking(2000), Some(&on), None, 1),
+        ("kimi-k2.7-code", off.clone(), None, None, 1),
+        ("moonshot-v1-auto", thinking(2000), None, None, 1),
+        ("moonshot-v1-auto", off.clone(), None, None, 0),
+        ("kimi-k3", thinking(2000), None, Some("low"), 1),
+        ("glm-4.7", thinking(2000), Some(&on), None, 1),
+        ("glm-5.3", off.clone(), None, Some("low"), 2),
+        (
+            "deepseek-v4-pro",
+            thinking(9000),
+            Some(&on),
+            Some("high"),
+            1,
+        ),
+    ] {
+        let (body, losses) = sent(Dialect::Messages, &fields, &to, model);
+        assert_eq!(body.get("thinking"), switch, "{model} {fields}");
+        let word = body.get("reasoning_effort").and_then(Value::as_str);
+        assert_eq!(word, effort, "{model} {fields}");
+        assert_eq!(losses.len(), lost, "{model} {fields} {losses:?}");
     }
 }

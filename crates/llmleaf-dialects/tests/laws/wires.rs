@@ -170,6 +170,7 @@ fn strict() -> chat::Quirks {
                 Cow::Borrowed("stop"),
                 Cow::Borrowed("parallel_tool_calls"),
             ]),
+            fixed_sampling: Cow::Borrowed(&[Cow::Borrowed("fixed")]),
             renamed: Cow::Borrowed(&[(Cow::Borrowed("user"), Cow::Borrowed("safety_identifier"))]),
             schema: chat::SchemaSupport::JsonObject,
             tool_choice_required: Cow::Borrowed("any"),

@@ -14,6 +14,7 @@ use llmleaf_dialects::{
         },
     },
 };
+use std::borrow::Cow;
 
 /// The row.
 pub static PROVIDER: Provider = Provider {
@@ -46,10 +47,15 @@ const QUIRKS: Quirks = Quirks {
         tool_schemas: ToolSchemas::TypedBranches,
         // "Defaults to true": every schema of its flavour is held to (ToolDefinition of its OpenAPI document 1.0.0).
         strict_tools: StrictTools::AnySchema,
+        // In the schema of none of its models (OpenAPI document 1.0.0, 2026-08).
+        unsupported: Cow::Borrowed(&[Cow::Borrowed("seed")]),
+        // The schemas of these models have none of the fields, and the service says
+        // "invalid temperature: only 1 is allowed for this model" (dev.to/aihubmix on Kimi K3.1, read 2026-11).
+        fixed_sampling: Cow::Borrowed(&[Cow::Borrowed("kimi-k2."), Cow::Borrowed("kimi-k3")]),
         ..RequestQuirks::REFERENCE
     },
     reasoning: ReasoningQuirks {
-        // `thinking` of its OpenAPI document 1.0.0, with every model but the one that has `reasoning_effort`.
+        // `thinking` of its OpenAPI document 1.0.0: a switch, but with K3, which has `reasoning_effort`, and moonshot-v1, which has neither.
         request: ReasoningRequest::Thinking,
         // 400 "reasoning_content is missing in assistant tool call message": github.com/continuedev/continue issue 11600, 2026.
         echo: ReasoningEcho::ReasoningContent,

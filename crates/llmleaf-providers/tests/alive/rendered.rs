@@ -19,17 +19,17 @@ fn dialect(recording: &Recording) -> Option<Dialect> {
     })
 }
 
-/// A model of the wire that can do most of what there is: what may be asked depends on it.
-fn model(row: &Provider, wire: &ChatWire) -> &'static str {
+/// Models of the wire: what may be asked depends on them. One can do most of what there is, unless the service has a schema for each.
+fn models(row: &Provider, wire: &ChatWire) -> &'static [&'static str] {
     match (row.name, wire.dialect()) {
-        ("openrouter", _) => "anthropic/claude-opus-4.6",
-        ("mistral", _) => "magistral-medium-latest",
-        ("moonshot", _) => "kimi-k2-thinking",
-        ("xai", _) => "grok-4",
-        (_, Dialect::Messages) => "claude-opus-4-6",
-        (_, Dialect::GenerateContent) => "gemini-2.5-pro",
-        (_, Dialect::CohereChat) => "command-a-reasoning-08-2025",
-        _ => "gpt-5.1",
+        ("openrouter", _) => &["anthropic/claude-opus-4.6"],
+        ("mistral", _) => &["magistral-medium-latest"],
+        ("moonshot", _) => &["kimi-k3", "kimi-k2.7-code", "kimi-k2.6", "moonshot-v1-auto"],
+        ("xai", _) => &["grok-4"],
+        (_, Dialect::Messages) => &["claude-opus-4-6"],
+        (_, Dialect::GenerateContent) => &["gemini-2.5-pro"],
+        (_, Dialect::CohereChat) => &["command-a-reasoning-08-2025"],
+        _ => &["gpt-5.1"],
     }
 }
 
@@ -66,21 +66,23 @@ fn rendered() {
                     }
                     continue;
                 }
-                let target = Target {
-                    model: model(row, wire),
-                    stream: recording.stream,
-                };
-                let mut line = serde_json::json!({
-                    "id": recording.id, "from": recording.wire, "provider": row.name, "wire": wire.dialect().name().as_str(),
-                });
-                match wire.render_request(&request, target) {
-                    Ok(rendered) => {
-                        let sent = serde_json::from_slice(&rendered.body).expect("JSON");
-                        line["body"] = sent;
+                for model in models(row, wire) {
+                    let target = Target {
+                        model,
+                        stream: recording.stream,
+                    };
+                    let mut line = serde_json::json!({
+                        "id": recording.id, "from": recording.wire, "provider": row.name, "wire": wire.dialect().name().as_str(),
+                    });
+                    match wire.render_request(&request, target) {
+                        Ok(rendered) => {
+                            let sent = serde_json::from_slice(&rendered.body).expect("JSON");
+                            line["body"] = sent;
+                        }
+                        Err(failure) => line["refused"] = failure.message.to_string().into(),
                     }
-                    Err(failure) => line["refused"] = failure.message.to_string().into(),
+                    writeln!(out, "{line}").expect("a file to write");
                 }
-                writeln!(out, "{line}").expect("a file to write");
             }
         }
     }

@@ -59,6 +59,14 @@ fn completions_resets(quirks: &completions::Quirks) -> Vec<(String, ChatWire)> {
             ChatWire::Completions(reset),
         ));
     }
+    for (at, name) in quirks.request.fixed_sampling.iter().enumerate() {
+        let mut reset = quirks.clone();
+        reset.request.fixed_sampling = without(&reset.request.fixed_sampling, at);
+        out.push((
+            format!("request.fixed_sampling {name}"),
+            ChatWire::Completions(reset),
+        ));
+    }
     for (at, (name, _)) in quirks.request.renamed.iter().enumerate() {
         let mut reset = quirks.clone();
         reset.request.renamed = without(&reset.request.renamed, at);

@@ -4,7 +4,7 @@ use super::super::answer::{DetailBody, write_detail};
 use super::super::json::{ObjectWriter, push_list};
 use super::super::quirks::{ReasoningEcho, ReasoningRequest};
 use super::super::rendering::{Rendering, join};
-use crate::ladder;
+use crate::ladder::{self, Switch};
 use llmleaf_model::{
     Artefact, ArtefactKind, Effort, Part, PartKind, Reasoning, ReasoningConfig, ReasoningForm,
     ReasoningMode, Rest, ToolCall,
@@ -25,7 +25,7 @@ pub(in super::super) fn write_config(
         {
             effort_only(rendering, config, model)
         }
-        ReasoningRequest::Thinking => thinking(rendering, config),
+        ReasoningRequest::Thinking => thinking(rendering, config, model),
         ReasoningRequest::Switch if is_off(config) => {
             lose_display(rendering, config);
             lose_rest(rendering, config);
@@ -142,14 +142,21 @@ fn object(rendering: &mut Rendering<'_>, config: &ReasoningConfig) -> Vec<u8> {
     out
 }
 
+/// The switch `thinking`, and the effort beside it. What a consumer of this wire wrote is its own affair.
 fn thinking(
     rendering: &mut Rendering<'_>,
     config: &ReasoningConfig,
+    model: &str,
 ) -> Vec<(&'static str, Vec<u8>)> {
     lose_display(rendering, config);
+    let own = rendering.own() && !config.unasked;
+    let switch = match own {
+        true => Switch::WithEffort,
+        false => ladder::switch(model),
+    };
     let kind = match (config.mode, config.effort, config.budget_tokens) {
         (Some(ReasoningMode::Disabled), _, _) | (None, Some(Effort::None), _) => "disabled",
-        (Some(ReasoningMode::Adaptive), _, _) if rendering.own() => "adaptive",
+        (Some(ReasoningMode::Adaptive), _, _) if own => "adaptive",
         (Some(ReasoningMode::Adaptive), _, _) => {
             rendering.approximated("thinking", "the service has no adaptive reasoning");
             "enabled"
@@ -157,6 +164,32 @@ fn thinking(
         (None, None, None) if config.rest.is_empty() => return Vec::new(),
         _ => "enabled",
     };
+    match switch {
+        Switch::Absent if kind == "disabled" => return Vec::new(),
+        Switch::Absent => {
+            rendering.dropped("reasoning", "the model does not reason");
+            return Vec::new();
+        }
+        Switch::AlwaysOn if kind == "disabled" => {
+            rendering.dropped("reasoning", "the model cannot be kept from reasoning");
+            return Vec::new();
+        }
+        _ => {}
+    }
+    let mut fields = vec![("thinking", switched(rendering, config, kind, own))];
+    if let Some(effort) = effort_beside(rendering, config, kind, own, switch) {
+        fields.push(("reasoning_effort", word(effort)));
+    }
+    fields
+}
+
+/// The object of the switch.
+fn switched(
+    rendering: &mut Rendering<'_>,
+    config: &ReasoningConfig,
+    kind: &str,
+    own: bool,
+) -> Vec<u8> {
     let mut out = Vec::new();
     let mut object = ObjectWriter::begin(&mut out);
     let mut written = vec!["budget_tokens"];
@@ -165,20 +198,53 @@ fn thinking(
         object.string("type", kind);
         written.push("type");
     }
-    if let Some(budget) = config.budget_tokens.filter(|_| kind != "disabled") {
+    // No service documents it here.
+    if let Some(budget) = config.budget_tokens.filter(|_| own && kind != "disabled") {
         object.integer("budget_tokens", budget);
     }
     config_rest(rendering, &mut object, config, &written, "thinking");
     object.end();
-    let mut fields = vec![("thinking", out)];
-    // A rung goes beside the switch, where one is stated; the row of a service that refuses it says so.
-    if let Some(effort) = config
+    out
+}
+
+/// The word beside the switch, where the model takes one and one is stated, or follows from a budget.
+fn effort_beside(
+    rendering: &mut Rendering<'_>,
+    config: &ReasoningConfig,
+    kind: &str,
+    own: bool,
+    switch: Switch,
+) -> Option<Effort> {
+    let stated = config
         .effort
-        .filter(|e| *e != Effort::None || config.mode.is_some())
-    {
-        fields.push(("reasoning_effort", word(effort)));
+        .filter(|e| *e != Effort::None || config.mode.is_some());
+    if own {
+        return stated;
     }
-    fields
+    let budget = config.budget_tokens.filter(|_| kind != "disabled");
+    if switch != Switch::WithEffort {
+        let field = match (stated, budget) {
+            _ if kind == "disabled" => return None,
+            (Some(_), _) => "reasoning.effort",
+            (None, Some(_)) => "reasoning.max_tokens",
+            (None, None) => return None,
+        };
+        rendering.approximated(field, "nothing tells the model how much to reason");
+        return None;
+    }
+    match (stated, budget) {
+        (Some(effort), budget) => {
+            if budget.is_some() {
+                rendering.dropped("reasoning.max_tokens", "the service takes an effort only");
+            }
+            Some(effort)
+        }
+        (None, Some(budget)) => {
+            rendering.approximated("reasoning.max_tokens", "the service takes an effort only");
+            Some(ladder::of_budget(budget))
+        }
+        (None, None) => None,
+    }
 }
 
 /// The rest of two spellings goes into the object of one: what stands there already is lost.

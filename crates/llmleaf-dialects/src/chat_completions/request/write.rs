@@ -40,6 +40,7 @@ pub(super) fn render(
     let mut writer = Writer {
         rendering: Rendering::new(quirks, request.dialect),
         object: ObjectWriter::begin(&mut body),
+        model: target.model,
         written: Vec::new(),
     };
     writer.field("model", |out| push_string(out, target.model));
@@ -87,6 +88,7 @@ fn unsupported(param: &str, why: &str) -> Failure {
 struct Writer<'o, 'q> {
     rendering: Rendering<'q>,
     object: ObjectWriter<'o>,
+    model: &'q str,
     /// Names written so far: no field is written twice.
     written: Vec<String>,
 }
@@ -95,7 +97,7 @@ impl Writer<'_, '_> {
     /// Writes a field under the service's name for it, unless the service refuses it.
     fn field(&mut self, name: &str, value: impl FnOnce(&mut Vec<u8>)) -> bool {
         let quirks = &self.rendering.quirks.request;
-        if quirks.unsupported.iter().any(|u| u == name) {
+        if quirks.refused(self.model).any(|refused| refused == name) {
             self.rendering
                 .dropped(name, "the provider refuses this field");
             return false;

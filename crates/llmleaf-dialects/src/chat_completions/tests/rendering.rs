@@ -274,8 +274,8 @@ fn reasoning_is_asked_for_in_the_services_words() {
         (
             config(None, Some(9), on),
             ReasoningRequest::Thinking,
-            json!({"thinking": {"type": "enabled", "budget_tokens": 9}}),
-            0,
+            json!({"thinking": {"type": "enabled"}, "reasoning_effort": "low"}),
+            1,
         ),
         (
             config(Some(Effort::None), None, None),
