@@ -173,6 +173,12 @@ pub(crate) fn of_budget(budget: u64) -> Effort {
     }
 }
 
+/// Whether the model is one of those that prove their calls, and want the proofs back (ai.google.dev/gemini-api/docs/thought-signatures,
+/// read 2026-11).
+pub(crate) fn is_gemini(model: &str) -> bool {
+    family(model).starts_with("gemini")
+}
+
 /// Whether a model's name begins so, in whichever case its service writes it.
 pub(crate) fn begins(name: &str, with: &str) -> bool {
     let start = name.get(..with.len());

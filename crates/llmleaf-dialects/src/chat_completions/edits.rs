@@ -7,6 +7,7 @@
 
 use super::Quirks;
 use super::quirks::{InstructionRole, OutputCap, ReasoningEcho, StreamUsage};
+use super::tools::GEMINI;
 use crate::head::{self, Field};
 use crate::object::{self, Object};
 use crate::splice::{Splices, quote, range_of};
@@ -73,8 +74,10 @@ pub fn takes(body: &Bytes, quirks: &Quirks) -> bool {
         quirks.reasoning.echo,
         ReasoningEcho::Details | ReasoningEcho::Unknown
     );
+    // Those of calls go where the service of their maker's models is known to have them.
+    let of_calls = quirks.reasoning.verifies.contains(&GEMINI.0);
     // Most bodies have neither word, and are not read once more.
-    knows || PROOFS.iter().all(|name| name.find(body).is_none()) || !proves(body)
+    knows || PROOFS.iter().all(|name| name.find(body).is_none()) || !proves(body, of_calls)
 }
 
 /// The fields that carry such proofs. In a text their quotes are escaped, and a schema may have properties of these names.
@@ -82,8 +85,8 @@ static PROOFS: LazyLock<[Finder<'static>; 2]> = LazyLock::new(|| {
     ["\"reasoning_details\"", "\"thought_signature\""].map(|name| Finder::new(name).into_owned())
 });
 
-/// Whether a message has some.
-fn proves(body: &[u8]) -> bool {
+/// Whether a message has some; those of calls may be all right.
+fn proves(body: &[u8], but_of_calls: bool) -> bool {
     let top = head::text(body)
         .ok()
         .and_then(|text| Object::parse(text).ok());
@@ -104,7 +107,8 @@ fn proves(body: &[u8]) -> bool {
                 let extra = call.as_ref().and_then(|call| call.get("extra_content"));
                 extra.and_then(super::tools::thought_signature).is_some()
             };
-            !list("reasoning_details").is_empty() || list("tool_calls").into_iter().any(signed)
+            !list("reasoning_details").is_empty()
+                || !but_of_calls && list("tool_calls").into_iter().any(signed)
         })
 }
 

@@ -2,7 +2,7 @@
 
 mod write;
 
-pub(super) use write::{Echo, verified, write_config, write_echo, write_thinking_part};
+pub(super) use write::{Echo, verified_with_call, write_config, write_echo, write_thinking_part};
 
 use super::events::provenance;
 use super::fields::{Fields, Path};

@@ -13,14 +13,17 @@ pub(super) struct Rendering<'q> {
     pub quirks: &'q Quirks,
     /// The dialect the request was read from.
     pub dialect: DialectName,
+    /// The model that is asked.
+    pub model: &'q str,
     pub losses: Vec<Loss>,
 }
 
 impl<'q> Rendering<'q> {
-    pub(super) fn new(quirks: &'q Quirks, dialect: DialectName) -> Self {
+    pub(super) fn new(quirks: &'q Quirks, dialect: DialectName, model: &'q str) -> Self {
         Self {
             quirks,
             dialect,
+            model,
             losses: Vec::new(),
         }
     }

@@ -3,8 +3,12 @@
 use crate::{Chat, Embeddings, Path, Provider, Speaks};
 use llmleaf_dialects::{
     ChatWire,
-    chat_completions::{Quirks, quirks::RequestQuirks},
+    chat_completions::{
+        Quirks,
+        quirks::{ReasoningQuirks, RequestQuirks},
+    },
 };
+use std::borrow::Cow;
 
 /// The row.
 pub static PROVIDER: Provider = Provider {
@@ -30,6 +34,12 @@ const QUIRKS: Quirks = Quirks {
     request: RequestQuirks {
         cache_control: true,
         ..RequestQuirks::REFERENCE
+    },
+    reasoning: ReasoningQuirks {
+        // It offers the models that want the proofs of their calls back; where they stand on this wire, "extra_content" of the calls, their
+        // maker says (ai.google.dev/gemini-api/docs/thought-signatures, 2026-11). The router itself says nothing of it.
+        verifies: Cow::Borrowed(&[Cow::Borrowed("google-gemini-v1")]),
+        ..ReasoningQuirks::REFERENCE
     },
     ..Quirks::REFERENCE
 };

@@ -285,7 +285,7 @@ impl Writer<'_, '_> {
         // Who takes proofs among the thoughts gets it there.
         let apart = self.rendering.quirks.reasoning.echo == ReasoningEcho::Details;
         let artefact = call.artefact.as_ref().filter(|_| !apart);
-        let artefact = reasoning::verified(self.rendering, artefact, path);
+        let artefact = reasoning::verified_with_call(self.rendering, artefact, path);
         let (kind, arguments) = match call.flavour {
             llmleaf_model::ToolFlavour::Function => ("function", "arguments"),
             llmleaf_model::ToolFlavour::Custom => ("custom", "input"),

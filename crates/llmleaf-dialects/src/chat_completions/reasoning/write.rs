@@ -4,6 +4,7 @@ use super::super::answer::{DetailBody, write_detail};
 use super::super::json::{ObjectWriter, push_list};
 use super::super::quirks::{ReasoningEcho, ReasoningRequest};
 use super::super::rendering::{Rendering, join};
+use super::super::tools::GEMINI;
 use crate::ladder::{self, Switch};
 use llmleaf_model::{
     Artefact, ArtefactKind, Effort, Part, PartKind, Reasoning, ReasoningConfig, ReasoningForm,
@@ -14,18 +15,17 @@ use llmleaf_model::{
 pub(in super::super) fn write_config(
     rendering: &mut Rendering<'_>,
     config: &ReasoningConfig,
-    model: &str,
 ) -> Vec<(&'static str, Vec<u8>)> {
     match rendering.quirks.reasoning.request {
         ReasoningRequest::Object => vec![("reasoning", object(rendering, config))],
         // A model that takes a word is sent no switch that nobody wrote.
         ReasoningRequest::Thinking
-            if ladder::has_rungs(model)
+            if ladder::has_rungs(rendering.model)
                 && (!rendering.own() || config.unasked || config.mode.is_none()) =>
         {
-            effort_only(rendering, config, model)
+            effort_only(rendering, config)
         }
-        ReasoningRequest::Thinking => thinking(rendering, config, model),
+        ReasoningRequest::Thinking => thinking(rendering, config),
         ReasoningRequest::Switch if is_off(config) => {
             lose_display(rendering, config);
             lose_rest(rendering, config);
@@ -40,9 +40,7 @@ pub(in super::super) fn write_config(
             lose_rest(rendering, config);
             vec![("reasoning", b"{\"enabled\":true}".to_vec())]
         }
-        ReasoningRequest::Effort | ReasoningRequest::Switch => {
-            effort_only(rendering, config, model)
-        }
+        ReasoningRequest::Effort | ReasoningRequest::Switch => effort_only(rendering, config),
         ReasoningRequest::Unsupported => {
             rendering.dropped("reasoning", "the service cannot be asked for reasoning");
             Vec::new()
@@ -68,7 +66,6 @@ fn word(effort: Effort) -> Vec<u8> {
 fn effort_only(
     rendering: &mut Rendering<'_>,
     config: &ReasoningConfig,
-    model: &str,
 ) -> Vec<(&'static str, Vec<u8>)> {
     lose_display(rendering, config);
     lose_rest(rendering, config);
@@ -101,7 +98,7 @@ fn effort_only(
     effort
         .map(|effort| match own {
             true => effort,
-            false => ladder::rung(model, effort, &mut rendering.losses),
+            false => ladder::rung(rendering.model, effort, &mut rendering.losses),
         })
         .map(|effort| match rendering.quirks.reasoning.request {
             // Its words are those (ChatCompletionRequest of Together's OpenAPI document 2.0.0, 2026-04).
@@ -146,13 +143,12 @@ fn object(rendering: &mut Rendering<'_>, config: &ReasoningConfig) -> Vec<u8> {
 fn thinking(
     rendering: &mut Rendering<'_>,
     config: &ReasoningConfig,
-    model: &str,
 ) -> Vec<(&'static str, Vec<u8>)> {
     lose_display(rendering, config);
     let own = rendering.own() && !config.unasked;
     let switch = match own {
         true => Switch::WithEffort,
-        false => ladder::switch(model),
+        false => ladder::switch(rendering.model),
     };
     let kind = match (config.mode, config.effort, config.budget_tokens) {
         (Some(ReasoningMode::Disabled), _, _) | (None, Some(Effort::None), _) => "disabled",
@@ -377,7 +373,7 @@ fn lose_artefact(rendering: &mut Rendering<'_>, path: &str) {
 }
 
 /// The artefact, where the service can verify it.
-pub(in super::super) fn verified<'r>(
+fn verified<'r>(
     rendering: &mut Rendering<'_>,
     artefact: Option<&'r Artefact>,
     path: &str,
@@ -385,6 +381,24 @@ pub(in super::super) fn verified<'r>(
     let artefact = artefact?;
     let known = &rendering.quirks.reasoning.verifies;
     if known.contains(&artefact.provenance.0) {
+        return Some(artefact);
+    }
+    lose_artefact(rendering, path);
+    None
+}
+
+/// The proof of a call, where it goes with the call itself: Google's own layer for this wire has it there, and so has whoever passes its
+/// answers on. Nobody else's models can verify it.
+pub(in super::super) fn verified_with_call<'r>(
+    rendering: &mut Rendering<'_>,
+    artefact: Option<&'r Artefact>,
+    path: &str,
+) -> Option<&'r Artefact> {
+    let artefact = artefact?;
+    let reasoning = &rendering.quirks.reasoning;
+    let passes_on = reasoning.echo == ReasoningEcho::Unknown
+        || reasoning.verifies.contains(&artefact.provenance.0);
+    if passes_on && artefact.provenance == GEMINI && ladder::is_gemini(rendering.model) {
         return Some(artefact);
     }
     lose_artefact(rendering, path);
@@ -404,6 +418,7 @@ fn details(
         match &part.kind {
             PartKind::Reasoning(reasoning) => {
                 // A named thought was told apart from the text before it for its name only, and has one number with it.
+                // The name of that text may be one that the gateway made up for a wire whose thoughts all have one.
                 let joins = unproven && !rendering.own() && is_named_alone(reasoning);
                 index -= usize::from(joins);
                 unproven = reasoning.artefact.is_none();

@@ -38,9 +38,8 @@ pub(super) fn render(
     }
     let mut body = Vec::with_capacity(1024);
     let mut writer = Writer {
-        rendering: Rendering::new(quirks, request.dialect),
+        rendering: Rendering::new(quirks, request.dialect, target.model),
         object: ObjectWriter::begin(&mut body),
-        model: target.model,
         written: Vec::new(),
     };
     writer.field("model", |out| push_string(out, target.model));
@@ -58,7 +57,7 @@ pub(super) fn render(
     writer.tools(request);
     writer.format(request.response_format.as_ref());
     if let Some(config) = &request.reasoning {
-        for (name, value) in reasoning::write_config(&mut writer.rendering, config, target.model) {
+        for (name, value) in reasoning::write_config(&mut writer.rendering, config) {
             writer.raw(name, &value);
         }
     }
@@ -88,7 +87,6 @@ fn unsupported(param: &str, why: &str) -> Failure {
 struct Writer<'o, 'q> {
     rendering: Rendering<'q>,
     object: ObjectWriter<'o>,
-    model: &'q str,
     /// Names written so far: no field is written twice.
     written: Vec<String>,
 }
@@ -97,7 +95,10 @@ impl Writer<'_, '_> {
     /// Writes a field under the service's name for it, unless the service refuses it.
     fn field(&mut self, name: &str, value: impl FnOnce(&mut Vec<u8>)) -> bool {
         let quirks = &self.rendering.quirks.request;
-        if quirks.refused(self.model).any(|refused| refused == name) {
+        if quirks
+            .refused(self.rendering.model)
+            .any(|refused| refused == name)
+        {
             self.rendering
                 .dropped(name, "the provider refuses this field");
             return false;

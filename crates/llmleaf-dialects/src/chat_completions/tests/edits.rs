@@ -261,6 +261,13 @@ fn a_body_with_proofs_is_taken_by_who_knows_them_and_one_without_by_all() {
         },
         ..Quirks::REFERENCE
     };
+    let proves_calls = Quirks {
+        reasoning: ReasoningQuirks {
+            verifies: vec!["google-gemini-v1".into()].into(),
+            ..ReasoningQuirks::REFERENCE
+        },
+        ..Quirks::REFERENCE
+    };
     for (message, proves) in [
         (r#"{"role":"assistant","content":"a"}"#, false),
         (
@@ -288,5 +295,8 @@ fn a_body_with_proofs_is_taken_by_who_knows_them_and_one_without_by_all() {
         let body = body(message);
         assert_eq!(takes(&body, &Quirks::REFERENCE), !proves, "{message}");
         assert!(takes(&body, &knows), "{message}");
+        // Proofs of calls go on where the models of their maker are.
+        let of_calls = takes(&body, &proves_calls);
+        assert_eq!(of_calls, !message.contains("reasoning.text"), "{message}");
     }
 }

@@ -3,8 +3,8 @@
 use super::requests::generous;
 use crate::Target;
 use crate::chat_completions::quirks::{
-    InstructionRole, OutputCap, Quirks, ReasoningEcho, ReasoningRequest, RequestQuirks,
-    SchemaSupport,
+    InstructionRole, OutputCap, Quirks, ReasoningEcho, ReasoningQuirks, ReasoningRequest,
+    RequestQuirks, SchemaSupport,
 };
 use crate::chat_completions::request::render_request;
 use llmleaf_model::*;
@@ -138,6 +138,43 @@ fn artefacts_go_to_whom_can_verify_them_and_to_nobody_else() {
         json!({"role": "assistant", "content": "x"})
     );
     assert_eq!(losses, ["dropped messages[0].reasoning"]);
+}
+
+#[test]
+fn proofs_of_calls_go_to_the_models_of_their_maker() {
+    let call = part(PartKind::ToolCall(ToolCall {
+        id: "c".into(),
+        name: "f".into(),
+        artefact: Some(Artefact {
+            provenance: Provenance(Cow::Borrowed("google-gemini-v1")),
+            kind: ArtefactKind::Signature,
+            data: "sig".into(),
+        }),
+        ..ToolCall::default()
+    }));
+    let request = foreign(vec![Message::new(Role::Assistant, vec![call])]);
+    let unknown = Quirks {
+        reasoning: ReasoningQuirks {
+            echo: ReasoningEcho::Unknown,
+            ..ReasoningQuirks::REFERENCE
+        },
+        ..Quirks::REFERENCE
+    };
+    for (quirks, model, sent) in [
+        (&unknown, "models/Gemini-3-pro", true),
+        (&unknown, "other", false),
+        (&Quirks::REFERENCE, "gemini-3-pro", false),
+    ] {
+        let target = Target {
+            model,
+            stream: false,
+        };
+        let rendered = render_request(&request, target, quirks).unwrap();
+        let body: Value = serde_json::from_slice(&rendered.body).unwrap();
+        let proof = &body["messages"][0]["tool_calls"][0]["extra_content"]["google"];
+        assert_eq!(proof["thought_signature"] == "sig", sent, "{model}");
+        assert_eq!(rendered.losses.is_empty(), sent, "{model}");
+    }
 }
 
 #[test]
