@@ -7,6 +7,7 @@ use super::super::{answer, media, reasoning};
 use llmleaf_model::{
     DialectName, Media, Message, Part, PartKind, Reasoning, Role, ToolCall, ToolResult,
 };
+use serde_json::value::RawValue;
 
 /// Writes the conversation as a list.
 pub(in super::super) fn write_all(
@@ -89,18 +90,18 @@ impl Writer<'_, '_> {
         let mut object = ObjectWriter::begin(&mut out);
         object.string("role", role);
         object.string_if("name", message.name.as_deref());
-        match self.bare_text(message).filter(|_| moved.is_empty()) {
+        let bare = message.bare || !self.rendering.own() && message.role != Role::User;
+        match plain(&message.parts).filter(|_| bare && moved.is_empty()) {
             Some(text) => object.string("content", text),
             None => {
+                let bare = bare && moved.is_empty();
                 let mut parts = moved;
                 self.parts(&message.parts, path, &mut parts);
                 if parts.is_empty() && !message.parts.is_empty() {
                     // All of it was lost; the wire refuses a message that says nothing.
                     return;
                 }
-                push_list(object.key("content"), parts, |out, one| {
-                    out.extend_from_slice(&one);
-                });
+                write_content(&mut object, parts, bare);
             }
         }
         self.rendering.rest(&mut object, &message.rest, None, path);
@@ -205,14 +206,11 @@ impl Writer<'_, '_> {
             let path = format!("{path}.content[{at}]");
             self.assistant_part(part, &path, (message, &echo), &mut said);
         }
-        let alone = !said.thinking && (message.bare || said.list.len() == 1);
-        match self.bare_text(message).filter(|_| alone) {
-            Some(text) => object.string("content", text),
-            None if said.list.is_empty() && said.silent(message) => object.raw("content", "null"),
-            None if said.list.is_empty() && message.bare => object.string("content", ""),
-            None => push_list(object.key("content"), said.list, |out, one| {
-                out.extend_from_slice(&one);
-            }),
+        let bare = message.bare || !self.rendering.own();
+        match said.list.is_empty() {
+            true if said.silent(message) => object.raw("content", "null"),
+            true if message.bare => object.string("content", ""),
+            _ => write_content(&mut object, said.list, bare),
         }
         object.string_if("refusal", said.refusal);
         if let Some(id) = said.audio {
@@ -242,7 +240,6 @@ impl Writer<'_, '_> {
             PartKind::Reasoning(thought) => {
                 if echo.in_content {
                     self.thinking(part, thought, path, &mut out);
-                    said.thinking = true;
                     said.list.push(out);
                 }
             }
@@ -326,15 +323,18 @@ impl Writer<'_, '_> {
         // Not of the reference; what this wire's own consumer wrote goes as it was written.
         let name = result.name.as_deref().filter(|_| self.rendering.own());
         object.string_if("name", name);
-        let (texts, media) = self.result_parts(result, path);
-        match bare(&result.parts, result.bare || !self.rendering.own()) {
+        let bare = result.bare || !self.rendering.own();
+        let mut moved = Vec::new();
+        match plain(&result.parts).filter(|_| bare) {
             Some(text) => object.string("content", text),
-            None if texts.is_empty() && !(self.rendering.own() && result.parts.is_empty()) => {
-                object.string("content", "");
+            None => {
+                let (texts, media) = self.result_parts(result, path);
+                moved = media;
+                match texts.is_empty() && !(self.rendering.own() && result.parts.is_empty()) {
+                    true => object.string("content", ""),
+                    false => write_content(&mut object, texts, bare),
+                }
             }
-            None => push_list(object.key("content"), texts, |out, one| {
-                out.extend_from_slice(&one);
-            }),
         }
         let hint = part.cache.as_ref();
         self.rendering.cache(&mut object, hint, path);
@@ -344,7 +344,7 @@ impl Writer<'_, '_> {
         }
         object.end();
         self.written.push(out);
-        self.moved.extend(media);
+        self.moved.extend(moved);
     }
 
     /// The parts of a result that stay in it, and those that must move: the reference takes text only.
@@ -372,24 +372,6 @@ impl Writer<'_, '_> {
         (stay, moved)
     }
 
-    /// The one text of a message whose content goes as a bare string: what was one, and what other wires have in a list of one. Some
-    /// services know no lists but those of users.
-    fn bare_text<'m>(&self, message: &'m Message) -> Option<&'m str> {
-        let bare_here = message.bare || !self.rendering.own() && message.role != Role::User;
-        if message.role == Role::Assistant {
-            let mut texts = message
-                .parts
-                .iter()
-                .filter(|part| matches!(part.kind, PartKind::Text { .. }));
-            let first = texts.next()?;
-            return match texts.next() {
-                None if bare_here => plain(first),
-                _ => None,
-            };
-        }
-        bare(&message.parts, bare_here)
-    }
-
     fn flush_moved(&mut self) {
         if self.moved.is_empty() {
             return;
@@ -413,7 +395,6 @@ struct Said<'m> {
     calls: Vec<Vec<u8>>,
     refusal: Option<&'m str>,
     audio: Option<&'m str>,
-    thinking: bool,
 }
 
 impl Said<'_> {
@@ -424,15 +405,32 @@ impl Said<'_> {
     }
 }
 
-fn bare(parts: &[Part], bare: bool) -> Option<&str> {
-    match parts {
-        [one] if bare => plain(one),
-        _ => None,
+/// Writes what is left of a content. One text is a bare string where it may be: some services know no lists but those of users, and what
+/// stood beside it may have gone elsewhere.
+fn write_content(object: &mut ObjectWriter<'_>, list: Vec<Vec<u8>>, bare: bool) {
+    match list.as_slice() {
+        [one] if bare && let Some(text) = text_of(one) => object.raw("content", text),
+        _ => push_list(object.key("content"), list, |out, one| {
+            out.extend_from_slice(&one);
+        }),
     }
 }
 
-/// The text of a part that is nothing but text.
-fn plain(part: &Part) -> Option<&str> {
+/// The text, as JSON, of a part that was written and is nothing but text.
+fn text_of(part: &[u8]) -> Option<&str> {
+    let text = part.strip_prefix(br#"{"type":"text","text":"#)?;
+    let text = std::str::from_utf8(text.strip_suffix(b"}")?).ok()?;
+    // Whatever else the part has stands behind the text.
+    serde_json::from_str::<&RawValue>(text)
+        .is_ok()
+        .then_some(text)
+}
+
+/// The text of one part that is nothing but text.
+fn plain(parts: &[Part]) -> Option<&str> {
+    let [part] = parts else {
+        return None;
+    };
     match &part.kind {
         PartKind::Text { text, citations }
             if citations.is_empty() && part.cache.is_none() && part.rest.is_empty() =>

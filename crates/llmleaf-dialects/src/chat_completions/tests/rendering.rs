@@ -74,7 +74,7 @@ fn results_in_a_users_turn_become_messages_and_their_images_move() {
         body["messages"],
         json!([
             {"role": "tool", "tool_call_id": "a", "content": "one"},
-            {"role": "tool", "tool_call_id": "b", "content": [{"type": "text", "text": "two"}]},
+            {"role": "tool", "tool_call_id": "b", "content": "two"},
             {"role": "user", "content": [image, {"type": "text", "text": "go on"}]},
             {"role": "tool", "tool_call_id": "c", "content": ""},
             {"role": "user", "content": [image]},
@@ -138,6 +138,34 @@ fn artefacts_go_to_whom_can_verify_them_and_to_nobody_else() {
         json!({"role": "assistant", "content": "x"})
     );
     assert_eq!(losses, ["dropped messages[0].reasoning"]);
+}
+
+#[test]
+fn what_is_left_of_a_list_as_one_text_is_a_string() {
+    let cached = || Part {
+        cache: Some(CacheHint::default()),
+        ..Part::text("a")
+    };
+    let request = foreign(vec![
+        Message::new(Role::System, vec![cached()]),
+        Message::new(Role::User, vec![Part::text("b")]),
+        Message::new(Role::Assistant, vec![cached(), image()]),
+        Message::new(Role::User, vec![result("c", vec![cached(), image()])]),
+    ]);
+    let (body, losses) = render(&request, &Quirks::REFERENCE);
+    let content = |at: usize| &body["messages"][at]["content"];
+    assert_eq!((content(0), content(2)), (&json!("a"), &json!("a")));
+    assert_eq!(
+        (&body["messages"][3]["role"], content(3)),
+        (&json!("tool"), &json!("a"))
+    );
+    // All that takes lists everywhere is a user's.
+    assert_eq!(content(1), &json!([{"type": "text", "text": "b"}]));
+    assert_eq!(losses.len(), 5, "{losses:?}");
+    // Who takes hints gets them, and so a list.
+    let router = generous(ReasoningRequest::Object, ReasoningEcho::Details);
+    let (body, _) = render(&request, &router);
+    assert!(body["messages"][0]["content"].is_array());
 }
 
 #[test]

@@ -222,6 +222,41 @@ fn audio_format(mime: &str) -> &str {
     }
 }
 
+/// The text of one part that is nothing but text.
+pub(super) fn plain(parts: &[Part]) -> Option<&str> {
+    let [part] = parts else {
+        return None;
+    };
+    match &part.kind {
+        PartKind::Text { text, citations }
+            if citations.is_empty() && part.cache.is_none() && part.rest.is_empty() =>
+        {
+            Some(text)
+        }
+        _ => None,
+    }
+}
+
+/// The text that is all that could be written of parts of another dialect: what stood beside it was lost, and told.
+pub(super) fn sole_text<'p>(
+    parts: &'p [Part],
+    written: &[Vec<u8>],
+    rendering: &Rendering<'_>,
+) -> Option<&'p str> {
+    let native = |part: &Part| match &part.kind {
+        PartKind::Text { citations, .. } => {
+            (citations.iter()).any(|citation| citation.dialect == DialectName::Responses)
+        }
+        _ => false,
+    };
+    if rendering.own || written.len() != 1 || parts.iter().any(native) {
+        return None;
+    }
+    let mut texts = parts.iter().filter_map(Part::as_text);
+    let text = texts.next()?;
+    texts.next().is_none().then_some(text)
+}
+
 /// The item of a part that is no content of a message.
 pub(super) fn item(part: &Part, path: &str, rendering: &mut Rendering<'_>) -> Option<Vec<u8>> {
     match &part.kind {
@@ -304,25 +339,20 @@ fn result_item(
     if rendering.own {
         object.string_if("name", result.name.as_deref());
     }
-    match result.parts.as_slice() {
-        [
-            Part {
-                kind: PartKind::Text { text, citations },
-                cache: None,
-                rest,
-            },
-            // Some services take a text only; a list of one says no more.
-        ] if result.bare || !rendering.own && citations.is_empty() && rest.is_empty() => {
-            string(object.key("output"), text);
-        }
-        [] if !rendering.own || result.bare => {
+    match plain(&result.parts) {
+        Some(text) if result.bare || !rendering.own => string(object.key("output"), text),
+        _ if result.parts.is_empty() && (!rendering.own || result.bare) => {
             object.string("output", "");
         }
-        parts => {
-            let written = content(parts, path, 0, false, rendering);
-            array(object.key("output"), written, |out, part| {
-                out.extend_from_slice(&part);
-            });
+        _ => {
+            let written = content(&result.parts, path, 0, false, rendering);
+            match sole_text(&result.parts, &written, rendering) {
+                // Some services take a text only; a list of one says no more.
+                Some(text) => string(object.key("output"), text),
+                None => array(object.key("output"), written, |out, part| {
+                    out.extend_from_slice(&part);
+                }),
+            }
         }
     }
     if part.cache.is_some() {

@@ -4,7 +4,7 @@ use super::items::is_item;
 use super::parts;
 use super::render::{Rendering, unsupported};
 use crate::responses::wire::{ObjectWriter, array, string};
-use llmleaf_model::{ChatRequest, Failure, Loss, Message, Part, PartKind, Role};
+use llmleaf_model::{ChatRequest, Failure, Loss, Message, Part, Role};
 
 /// Writes `instructions` and `input`.
 pub(super) fn render(
@@ -59,27 +59,7 @@ fn bare(message: &Message) -> Option<&str> {
     if !message.bare || said.next().is_some() {
         return None;
     }
-    plain(one)
-}
-
-/// The text of a part that has no neighbours.
-fn text_alone(parts: &[Part]) -> Option<&str> {
-    match parts {
-        [one] => plain(one),
-        _ => None,
-    }
-}
-
-/// The text of a part that is nothing but text.
-fn plain(part: &Part) -> Option<&str> {
-    match &part.kind {
-        PartKind::Text { text, citations }
-            if citations.is_empty() && part.cache.is_none() && part.rest.is_empty() =>
-        {
-            Some(text)
-        }
-        _ => None,
-    }
+    parts::plain(std::slice::from_ref(one))
 }
 
 struct List<'r, 'q> {
@@ -134,18 +114,22 @@ impl List<'_, '_> {
         object.string("role", role_name(message.role));
         let foreign = !self.rendering.own && message.role == Role::Assistant;
         // Of what a model said, some services take texts only, and lists of their own items.
-        match bare(message).or_else(|| text_alone(parts).filter(|_| foreign)) {
+        match bare(message).or_else(|| parts::plain(parts).filter(|_| foreign)) {
             Some(text) => string(object.key("content"), text),
             None => {
                 let assistant = message.role == Role::Assistant;
                 let written = parts::content(parts, path, from, assistant, self.rendering);
+                let sole = parts::sole_text(parts, &written, self.rendering);
                 // What is left of a message that was lost says nothing.
                 if written.is_empty() && !(parts.is_empty() && self.rendering.own) {
                     return;
                 }
-                array(object.key("content"), written, |out, part| {
-                    out.extend_from_slice(&part);
-                });
+                match sole.filter(|_| foreign) {
+                    Some(text) => string(object.key("content"), text),
+                    None => array(object.key("content"), written, |out, part| {
+                        out.extend_from_slice(&part);
+                    }),
+                }
             }
         }
         if first {

@@ -33,6 +33,23 @@ fn agent() -> Value {
 }
 
 #[test]
+fn what_is_left_of_a_list_as_one_text_is_a_string() {
+    let cached = json!({"type": "text", "text": "a", "cache_control": {"type": "ephemeral"}});
+    let request = json!({"model": "m", "max_tokens": 99, "messages": [
+        {"role": "assistant", "content": [cached, {"type": "tool_use", "id": "c", "name": "f", "input": {}}]},
+        {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "c", "content": [cached]}]}
+    ]});
+    let request = Dialect::Messages
+        .parse_request(&request.to_string())
+        .unwrap();
+    let rendered = own().render_request(&request, TARGET).unwrap();
+    let body = sent(&rendered);
+    assert_eq!(body["input"][0]["content"], "a");
+    assert_eq!(body["input"][2]["output"], "a");
+    assert_eq!(losses(&rendered).len(), 2, "{:?}", losses(&rendered));
+}
+
+#[test]
 fn what_the_assistant_did_between_others_is_one_turn() {
     let request = parse(&agent());
     let roles: Vec<Role> = request.messages.iter().map(|m| m.role).collect();
