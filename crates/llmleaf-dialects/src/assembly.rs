@@ -5,7 +5,7 @@
 //!
 //! - Each choice has one *prose* lane: at most one text, reasoning, refusal or media block is open. A delta
 //!   of another kind closes it and opens the next.
-//! - Each choice has *tool slots*. A tool block opens as soon as its name is known and stays open until the
+//! - Each choice has *tool slots*. A tool block opens as soon as its name and those before it are known and stays open until the
 //!   choice ends, because fragments of parallel calls may interleave. See [`tools`] for how a fragment finds its slot.
 //! - A finish is remembered and told when the response ends: some services send content, or the finish itself,
 //!   once more after it.
@@ -230,8 +230,9 @@ impl Assembly {
             return;
         };
         state.close_prose(out);
-        let block = take_block(&mut self.next_block);
         let choice = state.index;
+        state.slots.before_prose(choice, &mut self.next_block, out);
+        let block = take_block(&mut self.next_block);
         out.push(Event::BlockStart {
             block,
             choice,
@@ -245,19 +246,17 @@ impl Assembly {
         out.push(Event::BlockEnd { block });
     }
 
-    /// A fragment of a tool call. Returns the call's block, unless it still waits for its name.
-    pub fn tool(
-        &mut self,
-        choice: u32,
-        fragment: &ToolFragment<'_>,
-        out: &mut Vec<Event>,
-    ) -> Option<u32> {
-        let at = self.choice(choice)?;
-        let state = self.choices.get_mut(at)?;
-        state.close_prose(out);
-        state
-            .slots
-            .push(state.index, fragment, &mut self.next_block, out)
+    /// A fragment of a tool call.
+    pub fn tool(&mut self, choice: u32, fragment: &ToolFragment<'_>, out: &mut Vec<Event>) {
+        let Some(at) = self.choice(choice) else {
+            return;
+        };
+        if let Some(state) = self.choices.get_mut(at) {
+            state.close_prose(out);
+            state
+                .slots
+                .push(state.index, fragment, &mut self.next_block, out);
+        }
     }
 
     /// Remembers why a choice finished; the last word counts. Told by [`Assembly::end`].
@@ -384,9 +383,13 @@ impl Assembly {
     }
 
     fn open_prose(&mut self, at: usize, lane: Lane, kind: BlockKind, out: &mut Vec<Event>) -> u32 {
-        let block = take_block(&mut self.next_block);
         if let Some(state) = self.choices.get_mut(at) {
             state.close_prose(out);
+            let next = &mut self.next_block;
+            state.slots.before_prose(state.index, next, out);
+        }
+        let block = take_block(&mut self.next_block);
+        if let Some(state) = self.choices.get_mut(at) {
             let choice = state.index;
             state.prose = Some(Prose { block, lane });
             out.push(Event::BlockStart {

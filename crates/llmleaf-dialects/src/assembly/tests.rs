@@ -1,5 +1,5 @@
 use super::*;
-use llmleaf_model::{Collector, Grammar, Response, ToolFlavour};
+use llmleaf_model::{Collector, Grammar, Response};
 use proptest::prelude::*;
 
 fn finished(mut assembly: Assembly, mut out: Vec<Event>) -> Response {
@@ -27,7 +27,7 @@ fn calls(pieces: &[Piece<'_>]) -> Vec<(String, String, String)> {
             id: Some(id),
             name: Some(name),
             arguments: Some(arguments),
-            flavour: ToolFlavour::Function,
+            ..ToolFragment::default()
         };
         assembly.tool(0, &fragment, &mut out);
     }
@@ -119,6 +119,97 @@ fn fragments_find_their_call() {
 }
 
 #[test]
+fn c9_calls_are_told_in_the_order_in_which_they_began() {
+    let i = Some;
+    // The first is named last.
+    expect(
+        &[
+            (i(0), "a", "", ""),
+            (i(1), "b", "g", "1"),
+            (i(2), "c", "h", ""),
+            (i(0), "", "f", "2"),
+            (i(1), "", "", "3"),
+        ],
+        &[("a", "f", "2"), ("b", "g", "13"), ("c", "h", "")],
+    );
+    // It never is, and nobody waits for what says nothing at all.
+    expect(
+        &[
+            (i(0), "a", "", "x"),
+            (i(1), "b", "g", ""),
+            (i(2), "", "", ""),
+        ],
+        &[("a", "", "x"), ("b", "g", "")],
+    );
+}
+
+#[test]
+fn words_wait_for_no_name_and_the_rest_for_a_mebibyte_of_arguments() {
+    let fragment = |index, id, name, arguments| ToolFragment {
+        index: Some(index),
+        id: Some(id),
+        name: Some(name),
+        arguments: Some(arguments),
+        ..ToolFragment::default()
+    };
+    let names = |events: &[Event]| -> Vec<String> {
+        let kinds = events.iter().filter_map(|event| match event {
+            Event::BlockStart { kind, .. } => Some(kind),
+            _ => None,
+        });
+        kinds
+            .map(|kind| match kind {
+                BlockKind::ToolCall { name, .. } => name.clone(),
+                _ => "words".to_owned(),
+            })
+            .collect()
+    };
+    let mut assembly = Assembly::new();
+    let mut out = Vec::new();
+    assembly.tool(0, &fragment(0, "a", "", ""), &mut out);
+    assembly.tool(0, &fragment(1, "b", "g", "1"), &mut out);
+    assert!(out.is_empty());
+    assembly.text(0, "t", &mut out);
+    assert_eq!(names(&out), ["g", "words"]);
+    assembly.tool(0, &fragment(0, "", "f", ""), &mut out);
+    assert_eq!(names(&out), ["g", "words", "f"]);
+    finished(assembly, out);
+
+    let mut assembly = Assembly::new();
+    let mut out = Vec::new();
+    assembly.tool(0, &fragment(0, "a", "", "x"), &mut out);
+    let half = "y".repeat(600 << 10);
+    assembly.tool(0, &fragment(1, "b", "g", &half), &mut out);
+    assert!(out.is_empty());
+    assembly.tool(0, &fragment(1, "b", "", &half), &mut out);
+    assert_eq!(names(&out), ["", "g"]);
+    let response = finished(assembly, out);
+    assert_eq!(response.choices[0].blocks[1].arguments.len(), 1200 << 10);
+}
+
+#[test]
+fn a_proof_waits_with_its_call() {
+    let proof = Artefact {
+        provenance: llmleaf_model::Provenance::UNKNOWN,
+        kind: ArtefactKind::Signature,
+        data: "s".into(),
+    };
+    let mut assembly = Assembly::new();
+    let mut out = Vec::new();
+    for (name, artefact) in [("", Some(&proof)), ("f", None)] {
+        let fragment = ToolFragment {
+            index: Some(0),
+            name: Some(name),
+            artefact,
+            ..ToolFragment::default()
+        };
+        assembly.tool(0, &fragment, &mut out);
+    }
+    let response = finished(assembly, out);
+    assert_eq!(response.choices[0].blocks[0].artefact, Some(proof));
+}
+
+#[test]
 fn prose_blocks_follow_each_other() {
     let mut assembly = Assembly::new();
     let mut out = Vec::new();
@@ -184,7 +275,7 @@ proptest! {
         let mut out = Vec::new();
         let mut sent = 0;
         for (choice, index, id, name, arguments) in &pieces {
-            let fragment = ToolFragment { index: *index, id: Some(id), name: Some(name), arguments: Some(arguments), flavour: ToolFlavour::Function };
+            let fragment = ToolFragment { index: *index, id: Some(id), name: Some(name), arguments: Some(arguments), ..ToolFragment::default() };
             assembly.tool(*choice, &fragment, &mut out);
             sent += arguments.len();
             if texts.contains(choice) {

@@ -7,16 +7,20 @@
 //! 3. A fragment with neither belongs to the latest call, unless it brings a name where that call has one: then
 //!    it begins a new call, as services do that send each call whole.
 //!
-//! Arguments that come before the name wait for it. Ids that are missing are made up from choice and slot
+//! Calls are told in the order in which they began. Arguments that come before the name wait for it, and so do the calls behind one that
+//! has begun and has no name yet. Nothing else waits: words that come meanwhile are told at once, behind the calls whose names are known. Past
+//! [`MAX_HELD_BYTES`] of what waits in a choice, and when the choice ends, all of it is told, a call without a name where it has none.
+//!
+//! Ids that are missing are made up from choice and slot
 //! (`call_0_2`), and doubled ids are made unique, so that every call of a choice has an id of its own.
 
 use super::take_block;
-use llmleaf_model::{BlockKind, Delta, Event, ToolFlavour};
+use llmleaf_model::{Artefact, BlockKind, Delta, Event, ToolFlavour};
 
 /// Most tool calls of one choice; fragments of further ones are ignored.
 pub const MAX_SLOTS: usize = 1024;
 
-/// Most bytes of arguments that wait for a name; past it the call opens without one.
+/// Most bytes of arguments and proofs of one choice that wait for a name.
 const MAX_HELD_BYTES: usize = 1024 * 1024;
 
 /// A piece of a tool call, as far as the wire states it. Empty strings count as absent.
@@ -32,12 +36,29 @@ pub struct ToolFragment<'a> {
     pub arguments: Option<&'a str>,
     /// Function or custom.
     pub flavour: ToolFlavour,
+    /// Opaque proof of the call.
+    pub artefact: Option<&'a Artefact>,
 }
 
 /// The calls of one choice.
 #[derive(Debug, Default)]
 pub(super) struct Slots {
     slots: Vec<Slot>,
+    /// Bytes that wait.
+    held: usize,
+    /// Some call has begun and is not told yet.
+    waiting: bool,
+}
+
+/// Which of the calls that wait are told.
+#[derive(Clone, Copy, PartialEq)]
+enum Told {
+    /// Those before the first that has no name yet.
+    InTurn,
+    /// Those that have a name.
+    Named,
+    /// Those that say anything.
+    All,
 }
 
 #[derive(Debug)]
@@ -51,6 +72,8 @@ struct Slot {
     flavour: ToolFlavour,
     /// Arguments that wait for the name.
     held: String,
+    /// A proof that waits.
+    artefact: Option<Artefact>,
     block: Option<u32>,
     ended: bool,
 }
@@ -62,12 +85,12 @@ impl Slots {
         fragment: &ToolFragment<'_>,
         next_block: &mut u32,
         out: &mut Vec<Event>,
-    ) -> Option<u32> {
+    ) {
         let id = fragment.id.unwrap_or_default();
         let name = fragment.name.unwrap_or_default();
         let at = match self.find(fragment.index, id, name) {
             Some(at) => at,
-            None if self.slots.len() >= MAX_SLOTS => return None,
+            None if self.slots.len() >= MAX_SLOTS => return,
             None => {
                 self.slots.push(Slot {
                     index: fragment.index,
@@ -76,13 +99,16 @@ impl Slots {
                     name: String::new(),
                     flavour: fragment.flavour,
                     held: String::new(),
+                    artefact: None,
                     block: None,
                     ended: false,
                 });
                 self.slots.len() - 1
             }
         };
-        let slot = self.slots.get_mut(at)?;
+        let Some(slot) = self.slots.get_mut(at) else {
+            return;
+        };
         if slot.wire_id.is_empty() {
             id.clone_into(&mut slot.wire_id);
         }
@@ -92,30 +118,55 @@ impl Slots {
         let arguments = fragment.arguments.unwrap_or_default();
         if let Some(block) = slot.block {
             push_arguments(block, arguments, out);
-            return Some(block);
+            push_artefact(block, fragment.artefact.cloned(), out);
+            return;
         }
         slot.held.push_str(arguments);
-        if !slot.name.is_empty() || slot.held.len() > MAX_HELD_BYTES {
-            self.open(choice, at, next_block, out);
+        if let Some(artefact) = fragment.artefact {
+            self.held = self.held.saturating_add(artefact.data.len());
+            slot.artefact = Some(artefact.clone());
         }
-        self.slots.get(at)?.block
+        self.held = self.held.saturating_add(arguments.len());
+        self.waiting = true;
+        let told = match self.held > MAX_HELD_BYTES {
+            true => Told::All,
+            false => Told::InTurn,
+        };
+        self.tell(told, choice, next_block, out);
+    }
+
+    /// Words come: the calls whose names are known are told before them.
+    pub(super) fn before_prose(&mut self, choice: u32, next_block: &mut u32, out: &mut Vec<Event>) {
+        if self.waiting {
+            self.tell(Told::Named, choice, next_block, out);
+        }
     }
 
     /// Opens what never got a name, if it has anything to say, and ends every block.
     pub(super) fn end(&mut self, choice: u32, next_block: &mut u32, out: &mut Vec<Event>) {
-        for at in 0..self.slots.len() {
-            let waits = self
-                .slots
-                .get(at)
-                .is_some_and(|s| s.block.is_none() && !s.held.is_empty());
-            if waits {
-                self.open(choice, at, next_block, out);
-            }
-        }
+        self.tell(Told::All, choice, next_block, out);
         for slot in &mut self.slots {
             if let Some(block) = slot.block.filter(|_| !slot.ended) {
                 slot.ended = true;
                 out.push(Event::BlockEnd { block });
+            }
+        }
+    }
+
+    /// Opens calls that wait, in the order in which they began.
+    fn tell(&mut self, told: Told, choice: u32, next_block: &mut u32, out: &mut Vec<Event>) {
+        self.waiting = false;
+        for at in 0..self.slots.len() {
+            let Some(slot) = self.slots.get(at).filter(|slot| slot.block.is_none()) else {
+                continue;
+            };
+            if !slot.name.is_empty() || told == Told::All && slot.says() {
+                self.open(choice, at, next_block, out);
+            } else if slot.says() || !slot.wire_id.is_empty() {
+                self.waiting = true;
+                if told == Told::InTurn {
+                    return;
+                }
             }
         }
     }
@@ -161,7 +212,12 @@ impl Slots {
                 flavour: slot.flavour,
             },
         });
-        push_arguments(block, &std::mem::take(&mut slot.held), out);
+        push_arguments(block, &slot.held, out);
+        let artefact = slot.artefact.take();
+        let proof = artefact.as_ref().map_or(0, |artefact| artefact.data.len());
+        self.held = self.held.saturating_sub(slot.held.len() + proof);
+        slot.held = String::new();
+        push_artefact(block, artefact, out);
     }
 
     fn unique_id(&self, choice: u32, at: usize) -> String {
@@ -180,6 +236,20 @@ impl Slots {
             id = format!("{id}_{at}");
         }
         id
+    }
+}
+
+impl Slot {
+    /// It has more than an id.
+    fn says(&self) -> bool {
+        !self.held.is_empty() || self.artefact.is_some()
+    }
+}
+
+fn push_artefact(block: u32, artefact: Option<Artefact>, out: &mut Vec<Event>) {
+    if let Some(artefact) = artefact {
+        let delta = Delta::Artefact(artefact);
+        out.push(Event::BlockDelta { block, delta });
     }
 }
 

@@ -9,7 +9,7 @@ use crate::assembly::{Assembly, MediaStart, ReasoningKey, ToolFragment};
 use crate::object::{Object, items, string};
 use llmleaf_model::{
     BlockKind, Citation, Delta, DialectName, Event, Finish, FinishReason, Json, MediaKind,
-    Provenance, ReasoningForm, ResponseStart, Rest, ServerToolResult, ServerToolUse, ToolFlavour,
+    Provenance, ReasoningForm, ResponseStart, Rest, ServerToolResult, ServerToolUse,
 };
 use serde_json::value::RawValue;
 
@@ -329,21 +329,19 @@ impl Reading {
         self.calls += 1;
         let in_pieces = goes_on || pieces.is_some();
         let arguments = call.get("args").filter(|_| !in_pieces).map(RawValue::get);
-        let block = self.assembly.tool(
+        let proof = proof.map(|proof| signature::own(proof, self.provenance.clone()));
+        self.assembly.tool(
             choice,
             &ToolFragment {
                 index: Some(index),
                 id: Some(&id),
                 name: Some(&name),
                 arguments: arguments.filter(|json| *json != "null"),
-                flavour: ToolFlavour::Function,
+                artefact: proof.as_ref(),
+                ..ToolFragment::default()
             },
             out,
         );
-        if let (Some(block), Some(proof)) = (block, proof) {
-            let delta = Delta::Artefact(signature::own(proof, self.provenance.clone()));
-            out.push(Event::BlockDelta { block, delta });
-        }
         if in_pieces {
             self.pieces(choice, Partial::new(index), pieces, goes_on, out);
         }

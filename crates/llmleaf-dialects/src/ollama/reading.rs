@@ -5,7 +5,7 @@ use super::{Form, answer, finish, moment, usage};
 use crate::assembly::{Assembly, MediaStart, ReasoningKey, ToolFragment};
 use crate::object::{Object, items, string};
 use llmleaf_model::{
-    Delta, Event, Finish, FinishReason, Json, MediaKind, ReasoningForm, ResponseStart, ToolFlavour,
+    Delta, Event, Finish, FinishReason, Json, MediaKind, ReasoningForm, ResponseStart,
 };
 use serde_json::value::RawValue;
 
@@ -151,7 +151,7 @@ impl Reading {
                 id: Some(&id),
                 name: Some(&name),
                 arguments: arguments.as_deref(),
-                flavour: ToolFlavour::Function,
+                ..ToolFragment::default()
             },
             out,
         );

@@ -163,7 +163,7 @@ impl Reading {
                 id: None,
                 name: function.name.filled(),
                 arguments: arguments.as_deref(),
-                flavour: ToolFlavour::Function,
+                ..ToolFragment::default()
             };
             self.assembly.tool(choice, &fragment, out);
         }
@@ -258,20 +258,17 @@ impl Reading {
             ),
             (None, None) => (None, None, ToolFlavour::Function),
         };
+        let extra = call.extra_content.0;
+        let artefact = extra.and_then(super::super::tools::thought_signature);
         let fragment = ToolFragment {
             index: call.index.0,
             id: call.id.filled(),
             name,
             arguments: arguments.as_deref(),
             flavour,
+            artefact: artefact.as_ref(),
         };
-        let block = self.assembly.tool(choice, &fragment, out);
-        if let (Some(block), Some(extra)) = (block, call.extra_content.0)
-            && let Some(artefact) = super::super::tools::thought_signature(extra)
-        {
-            let delta = Delta::Artefact(artefact);
-            out.push(Event::BlockDelta { block, delta });
-        }
+        self.assembly.tool(choice, &fragment, out);
     }
 
     fn image(&mut self, choice: u32, url: &str, out: &mut Vec<Event>) {
