@@ -2,7 +2,8 @@
 
 use crate::object::{Object, items, string};
 use crate::preferences;
-use llmleaf_model::{Failure, Rest};
+use crate::writer::json_object;
+use llmleaf_model::{Failure, Json, Rest};
 use serde::Deserialize;
 use serde_json::Number;
 use serde_json::value::RawValue;
@@ -151,6 +152,18 @@ impl<'a> Level<'a> {
     /// True where every field was taken.
     pub fn is_empty(&self) -> bool {
         self.object.fields.is_empty()
+    }
+
+    /// What was not taken, as an object; `None` where nothing is left that says anything.
+    pub fn left(self) -> Option<Json> {
+        let mut rest = self.object.into_rest();
+        rest.0.retain(|(_, value)| !value.is_null());
+        let left = !rest.is_empty();
+        left.then(|| {
+            json_object(|object| {
+                object.rest(&rest);
+            })
+        })
     }
 
     /// What was not taken.

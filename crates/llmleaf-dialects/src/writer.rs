@@ -198,30 +198,52 @@ pub(crate) fn untold(rest: &Rest, told: &[&str]) -> impl Iterator<Item = Loss> {
 /// Why a stop text is lost on wires that have no field for it.
 pub(crate) const STOP_TEXT: &str = "this wire does not say which text stopped it";
 
-/// Writes fields that were kept as they came. Without an object they belong to another dialect, and are lost: of the objects
-/// that `sent` names only what is left in them, since the objects themselves were sent.
+/// Objects of a part that are read: what was not read of one is kept under its name, and the object itself is sent.
+const INNER: [&str; 8] = [
+    "image_url",
+    "video_url",
+    "input_audio",
+    "file",
+    "function",
+    "custom",
+    "functionCall",
+    "functionResponse",
+];
+
+/// Fields that were kept of another dialect, as they are lost: of objects that were read only what is left in them.
+pub(crate) fn foreign(rest: &Rest, path: &str) -> Vec<Loss> {
+    let mut losses = Vec::new();
+    let mut lose = |field| losses.push(Loss::dropped(field, "a field of another dialect"));
+    for (name, value) in rest.iter() {
+        let inner = INNER.contains(&name).then(|| Object::from_raw(value.raw()));
+        let path = match path {
+            "" => name.to_owned(),
+            _ => [path, ".", name].concat(),
+        };
+        match inner.flatten() {
+            Some(inner) => {
+                for (key, _) in &inner.fields {
+                    lose(format!("{path}.{key}"));
+                }
+            }
+            None => lose(path),
+        }
+    }
+    losses
+}
+
+/// Writes fields that were kept as they came. Without an object they belong to another dialect, and are lost.
 pub(crate) fn write_rest(
     object: Option<&mut ObjectWriter<'_>>,
     rest: &Rest,
     path: &str,
-    sent: &[&str],
     losses: &mut Vec<Loss>,
 ) {
-    if let Some(object) = object {
-        object.rest(rest);
-        return;
-    }
-    let mut lose = |field| losses.push(Loss::dropped(field, "a field of another dialect"));
-    for (name, value) in rest.iter() {
-        let inner = sent.contains(&name).then(|| Object::from_raw(value.raw()));
-        match inner.flatten() {
-            Some(inner) => {
-                for (key, _) in &inner.fields {
-                    lose(format!("{path}.{name}.{key}"));
-                }
-            }
-            None => lose(format!("{path}.{name}")),
+    match object {
+        Some(object) => {
+            object.rest(rest);
         }
+        None => losses.extend(foreign(rest, path)),
     }
 }
 

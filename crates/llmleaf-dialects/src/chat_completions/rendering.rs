@@ -60,12 +60,14 @@ impl<'q> Rendering<'q> {
         but: Option<&str>,
         path: &str,
     ) {
-        for (key, value) in rest.iter().filter(|(key, _)| Some(*key) != but) {
-            if self.own() {
-                object.raw(key, value.as_str());
-            } else {
-                self.dropped(&join(path, key), "a field of another dialect");
+        if !self.own() {
+            for loss in crate::writer::foreign(rest, path) {
+                self.lose(loss);
             }
+            return;
+        }
+        for (key, value) in rest.iter().filter(|(key, _)| Some(*key) != but) {
+            object.raw(key, value.as_str());
         }
     }
 

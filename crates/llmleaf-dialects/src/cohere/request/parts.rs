@@ -340,9 +340,7 @@ impl PartWriter<'_> {
     }
 
     fn lose_rest(&mut self, rest: &Rest, path: &str) {
-        for (name, _) in rest.iter() {
-            self.lose(&format!("{path}.{name}"), "a field of another dialect");
-        }
+        self.losses.extend(crate::writer::foreign(rest, path));
     }
 }
 

@@ -210,9 +210,7 @@ impl Reader<'_, '_> {
             Some(_) => return Err(wrong(&call.at("args"), "an object")),
             None => "{}".to_owned(),
         };
-        if !call.is_empty() {
-            return self.opaque("functionCall");
-        }
+        let left = call.left();
         let artefact = take_signature(&mut part)?.map(|signature| signature.artefact());
         let id = id.unwrap_or_else(|| format!("{NAMELESS}{}", self.calls.open.len()));
         self.calls.add(id.clone(), name.clone());
@@ -225,7 +223,7 @@ impl Reader<'_, '_> {
                 ..ToolCall::default()
             }),
             cache: None,
-            rest: part.into_rest(),
+            rest: with_left(part, "functionCall", left),
         });
         Ok(())
     }
@@ -249,9 +247,7 @@ impl Reader<'_, '_> {
                 parts.push(result_part(raw, &result)?);
             }
         }
-        if !result.is_empty() {
-            return self.opaque("functionResponse");
-        }
+        let left = result.left();
         self.out.push(Part {
             kind: PartKind::ToolResult(ToolResult {
                 call_id,
@@ -262,10 +258,19 @@ impl Reader<'_, '_> {
                 flavour: ToolFlavour::Function,
             }),
             cache: None,
-            rest: part.into_rest(),
+            rest: with_left(part, "functionResponse", left),
         });
         Ok(())
     }
+}
+
+/// The unknown fields of a part, and those of its object under the object's name.
+fn with_left(part: Level<'_>, name: &str, left: Option<Json>) -> Rest {
+    let mut rest = part.into_rest();
+    if let Some(left) = left {
+        rest.push(name, left);
+    }
+    rest
 }
 
 /// A medium inside a function response.

@@ -79,7 +79,7 @@ impl Thinking {
         if request.reasons_in_words_of(DialectName::GenerateContent) {
             return Self::own(config);
         }
-        write_rest(None, &config.rest, "reasoning", &[], losses);
+        write_rest(None, &config.rest, "reasoning", losses);
         if config.is_off() {
             return Self::least(rule, losses);
         }

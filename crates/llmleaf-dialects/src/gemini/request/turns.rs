@@ -113,7 +113,7 @@ impl Conversation {
         path: &str,
         losses: &mut Vec<Loss>,
     ) {
-        write_rest(None, &message.rest, path, &[], losses);
+        write_rest(None, &message.rest, path, losses);
         if message.name.is_some() {
             let why = "turns have no names here";
             losses.push(Loss::dropped(format!("{path}.name"), why));

@@ -6,7 +6,7 @@ use crate::gemini::quirks::ModelRule;
 use crate::gemini::signature::EXCUSE;
 use crate::gemini::wire::{FREE_TEXT, MADE_UP, NAMELESS, ObjectWriter, array, one_line};
 use crate::object::Object;
-use crate::writer::write_rest;
+use crate::writer::foreign;
 use llmleaf_model::{
     Artefact, ArtefactKind, DialectName, Loss, Media, MediaKind, MediaSource, Message, Part,
     PartKind, Reasoning, ToolCall, ToolFlavour, ToolResult,
@@ -151,7 +151,15 @@ impl PartWriter<'_> {
                 .push(Loss::approximated(field, "the target caches by itself"));
         }
         let own = self.own.then_some(&mut object);
-        write_rest(own, &part.rest, path, &[], self.losses);
+        match own {
+            Some(object) => {
+                let inner = |name: &str| READ.contains(&name);
+                for (name, value) in part.rest.iter().filter(|(name, _)| !inner(name)) {
+                    object.raw(name, value.as_str());
+                }
+            }
+            None => self.losses.extend(foreign(&part.rest, path)),
+        }
         object.end();
         out.push(bytes);
     }
@@ -221,6 +229,7 @@ impl PartWriter<'_> {
                         args.string(FREE_TEXT, &call.arguments);
                     }),
                 };
+                unread(object, part, "functionCall", own);
             });
             match &proof {
                 Some(proof) => {
@@ -271,6 +280,7 @@ impl PartWriter<'_> {
                         out.extend_from_slice(part)
                     });
                 }
+                unread(object, part, "functionResponse", own);
             });
         });
         out.extend(behind);
@@ -310,6 +320,17 @@ impl PartWriter<'_> {
         artefact.filter(|artefact| {
             artefact.kind == ArtefactKind::Signature && self.quirks.can_verify(&artefact.provenance)
         })
+    }
+}
+
+/// Objects of a part of which only some fields may be known; the others are kept under the name of the object.
+const READ: [&str; 2] = ["functionCall", "functionResponse"];
+
+/// Writes what was not read of an object of a part.
+fn unread(object: &mut ObjectWriter<'_>, part: &Part, name: &str, own: bool) {
+    let left = part.rest.get(name).filter(|_| own);
+    if let Some(left) = left.and_then(|json| Object::from_raw(json.raw())) {
+        object.rest(&left.into_rest());
     }
 }
 

@@ -4,7 +4,7 @@ use super::rendered;
 use crate::gemini::edits::edit_request;
 use crate::gemini::signature::EXCUSE;
 use crate::gemini::{Quirks, count};
-use crate::{Dialect, Head, Target};
+use crate::{ChatWire, Dialect, Head, Target, chat_completions};
 use bytes::Bytes;
 use llmleaf_model::{
     ChatRequest, Effort, PartKind, ReasoningMode, ResponseFormat, Role, ToolChoice, ToolKind,
@@ -71,6 +71,39 @@ fn both_spellings_of_a_name_mean_the_same() {
     let both = json!({"contents":[],"systemInstruction":{},"system_instruction":{}}).to_string();
     let failure = Dialect::GenerateContent.parse_request(&both).unwrap_err();
     assert!(failure.message.contains("two spellings"), "{failure:?}");
+}
+
+#[test]
+fn an_unknown_field_of_a_call_or_a_result_is_lost_alone() {
+    let body = json!({"contents":[
+        {"role":"model","parts":[{"functionCall":{"id":"1","name":"f","args":{"a":1},"mood":"x"}}]},
+        {"role":"user","parts":[{"functionResponse":{"id":"1","name":"f","response":{"output":"r"},"scheduling":"SILENT","willContinue":null}}]}]});
+    let request = parsed(&body);
+    let wire = ChatWire::Completions(chat_completions::Quirks::REFERENCE);
+    let target = Target {
+        model: "m",
+        stream: false,
+    };
+    let rendered = wire.render_request(&request, target).unwrap();
+    let sent: serde_json::Value = serde_json::from_slice(&rendered.body).unwrap();
+    let call = &sent["messages"][0]["tool_calls"][0];
+    assert_eq!(call["function"]["arguments"], r#"{"a":1}"#);
+    assert_eq!(sent["messages"][1]["content"], "r");
+    let lost: Vec<_> = rendered.losses.iter().map(|l| l.field.as_str()).collect();
+    assert_eq!(
+        lost,
+        [
+            "messages[0].content[0].functionCall.mood",
+            "messages[1].content[0].functionResponse.scheduling"
+        ]
+    );
+    // Back to its own wire they are where they were.
+    let own = ChatWire::GenerateContent(Quirks::REFERENCE);
+    let sent = own.render_request(&request, target).unwrap();
+    let sent: serde_json::Value = serde_json::from_slice(&sent.body).unwrap();
+    let part = |at: usize| &sent["contents"][at]["parts"][0];
+    assert_eq!(part(0)["functionCall"]["mood"], "x");
+    assert_eq!(part(1)["functionResponse"]["scheduling"], "SILENT");
 }
 
 #[test]

@@ -11,16 +11,6 @@ use llmleaf_model::{
 };
 use std::borrow::Cow;
 
-/// Keys of other dialects whose object is read, and keeps under its own name what was not.
-const INNER: [&str; 6] = [
-    "image_url",
-    "video_url",
-    "input_audio",
-    "file",
-    "function",
-    "custom",
-];
-
 /// Writes parts as blocks, and notes what does not fit.
 pub(super) struct PartWriter<'a> {
     /// The request was read from this wire.
@@ -291,5 +281,5 @@ pub(super) fn write_rest(
     losses: &mut Vec<Loss>,
 ) {
     let object = own.then_some(object);
-    crate::writer::write_rest(object, rest, path, &INNER, losses);
+    crate::writer::write_rest(object, rest, path, losses);
 }

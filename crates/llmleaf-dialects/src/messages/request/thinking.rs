@@ -80,7 +80,7 @@ impl Thinking {
         if request.reasons_in_words_of(DialectName::Messages) {
             return Self::own(config);
         }
-        write_rest(None, &config.rest, "reasoning", &[], losses);
+        write_rest(None, &config.rest, "reasoning", losses);
         let thinks = ladder::thinks(model);
         if config.is_off() {
             return Self::off(thinks, losses);

@@ -180,9 +180,8 @@ impl Writer<'_> {
                 turn.rest.clone_from(&message.rest);
             }
         } else {
-            for (name, _) in message.rest.iter() {
-                let field = format!("{path}.{name}");
-                self.lose(Loss::dropped(field, "a field of another dialect"));
+            for loss in crate::writer::foreign(&message.rest, path) {
+                self.lose(loss);
             }
         }
     }
@@ -259,9 +258,8 @@ impl Writer<'_> {
             self.lose(Loss::approximated(field, "the target caches by itself"));
         }
         if !self.own {
-            for (name, _) in part.rest.iter() {
-                let field = format!("{path}.{name}");
-                self.lose(Loss::dropped(field, "a field of another dialect"));
+            for loss in crate::writer::foreign(&part.rest, path) {
+                self.lose(loss);
             }
         }
     }

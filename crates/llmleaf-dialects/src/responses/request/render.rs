@@ -100,11 +100,8 @@ impl Rendering<'_> {
             object.rest(rest);
             return;
         }
-        for (name, _) in rest.iter() {
-            self.lose(Loss::dropped(
-                format!("{path}.{name}"),
-                "a field of another dialect",
-            ));
+        for loss in crate::writer::foreign(rest, path) {
+            self.lose(loss);
         }
     }
 
