@@ -88,7 +88,7 @@ fn model(provider: &Provider) -> &'static str {
         "mistral" => "magistral-medium-latest",
         "deepseek" => "deepseek-reasoner",
         "xai" => "grok-4",
-        "moonshot" => "kimi-k2-thinking",
+        "moonshot" => "kimi-k2.6",
         "zai" => "glm-4.6",
         "ollama" => "gpt-oss:20b",
         _ => "gpt-5.1",

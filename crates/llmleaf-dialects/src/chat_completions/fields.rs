@@ -6,6 +6,9 @@ use serde_json::Number;
 use serde_json::value::RawValue;
 use std::fmt;
 
+/// The reference's own cache hint at a part.
+pub(super) const BREAKPOINT: &str = "prompt_cache_breakpoint";
+
 /// Where in the request a value lies. Linked on the stack; written out only when something is wrong.
 #[derive(Clone, Copy)]
 pub(super) struct Path<'p> {
@@ -227,7 +230,8 @@ impl<'a, 'p> Fields<'a, 'p> {
             .ok_or_else(|| self.must(key, "a list of strings"))
     }
 
-    /// A cache hint in `cache_control`; anything that is not an object stays.
+    /// A cache hint in `cache_control`, or in the reference's own `prompt_cache_breakpoint` (OpenAPI document 2.3.0, 2026-08), whose
+    /// `mode` stays with it and tells them apart. Anything that is not an object stays.
     pub(super) fn cache(&mut self) -> Result<Option<CacheHint>, Failure> {
         const KEY: &str = "cache_control";
         if !self
@@ -235,7 +239,7 @@ impl<'a, 'p> Fields<'a, 'p> {
             .get(KEY)
             .is_some_and(|r| r.get().starts_with('{'))
         {
-            return Ok(None);
+            return self.breakpoint();
         }
         let Some(raw) = self.raw(KEY) else {
             return Ok(None);
@@ -249,6 +253,21 @@ impl<'a, 'p> Fields<'a, 'p> {
         Ok(Some(CacheHint {
             ttl,
             rest: fields.rest(),
+        }))
+    }
+
+    fn breakpoint(&mut self) -> Result<Option<CacheHint>, Failure> {
+        let found = self.object.get(BREAKPOINT);
+        let Some(hint) = found.and_then(Object::from_raw) else {
+            return Ok(None);
+        };
+        if hint.get("mode").is_none() {
+            return Ok(None);
+        }
+        self.raw(BREAKPOINT);
+        Ok(Some(CacheHint {
+            ttl: None,
+            rest: hint.into_rest(),
         }))
     }
 

@@ -1,6 +1,7 @@
 //! What every room needs while a request is written: the quirks, whose request it is, and what got lost.
 
 use super::Quirks;
+use super::fields::BREAKPOINT;
 use super::json::ObjectWriter;
 use llmleaf_model::{CacheHint, DialectName, Loss, Rest};
 use std::borrow::Cow;
@@ -87,7 +88,11 @@ impl<'q> Rendering<'q> {
         path: &str,
     ) {
         let Some(hint) = hint else { return };
-        if self.quirks.request.cache_control {
+        if self.own() && hint.rest.get("mode").is_some() {
+            let mut inner = ObjectWriter::begin(object.key(BREAKPOINT));
+            inner.rest(&hint.rest);
+            inner.end();
+        } else if self.quirks.request.cache_control {
             self.write_cache(object, hint);
         } else {
             self.dropped(

@@ -34,9 +34,15 @@ pub(crate) fn parse(raw: &RawValue, searches: u64) -> Option<Usage> {
     let thoughts = count("thoughtsTokenCount");
     // Newer Live models name it otherwise.
     let answer = count("candidatesTokenCount").max(count("responseTokenCount"));
-    let spoken = of_modality(&report, "candidatesTokensDetails", AUDIO);
+    // Newer models have the other list ("instead of candidatesTokensDetails": OpenAPI document, 2026-08).
+    let of_answer = |modality| {
+        let lists = ["candidatesTokensDetails", "responseTokensDetails"];
+        let counts = lists.map(|name| of_modality(&report, name, modality));
+        counts.into_iter().max().unwrap_or(0)
+    };
+    let spoken = of_answer(AUDIO);
     usage.set_inclusive_output(answer.saturating_add(thoughts), thoughts, spoken);
-    usage.set_output_image(of_modality(&report, "candidatesTokensDetails", IMAGE));
+    usage.set_output_image(of_answer(IMAGE));
     // Vertex AI says `ON_DEMAND_PRIORITY` where the other surface says `priority`.
     let said = ["serviceTier", "trafficType"]
         .into_iter()
@@ -141,6 +147,16 @@ mod tests {
         assert_eq!(classes, [47, 40, 20]);
         assert_eq!((usage.output, usage.output_reasoning), (20, 30));
         assert_eq!(usage.total(), 157);
+    }
+
+    #[test]
+    fn the_newer_list_of_an_answers_kinds_is_read() {
+        let usage = read(
+            r#"{"promptTokenCount":1,"responseTokenCount":20,
+            "responseTokensDetails":[{"modality":"AUDIO","tokenCount":15},{"modality":"TEXT","tokenCount":5}]}"#,
+        )
+        .unwrap();
+        assert_eq!((usage.output, usage.output_audio), (5, 15));
     }
 
     #[test]

@@ -37,6 +37,10 @@ pub(super) fn parse(body: &str) -> Result<ChatRequest, Failure> {
     request.stream = fields.boolean("stream")?.unwrap_or(false);
     let stream_options = stream_options(&mut fields, &root, &mut request)?;
     request.user = fields.string("user")?;
+    if request.user.is_none() {
+        // What the reference has in its place (OpenAPI document 2.3.0, 2026-08).
+        request.user = fields.string("safety_identifier")?;
+    }
     request.metadata = fields.json("metadata");
     if request
         .metadata

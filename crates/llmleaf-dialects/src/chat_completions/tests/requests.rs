@@ -1,11 +1,11 @@
 //! Requests: what is read is written again the same.
 
 use super::recorded;
-use crate::Target;
 use crate::chat_completions::quirks::{
     Quirks, ReasoningEcho, ReasoningQuirks, ReasoningRequest, RequestQuirks,
 };
 use crate::chat_completions::request::{parse_request, render_request};
+use crate::{ChatWire, Dialect, Target, messages};
 use llmleaf_model::{ChatRequest, Loss, PartKind, Role, ToolChoice, ToolKind};
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -562,4 +562,31 @@ fn a_result_without_an_id_is_that_of_the_next_call() {
         })
         .collect();
     assert_eq!(ids, ["b", "a", "c"]);
+}
+
+#[test]
+fn the_newer_names_of_the_reference_are_read() {
+    let body = json!({"model": "m", "safety_identifier": "u", "messages": [{"role": "user", "content": [
+        {"type": "text", "text": "q", "prompt_cache_breakpoint": {"mode": "explicit"}}
+    ]}]});
+    let request = Dialect::ChatCompletions
+        .parse_request(&body.to_string())
+        .unwrap();
+    let target = Target {
+        model: "m",
+        stream: false,
+    };
+    let wire = ChatWire::Messages(messages::Quirks::REFERENCE);
+    let rendered = wire.render_request(&request, target).unwrap();
+    let sent: Value = serde_json::from_slice(&rendered.body).unwrap();
+    assert_eq!(sent["metadata"], json!({"user_id": "u"}));
+    let hint = &sent["messages"][0]["content"][0]["cache_control"];
+    assert_eq!(hint, &json!({"type": "ephemeral"}));
+    let lost: Vec<_> = rendered.losses.iter().map(|l| l.field.as_str()).collect();
+    assert_eq!(lost, ["max_tokens"]);
+    // Where it is written again, it stands under its own name.
+    let (_, losses, again) = again(&request, &Quirks::REFERENCE);
+    let again: Value = serde_json::from_str(&again).unwrap();
+    assert_eq!(again["messages"], body["messages"]);
+    assert!(losses.is_empty(), "{losses:?}");
 }

@@ -2,7 +2,9 @@
 
 use super::thinking::{self, Thinking};
 use crate::gemini::schema::json_schema;
-use crate::gemini::wire::{ObjectWriter, array, count, inner, json_object, whole, write_string};
+use crate::gemini::wire::{
+    ObjectWriter, array, count, inner, json_object, level, whole, write_string,
+};
 use crate::level::{Level, wrong};
 use crate::object::{Object, string};
 use llmleaf_model::{ChatRequest, DialectName, Failure, Json, Loss, ResponseFormat, Rest};
@@ -82,7 +84,46 @@ fn words(config: &mut Level<'_>, name: &str) -> Result<Vec<String>, Failure> {
         .collect()
 }
 
+/// Takes what the text of the answer must be out of `responseFormat`, which has a place for each modality (OpenAPI document of
+/// 2026-08); one that asks for more is kept.
+fn flat_format(config: &mut Level<'_>) -> Result<Option<ResponseFormat>, Failure> {
+    let taken = ["responseMimeType", "responseSchema", "responseJsonSchema"];
+    let Some(raw) = config.peek("responseFormat") else {
+        return Ok(None);
+    };
+    let Ok(mut formats) = level(raw, config.at("responseFormat")) else {
+        return Ok(None);
+    };
+    let Some(mut text) = inner(&mut formats, "text")? else {
+        return Ok(None);
+    };
+    let mime = text.string("mimeType")?;
+    let schema = text.raw("schema").map(Json::from);
+    let more = !formats.is_empty() || !text.is_empty();
+    if more || taken.iter().any(|name| config.peek(name).is_some()) {
+        return Ok(None);
+    }
+    let format = match (mime.as_deref(), schema) {
+        (Some("APPLICATION_JSON" | "application/json") | None, Some(schema)) => {
+            ResponseFormat::JsonSchema {
+                name: None,
+                description: None,
+                schema,
+                strict: None,
+            }
+        }
+        (Some("APPLICATION_JSON" | "application/json"), None) => ResponseFormat::JsonObject,
+        (Some("TEXT_PLAIN" | "text/plain"), None) => ResponseFormat::Text,
+        _ => return Ok(None),
+    };
+    config.raw("responseFormat");
+    Ok(Some(format))
+}
+
 fn format(config: &mut Level<'_>) -> Result<Option<ResponseFormat>, Failure> {
+    if let Some(format) = flat_format(config)? {
+        return Ok(Some(format));
+    }
     let mime = config.string("responseMimeType")?;
     let own = config.raw("responseSchema");
     let json = config

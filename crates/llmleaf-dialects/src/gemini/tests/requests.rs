@@ -496,3 +496,24 @@ fn what_a_service_lacks_does_not_reach_it() {
     let lost: Vec<&str> = edited.losses.iter().map(|loss| &*loss.field).collect();
     assert_eq!(lost, ["serviceTier", "store"]);
 }
+
+#[test]
+fn a_format_that_is_asked_for_by_modality_is_read_where_it_is_one_of_text() {
+    let of = |format: serde_json::Value| {
+        parsed(
+            &json!({"contents":[{"role":"user","parts":[{"text":"x"}]}],"generationConfig":{"responseFormat":format}}),
+        )
+    };
+    let schema = json!({"type":"object","properties":{"a":{"type":"string"}}});
+    let request = of(json!({"text":{"mimeType":"APPLICATION_JSON","schema":schema}}));
+    let Some(ResponseFormat::JsonSchema { schema: read, .. }) = &request.response_format else {
+        panic!("{:?}", request.response_format);
+    };
+    assert_eq!(read.as_str(), schema.to_string());
+    assert!(request.rest.is_empty());
+    let plain = of(json!({"text":{"mime_type":"APPLICATION_JSON"}}));
+    assert_eq!(plain.response_format, Some(ResponseFormat::JsonObject));
+    // What asks for more stays whole.
+    let more = of(json!({"text":{"mimeType":"TEXT_PLAIN"},"image":{"aspectRatio":"x"}}));
+    assert!(more.response_format.is_none() && !more.rest.is_empty());
+}

@@ -51,7 +51,7 @@ impl PartWriter<'_> {
         }
         let mut object = ObjectWriter::new(&mut out);
         self.fill(&mut object, part, path)?;
-        write_cache(&mut object, part.cache.as_ref());
+        write_cache(&mut object, part.cache.as_ref(), self.own);
         write_rest(&mut object, &part.rest, path, self.own, self.losses);
         object.end();
         Some(out)
@@ -257,18 +257,19 @@ impl PartWriter<'_> {
     }
 }
 
-/// Writes `cache_control`.
-pub(super) fn write_cache(object: &mut ObjectWriter<'_>, cache: Option<&CacheHint>) {
+/// Writes `cache_control`. What else a hint of another dialect says means nothing here.
+pub(super) fn write_cache(object: &mut ObjectWriter<'_>, cache: Option<&CacheHint>, own: bool) {
     let Some(cache) = cache else {
         return;
     };
     object.object("cache_control", |control| {
-        if cache.rest.get("type").is_none() {
+        if !own || cache.rest.get("type").is_none() {
             control.string("type", "ephemeral");
         }
-        control
-            .string_if("ttl", cache.ttl.as_deref())
-            .rest(&cache.rest);
+        control.string_if("ttl", cache.ttl.as_deref());
+        if own {
+            control.rest(&cache.rest);
+        }
     });
 }
 

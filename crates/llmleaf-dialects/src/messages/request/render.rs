@@ -145,7 +145,7 @@ impl<'a> Render<'a> {
         tools::render_choice(body, self.request, &mut self.losses);
         self.thinking.write(body);
         self.output_config(body);
-        write_cache(body, self.request.cache.as_ref());
+        write_cache(body, self.request.cache.as_ref(), self.own);
         Ok(())
     }
 

@@ -189,7 +189,7 @@ fn close(
     own: bool,
     losses: &mut Vec<Loss>,
 ) {
-    write_cache(&mut object, cache);
+    write_cache(&mut object, cache, own);
     write_rest(&mut object, &tool.rest, path, own, losses);
     object.end();
 }

@@ -5,7 +5,7 @@ use super::*;
 use crate::messages::count;
 use crate::messages::quirks::{EffortForm, LaterInstructions, SamplingSupport};
 use crate::messages::request::{parse_request, render_request};
-use crate::{Rendered, Target};
+use crate::{Dialect, Rendered, Target};
 use llmleaf_model::{
     Artefact, ArtefactKind, ChatRequest, DialectName, Effort, FailureKind, Json, Media, MediaKind,
     MediaSource, Message, Part, PartKind, Provenance, Reasoning, ReasoningConfig, ReasoningText,
@@ -674,4 +674,15 @@ proptest! {
         let body = format!("{{\"model\":\"m\",\"max_tokens\":1,\"messages\":{text}}}");
         prop_assert!(parse_request(&body).is_err() || text.trim_start().starts_with('['));
     }
+}
+
+#[test]
+fn a_hint_of_another_dialect_brings_no_field_of_it() {
+    let body = json!({"model": "m", "max_output_tokens": 9, "input": [{"role": "user", "content": [
+        {"type": "input_text", "text": "q", "prompt_cache_breakpoint": {"mode": "explicit", "more": 1}}
+    ]}]});
+    let request = Dialect::Responses.parse_request(&body.to_string()).unwrap();
+    let sent = value(&render(&request));
+    let hint = &sent["messages"][0]["content"][0]["cache_control"];
+    assert_eq!(hint, &json!({"type": "ephemeral"}));
 }

@@ -44,9 +44,14 @@ fn reasoning(top: &mut Level<'_>) -> Result<Option<ReasoningConfig>, Failure> {
     if effort.is_some() {
         level.raw("effort");
     }
+    // The name that it had before (deprecated: OpenAPI document 2.3.0, 2026-08).
+    let summary = match level.string("summary")? {
+        None => level.string("generate_summary")?,
+        summary => summary,
+    };
     let config = ReasoningConfig {
         effort,
-        summary: level.string("summary")?,
+        summary,
         rest: level.into_rest(),
         ..ReasoningConfig::default()
     };

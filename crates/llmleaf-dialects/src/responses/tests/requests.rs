@@ -388,3 +388,13 @@ fn sound_goes_to_routers_only() {
     };
     assert_eq!(sent(router), (true, 0));
 }
+
+#[test]
+fn a_summary_is_asked_for_by_either_name() {
+    for name in ["summary", "generate_summary"] {
+        let request = parse(&json!({"model": "m", "input": "x", "reasoning": {name: "concise"}}));
+        let config = request.reasoning.unwrap();
+        assert_eq!(config.summary.as_deref(), Some("concise"), "{name}");
+        assert!(config.rest.is_empty());
+    }
+}
