@@ -168,7 +168,7 @@ async fn http(
         watch,
         headers,
         body,
-    } = send(run, attempt, candidate, upstream, going).await?;
+    } = Box::pin(send(run, attempt, candidate, upstream, going)).await?;
     let answer = Answer {
         wire,
         same: same && run.job.heard == run.job.dialect && wire.answers_in_kind(),

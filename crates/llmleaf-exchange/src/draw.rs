@@ -77,7 +77,7 @@ pub(crate) async fn run(
             wire: chat,
             usage_added: false,
         };
-        let mut pump = Pump::new(wire.decoder(), mode);
+        let mut pump = Box::new(Pump::new(wire.decoder(), mode));
         pump.read_events_of(EVENT_BYTES);
         pump.teller = run.teller();
         return Box::pin(stream::pumped(run, attempt, watch, pump, body)).await;

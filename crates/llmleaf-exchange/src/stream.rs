@@ -64,7 +64,8 @@ pub(crate) async fn http(
         },
         _ => mode_across(run),
     };
-    let mut pump = Pump::new(answer.wire.decoder(), mode);
+    // Boxed: it is handed on, and a future has room for each of what it hands on.
+    let mut pump = Box::new(Pump::new(answer.wire.decoder(), mode));
     pump.told = answer.told;
     pump.teller = run.teller();
     pump.read(cut);
@@ -77,7 +78,7 @@ pub(crate) async fn pumped(
     run: &mut Run,
     attempt: &mut Attempt,
     mut watch: Watch,
-    mut pump: Pump,
+    mut pump: Box<Pump>,
     mut body: Body,
 ) -> Result<(), Failure> {
     let streams = run.job.head.stream;
@@ -101,7 +102,7 @@ pub(crate) async fn pumped(
     };
     attempt.meter = std::mem::take(&mut pump.meter);
     if !streams {
-        return whole::collected(run, attempt, pump, result.map_err(|broken| broken.failure));
+        return whole::collected(run, attempt, *pump, result.map_err(|broken| broken.failure));
     }
     settle(run, attempt, &mut pump, result).await
 }
