@@ -365,7 +365,7 @@ fn string_length(bytes: &[u8]) -> usize {
 
 /// Every field of the object that a text is.
 fn located(text: &str) -> Result<Vec<Field>, Failure> {
-    let mut fields: Vec<Field> = Vec::with_capacity(16);
+    let mut fields: Vec<Field> = Vec::with_capacity(8);
     let (mut count, mut broken) = (0, None);
     let read = skim::each(text, |entry| {
         count += 1;

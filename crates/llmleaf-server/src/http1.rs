@@ -115,7 +115,8 @@ async fn serve<S: Service>(held: &Held<'_>, service: &S) -> io::Result<Ended> {
             None => Incoming::Wire(Coming::new(wire)),
         };
         let reply = {
-            let mut answer = pin!(service.answer(request(head, body)));
+            // Boxed: it is most of what a connection would hold, and is over when an answer begins.
+            let mut answer = Box::pin(service.answer(request(head, body)));
             let reply = poll_fn(|cx| match answer.as_mut().poll(cx) {
                 Poll::Ready(reply) => Poll::Ready(Ok(reply)),
                 Poll::Pending => match wire.hear(cx) {
