@@ -40,6 +40,8 @@ const LOOK: usize = 8 * 1024;
 const PIECE: usize = 16 * 1024;
 /// Least room that is made for more of a body.
 const ROOM: usize = 4 * 1024;
+/// Room that is made for more of a body, in times of what has come: what was not written to takes no memory, and who has sent this much means it.
+const GROWTH: usize = 8;
 /// What a consumer is told whose head took too long; nothing can be known of its dialect.
 const TOO_SLOW: &[u8] =
     b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
@@ -250,7 +252,7 @@ impl Wire {
                 }
                 ready!(inner.poll_invited(cx));
                 if all.capacity() == all.len() {
-                    all.reserve(left.min(all.len().saturating_mul(3).max(ROOM)));
+                    all.reserve(left.min(all.len().saturating_mul(GROWTH).max(ROOM)));
                 }
                 let mut room = all.limit(left);
                 let read = pin!(inner.socket.read_buf(&mut room)).poll(cx);
