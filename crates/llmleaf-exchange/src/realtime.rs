@@ -4,8 +4,9 @@
 //! failure tries the next target, and the consumer's own connection still speaks HTTP. Then the consumer's connection is
 //! switched, its socket comes to its [`Seat`], and the two are joined in this same task: dropping the exchange closes both.
 //!
-//! Reading order: this file (how a session begins), `realtime/relay.rs` (how it goes on), `realtime/pair.rs` (its two ends).
+//! Reading order: this file (how a session begins), `realtime/relay.rs` (how it goes on), `realtime/pair.rs` (its two ends), `realtime/heard.rs` (how much speech there can have been).
 
+mod heard;
 mod pair;
 mod relay;
 

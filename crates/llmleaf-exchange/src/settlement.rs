@@ -5,7 +5,7 @@ mod costs;
 #[cfg(test)]
 mod tests;
 
-use crate::ledger::{Cost, Grade, Outcome};
+use crate::ledger::{Cost, Grade, Outcome, UsageRecord};
 use crate::pump::Meter;
 use llmleaf_model::{Failure, FailureKind, Units, Usage};
 use llmleaf_prices::Sheet;
@@ -21,7 +21,7 @@ pub(crate) fn settle(
 ) -> (Usage, Grade) {
     let since = meter.bytes_since_usage.div_ceil(BYTES_PER_TOKEN);
     match &meter.usage {
-        Some(usage) if outcome == Outcome::Completed => (usage.clone(), Grade::Reported),
+        Some(usage) if outcome == Outcome::Completed => completed(usage, meter, input),
         // The last report stands, and what came after it is counted here.
         Some(usage) => {
             let output = usage.output.saturating_add(since);
@@ -50,6 +50,64 @@ pub(crate) fn settle(
         }
         None => (Usage::default(), Grade::None),
     }
+}
+
+/// What a provider reports of an answer that is whole. A count of nothing for what there was is none, whatever stood in its place (a number
+/// below zero, a text, a number that no answer has): that side is counted here.
+fn completed(usage: &Usage, meter: &Meter, input: impl FnOnce() -> u64) -> (Usage, Grade) {
+    let (asked, answered) = (usage.input_total(), usage.output_total());
+    // What is counted otherwise, or has its price with it, may have no tokens; and only of text it is known that there was some.
+    let otherwise = usage.units != Units::default() || usage.cost_nano_usd.is_some();
+    if otherwise || meter.bytes == 0 || (asked > 0) == (answered > 0) {
+        return (usage.clone(), Grade::Reported);
+    }
+    let mut usage = usage.clone();
+    if asked == 0 {
+        usage.input = input();
+    } else {
+        usage.output = meter.bytes.div_ceil(BYTES_PER_TOKEN);
+    }
+    (usage, Grade::Partial)
+}
+
+/// Most tokens that one answer takes of a budget or a limit, whatever its provider reports: twice the largest context window that any model
+/// has (Llama 4 Scout, 10 million as announced on 2025-04-05; told by others, read 2026-11-27).
+pub(crate) const MOST_TOKENS: u64 = 20_000_000;
+/// And most money, in billionths of a dollar: so many tokens at 500 dollars a million.
+pub(crate) const MOST_NANO_USD: u64 = 10_000 * 1_000_000_000;
+
+/// What an answer takes of a key's budget and limits, in tokens and money. Its record says what its provider reports, all of it; but a figure
+/// that cannot be true must not use up what a key was given for a month.
+pub(crate) fn due(record: &UsageRecord) -> (u64, u64) {
+    let told = record.usage.total();
+    let cost = record.cost.nano_usd().unwrap_or_default();
+    let (tokens, money) = believed(told, record.cost);
+    if (tokens, money) != (told, cost) {
+        tracing::error!(
+            id = record.id,
+            provider = &*record.provider,
+            model = &*record.upstream_model,
+            told_tokens = told,
+            told_nano_usd = cost,
+            tokens,
+            nano_usd = money,
+            "a provider reports more than one answer can take: its key's budget and limits are charged with as much as can be"
+        );
+    }
+    (tokens, money)
+}
+
+fn believed(told: u64, cost: Cost) -> (u64, u64) {
+    let tokens = told.min(MOST_TOKENS);
+    let money = match cost {
+        // By the prices that are known here the share that is believed costs its share.
+        Cost::Computed(cost) if tokens < told => {
+            let share = u128::from(cost) * u128::from(tokens) / u128::from(told.max(1));
+            u64::try_from(share).unwrap_or(u64::MAX)
+        }
+        cost => cost.nano_usd().unwrap_or_default(),
+    };
+    (tokens, money.min(MOST_NANO_USD))
 }
 
 /// Whether what is known of an attempt beside tokens has a price, so that a cost can be told where nobody reported any.

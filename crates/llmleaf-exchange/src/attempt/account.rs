@@ -131,11 +131,11 @@ impl Attempt {
             total_ms: self.shared.now().0.saturating_sub(self.began.0),
             ..session.clone()
         };
-        let total = counted.usage.total();
-        self.parts = self.parts.saturating_add(total);
+        let (tokens, nano_usd) = settlement::due(&record);
+        self.parts = self.parts.saturating_add(tokens);
         if let Some(allowance) = &self.job.allowance {
-            allowance.spend(total);
-            allowance.pay(record.cost.nano_usd().unwrap_or_default());
+            allowance.spend(tokens);
+            allowance.pay(nano_usd);
         }
         self.common.ending.spoken(record);
     }
@@ -210,10 +210,8 @@ impl Attempt {
             ..record.clone()
         };
         if let Some(allowance) = &self.job.allowance {
-            allowance.charge(
-                record.usage.total(),
-                record.cost.nano_usd().unwrap_or_default(),
-            );
+            let (tokens, nano_usd) = settlement::due(&record);
+            allowance.charge(tokens, nano_usd);
         }
         self.common.ending.batched(record);
     }
@@ -372,7 +370,7 @@ impl Attempt {
             record.outcome = Outcome::Cancelled;
         }
         record.total_ms = self.shared.now().0.saturating_sub(self.began.0);
-        let total = record.usage.total();
+        let (total, nano_usd) = settlement::due(&record);
         // Nobody counted, and the upstream may have worked all the same.
         let unknown = record.grade == Grade::None && record.possibly_billed;
         if let Some(allowance) = &self.job.allowance {
@@ -387,11 +385,11 @@ impl Attempt {
             } else {
                 allowance.spend(total);
             }
-            allowance.pay(record.cost.nano_usd().unwrap_or_default());
+            allowance.pay(nano_usd);
         }
         let spent = Spent {
             tokens: (!unknown).then_some(total.saturating_add(self.parts)),
-            output: record.usage.output_total(),
+            output: record.usage.output_total().min(settlement::MOST_TOKENS),
         };
         self.common.ending.attempted(record);
         spent

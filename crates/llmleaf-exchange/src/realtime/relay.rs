@@ -1,5 +1,6 @@
 //! A session that goes on: what either end says is handed to the other, as long as both are there.
 
+use super::heard::Heard;
 use super::pair::{Came, Pair};
 use super::{Consumer, Duplex, Talk};
 use crate::attempt::Attempt;
@@ -63,6 +64,8 @@ pub struct Relay<'a> {
     said: u64,
     /// Speech is refused, and its consumer knows.
     hushed: bool,
+    /// How much of what its consumer said may have been speech.
+    heard: Heard,
     /// Something was used since what the session holds of its key's budget was taken.
     spent: bool,
 }
@@ -99,6 +102,7 @@ impl<'a> Relay<'a> {
             candidate,
             upstream,
             said: 0,
+            heard: Heard::from(run.node.shared.now()),
             hushed: false,
             spent: false,
         }
@@ -111,7 +115,7 @@ impl<'a> Relay<'a> {
             self.follow(attempt, greeting);
         }
         if let Some(first) = first {
-            self.hear(attempt, first);
+            self.hear(run, attempt, first);
         }
         if let Some(opening) = self.talk.opening.clone() {
             self.take(run, attempt, Message::text(opening));
@@ -187,7 +191,7 @@ impl<'a> Relay<'a> {
         loop {
             match ready!(self.ends.poll_next(cx)) {
                 Came::Consumer(Received::Message(message)) => self.take(run, attempt, message),
-                Came::Provider(Received::Message(message)) => self.hear(attempt, message),
+                Came::Provider(Received::Message(message)) => self.hear(run, attempt, message),
                 Came::Consumer(end) => return Poll::Ready(of_consumer(end)),
                 Came::Provider(Received::Closed(why)) => {
                     return Poll::Ready(End::UpstreamLeft(why));
@@ -220,6 +224,7 @@ impl<'a> Relay<'a> {
             return;
         }
         self.hushed &= !speech;
+        self.heard.said(text.len());
         if let Tongue::Live(live) = &mut self.tongue {
             let steps = live.take(&text);
             return self.follow(attempt, steps);
@@ -282,7 +287,7 @@ impl<'a> Relay<'a> {
     }
 
     /// Takes what the provider says, and hands it on.
-    fn hear(&mut self, attempt: &mut Attempt, message: Message) {
+    fn hear(&mut self, run: &Run, attempt: &mut Attempt, message: Message) {
         let listener = match &mut self.tongue {
             Tongue::Same(listener) => listener,
             // That wire says its texts in binary messages too.
@@ -294,8 +299,9 @@ impl<'a> Relay<'a> {
         let Message::Text(text) = &message else {
             return self.ends.consumer.push(message);
         };
-        if let Some(counted) = listener.hear(text) {
+        if let Some(mut counted) = listener.hear(text) {
             self.spent = true;
+            self.heard.bound(&mut counted, run.node.shared.now());
             attempt.part(&counted);
         }
         if let Some(wrong) = realtime::wrong_in(text) {

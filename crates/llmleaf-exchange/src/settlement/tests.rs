@@ -183,3 +183,61 @@ fn every_end_has_its_counts_and_grade() {
         );
     }
 }
+
+#[test]
+fn c12_nothing_is_no_count_of_what_there_was() {
+    let report = |input, output| Event::UsageReport(usage(input, output));
+    for (events, settlement) in [
+        // Below zero, or no number: what came of it is nothing, and there was something.
+        (vec![text(40), report(0, 7)], (50, 7, Grade::Partial)),
+        (vec![text(40), report(9, 0)], (9, 10, Grade::Partial)),
+        // A whole answer without a word, as an embedding.
+        (vec![report(9, 0)], (9, 0, Grade::Reported)),
+    ] {
+        assert_eq!(
+            settled(&events, Outcome::Completed),
+            settlement,
+            "{events:?}"
+        );
+    }
+}
+
+#[test]
+fn what_is_counted_otherwise_may_have_no_tokens() {
+    let mut meter = Meter::default();
+    meter.see(&text(40));
+    for told in [
+        Usage {
+            units: Units {
+                audio_ms: 5,
+                ..Units::default()
+            },
+            ..usage(0, 7)
+        },
+        Usage {
+            cost_nano_usd: Some(1),
+            ..usage(0, 7)
+        },
+    ] {
+        meter.usage = Some(told.clone());
+        let settled = settle(&meter, Outcome::Completed, || 50);
+        assert_eq!(settled, (told, Grade::Reported));
+    }
+}
+
+#[test]
+fn no_answer_takes_more_of_a_budget_than_one_can_have() {
+    use Cost::{Computed, Reported, Unknown};
+    for (told, cost, taken) in [
+        (12_000_000, Computed(7), (12_000_000, 7)),
+        (MOST_TOKENS, Reported(9), (MOST_TOKENS, 9)),
+        // A fifth of the tokens is believed, and so is a fifth of what they come to.
+        (5 * MOST_TOKENS, Computed(500), (MOST_TOKENS, 100)),
+        (5 * MOST_TOKENS, Reported(500), (MOST_TOKENS, 500)),
+        (1 << 53, Unknown, (MOST_TOKENS, 0)),
+        (1, Reported(u64::MAX), (1, MOST_NANO_USD)),
+        (u64::MAX, Computed(u64::MAX), (MOST_TOKENS, MOST_TOKENS)),
+    ] {
+        assert_eq!(believed(told, cost), taken, "{told} {cost:?}");
+    }
+}

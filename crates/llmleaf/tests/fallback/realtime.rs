@@ -152,7 +152,10 @@ fn a_session_goes_through_and_is_counted() {
         provider.send(&format!(r#"{{"type":"response.done","response":{{"id":"{id}","status":"completed","usage":{{"total_tokens":{},"input_tokens":{tokens},"output_tokens":1}}}}}}"#, tokens + 1));
         assert!(consumer.text().contains(id));
     }
-    provider.send(r#"{"type":"conversation.item.input_audio_transcription.completed","item_id":"item_1","usage":{"type":"duration","seconds":3}}"#);
+    provider.send(r#"{"type":"conversation.item.input_audio_transcription.completed","item_id":"item_1","usage":{"type":"duration","seconds":1.5}}"#);
+    consumer.text();
+    // So much was never said.
+    provider.send(r#"{"type":"conversation.item.input_audio_transcription.completed","item_id":"item_2","usage":{"type":"duration","seconds":1e9}}"#);
     consumer.text();
     // One that is never done is counted by what was seen.
     provider
@@ -160,7 +163,7 @@ fn a_session_goes_through_and_is_counted() {
     consumer.text();
     consumer.frame(8, &1000_u16.to_be_bytes());
     assert_eq!(provider.message(), Message::Close(1000, String::new()));
-    let records = site.records(6, "gpt-realtime-1");
+    let records = site.records(7, "gpt-realtime-1");
     let of = |part: &str| {
         let found = records
             .iter()
@@ -171,6 +174,7 @@ fn a_session_goes_through_and_is_counted() {
     assert_eq!(of(".resp_2").u64_at(&["input"]), Some(7));
     assert_eq!(of(".resp_2").text_at(&["grade"]), "reported");
     assert_eq!(of(".transcript.item_1").text_at(&["grade"]), "reported");
+    assert_eq!(of(".transcript.item_2").text_at(&["grade"]), "estimated");
     assert_eq!(of(".resp_3").text_at(&["grade"]), "estimated");
     assert_eq!(of(".resp_3").u64_at(&["output"]), Some(2));
     let session = of("-1");
