@@ -3,9 +3,9 @@
 //!
 //! Nothing goes to a provider, and no byte to a consumer, before the begin is kept. That is the work of another thread, and what it costs is
 //! waking that thread and being woken: so the begins of a worker that come in the same turn of its event loop go together, are kept together, and
-//! whoever waits for them is woken by whoever hears of it. A disk that takes nothing is waited for once, and not for long.
+//! whoever waits for them is woken by whoever hears of it. A disk that takes nothing, or is slow, is waited for once, and not for long.
 
-use crate::ledger::{Began, Ledger, Pledge};
+use crate::ledger::{Began, Ledger, PATIENCE, Pledge};
 use llmleaf_transport::Turns;
 use std::cell::RefCell;
 use std::fmt;
@@ -13,11 +13,7 @@ use std::pin::Pin;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
-use std::time::Duration;
 use tokio::time::Sleep;
-
-/// How long an exchange waits for its begin to be kept. That takes microseconds, unless a disk is in trouble.
-const PATIENCE: Duration = Duration::from_millis(250);
 
 /// The begins of a worker.
 #[derive(Default)]

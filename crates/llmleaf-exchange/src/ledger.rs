@@ -5,6 +5,7 @@
 
 mod chunks;
 mod log;
+mod pledge;
 mod recent;
 mod routes;
 mod seen;
@@ -13,14 +14,12 @@ use crate::panics;
 use crate::trace::Trace;
 use llmleaf_model::Usage;
 use llmleaf_route::Trail;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::{Context, Poll};
-use tokio::sync::oneshot;
 
 pub use self::chunks::{CHUNK_BOUNDS_MS, Chunks};
 pub(crate) use self::log::Log;
+pub(crate) use self::pledge::PATIENCE;
+pub use self::pledge::{Doubt, Pledge};
 pub use self::recent::KEPT;
 pub(crate) use self::recent::Recent;
 pub(crate) use self::routes::Routes;
@@ -313,42 +312,6 @@ pub(crate) fn decided(attempts: &[UsageRecord]) -> Option<&UsageRecord> {
     let ended = |attempt: &UsageRecord| attempt.began_ms.saturating_add(attempt.total_ms);
     let decided = attempts.iter().filter(|attempt| rank(attempt) > 0);
     decided.max_by_key(|attempt| (rank(attempt), ended(attempt)))
-}
-
-/// A word that is owed: it is given, or whoever owed it has gone, or somebody waited for it in vain.
-pub struct Pledge {
-    word: oneshot::Receiver<()>,
-    vain: Arc<AtomicBool>,
-}
-
-impl Pledge {
-    /// That word. Whoever waits too long for it says so in `vain`, and nobody waits from then on; who gives words takes that back with the next
-    /// one that it gives.
-    pub fn new(word: oneshot::Receiver<()>, vain: Arc<AtomicBool>) -> Self {
-        Self { word, vain }
-    }
-
-    /// Waits for it.
-    pub fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        if self.vain.load(Ordering::Relaxed) {
-            return Poll::Ready(());
-        }
-        Pin::new(&mut self.word).poll(cx).map(|_given_or_gone| ())
-    }
-
-    /// It was waited for too long.
-    pub(crate) fn give_up(&self) {
-        Self::doubt(&self.vain);
-    }
-
-    /// Nobody waits from now on, until words are given again.
-    pub fn doubt(vain: &AtomicBool) {
-        if !vain.swap(true, Ordering::Relaxed) {
-            tracing::warn!(
-                "the disk does not take what begins: until it does, requests go on without that, and a crash would leave no trace of them"
-            );
-        }
-    }
 }
 
 /// Somebody who wants to know what becomes of exchanges. It is told in the worker that serves the consumer: it must neither wait nor take

@@ -58,8 +58,8 @@ pub use inspect::{Inspector, Looking, Opinion, UNAVAILABLE};
 pub use job::{Allowance, Job, Operation, Spending};
 pub use kept::{Names, Owner, Verb};
 pub use ledger::{
-    Began, CHUNK_BOUNDS_MS, Chunks, Cost, End, EndRecord, Grade, KEPT, Ledger, Outcome, Pledge,
-    Sink, Turned, UsageRecord,
+    Began, CHUNK_BOUNDS_MS, Chunks, Cost, Doubt, End, EndRecord, Grade, KEPT, Ledger, Outcome,
+    Pledge, Sink, Turned, UsageRecord,
 };
 pub use minting::Minter;
 pub use node::{

@@ -10,13 +10,12 @@ mod push;
 
 use crate::control::run_name;
 use llmleaf_config::Config;
-use llmleaf_exchange::{Began, EndRecord, Pledge, Sink, Turned};
+use llmleaf_exchange::{Began, Doubt, EndRecord, Pledge, Sink, Turned, panics};
 use llmleaf_spool::{Bounds, Flushed, Gauges, Kept, Open, Pen, Scribe, Spool, SpoolError};
 use missed::{Early, Missed};
 use parking_lot::Mutex;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use thiserror::Error;
 use tokio::sync::oneshot;
@@ -44,10 +43,13 @@ pub enum UsageError {
 
 /// What is written.
 enum Note {
-    Began(Vec<Began>, oneshot::Sender<()>),
+    Began(Vec<Began>, Owed),
     Ended(Arc<EndRecord>),
     Happened(Vec<u8>),
 }
+
+/// The word that is owed for begins, and since when.
+struct Owed(oneshot::Sender<()>, Instant);
 
 /// The spool of usage records, and the thread that fills it.
 #[derive(Clone)]
@@ -57,8 +59,8 @@ pub struct Usage {
     missed: Missed,
     /// Begins are noted, so that the next process knows what died with this one.
     lasting: bool,
-    /// Somebody waited in vain for a begin to be kept, and none was since.
-    vain: Arc<AtomicBool>,
+    /// Whether it is waited for that begins are kept.
+    doubt: Arc<Doubt>,
     /// What the node is called where it is told of what happens to it; `None` while nobody wants to know.
     told_as: Arc<Mutex<Option<Arc<str>>>>,
 }
@@ -147,15 +149,15 @@ impl Usage {
 
     fn start(spool: Spool, open: Option<Open>) -> Result<Self, UsageError> {
         let lasting = open.is_some();
-        let (missed, vain) = (Missed::default(), Arc::default());
-        let events = Events::new(open, missed.clone(), Arc::clone(&vain));
+        let (missed, doubt) = (Missed::default(), Arc::default());
+        let events = Events::new(open, missed.clone(), Arc::clone(&doubt));
         let scribe = Scribe::start(spool.clone(), ROOM, events)?;
         Ok(Self {
             spool,
             scribe,
             missed,
             lasting,
-            vain,
+            doubt,
             told_as: Arc::default(),
         })
     }
@@ -225,8 +227,9 @@ impl Sink for Usage {
     fn keep(&self, begins: Vec<Began>) -> Option<Pledge> {
         let (kept, word) = oneshot::channel();
         // A begin without a note costs nothing unless the process dies, and nobody waits for it.
-        self.scribe.tell(Note::Began(begins, kept)).ok()?;
-        Some(Pledge::new(word, Arc::clone(&self.vain)))
+        let owed = Owed(kept, Instant::now());
+        self.scribe.tell(Note::Began(begins, owed)).ok()?;
+        Some(Pledge::new(word, Arc::clone(&self.doubt)))
     }
 
     fn ended(&self, record: &Arc<EndRecord>) {
@@ -247,20 +250,23 @@ struct Events {
     missed: Missed,
     early: Early,
     /// Who waits for what was noted to be kept.
-    waiting: Vec<oneshot::Sender<()>>,
-    vain: Arc<AtomicBool>,
+    waiting: Vec<Owed>,
+    doubt: Arc<Doubt>,
+    /// What the next process tells of a begin, if this one dies.
+    told: fn(&Began) -> Vec<u8>,
     /// Events since the start; each has its number, so that a gap shows.
     written: u64,
 }
 
 impl Events {
-    fn new(open: Option<Open>, missed: Missed, vain: Arc<AtomicBool>) -> Self {
+    fn new(open: Option<Open>, missed: Missed, doubt: Arc<Doubt>) -> Self {
         Self {
             open,
             missed,
             early: Early::default(),
             waiting: Vec::new(),
-            vain,
+            doubt,
+            told: event::crashed,
             written: 0,
         }
     }
@@ -270,13 +276,25 @@ impl Pen<Note> for Events {
     fn write(&mut self, note: Note, records: &mut Vec<Vec<u8>>) {
         self.early.pass(ROOM);
         match (note, &mut self.open) {
-            (Note::Began(begins, waits), Some(open)) => {
+            (Note::Began(begins, owed), Some(open)) => {
+                self.waiting.push(owed);
                 for began in begins {
-                    if !self.early.take(&began.id) {
-                        open.begin(&began.id, &event::crashed(&began), began.at_ms);
+                    if self.early.take(&began.id) {
+                        continue;
+                    }
+                    // A fault that one of them meets must not take the others' notes along, nor its own: it is noted with less.
+                    match panics::contain(|| (self.told)(&began)) {
+                        Ok(event) => open.begin(&began.id, &event, began.at_ms),
+                        Err(_) => {
+                            tracing::error!(id = &*began.id, "a fault in noting what begins");
+                            open.begin(
+                                &began.id,
+                                &event::lost(&began.id, began.at_ms),
+                                began.at_ms,
+                            );
+                        }
                     }
                 }
-                self.waiting.push(waits);
             }
             (Note::Began(..), None) => {}
             (Note::Happened(event), _) => records.push(event),
@@ -302,14 +320,14 @@ impl Pen<Note> for Events {
             }
             all = open.kept(now_ms());
         }
-        match all {
-            true => self.vain.store(false, Ordering::Relaxed),
-            // Who waits goes on, and is told of as one for whom the disk did nothing.
-            false => Pledge::doubt(&self.vain),
-        }
-        for waits in self.waiting.drain(..) {
+        let now = Instant::now();
+        let waited = |Owed(_, since): &Owed| now.saturating_duration_since(*since);
+        let longest = self.waiting.iter().map(waited).max().unwrap_or_default();
+        // Where it is not kept who waits goes on, and is told of as one for whom the disk did nothing.
+        self.doubt.kept(all, longest, now);
+        for Owed(word, _) in self.waiting.drain(..) {
             // It may have gone.
-            let _ = waits.send(());
+            let _ = word.send(());
         }
     }
 }

@@ -1,8 +1,7 @@
 use super::*;
-use crate::ledger::{EndRecord, Sink};
+use crate::ledger::{Doubt, EndRecord, Sink};
 use parking_lot::Mutex;
 use std::future::poll_fn;
-use std::sync::atomic::AtomicBool;
 use tokio::sync::oneshot;
 use tokio::task::LocalSet;
 use tokio::time::Instant;
@@ -14,7 +13,7 @@ type Told = (Vec<String>, oneshot::Sender<()>);
 #[derive(Clone, Default)]
 struct Keeper {
     told: Arc<Mutex<Vec<Told>>>,
-    vain: Arc<AtomicBool>,
+    doubt: Arc<Doubt>,
 }
 
 impl Sink for Keeper {
@@ -26,7 +25,7 @@ impl Sink for Keeper {
         let (word, pledge) = oneshot::channel();
         let ids = begins.iter().map(|began| began.id.to_string()).collect();
         self.told.lock().push((ids, word));
-        Some(Pledge::new(pledge, Arc::clone(&self.vain)))
+        Some(Pledge::new(pledge, Arc::clone(&self.doubt)))
     }
 
     fn ended(&self, _: &Arc<EndRecord>) {}
@@ -170,9 +169,8 @@ async fn h4_a_disk_that_takes_nothing_is_waited_for_once() {
     let mut next = begins.add(&ledger, began("c"));
     assert!(free(&mut next).await, "nor one that comes");
     assert_eq!(keeper.told().len(), 2, "which is told all the same");
-    keeper
-        .vain
-        .store(false, std::sync::atomic::Ordering::Relaxed);
+    let now = std::time::Instant::now();
+    keeper.doubt.kept(true, std::time::Duration::ZERO, now);
     let mut later = begins.add(&ledger, began("d"));
     assert!(!free(&mut later).await, "until something is kept again");
 }

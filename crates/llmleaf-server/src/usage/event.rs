@@ -5,6 +5,7 @@ use llmleaf_exchange::{Began, Cost, EndRecord, UsageRecord};
 use llmleaf_prices::decimal;
 use serde::Serialize;
 use serde_json::value::RawValue;
+use std::sync::Arc;
 
 #[derive(Serialize)]
 struct Event<'a> {
@@ -170,6 +171,22 @@ pub fn ended(record: &EndRecord, now_ms: u64, seq: u64) -> Vec<u8> {
 /// The event of an exchange that was running when the process died. Nobody counted what it used.
 pub fn crashed(began: &Began) -> Vec<u8> {
     serde_json::to_vec(&begun(began, None)).unwrap_or_default()
+}
+
+/// The same of one of which nothing but its name is known to be sound.
+pub fn lost(id: &Arc<str>, at_ms: u64) -> Vec<u8> {
+    let unknown: Arc<str> = "".into();
+    crashed(&Began {
+        id: Arc::clone(id),
+        request_id: Arc::clone(&unknown),
+        at_ms,
+        key: Arc::clone(&unknown),
+        dialect: "",
+        operation: "",
+        model: unknown,
+        stream: false,
+        trace: None,
+    })
 }
 
 fn begun(began: &Began, seq: Option<u64>) -> Event<'_> {

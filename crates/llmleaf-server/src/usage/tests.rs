@@ -184,7 +184,7 @@ fn h2_an_end_without_room_leaves_no_begin() {
         spool,
         missed: Missed::default(),
         lasting: true,
-        vain: Arc::default(),
+        doubt: Arc::default(),
         told_as: Arc::default(),
     };
     for id in ["a", "b", "c"] {
@@ -242,8 +242,34 @@ fn h5_a_place_that_cannot_be_used_keeps_nobody_from_starting() {
 }
 
 /// The end of a word that nobody waits for.
-fn nobody() -> oneshot::Sender<()> {
-    oneshot::channel().0
+fn nobody() -> Owed {
+    Owed(oneshot::channel().0, Instant::now())
+}
+
+/// A fault in one note of a group costs neither the others nor the word that is owed, and leaves a trace of the one.
+#[test]
+fn h4_a_fault_in_one_begin_costs_no_other() {
+    let folder = Folder::new("fault");
+    let (open, _) = Open::recover(&folder.0).expect("it opens");
+    let mut events = Events::new(Some(open), Missed::default(), Arc::default());
+    events.told = |began| match &*began.id {
+        "odd" => panic!("a fault"),
+        _ => event::crashed(began),
+    };
+    let (word, mut given) = oneshot::channel();
+    let group = ["a", "odd", "b"].map(began).into();
+    let note = Note::Began(group, Owed(word, Instant::now()));
+    events.write(note, &mut Vec::new());
+    assert!(given.try_recv().is_err(), "nothing is kept yet");
+    events.kept();
+    assert!(given.try_recv().is_ok());
+    let (_, left) = Open::recover(&folder.0).expect("it opens");
+    let parsed = |left: &Vec<u8>| serde_json::from_slice::<Value>(left).expect("JSON");
+    let mut left: Vec<Value> = left.iter().map(parsed).collect();
+    left.sort_by_key(|event| event["id"].to_string());
+    let ids: Vec<_> = left.iter().map(|event| event["id"].clone()).collect();
+    assert_eq!(ids, ["a", "b", "odd"]);
+    assert!(left.iter().all(|event| event["outcome"] == "crashed"));
 }
 
 /// Nothing is flushed here: what is owed is given as soon as a kill cannot take it away.
