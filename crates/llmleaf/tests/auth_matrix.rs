@@ -379,6 +379,7 @@ fn fault(rows: &[&Endpoint], response: &Response, status: u16, method: &str) -> 
 fn every_endpoint_lets_in_whom_it_should_and_nobody_else() {
     let leaf = start(true);
     let cells = matrix(&leaf, true);
+    println!("{cells} requests, each with its answer");
     let paths = 19;
     assert!(
         cells >= paths * METHODS.len() * CONSUMERS.len() * ADMINS.len(),

@@ -52,6 +52,8 @@ pub enum End {
     Cancelled,
     /// Its time ran out.
     Expired,
+    /// Requests of it were lost here; the others have their results.
+    Failed,
 }
 
 impl End {
@@ -61,6 +63,7 @@ impl End {
             Self::Completed => BatchStatus::Completed,
             Self::Cancelled => BatchStatus::Cancelled,
             Self::Expired => BatchStatus::Expired,
+            Self::Failed => BatchStatus::Failed,
         }
     }
 }

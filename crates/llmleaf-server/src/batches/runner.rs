@@ -7,6 +7,7 @@
 
 use super::journal::{End, Entry, Journal};
 use super::store::{Kept, Sheet, State, Store};
+use crate::app::App;
 use crate::desk::{Desk, Published};
 use crate::reply::{LastWord, Reply, ReplyBody};
 use crate::service::{self, unix_now};
@@ -15,7 +16,10 @@ use bytes::Bytes;
 use http::header::RETRY_AFTER;
 use http_body::Body;
 use llmleaf_auth::Principal;
+use llmleaf_dialects::Dialect;
 use llmleaf_dialects::batches::{Task, one_line};
+use llmleaf_dialects::head::Head;
+use llmleaf_model::{Failure, FailureKind};
 use serde_json::value::RawValue;
 use std::cell::RefCell;
 use std::collections::HashSet;
@@ -175,7 +179,10 @@ struct Run {
     journal: Journal,
     done: HashSet<String>,
     state: State,
-    input: BufReader<File>,
+    /// None where it is gone.
+    input: Option<BufReader<File>>,
+    /// Requests that could be read of it, with a result or without.
+    read: u64,
     told: Instant,
     changed: bool,
 }
@@ -195,7 +202,11 @@ impl Run {
         })?;
         let begun = store.state(id).begun;
         state.begun = begun.or(Some(unix_now().as_secs()));
-        let input = BufReader::new(File::open(store.input(id))?);
+        let input = match File::open(store.input(id)) {
+            Ok(file) => Some(BufReader::new(file)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            Err(error) => return Err(error),
+        };
         Ok(Self {
             id: id.to_owned(),
             sheet: sheet.clone(),
@@ -203,6 +214,7 @@ impl Run {
             done,
             state,
             input,
+            read: 0,
             told: Instant::now(),
             changed: true,
         })
@@ -226,6 +238,9 @@ impl Run {
                     // Whoever asks for the end of what is done already is too late.
                     _ if all => self.close(&runner, End::Completed)?,
                     Some(end) => self.close(&runner, end)?,
+                    None if exhausted && self.is_rest_lost() => {
+                        self.close(&runner, End::Failed)?;
+                    }
                     // What has no result is asked again at the next start.
                     None => {
                         self.journal.sync()?;
@@ -274,7 +289,30 @@ impl Run {
 
     /// The next request that has no result.
     fn next(&mut self) -> io::Result<Option<Kept>> {
-        Kept::next(&mut self.input, |id| self.done.contains(id))
+        let Some(input) = &mut self.input else {
+            return Ok(None);
+        };
+        let (done, read) = (&self.done, &mut self.read);
+        Kept::next(input, |id| {
+            *read += 1;
+            done.contains(id)
+        })
+    }
+
+    /// Whether all that could be read of its requests has a result, and there were more: a disk has lost those, and nobody can ask them.
+    fn is_rest_lost(&self) -> bool {
+        let done = self.done.len() as u64;
+        let lost = self.sheet.total.saturating_sub(self.read.max(done));
+        if lost == 0 || done.saturating_add(lost) < self.sheet.total {
+            return false;
+        }
+        let batch = &*self.id;
+        tracing::error!(
+            batch,
+            lost,
+            "requests of a batch are damaged on the disk; it ends without them"
+        );
+        true
     }
 
     /// Writes a result down. One that comes of this process's end is none.
@@ -341,8 +379,14 @@ async fn item(
     let mut orders = runner.orders.clone();
     loop {
         let asked = once(runner, batch, sheet, body.clone()).await;
-        if matches!(asked, Asked::Unknown) && patience == Patience::default() {
-            tracing::warn!(batch, owner = sheet.owner, "a batch waits for its key");
+        let owner = &*sheet.owner;
+        match asked {
+            _ if patience != Patience::default() => {}
+            Asked::Unknown => tracing::warn!(batch, owner, "a batch waits for its key"),
+            Asked::Nowhere(..) => {
+                tracing::warn!(batch, owner, "a model of a batch leads nowhere any more");
+            }
+            _ => {}
         }
         let pause = match patience.after(asked) {
             Ok(pause) => pause,
@@ -385,8 +429,10 @@ impl Patience {
     fn after(&mut self, asked: Asked) -> Result<Duration, (u16, Bytes)> {
         let pause = match asked {
             Asked::Answered(status, reply) => return Err((status, reply)),
-            Asked::Failed(status, reply) if self.retries == 0 => return Err((status, reply)),
-            Asked::Failed(..) => {
+            Asked::Failed(status, reply) | Asked::Nowhere(status, reply) if self.retries == 0 => {
+                return Err((status, reply));
+            }
+            Asked::Failed(..) | Asked::Nowhere(..) => {
                 self.retries -= 1;
                 self.wait
             }
@@ -406,6 +452,8 @@ enum Asked {
     Answered(u16, Bytes),
     /// No provider could answer, and none will be paid for that.
     Failed(u16, Bytes),
+    /// Its model leads nowhere any more.
+    Nowhere(u16, Bytes),
     /// It is to be asked again, after so long where that is said.
     Later(Option<Duration>),
     /// The same of one that does not know when it can answer.
@@ -422,6 +470,9 @@ async fn once(runner: &Runner, batch: &str, sheet: &Sheet, body: Bytes) -> Asked
     let Some(principal) = principal else {
         return Asked::Unknown;
     };
+    if let Some(nowhere) = nowhere(&worker.app, task, &body) {
+        return nowhere;
+    }
     let asked = async {
         let reply = service::item(worker, principal, task, body).await;
         let status = reply.status().as_u16();
@@ -441,6 +492,21 @@ async fn once(runner: &Runner, batch: &str, sheet: &Sheet, body: Bytes) -> Asked
         (_, Some(read)) => Asked::Answered(status, read),
         (_, None) => Asked::Answered(502, service::cut(task).into()),
     }
+}
+
+/// A model that led somewhere when its batch was taken, and now leads nowhere: the configuration is another one. It may come back, and is waited
+/// for like a provider that is away; then the request is told what happened, and not that it was wrong.
+fn nowhere(app: &App, task: Task, body: &Bytes) -> Option<Asked> {
+    let model = Head::read(body).ok()?.model;
+    if app.shared.routes.resolve(&model).is_some() {
+        return None;
+    }
+    let why = "the model of this request leads nowhere any more: the configuration of this gateway was changed after its batch was taken";
+    let mut failure = Failure::gateway(FailureKind::Overloaded, why);
+    failure.code = Some("model_gone".to_owned());
+    let dialect = task.dialect().unwrap_or(Dialect::ChatCompletions);
+    let told = dialect.render_error(&failure, "");
+    Some(Asked::Nowhere(told.status, told.body.into()))
 }
 
 /// Does some work, which looks at the node's state whenever an order comes: that its caller was blocked, say.

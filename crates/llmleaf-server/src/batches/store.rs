@@ -19,7 +19,7 @@ use crate::app::BuildError;
 use llmleaf_auth::Principal;
 use llmleaf_config::Config;
 use llmleaf_dialects::batches::{Item, Task};
-use llmleaf_model::{Batch, BatchCounts, BatchStatus};
+use llmleaf_model::{Batch, BatchCounts, BatchProblem, BatchStatus};
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -100,7 +100,7 @@ pub struct Kept {
 }
 
 impl Kept {
-    /// The next of those that are kept, but for whoever is `known`.
+    /// The next of those that are kept, but for whoever is `known`. A line that is damaged is passed over: nobody knows what it was.
     ///
     /// # Errors
     /// The system's.
@@ -114,7 +114,9 @@ impl Kept {
             if input.read_until(b'\n', &mut line)? == 0 {
                 return Ok(None);
             }
-            let kept: Self = serde_json::from_slice(&line)?;
+            let Ok(kept) = serde_json::from_slice::<Self>(&line) else {
+                continue;
+            };
             if !known(&kept.custom_id) {
                 return Ok(Some(kept));
             }
@@ -345,6 +347,12 @@ impl Store {
         }
         let others = counts.failed.saturating_add(counts.cancelled);
         let others = others.saturating_add(counts.expired);
+        let mut problems = Vec::new();
+        if status == BatchStatus::Failed {
+            counts.processing = 0;
+            counts.failed = counts.failed.saturating_add(left);
+            problems.push(lost(left));
+        }
         let has = |count: u64| (status.is_final() && count > 0).then(|| id.to_owned());
         let batch = Batch {
             id: id.to_owned(),
@@ -358,10 +366,22 @@ impl Store {
             input: sheet.input.clone(),
             output: has(counts.completed),
             errors: has(others),
+            problems,
             labels: sheet.labels.clone(),
             ..Batch::default()
         };
         Some((batch, sheet))
+    }
+}
+
+/// What was wrong with a batch whose requests were lost.
+fn lost(count: u64) -> BatchProblem {
+    BatchProblem {
+        message: format!(
+            "{count} of the requests that this gateway kept were damaged on its disk and could not be asked; the others have their results"
+        ),
+        code: Some("input_damaged".to_owned()),
+        line: None,
     }
 }
 

@@ -417,3 +417,83 @@ fn m2_a_batch_waits_for_a_key_that_is_not_known_yet() {
     );
     assert_eq!(replay.take_requests().len(), 1);
 }
+
+/// A node that was killed while it ran this many requests, and has a batch of them at that path. Nobody was answered.
+fn killed(replay: &Replay, directory: &Directory, count: usize) -> String {
+    let gate = Gate::new();
+    let held = gate.clone();
+    replay.on(move |request| answered(number(&request.text())).hold_head(&held));
+    let mut node = start(replay, directory);
+    let path = make(&node, &requests("fake/m", count));
+    assert!(gate.wait_reached(DEADLINE));
+    node.signal("KILL");
+    assert!(node.wait_exit(DEADLINE).is_some());
+    gate.release();
+    replay.on(|request| answered(number(&request.text())));
+    assert!(!replay.take_requests().is_empty());
+    path
+}
+
+#[test]
+fn m3_a_model_that_leads_nowhere_for_a_moment_costs_a_batch_nothing() {
+    let directory = Directory::new("renamed");
+    let replay = Replay::start();
+    let path = killed(&replay, &directory, 2);
+    let known = config(&replay, &directory);
+    let renamed = known.replace("prefix = \"fake\"", "prefix = \"other\"");
+    let node = Llmleaf::with_config(played(env!("CARGO_BIN_EXE_llmleaf")), &renamed).start();
+    let waits = |line: &str| line.contains("a model of a batch leads nowhere any more");
+    assert!(node.wait_lines(2, DEADLINE, waits).is_some());
+    let batch = get(&node, &path);
+    assert_eq!(
+        batch.u64_at(&["request_counts", "failed"]),
+        Some(0),
+        "{batch}"
+    );
+    assert!(replay.take_requests().is_empty());
+    node.write_config(&known);
+    node.signal("HUP");
+    let done = wait(&node, &path, has_status("completed"));
+    assert_eq!(
+        done.u64_at(&["request_counts", "completed"]),
+        Some(2),
+        "{done}"
+    );
+}
+
+#[test]
+fn m3_a_batch_whose_requests_are_damaged_ends_and_says_so() {
+    let each: [fn(&mut Vec<String>); 3] = [
+        // A block that the disk lost.
+        |lines| lines[1] = "\0".repeat(40),
+        |lines| lines.truncate(2),
+        |lines| lines.clear(),
+    ];
+    for (number, damage) in each.into_iter().enumerate() {
+        let directory = Directory::new(&format!("damaged-{number}"));
+        let replay = Replay::start();
+        let path = killed(&replay, &directory, 3);
+        let name = |entry: std::io::Result<std::fs::DirEntry>| entry.expect("an entry").path();
+        let batches = directory.0.join("batches");
+        let folders = std::fs::read_dir(batches).expect("batches").map(name);
+        let mut inputs = folders.map(|folder| folder.join("input.jsonl"));
+        let input = inputs.find(|input| input.exists()).expect("an input");
+        let text = std::fs::read_to_string(&input).expect("it is text");
+        let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
+        damage(&mut lines);
+        let left = lines.iter().filter(|line| line.starts_with('{')).count();
+        match left {
+            0 => std::fs::remove_file(&input).expect("it goes"),
+            _ => std::fs::write(&input, lines.join("\n")).expect("it is written"),
+        }
+        let node = start(&replay, &directory);
+        let batch = wait(&node, &path, has_status("failed"));
+        let count = |name: &str| batch.u64_at(&["request_counts", name]).expect("a count");
+        assert_eq!(count("completed"), left as u64, "{batch}");
+        assert_eq!(count("failed"), 3 - left as u64, "{batch}");
+        let problems = batch.elements_at(&["errors", "data"]);
+        let codes: Vec<_> = problems.iter().map(|one| one.text_at(&["code"])).collect();
+        assert_eq!(codes, ["input_damaged"], "{batch}");
+        assert_eq!(replay.take_requests().len(), left);
+    }
+}
