@@ -198,8 +198,8 @@ pub(crate) fn untold(rest: &Rest, told: &[&str]) -> impl Iterator<Item = Loss> {
 /// Why a stop text is lost on wires that have no field for it.
 pub(crate) const STOP_TEXT: &str = "this wire does not say which text stopped it";
 
-/// Objects of a part that are read: what was not read of one is kept under its name, and the object itself is sent.
-const INNER: [&str; 8] = [
+/// Objects that are read: what was not read of one is kept under its name, and the object itself is sent.
+const INNER: [&str; 10] = [
     "image_url",
     "video_url",
     "input_audio",
@@ -208,13 +208,16 @@ const INNER: [&str; 8] = [
     "custom",
     "functionCall",
     "functionResponse",
+    "generationConfig",
+    "options",
 ];
 
-/// Fields that were kept of another dialect, as they are lost: of objects that were read only what is left in them.
+/// Fields that were kept of another dialect, as they are lost: of objects that were read only what is left in them. Many clients write
+/// `null` for every field that they know, which says nothing.
 pub(crate) fn foreign(rest: &Rest, path: &str) -> Vec<Loss> {
     let mut losses = Vec::new();
     let mut lose = |field| losses.push(Loss::dropped(field, "a field of another dialect"));
-    for (name, value) in rest.iter() {
+    for (name, value) in rest.iter().filter(|(_, value)| !value.is_null()) {
         let inner = INNER.contains(&name).then(|| Object::from_raw(value.raw()));
         let path = match path {
             "" => name.to_owned(),

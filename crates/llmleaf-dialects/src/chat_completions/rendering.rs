@@ -62,13 +62,17 @@ impl<'q> Rendering<'q> {
         path: &str,
     ) {
         if !self.own() {
-            for loss in crate::writer::foreign(rest, path) {
-                self.lose(loss);
-            }
-            return;
+            return self.lose_rest(rest, path);
         }
         for (key, value) in rest.iter().filter(|(key, _)| Some(*key) != but) {
             object.raw(key, value.as_str());
+        }
+    }
+
+    /// Unknown fields of another dialect.
+    pub(super) fn lose_rest(&mut self, rest: &Rest, path: &str) {
+        for loss in crate::writer::foreign(rest, path) {
+            self.lose(loss);
         }
     }
 

@@ -148,6 +148,13 @@ fn object_choice(raw: &RawValue) -> Option<ToolChoice> {
     use crate::object::{Object, string};
     let object = Object::from_raw(raw)?;
     let kind = string(object.get("type")?)?;
+    // The forms that other wires have for it: SDKs for several write them here too (recorded with a service that took them).
+    if let ("function" | "tool", Some(name)) = (&*kind, object.get("name").and_then(string)) {
+        return Some(ToolChoice::Named {
+            name: name.into_owned(),
+            flavour: ToolFlavour::Function,
+        });
+    }
     let inner = Object::from_raw(object.get(&kind)?)?;
     let named = |flavour| {
         Some(ToolChoice::Named {

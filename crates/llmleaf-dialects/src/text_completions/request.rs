@@ -3,7 +3,7 @@
 use super::Quirks;
 use crate::level::{Level, wrong};
 use crate::object::{Object, items, string};
-use crate::writer::{ObjectWriter, array};
+use crate::writer::{ObjectWriter, array, foreign};
 use crate::{Rendered, Target, writer};
 use bytes::Bytes;
 use llmleaf_model::{
@@ -278,8 +278,7 @@ fn lose(request: &ChatRequest, losses: &mut Vec<Loss>) {
     ];
     let gone = fields.into_iter().filter(|(_, there)| *there);
     losses.extend(gone.map(|(name, _)| Loss::dropped(name, WHY)));
-    let rest = request.rest.iter();
-    losses.extend(rest.map(|(name, _)| Loss::dropped(name, "a field of another dialect")));
+    losses.extend(foreign(&request.rest, ""));
     for (at, message) in request.messages.iter().enumerate() {
         if message.name.is_some() {
             losses.push(Loss::dropped(format!("messages[{at}].name"), WHY));

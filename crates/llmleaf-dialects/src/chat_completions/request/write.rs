@@ -334,10 +334,11 @@ impl Writer<'_, '_> {
     }
 
     fn rest(&mut self, request: &ChatRequest) {
+        if !self.rendering.own() {
+            return self.rendering.lose_rest(&request.rest, "");
+        }
         for (name, value) in request.rest.iter() {
-            if !self.rendering.own() {
-                self.rendering.dropped(name, "a field of another dialect");
-            } else if EXTENDED.contains(&name) && !self.rendering.quirks.request.extended {
+            if EXTENDED.contains(&name) && !self.rendering.quirks.request.extended {
                 self.rendering
                     .dropped(name, "the service does not have this field");
             } else if name != "stream_options" {

@@ -590,3 +590,19 @@ fn the_newer_names_of_the_reference_are_read() {
     assert_eq!(again["messages"], body["messages"]);
     assert!(losses.is_empty(), "{losses:?}");
 }
+
+#[test]
+fn a_tool_is_chosen_in_the_forms_of_other_wires_too() {
+    for choice in [
+        json!({"type": "function", "function": {"name": "f"}}),
+        json!({"type": "function", "name": "f"}),
+        json!({"type": "tool", "name": "f"}),
+    ] {
+        let body = json!({"model": "m", "messages": [{"role": "user", "content": "q"}], "tool_choice": choice});
+        let request = parse_request(&body.to_string()).unwrap();
+        let Some(ToolChoice::Named { name, .. }) = request.tool_choice else {
+            panic!("{choice}");
+        };
+        assert_eq!(name, "f");
+    }
+}

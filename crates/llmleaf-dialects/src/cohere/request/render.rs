@@ -3,6 +3,7 @@
 use super::thinking::Thinking;
 use super::{sampling, tools, turns};
 use crate::cohere::wire::{ObjectWriter, array};
+use crate::writer::foreign;
 use crate::{Rendered, Target};
 use llmleaf_model::{ChatRequest, DialectName, Failure, FailureKind, Loss, ResponseFormat, Retry};
 
@@ -49,9 +50,10 @@ pub fn render_request(request: &ChatRequest, target: Target<'_>) -> Result<Rende
     for (name, value) in request.rest.iter() {
         if own {
             body.raw(name, value.as_str());
-        } else {
-            losses.push(Loss::dropped(name, "a field of another dialect"));
         }
+    }
+    if !own {
+        losses.extend(foreign(&request.rest, ""));
     }
     body.end();
     if !own {

@@ -65,6 +65,8 @@ fn instruction(raw: &RawValue, path: String) -> Result<Message, Failure> {
         Some(raw) => parts::read_all(raw, &content.at("parts"), &mut calls)?,
         None => Vec::new(),
     };
+    // Whose content it is says the field that it stands in ("Currently, text only": reference of `systemInstruction`).
+    content.raw("role");
     let mut message = Message::new(Role::System, parts);
     message.rest = content.into_rest();
     Ok(message)

@@ -265,7 +265,8 @@ impl Reader<'_, '_> {
 }
 
 /// The unknown fields of a part, and those of its object under the object's name.
-fn with_left(part: Level<'_>, name: &str, left: Option<Json>) -> Rest {
+fn with_left(mut part: Level<'_>, name: &str, left: Option<Json>) -> Rest {
+    unthought(&mut part);
     let mut rest = part.into_rest();
     if let Some(left) = left {
         rest.push(name, left);

@@ -4,6 +4,7 @@ use super::thinking::Thinking;
 use super::{config, tools, turns};
 use crate::gemini::Quirks;
 use crate::gemini::wire::ObjectWriter;
+use crate::writer::foreign;
 use crate::{Rendered, Target};
 use llmleaf_model::{ChatRequest, DialectName, Failure, FailureKind, Loss, Retry};
 
@@ -43,10 +44,11 @@ pub fn render_request(
     tools::write_config(&mut body, request, &mut losses);
     config::write(&mut body, request, &thinking, &mut losses);
     beside(&mut body, request, quirks, own, &mut losses);
+    if !own {
+        losses.extend(foreign(&request.rest, ""));
+    }
     for (name, value) in request.rest.iter() {
-        if !own {
-            losses.push(Loss::dropped(name, "a field of another dialect"));
-        } else if !WITHIN.contains(&name) {
+        if own && !WITHIN.contains(&name) {
             body.raw(name, value.as_str());
         }
     }

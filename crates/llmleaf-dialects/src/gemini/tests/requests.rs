@@ -76,8 +76,10 @@ fn both_spellings_of_a_name_mean_the_same() {
 #[test]
 fn an_unknown_field_of_a_call_or_a_result_is_lost_alone() {
     let body = json!({"contents":[
-        {"role":"model","parts":[{"functionCall":{"id":"1","name":"f","args":{"a":1},"mood":"x"}}]},
-        {"role":"user","parts":[{"functionResponse":{"id":"1","name":"f","response":{"output":"r"},"scheduling":"SILENT","willContinue":null}}]}]});
+        {"role":"model","parts":[{"functionCall":{"id":"1","name":"f","args":{"a":1},"mood":"x"},"thought":false}]},
+        {"role":"user","parts":[{"functionResponse":{"id":"1","name":"f","response":{"output":"r"},"scheduling":"SILENT","willContinue":null}}]}],
+        "systemInstruction":{"role":"model","parts":[{"text":"s"}]},
+        "generationConfig":{"temperature":1,"novel":1},"novel":null});
     let request = parsed(&body);
     let wire = ChatWire::Completions(chat_completions::Quirks::REFERENCE);
     let target = Target {
@@ -86,15 +88,16 @@ fn an_unknown_field_of_a_call_or_a_result_is_lost_alone() {
     };
     let rendered = wire.render_request(&request, target).unwrap();
     let sent: serde_json::Value = serde_json::from_slice(&rendered.body).unwrap();
-    let call = &sent["messages"][0]["tool_calls"][0];
+    let call = &sent["messages"][1]["tool_calls"][0];
     assert_eq!(call["function"]["arguments"], r#"{"a":1}"#);
-    assert_eq!(sent["messages"][1]["content"], "r");
+    assert_eq!(sent["messages"][2]["content"], "r");
     let lost: Vec<_> = rendered.losses.iter().map(|l| l.field.as_str()).collect();
     assert_eq!(
         lost,
         [
-            "messages[0].content[0].functionCall.mood",
-            "messages[1].content[0].functionResponse.scheduling"
+            "messages[1].content[0].functionCall.mood",
+            "messages[2].content[0].functionResponse.scheduling",
+            "generationConfig.novel"
         ]
     );
     // Back to its own wire they are where they were.

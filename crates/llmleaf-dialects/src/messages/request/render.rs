@@ -8,6 +8,7 @@ use crate::messages::Quirks;
 use crate::messages::quirks::{Addressing, SamplingSupport};
 use crate::messages::wire::{ObjectWriter, array, string};
 use crate::object::Object;
+use crate::writer::foreign;
 use crate::{Rendered, Target};
 use llmleaf_model::{
     ChatRequest, DialectName, Failure, FailureKind, Json, Loss, Output, ResponseFormat, Retry,
@@ -295,11 +296,7 @@ impl<'a> Render<'a> {
 
     fn rest(&mut self, body: &mut ObjectWriter<'_>, take: impl Fn(&str) -> bool) {
         if !self.own {
-            for (name, _) in self.request.rest.iter() {
-                self.losses
-                    .push(Loss::dropped(name, "a field of another dialect"));
-            }
-            return;
+            return self.losses.extend(foreign(&self.request.rest, ""));
         }
         let mut rest = self.request.rest.clone();
         rest.0

@@ -64,7 +64,7 @@ pub fn render_request(
         }
         if own || kin && name == SHARED {
             body.raw(name, value.as_str());
-        } else {
+        } else if !value.is_null() {
             losses.push(Loss::dropped(name, "a field of another dialect"));
         }
     }

@@ -173,6 +173,10 @@ fn call(raw: &RawValue, path: String, calls: &mut Calls) -> Result<Part, Failure
     };
     // Its place in the list says the same.
     function.raw("index");
+    // There is no other type.
+    if call.peek("type").and_then(string).as_deref() == Some("function") {
+        call.raw("type");
+    }
     let id = call.string("id")?.filter(|id| !id.is_empty());
     let id = id.unwrap_or_else(|| format!("{NAMELESS}{}", calls.all.len()));
     calls.push(&id, &name);

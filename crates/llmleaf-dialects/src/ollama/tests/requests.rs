@@ -3,7 +3,7 @@
 use super::{CHAT, GENERATE, parsed, rendered, wire};
 use crate::ollama::Quirks;
 use crate::ollama::edits::edit_request;
-use crate::{ChatWire, Dialect, Head, Target};
+use crate::{ChatWire, Dialect, Head, Target, chat_completions};
 use bytes::Bytes;
 use llmleaf_model::{
     ChatRequest, Effort, FailureKind, MediaSource, Part, PartKind, ReasoningMode, ResponseFormat,
@@ -412,4 +412,22 @@ fn a_request_that_asks_nothing_is_answered_as_such() {
         });
         assert_eq!(told.as_deref(), word, "{body}");
     }
+}
+
+#[test]
+fn what_says_nothing_is_no_loss() {
+    let body = json!({"model": "m", "format": null, "novel": null, "options": {"temperature": 1, "novel": 1}, "messages": [
+        {"role": "user", "content": "q", "novel": null},
+        {"role": "assistant", "content": "", "tool_calls": [{"type": "function", "function": {"name": "f", "arguments": {}}}]},
+        {"role": "tool", "tool_name": "f", "content": "r"}
+    ]});
+    let request = Dialect::LINES.parse_request(&body.to_string()).unwrap();
+    let wire = ChatWire::Completions(chat_completions::Quirks::REFERENCE);
+    let target = Target {
+        model: "m",
+        stream: false,
+    };
+    let rendered = wire.render_request(&request, target).unwrap();
+    let lost: Vec<_> = rendered.losses.iter().map(|l| l.field.as_str()).collect();
+    assert_eq!(lost, ["options.novel"]);
 }

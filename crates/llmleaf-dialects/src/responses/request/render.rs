@@ -8,6 +8,7 @@ use crate::preferences::is_wish;
 use crate::responses::Quirks;
 use crate::responses::quirks::Storage;
 use crate::responses::wire::{ObjectWriter, array, string};
+use crate::writer::foreign;
 use crate::{Rendered, Target};
 use llmleaf_model::{
     ChatRequest, DialectName, Effort, Failure, FailureKind, Json, Loss, ReasoningConfig,
@@ -100,7 +101,7 @@ impl Rendering<'_> {
             object.rest(rest);
             return;
         }
-        for loss in crate::writer::foreign(rest, path) {
+        for loss in foreign(rest, path) {
             self.lose(loss);
         }
     }
@@ -342,10 +343,13 @@ impl Rendering<'_> {
     }
 
     fn top_rest(&mut self, body: &mut ObjectWriter<'_>, request: &ChatRequest) {
+        if !self.own {
+            return foreign(&request.rest, "")
+                .into_iter()
+                .for_each(|loss| self.lose(loss));
+        }
         for (name, value) in request.rest.iter() {
-            if !self.own {
-                self.lose(Loss::dropped(name, "a field of another dialect"));
-            } else if is_wish(name, value.as_str()) && !self.quirks.extended {
+            if is_wish(name, value.as_str()) && !self.quirks.extended {
                 self.lose(Loss::dropped(name, "the service does not route"));
             } else if !matches!(name, "text" | "include") && self.takes(name) {
                 body.raw(name, value.as_str());
