@@ -49,10 +49,12 @@ impl Controller {
                 && let Some(slice) = self.slices.get_mut(id)
             {
                 slice.spent = slice.spent.max(report.spent);
-                // A report that was overtaken says nothing new: what is over, and has nothing open, stays so.
-                slice.open = match slice.over {
-                    true => slice.open.min(report.open),
-                    false => report.open,
+                // A report that was overtaken says nothing new: what is over, and has nothing open, stays so; and one from before the end may
+                // tell of nothing open though something began since (seed 622).
+                slice.open = match (slice.over, report.over) {
+                    (true, true) => slice.open.min(report.open),
+                    (true, false) => slice.open,
+                    (false, _) => report.open,
                 };
                 slice.over |= report.over;
             }
