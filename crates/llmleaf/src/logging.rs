@@ -8,7 +8,7 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use llmleaf_config::environment;
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt;
 
 use self::flood::Flood;
@@ -20,17 +20,17 @@ const LAST_WORDS: Duration = Duration::from_secs(1);
 
 static QUEUE: OnceLock<Queue> = OnceLock::new();
 
-/// Installs the subscriber. `LLMLEAF_LOG`, else `RUST_LOG`, sets what is logged; default `info`. Returns the
-/// filter's text where it could not be read and the default counts.
+/// Installs the subscriber. `LLMLEAF_LOG`, else `RUST_LOG`, sets what is logged: a level, or levels of targets, as in
+/// `warn,llmleaf_exchange=debug`; default `info`. Returns the filter's text where it could not be read and the default counts.
 pub(crate) fn install() -> Option<String> {
     let wanted = ["LLMLEAF_LOG", "RUST_LOG"]
         .into_iter()
         .find_map(|name| environment::var(name).filter(|text| !text.is_empty()));
-    let parsed = wanted.as_deref().map(EnvFilter::try_new);
-    let (filter, unread) = match parsed {
+    let default = || Targets::new().with_default(LevelFilter::INFO);
+    let (filter, unread) = match wanted.as_deref().map(str::parse::<Targets>) {
         Some(Ok(filter)) => (filter, None),
-        Some(Err(_)) => (EnvFilter::new("info"), wanted),
-        None => (EnvFilter::new("info"), None),
+        Some(Err(_)) => (default(), wanted),
+        None => (default(), None),
     };
     let for_people = out::stderr_is_terminal();
     let lost = if for_people { lost_text } else { lost_json };
@@ -42,17 +42,18 @@ pub(crate) fn install() -> Option<String> {
     let flood = Flood::new(queue.clone(), held_back);
     let writer = queue.clone();
     let builder = tracing_subscriber::fmt()
-        .with_env_filter(filter)
+        // The filter says what is logged.
+        .with_max_level(LevelFilter::TRACE)
         .with_writer(move || writer.clone())
         // Whoever read the log may be gone; complaining of it on the same descriptor would panic.
         .log_internal_errors(false)
         .with_ansi(out::colour());
     // A second subscriber can only mean that one is there already, which is as good.
     let _ = if for_people {
-        tracing::subscriber::set_global_default(builder.finish().with(flood))
+        tracing::subscriber::set_global_default(builder.finish().with(flood).with(filter))
     } else {
         let builder = builder.json().flatten_event(true);
-        tracing::subscriber::set_global_default(builder.finish().with(flood))
+        tracing::subscriber::set_global_default(builder.finish().with(flood).with(filter))
     };
     let _ = QUEUE.set(queue);
     unread
