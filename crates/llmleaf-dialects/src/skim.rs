@@ -4,7 +4,10 @@
 //! values by type costs many times what finding their ends does, and that cost is most of what a small exchange spends on JSON.
 //! What is accepted here is JSON by RFC 8259; `serde_json` accepts all of it (a test and a fuzz target hold the two together).
 
+mod block;
+
 use crate::head::MAX_DEPTH;
+use block::BLOCK;
 use std::ops::Range;
 
 /// Most fields of an object that are told one by one. Where each lies takes more memory than a small field itself.
@@ -41,8 +44,17 @@ pub(crate) fn fields(text: &str) -> Option<Vec<Entry>> {
 
 /// Tells the fields of an object in order, as [`fields`] returns them, but all of them. What was told before it turned out to be none
 /// is void.
-pub(crate) fn each(text: &str, mut tell: impl FnMut(Entry)) -> Option<()> {
-    object(text, |scan, key, escaped| {
+pub(crate) fn each(text: &str, tell: impl FnMut(Entry)) -> Option<()> {
+    each_watching(text, &[], tell).map(|_| ())
+}
+
+/// The same, and whether an object below the outermost has a key of these: with their quotes, and written as they are here.
+pub(crate) fn each_watching(
+    text: &str,
+    watched: &'static [&'static str],
+    mut tell: impl FnMut(Entry),
+) -> Option<bool> {
+    let read = |scan: &mut Scan<'_>, key, escaped| {
         let value = scan.passed()?;
         tell(Entry {
             key,
@@ -50,6 +62,11 @@ pub(crate) fn each(text: &str, mut tell: impl FnMut(Entry)) -> Option<()> {
             value,
         });
         Some(())
+    };
+    whole(text, |scan| {
+        scan.watched = watched;
+        scan.members(read)?;
+        Some(scan.watched.len() < watched.len())
     })
 }
 
@@ -103,6 +120,8 @@ pub(crate) struct Scan<'t> {
     at: usize,
     /// How many objects it is within, of those that are read field by field.
     within: usize,
+    /// Keys that are looked for; none any more when one was found.
+    watched: &'static [&'static str],
 }
 
 impl<'t> Scan<'t> {
@@ -112,6 +131,7 @@ impl<'t> Scan<'t> {
             bytes,
             at: 0,
             within: 0,
+            watched: &[],
         }
     }
 
@@ -276,10 +296,22 @@ impl Scan<'_> {
     }
 
     fn key(&mut self) -> Option<()> {
+        let start = self.at;
         self.expect(b'"')?;
         self.string()?;
+        if !self.watched.is_empty() {
+            self.watch(start);
+        }
         self.space();
         self.expect(b':')
+    }
+
+    /// Looks whether a key that begins there is one of those that are looked for.
+    fn watch(&mut self, start: usize) {
+        let key = self.bytes.get(start..self.at).unwrap_or_default();
+        if self.watched.iter().any(|name| name.as_bytes() == key) {
+            self.watched = &[];
+        }
     }
 
     fn word(&mut self, rest: &[u8]) -> Option<()> {
@@ -325,44 +357,112 @@ impl Scan<'_> {
     #[inline]
     fn string(&mut self) -> Option<bool> {
         let rest = self.bytes.get(self.at..)?;
-        let plain = plain(rest);
-        self.at += plain;
-        match rest.get(plain)? {
-            b'"' => {
-                self.at += 1;
-                Some(false)
+        let (words, _) = rest.as_chunks::<WORD>();
+        for word in words.iter().take(SHORT / WORD) {
+            match marks(u64::from_le_bytes(*word)) {
+                0 => self.at += WORD,
+                marks => {
+                    self.at += first(marks);
+                    if self.bytes.get(self.at) == Some(&b'"') {
+                        self.at += 1;
+                        return Some(false);
+                    }
+                    break;
+                }
             }
-            _ => self.escaped(),
         }
+        self.long()
     }
 
-    /// Passes the rest of a string in which there is something other than plain text here.
-    fn escaped(&mut self) -> Option<bool> {
-        loop {
-            match self.next()? {
-                b'"' => return Some(true),
-                b'\\' => match self.next()? {
-                    b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't' => {}
-                    b'u' => {
-                        for _ in 0..4 {
-                            self.next().filter(u8::is_ascii_hexdigit)?;
-                        }
+    /// Passes the rest of a string that is long, or has something other than plain text here.
+    fn long(&mut self) -> Option<bool> {
+        let mut escaped = false;
+        // Set where the first byte of a block belongs to an escape at the end of the one before. Where a block begins never hangs on what is
+        // found in the one before, so that the processor looks at both at once: waiting took half as long again as looking.
+        let mut taken = 0;
+        let mut rest = self.bytes.get(self.at..)?;
+        while let Some(window) = rest.first_chunk::<WINDOW>() {
+            let mut marks = block::marks(window.first_chunk()?) & !taken;
+            taken = 0;
+            while marks != 0 {
+                let at = marks.trailing_zeros() as usize;
+                match window.get(at)? {
+                    b'"' => {
+                        self.at = self.bytes.len() - rest.len() + at + 1;
+                        return Some(escaped);
                     }
+                    b'\\' => escaped = true,
                     _ => return None,
-                },
+                }
+                if !is_letter(*window.get(at + 1)?) {
+                    unit(window.get(at + 1..)?)?;
+                }
+                // What an escape stands for may itself be marked; the digits of a number are not.
+                marks &= !(0b11 << at);
+                taken = u64::from(at == BLOCK - 1);
+            }
+            rest = rest.get(BLOCK..)?;
+        }
+        self.at = self.bytes.len() - rest.len() + taken as usize;
+        self.last(escaped)
+    }
+
+    /// The same, near the end of the whole text.
+    fn last(&mut self, mut escaped: bool) -> Option<bool> {
+        loop {
+            self.at += plain(self.bytes.get(self.at..)?);
+            match self.next()? {
+                b'"' => return Some(escaped),
+                b'\\' => escaped = true,
                 _ => return None,
             }
-            self.at += plain(self.bytes.get(self.at..)?);
+            if !is_letter(self.next()?) {
+                self.at -= 1;
+                unit(self.bytes.get(self.at..)?)?;
+                self.at += UNIT;
+            }
         }
     }
 }
 
+/// Stands behind a backslash for one character.
+#[inline]
+fn is_letter(byte: u8) -> bool {
+    LETTERS.get(usize::from(byte)) == Some(&true)
+}
+
+/// A table, since of comparisons the compiler makes a jump to a place for each letter.
+#[expect(
+    clippy::indexing_slicing,
+    reason = "reckoned by the compiler, within the length"
+)]
+static LETTERS: [bool; 256] = {
+    let letters = b"\"\\/bfnrt";
+    let (mut table, mut at) = ([false; 256], 0);
+    while at < letters.len() {
+        table[letters[at] as usize] = true;
+        at += 1;
+    }
+    table
+};
+
+/// Whether what follows a backslash is the number of a character.
+fn unit(rest: &[u8]) -> Option<()> {
+    let (letter, digits) = rest.get(..UNIT)?.split_first()?;
+    (*letter == b'u' && digits.iter().all(u8::is_ascii_hexdigit)).then_some(())
+}
+
+/// The length of `u` and four digits.
+const UNIT: usize = 5;
+/// A block, and what an escape at its end may have behind it.
+const WINDOW: usize = BLOCK + 8;
+const WORD: usize = 8;
+/// Most strings are short: only what is longer pays for a look that takes more to begin than to go on.
+const SHORT: usize = 32;
+
 /// How many bytes come before a quote, a backslash or a control character.
 #[inline]
 pub(crate) fn plain(bytes: &[u8]) -> usize {
-    const WORD: usize = 8;
-    // Most strings are short: only what is longer pays for a search that takes more to begin than to go on.
-    const SHORT: usize = 64;
     let (words, tail) = bytes.as_chunks::<WORD>();
     let mut at = 0;
     for word in words {
@@ -370,7 +470,7 @@ pub(crate) fn plain(bytes: &[u8]) -> usize {
             0 => at += WORD,
             marks => return at + first(marks),
         }
-        if at == SHORT {
+        if at == 2 * SHORT {
             return at + plain_long(bytes.get(at..).unwrap_or_default());
         }
     }

@@ -133,6 +133,50 @@ fn a_mark_is_found_wherever_it_stands() {
     }
 }
 
+/// What may stand in a string, and what may not: each wherever a block of a long text begins or ends, and where the text ends.
+#[test]
+fn escapes_are_read_wherever_they_stand() {
+    let pieces = [
+        "\\n",
+        "\\\"",
+        "\\\\",
+        "\\/",
+        "\\\\\\\"",
+        "\\\\\\n",
+        "\\u00e9",
+        "\\uD83D\\udE00",
+        "\\\\u12",
+        "é",
+        "\u{1F600}",
+        "\u{7f}",
+        "\u{1}",
+        "\t",
+        "\"",
+        "\"}",
+        "\\",
+        "\\x",
+        "\\'",
+        "\\u12g4",
+        "\\u123",
+        "\\U0041",
+        "\\é",
+        "\\\\\"",
+        "\\\u{1}",
+        "\\n\\t\\r\\b\\f",
+    ];
+    for piece in pieces {
+        for (length, at) in (0..=200).flat_map(|at| [(at, at), (200, at)]) {
+            let inner = ["x".repeat(at), "y".repeat(length - at)].join(piece);
+            agrees(&format!("{{\"k\":\"{inner}\"}}"));
+        }
+        // Cut at each place, so that the text ends in the midst of it.
+        let text = format!("{{\"{}{piece}{}", "k".repeat(80), "l".repeat(70));
+        for (end, _) in text.char_indices() {
+            agrees(&text[..end]);
+        }
+    }
+}
+
 #[test]
 fn depth_is_bounded() {
     for (levels, ok) in [(MAX_DEPTH - 1, true), (MAX_DEPTH, false)] {
@@ -153,5 +197,26 @@ proptest! {
     fn any_text_of_json_letters(text in "[{}\\[\\],:\" \\\\u0-9ae.+tfn-]{0,24}") {
         agrees(&text);
         agrees(&format!("{{\"k\":{text}}}"));
+    }
+
+    /// Escapes that stand close, on both sides of the borders of blocks.
+    #[test]
+    fn any_string_of_escapes(
+        before in 0usize..200,
+        inner in proptest::collection::vec(
+            prop_oneof![
+                6 => "[a-z ]{0,30}",
+                6 => r#"\\["\\/bfnrt]"#,
+                1 => r"\\u[0-9a-fA-F]{4}",
+                1 => "[é—\u{1F600}]",
+                1 => r#"[\\"ux'\t]"#,
+            ],
+            0..40,
+        ),
+        after in 0usize..100,
+    ) {
+        let inner = [&"x".repeat(before), &*inner.concat(), &"y".repeat(after)].concat();
+        agrees(&format!("{{\"k\":\"{inner}\"}}"));
+        agrees(&format!("{{\"{inner}\":[\"{inner}\"]}}"));
     }
 }
