@@ -23,7 +23,20 @@ pub struct Head {
     /// Some field is of the routing language.
     routes: bool,
     asks_cost: bool,
+    proofs: Proofs,
 }
+
+/// Whether some message may carry proofs of thoughts.
+#[derive(Debug, PartialEq, Eq)]
+enum Proofs {
+    None,
+    /// An object has a key of [`PROOFS`].
+    Possible,
+}
+
+/// The keys under which a message of Chat Completions carries proofs of thoughts, as they are looked for in
+/// [`crate::chat_completions::edits::takes`]. Whoever reads a body first passes all its keys anyway.
+const PROOFS: &[&str] = &["\"reasoning_details\"", "\"thought_signature\""];
 
 /// Where a top-level field lies in the body.
 #[derive(Debug, Clone)]
@@ -83,7 +96,7 @@ impl Head {
     /// Whether a body without messages is a request of the Responses wire.
     pub fn is_of_responses(body: &[u8]) -> bool {
         let fields = utf8(body).and_then(|text| Ok((text, located(text)?)));
-        fields.is_ok_and(|(text, fields)| {
+        fields.is_ok_and(|(text, (fields, _))| {
             let has = |name: &str| fields.iter().any(|field| field.is(text, name));
             has("input") && !has("messages")
         })
@@ -91,7 +104,7 @@ impl Head {
 
     /// `unasked`: it streams where the body does not say. `unnamed`: the model that is meant where it names none.
     fn of(text: &str, unasked: bool, unnamed: Option<&str>) -> Result<Self, Failure> {
-        let fields = located(text)?;
+        let (fields, proofs) = located(text)?;
         let value = |name: &str| {
             let field = fields.iter().find(|field| field.is(text, name))?;
             text.get(field.value.clone())
@@ -123,6 +136,7 @@ impl Head {
             stream,
             routes: fields.iter().any(|field| field.is_wish(text)),
             asks_cost: asks_cost(value("usage")),
+            proofs,
             fields,
         })
     }
@@ -132,7 +146,7 @@ impl Head {
     /// # Errors
     /// Not UTF-8, not one JSON object, too deep, a field given twice, no model.
     pub fn addressed(body: &[u8], model: impl Into<String>, stream: bool) -> Result<Self, Failure> {
-        let fields = located(utf8(body)?)?;
+        let (fields, proofs) = located(utf8(body)?)?;
         let model = model.into();
         if model.is_empty() {
             let why = "the path names no model";
@@ -143,6 +157,7 @@ impl Head {
             stream,
             routes: false,
             asks_cost: false,
+            proofs,
             fields,
         })
     }
@@ -155,6 +170,11 @@ impl Head {
     /// Whether it asks in the way of a router for what its answer costs: `usage: {"include": true}`.
     pub fn asks_cost(&self) -> bool {
         self.asks_cost
+    }
+
+    /// Whether the body may carry proofs of thoughts in the way of Chat Completions. Without the keys it has none.
+    pub(crate) fn may_prove(&self) -> bool {
+        self.proofs == Proofs::Possible
     }
 
     /// Where a field lies. `body` must be the text the head was read from.
@@ -363,11 +383,11 @@ fn string_length(bytes: &[u8]) -> usize {
     bytes.len()
 }
 
-/// Every field of the object that a text is.
-fn located(text: &str) -> Result<Vec<Field>, Failure> {
+/// Every field of the object that a text is, and whether an object in it has a key of [`PROOFS`].
+fn located(text: &str) -> Result<(Vec<Field>, Proofs), Failure> {
     let mut fields: Vec<Field> = Vec::with_capacity(8);
     let (mut count, mut broken) = (0, None);
-    let read = skim::each(text, |entry| {
+    let read = skim::each_watching(text, PROOFS, |entry| {
         count += 1;
         if count > MOST_FIELDS || broken.is_some() {
             return;
@@ -377,7 +397,7 @@ fn located(text: &str) -> Result<Vec<Field>, Failure> {
             Err(error) => broken = Some(error),
         }
     });
-    if read.is_none() {
+    let Some(proofs) = read else {
         if depth_exceeds(text, MAX_DEPTH) {
             return Err(too_deep());
         }
@@ -387,7 +407,12 @@ fn located(text: &str) -> Result<Vec<Field>, Failure> {
             serde::de::Error::custom("it cannot be read")
         });
         return Err(invalid_json(&error));
-    }
+    };
+    let proofs = if proofs {
+        Proofs::Possible
+    } else {
+        Proofs::None
+    };
     if count > MOST_FIELDS {
         let message = format!("the body has more than {MOST_FIELDS} fields");
         return Err(Failure::invalid(message, None));
@@ -396,7 +421,7 @@ fn located(text: &str) -> Result<Vec<Field>, Failure> {
         return Err(invalid_json(&error));
     }
     match double(text, &fields) {
-        None => Ok(fields),
+        None => Ok((fields, proofs)),
         Some(name) => Err(invalid_json(&serde::de::Error::custom(format_args!(
             "field `{name}` is given twice"
         )))),
@@ -502,6 +527,23 @@ mod tests {
                 "{} / {says}",
                 failure.message
             );
+        }
+    }
+
+    #[test]
+    fn keys_of_proofs_are_seen_on_the_way() {
+        for (messages, sees) in [
+            (r#"[{"reasoning_details":[]}]"#, true),
+            (r#"[{"x":[{"y":{"a":1,"thought_signature":"s"}}]}]"#, true),
+            (
+                r#"[{"content":"\"reasoning_details\":","reasoning_details_":1}]"#,
+                false,
+            ),
+            (r#"["thought_signature",{"":"reasoning_details"}]"#, false),
+        ] {
+            let body = format!(r#"{{"model":"m","messages":{messages}}}"#);
+            let head = Head::read(body.as_bytes()).unwrap();
+            assert_eq!(head.may_prove(), sees, "{body}");
         }
     }
 

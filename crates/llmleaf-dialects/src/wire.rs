@@ -315,7 +315,10 @@ impl ChatWire {
             | Self::Ollama(_)
             | Self::CohereChat
             | Self::TextCompletions(_) => true,
-            Self::Completions(quirks) => chat_completions::edits::takes(body, quirks),
+            // What was passed once is not looked through again.
+            Self::Completions(quirks) => {
+                !head.may_prove() || chat_completions::edits::takes(body, quirks)
+            }
             Self::Responses(quirks) => responses::edits::takes(head, body, quirks),
         }
     }
