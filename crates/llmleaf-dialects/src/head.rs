@@ -36,7 +36,7 @@ enum Proofs {
 
 /// The keys under which a message of Chat Completions carries proofs of thoughts, as they are looked for in
 /// [`crate::chat_completions::edits::takes`]. Whoever reads a body first passes all its keys anyway.
-const PROOFS: &[&str] = &["\"reasoning_details\"", "\"thought_signature\""];
+pub(crate) const PROOFS: [&str; 2] = ["\"reasoning_details\"", "\"thought_signature\""];
 
 /// Where a top-level field lies in the body.
 #[derive(Debug, Clone)]
@@ -387,7 +387,7 @@ fn string_length(bytes: &[u8]) -> usize {
 fn located(text: &str) -> Result<(Vec<Field>, Proofs), Failure> {
     let mut fields: Vec<Field> = Vec::with_capacity(8);
     let (mut count, mut broken) = (0, None);
-    let read = skim::each_watching(text, PROOFS, |entry| {
+    let read = skim::each_watching(text, &PROOFS, |entry| {
         count += 1;
         if count > MOST_FIELDS || broken.is_some() {
             return;

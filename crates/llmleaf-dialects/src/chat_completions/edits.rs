@@ -81,9 +81,8 @@ pub fn takes(body: &Bytes, quirks: &Quirks) -> bool {
 }
 
 /// The fields that carry such proofs. In a text their quotes are escaped, and a schema may have properties of these names.
-static PROOFS: LazyLock<[Finder<'static>; 2]> = LazyLock::new(|| {
-    ["\"reasoning_details\"", "\"thought_signature\""].map(|name| Finder::new(name).into_owned())
-});
+static PROOFS: LazyLock<[Finder<'static>; 2]> =
+    LazyLock::new(|| crate::head::PROOFS.map(|name| Finder::new(name).into_owned()));
 
 /// Whether a message has some; those of calls may be all right.
 fn proves(body: &[u8], but_of_calls: bool) -> bool {
