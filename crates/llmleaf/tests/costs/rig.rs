@@ -69,8 +69,8 @@ pub const SCENARIOS: [Scenario; 6] = [
         stream: false,
         limits: Limits {
             allocations: Cost(37.0, 0.0),
-            instructions: Cost(81.8, 0.02),
-            unoptimised: Cost(467.0, 0.42),
+            instructions: Cost(73.8, 0.02),
+            unoptimised: Cost(460.8, 0.56),
         },
     },
     Scenario {
@@ -79,9 +79,9 @@ pub const SCENARIOS: [Scenario; 6] = [
         provider_messages: false,
         stream: true,
         limits: Limits {
-            allocations: Cost(65.0, 0.07),
-            instructions: Cost(144.8, 1.41),
-            unoptimised: Cost(693.0, 6.45),
+            allocations: Cost(66.0, 0.07),
+            instructions: Cost(133.6, 1.42),
+            unoptimised: Cost(670.2, 6.55),
         },
     },
     Scenario {
@@ -90,9 +90,9 @@ pub const SCENARIOS: [Scenario; 6] = [
         provider_messages: true,
         stream: false,
         limits: Limits {
-            allocations: Cost(104.0, 0.01),
-            instructions: Cost(130.4, 0.06),
-            unoptimised: Cost(863.0, 1.85),
+            allocations: Cost(107.0, 0.01),
+            instructions: Cost(123.3, 0.06),
+            unoptimised: Cost(899.0, 2.25),
         },
     },
     Scenario {
@@ -101,9 +101,9 @@ pub const SCENARIOS: [Scenario; 6] = [
         provider_messages: true,
         stream: true,
         limits: Limits {
-            allocations: Cost(137.0, 1.03),
-            instructions: Cost(192.3, 2.84),
-            unoptimised: Cost(1123.0, 13.75),
+            allocations: Cost(141.0, 1.03),
+            instructions: Cost(182.2, 2.85),
+            unoptimised: Cost(1143.4, 13.82),
         },
     },
     Scenario {
@@ -113,8 +113,8 @@ pub const SCENARIOS: [Scenario; 6] = [
         stream: false,
         limits: Limits {
             allocations: Cost(112.0, 0.0),
-            instructions: Cost(129.4, 0.06),
-            unoptimised: Cost(782.0, 0.5),
+            instructions: Cost(122.1, 0.06),
+            unoptimised: Cost(811.9, 0.5),
         },
     },
     Scenario {
@@ -123,9 +123,9 @@ pub const SCENARIOS: [Scenario; 6] = [
         provider_messages: false,
         stream: true,
         limits: Limits {
-            allocations: Cost(137.0, 1.08),
-            instructions: Cost(203.6, 3.62),
-            unoptimised: Cost(1144.0, 20.57),
+            allocations: Cost(138.0, 1.08),
+            instructions: Cost(193.2, 3.64),
+            unoptimised: Cost(1157.1, 20.68),
         },
     },
 ];
