@@ -1,7 +1,9 @@
-//! A deadline that moves far more often than it passes.
+//! Deadlines that move far more often than they pass.
 
+use std::io::{self, ErrorKind};
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::time::Duration;
 use tokio::time::{Instant, Sleep, sleep_until};
 
 /// One timer for one waiter. It is armed when it is first asked, and armed anew only where the deadline came nearer or
@@ -23,5 +25,35 @@ impl Alarm {
                 Poll::Ready(()) => sleep.as_mut().reset(at),
             }
         }
+    }
+}
+
+/// How long a consumer may take nothing of what it is sent.
+pub const WRITE_STALL: Duration = Duration::from_secs(60);
+
+/// The clock of whoever writes to a consumer.
+#[derive(Debug, Default)]
+pub struct Stall {
+    /// Since when no byte could be written.
+    since: Option<Instant>,
+    alarm: Alarm,
+}
+
+impl Stall {
+    /// Passes on what writing said, unless nothing was taken for too long.
+    pub fn heed<T>(
+        &mut self,
+        polled: Poll<io::Result<T>>,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<T>> {
+        if polled.is_ready() {
+            self.since = None;
+            return polled;
+        }
+        let until = *self.since.get_or_insert_with(Instant::now) + WRITE_STALL;
+        if self.alarm.is_past(until, cx) {
+            return Poll::Ready(Err(ErrorKind::TimedOut.into()));
+        }
+        Poll::Pending
     }
 }

@@ -8,7 +8,7 @@ use llmleaf_model::{Failure, FailureKind, Origin};
 
 /// Longest request target, in bytes.
 const LONGEST_TARGET: usize = 8 * 1024;
-/// Most fields of a request's head. hyper holds HTTP/1 to the same number.
+/// Most fields of a request's head. Over HTTP/1 it is held to that while it is read.
 pub const MOST_FIELDS: usize = 100;
 
 /// Whether a request may go further.

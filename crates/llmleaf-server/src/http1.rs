@@ -15,7 +15,7 @@ mod wire;
 
 pub use head::Refused;
 pub use spares::Spares;
-pub use wire::{HEAD_TIMEOUT, IDLE_TIMEOUT, Socket, WRITE_STALL, Wire};
+pub use wire::{HEAD_TIMEOUT, IDLE_TIMEOUT, Socket, Wire};
 
 use crate::graceful::graceful;
 use crate::incoming::{Coming, Incoming};

@@ -8,9 +8,9 @@ mod line;
 
 pub use line::Line;
 
-use crate::alarm::Alarm;
+use crate::alarm::{Alarm, WRITE_STALL};
 use crate::graceful::{graceful, nudged};
-use crate::http1::{IDLE_TIMEOUT, WRITE_STALL};
+use crate::http1::IDLE_TIMEOUT;
 use crate::incoming::Incoming;
 use crate::worker::Order;
 use bytes::Bytes;

@@ -1,6 +1,6 @@
 //! A consumer's socket, what was read of it, and how long is waited.
 
-use crate::alarm::Alarm;
+use crate::alarm::{Alarm, Stall};
 use crate::http1::head::{self, Head, Refused};
 use crate::http1::spares::Spares;
 use crate::incoming::{Cut, Onto};
@@ -24,8 +24,6 @@ use tokio_rustls::server::TlsStream;
 pub const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a connection may be idle between two requests.
 pub const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
-/// How long a consumer may take nothing of what it is sent.
-pub const WRITE_STALL: Duration = Duration::from_secs(60);
 /// How long a consumer that is still sending is listened to after its answer, so that it finds the answer and no reset.
 pub const LINGER: Duration = Duration::from_secs(2);
 /// How much of that is read.
@@ -103,11 +101,9 @@ struct Inner {
     head_since: Option<Instant>,
     /// Since when there is no request.
     idle_since: Instant,
-    /// Since when no byte could be written.
-    stalled_since: Option<Instant>,
+    stall: Stall,
     lingering: Option<(Instant, usize)>,
     reading: Alarm,
-    writing: Alarm,
 }
 
 /// What comes on a connection that waits for a request.
@@ -147,10 +143,9 @@ impl Wire {
             inviting: false,
             head_since: None,
             idle_since: Instant::now(),
-            stalled_since: None,
+            stall: Stall::default(),
             lingering: None,
             reading: Alarm::default(),
-            writing: Alarm::default(),
         }))
     }
 
@@ -326,7 +321,7 @@ impl Wire {
         };
         match polled {
             Poll::Ready(Ok(0)) => Poll::Ready(Err(ErrorKind::WriteZero.into())),
-            polled => inner.written(polled, cx),
+            polled => inner.stall.heed(polled, cx),
         }
     }
 
@@ -334,7 +329,7 @@ impl Wire {
     pub fn poll_flush(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let inner = &mut *self.0.borrow_mut();
         let polled = Pin::new(&mut inner.socket).poll_flush(cx);
-        inner.written(polled, cx)
+        inner.stall.heed(polled, cx)
     }
 
     /// An answer has left.
@@ -352,7 +347,7 @@ impl Wire {
         let inner = &mut *self.0.borrow_mut();
         if inner.lingering.is_none() {
             let polled = Pin::new(&mut inner.socket).poll_shutdown(cx);
-            if ready!(inner.written(polled, cx)).is_err() {
+            if ready!(inner.stall.heed(polled, cx)).is_err() {
                 return Poll::Ready(());
             }
             let mut sip = [const { MaybeUninit::uninit() }; SIP];
@@ -566,22 +561,5 @@ impl Inner {
             self.inviting = false;
         }
         Poll::Ready(())
-    }
-
-    /// Passes on what writing said, unless nothing was taken for too long.
-    fn written<T>(
-        &mut self,
-        polled: Poll<io::Result<T>>,
-        cx: &mut Context<'_>,
-    ) -> Poll<io::Result<T>> {
-        if polled.is_ready() {
-            self.stalled_since = None;
-            return polled;
-        }
-        let until = *self.stalled_since.get_or_insert_with(Instant::now) + WRITE_STALL;
-        if self.writing.is_past(until, cx) {
-            return Poll::Ready(Err(ErrorKind::TimedOut.into()));
-        }
-        Poll::Pending
     }
 }

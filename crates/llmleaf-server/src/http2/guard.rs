@@ -1,24 +1,21 @@
 //! The way between a consumer's socket and HTTP/2's reader: how long is waited, and the end of who throws answers away.
 
 use super::line::Line;
-use crate::alarm::Alarm;
-use crate::http1::{HEAD_TIMEOUT, IDLE_TIMEOUT, WRITE_STALL};
+use crate::alarm::{Alarm, Stall};
+use crate::http1::{HEAD_TIMEOUT, IDLE_TIMEOUT};
 use std::io::{self, ErrorKind, IoSlice};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::time::Instant;
 
 /// A consumer's socket as hyper sees it.
 #[derive(Debug)]
 pub struct Guard<S> {
     stream: S,
     line: Rc<Line>,
-    /// Since when no byte could be written.
-    stalled_since: Option<Instant>,
     reading: Alarm,
-    writing: Alarm,
+    stall: Stall,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Guard<S> {
@@ -27,9 +24,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Guard<S> {
         Self {
             stream,
             line,
-            stalled_since: None,
             reading: Alarm::default(),
-            writing: Alarm::default(),
+            stall: Stall::default(),
         }
     }
 
@@ -56,16 +52,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Guard<S> {
         polled: Poll<io::Result<T>>,
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<T>> {
-        if polled.is_ready() {
-            self.stalled_since = None;
-            return polled;
+        if polled.is_pending() {
+            self.line.refused();
         }
-        self.line.refused();
-        let until = *self.stalled_since.get_or_insert_with(Instant::now) + WRITE_STALL;
-        if self.writing.is_past(until, cx) {
-            return Poll::Ready(Err(ErrorKind::TimedOut.into()));
-        }
-        Poll::Pending
+        self.stall.heed(polled, cx)
     }
 }
 

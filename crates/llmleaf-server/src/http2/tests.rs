@@ -1,6 +1,7 @@
 use super::line::Held;
 use super::{Line, talk};
-use crate::http1::{HEAD_TIMEOUT, IDLE_TIMEOUT, WRITE_STALL};
+use crate::alarm::WRITE_STALL;
+use crate::http1::{HEAD_TIMEOUT, IDLE_TIMEOUT};
 use crate::incoming::Incoming as Inbound;
 use crate::reply;
 use crate::worker::Order;

@@ -1,8 +1,9 @@
 //! How long a connection lives, and what is waited for on it.
 
 use super::super::wire::{LINGER, MOST_AHEAD};
-use super::super::{HEAD_TIMEOUT, IDLE_TIMEOUT, WRITE_STALL};
+use super::super::{HEAD_TIMEOUT, IDLE_TIMEOUT};
 use super::{LARGE, LAST, SECOND, get, serve, timed};
+use crate::alarm::WRITE_STALL;
 use crate::incoming::Cut;
 use crate::worker::Order;
 use http_body_util::BodyExt as _;
