@@ -128,10 +128,11 @@ async fn serve<S: Service>(held: &Held<'_>, service: &S) -> io::Result<Ended> {
         };
         let switches = reply.status() == StatusCode::SWITCHING_PROTOCOLS;
         let keeps = held.send(reply, manner).await?;
-        match keeps {
-            _ if switches => return Ok(Ended::Switched),
-            false => return Ok(Ended::Closed),
-            true => {}
+        if switches {
+            return Ok(Ended::Switched);
+        }
+        if !keeps {
+            return Ok(Ended::Closed);
         }
     }
 }
@@ -155,16 +156,25 @@ impl Held<'_> {
         let (parts, mut body) = reply.into_parts();
         let exact = body.size_hint().exact();
         // Nobody reads what is left of the request when its answer is whole. While one runs somebody may.
-        poll_fn(|cx| wire.poll_settled(exact.is_none(), cx)).await;
+        let may_read_on = exact.is_none();
+        poll_fn(|cx| wire.poll_settled(may_read_on, cx)).await;
         manner.keeps &= wire.has_whole_request() && !ends.get();
         let mut outgoing = Outgoing::new(&parts, exact, manner, spares);
         spares.leave_headers(parts.headers);
-        poll_fn(|cx| outgoing.poll(wire, &mut body, spares, cx)).await?;
-        wire.rest();
-        if outgoing.seems_whole() {
-            wire.spoil();
-            return Err(io::Error::other("an answer was cut"));
+        let spoils = outgoing.ends_with_connection();
+        if spoils {
+            // However this ends, and be it that nobody polls it any more.
+            wire.spoil(true);
         }
+        poll_fn(|cx| outgoing.poll(wire, &mut body, spares, cx)).await?;
+        if spoils {
+            if !outgoing.is_done() {
+                // No orderly end either.
+                return Err(io::Error::other("an answer was cut"));
+            }
+            wire.spoil(false);
+        }
+        wire.rest();
         Ok(outgoing.keeps() && !ends.get())
     }
 }

@@ -100,7 +100,7 @@ async fn gather<B: Inbound>(
     }
     let announced = usize::try_from(body.size_hint().lower());
     let announced = announced.unwrap_or_default().min(limit);
-    // Where it is full it becomes larger by what came: an allocator may fill what it gives, so no more than that is risked.
+    // Who announces much and sends little is to cost little: where it is full it becomes larger, by some times what came.
     let mut all = BytesMut::with_capacity(announced.min(ROOM));
     let mut body = Paced::new(body);
     while body.onto(&mut all, limit).await? {}

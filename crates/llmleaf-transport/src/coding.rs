@@ -15,7 +15,7 @@ const MOST_TRAILERS: u8 = 100;
 pub enum Decoder {
     /// So many bytes.
     Exactly(u64),
-    /// What comes until the upstream closes.
+    /// What comes until its sender closes.
     ToTheEnd,
     /// Chunks (RFC 9112, section 7.1).
     Chunked(Chunked),
@@ -255,7 +255,7 @@ impl Chunked {
 }
 
 /// Whether a field's name may have it (RFC 9110, section 5.6.2).
-fn is_token(byte: u8) -> bool {
+pub fn is_token(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }
 

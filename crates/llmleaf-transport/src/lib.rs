@@ -35,7 +35,7 @@ mod websocket;
 
 pub use body::{Body, Response};
 pub use call::{Call, Upgraded};
-pub use coding::{Decoded, Decoder};
+pub use coding::{Decoded, Decoder, is_token};
 pub use error::TransportError;
 pub use feed::{Feed, Unfed};
 pub use headers::Headers;

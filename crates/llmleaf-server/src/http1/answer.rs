@@ -101,9 +101,14 @@ impl Outgoing {
         self.keeps && self.state == State::Done
     }
 
-    /// Whether it was cut, and its reader would take the end of the connection for its own.
-    pub fn seems_whole(&self) -> bool {
-        self.state == State::Cut && self.end == End::Close
+    /// Whether the end of the connection is all that tells its end: until it is all sent, any other end is to be seen to be one.
+    pub fn ends_with_connection(&self) -> bool {
+        self.end == End::Close
+    }
+
+    /// Whether it was sent to its end, and that was not a cut.
+    pub fn is_done(&self) -> bool {
+        self.state == State::Done
     }
 
     /// Sends it with its body. Pieces that are there leave together, and none waits for one that is not.

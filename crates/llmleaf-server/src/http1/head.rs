@@ -10,7 +10,7 @@ use bytes::Bytes;
 use http::header::{CONNECTION, CONTENT_LENGTH, EXPECT, TRANSFER_ENCODING};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, Version};
 use llmleaf_model::Failure;
-use llmleaf_transport::Decoder;
+use llmleaf_transport::{Decoder, is_token};
 use memchr::{memchr, memchr_iter};
 use std::ops::Range;
 
@@ -94,7 +94,7 @@ fn find(bytes: &[u8]) -> Result<Option<Lines>, Refused> {
         return Ok(None);
     }
     let refused = |why| refused(bytes, why);
-    if !bytes.first().is_none_or(is_token) {
+    if !bytes.first().is_none_or(|byte| is_token(*byte)) {
         return Err(refused(Why::Malformed("a request begins with a method")));
     }
     match Lines::of(bytes).map_err(refused)? {
@@ -320,11 +320,6 @@ impl Said {
             (false, length) => Ok(Decoder::Exactly(length.unwrap_or_default())),
         }
     }
-}
-
-/// Whether a method may have it (RFC 9110, section 5.6.2).
-fn is_token(byte: &u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte)
 }
 
 #[cfg(test)]

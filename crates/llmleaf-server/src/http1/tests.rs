@@ -41,6 +41,8 @@ fn timed<T>(test: impl Future<Output = T>) -> T {
 enum Step {
     Piece(Bytes),
     Wait(Pin<Box<Sleep>>),
+    /// What comes of the request's body, to its end.
+    Read(Incoming),
     Cut,
 }
 
@@ -57,14 +59,23 @@ impl Body for Script {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Aborted>>> {
-        if let Some(Step::Wait(sleep)) = self.steps.front_mut() {
-            ready!(sleep.as_mut().poll(cx));
-            self.steps.pop_front();
+        match self.steps.front_mut() {
+            Some(Step::Wait(sleep)) => {
+                ready!(sleep.as_mut().poll(cx));
+                self.steps.pop_front();
+            }
+            Some(Step::Read(body)) => {
+                if let Some(frame) = ready!(Pin::new(body).poll_frame(cx)) {
+                    return Poll::Ready(Some(frame.map_err(|_| Aborted)));
+                }
+                self.steps.pop_front();
+            }
+            _ => {}
         }
         Poll::Ready(match self.steps.pop_front() {
             Some(Step::Piece(piece)) => Some(Ok(Frame::data(piece))),
             Some(Step::Cut) => Some(Err(Aborted)),
-            Some(Step::Wait(_)) | None => None,
+            Some(Step::Wait(_) | Step::Read(_)) | None => None,
         })
     }
 
@@ -123,6 +134,15 @@ impl Service for Answers {
                 Ok(body) => whole(body),
                 Err(failure) => whole(failure.message.to_string()),
             },
+            "/stream-and-read" => script([piece("a"), Step::Read(body)]),
+            "/echo-late" => {
+                sleep(SECOND / 2).await;
+                whole(
+                    inbound::read(&parts.headers, body, 1 << 22)
+                        .await
+                        .expect("a body"),
+                )
+            }
             "/unread" => whole("no"),
             "/later" => {
                 sleep(SECOND).await;
@@ -431,8 +451,8 @@ fn what_is_refused_is_told_why_and_nothing_more_is_read() {
     });
 }
 
-#[test]
-fn b8_an_answer_to_http_1_0_that_is_cut_does_not_end_clean() {
+/// Asks over a real connection by HTTP/1.0, and does something while the answer is on its way; how the answer ended.
+fn http_1_0(path: &str, meanwhile: impl AsyncFnOnce(&mut TcpStream)) -> std::io::Result<usize> {
     let runtime = Builder::new_current_thread()
         .enable_all()
         .build_local(LocalOptions::default())
@@ -443,19 +463,37 @@ fn b8_an_answer_to_http_1_0_that_is_cut_does_not_end_clean() {
         let mut consumer = TcpStream::connect(address).await.expect("connected");
         let (ours, _) = listener.accept().await.expect("accepted");
         let (_orders, heard) = watch::channel(Order::Run);
-        tokio::task::spawn_local(async move {
-            talk(
-                Box::new(ours),
-                Answers(Rc::default()),
-                &Rc::default(),
-                heard,
-            )
-            .await;
+        let talks = tokio::task::spawn_local(async move {
+            let answers = Answers(Rc::default());
+            talk(Box::new(ours), answers, &Rc::default(), heard).await;
         });
-        let request = b"GET /broken HTTP/1.0\r\n\r\n";
-        consumer.write_all(request).await.expect("sent");
-        let mut all = Vec::new();
-        let error = consumer.read_to_end(&mut all).await.expect_err("no end");
+        let request = format!("GET {path} HTTP/1.0\r\n\r\n");
+        consumer.write_all(request.as_bytes()).await.expect("sent");
+        let mut all = vec![0; 1];
+        consumer.read_exact(&mut all).await.expect("a beginning");
+        meanwhile(&mut consumer).await;
+        if path == "/forever" {
+            talks.abort();
+        }
+        consumer.read_to_end(&mut all).await
+    })
+}
+
+#[test]
+fn b8_an_answer_to_http_1_0_that_does_not_end_does_not_end_clean() {
+    let nothing = async |_: &mut TcpStream| {};
+    let half_closes = async |consumer: &mut TcpStream| {
+        consumer.shutdown().await.expect("half closed");
+    };
+    http_1_0("/stream", nothing).expect("a clean end");
+    let unclean = [
+        http_1_0("/broken", nothing),
+        // It is stopped, as by a fault or the end of the program.
+        http_1_0("/forever", nothing),
+        http_1_0("/stream", half_closes),
+    ];
+    for unclean in unclean {
+        let error = unclean.expect_err("no end");
         assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset);
-    });
+    }
 }

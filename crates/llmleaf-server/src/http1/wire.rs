@@ -53,26 +53,27 @@ const MOST_PASSED: usize = 64 * 1024;
 
 /// What a connection of HTTP/1 is read from and written to.
 pub trait Socket: AsyncRead + AsyncWrite + Unpin {
-    /// Has the end, which comes now, look like none.
-    fn spoil(&self);
+    /// Has the end, if it comes now, look like none, or like one again. What the consumer has not been sent by then is lost with it; that its answer was
+    /// cut is not. TLS has an end of its own for that, which many clients do without.
+    fn spoil(&self, spoilt: bool);
 }
 
 impl Socket for TcpStream {
-    fn spoil(&self) {
+    fn spoil(&self, spoilt: bool) {
         // The system resets it then.
-        let _ = SockRef::from(self).set_linger(Some(Duration::ZERO));
+        let _ = SockRef::from(self).set_linger(spoilt.then_some(Duration::ZERO));
     }
 }
 
 impl Socket for TlsStream<TcpStream> {
-    fn spoil(&self) {
-        self.get_ref().0.spoil();
+    fn spoil(&self, spoilt: bool) {
+        self.get_ref().0.spoil(spoilt);
     }
 }
 
 #[cfg(test)]
 impl Socket for tokio::io::DuplexStream {
-    fn spoil(&self) {}
+    fn spoil(&self, _: bool) {}
 }
 
 /// One connection's socket. The connection reads heads from it and writes answers, the body of a request is read by whoever has that.
@@ -85,7 +86,7 @@ struct Inner {
     ahead: BytesMut,
     /// How much of that is known to hold no whole head.
     seen: usize,
-    /// How many requests there were.
+    /// A number of the last request; 0 before the first.
     number: u64,
     /// Empty lines before the next one.
     empty: u8,
@@ -272,7 +273,7 @@ impl Wire {
     }
 
     /// Looks whether the consumer has hung up on the request that is being answered. What came behind it is kept, and so is what came of its
-    /// body while nobody reads that.
+    /// body while nobody reads that: whoever reads on takes it from there first. One task asks this and reads, so that nobody's waker is lost.
     ///
     /// # Errors
     /// It has.
@@ -293,14 +294,15 @@ impl Wire {
         Ok(())
     }
 
-    /// Before an answer: an invitation of which some was written is finished, any other is not given any more. Where nobody `wants` what is left of the
+    /// Before an answer: an invitation of which some was written is finished, any other is not given any more. Unless somebody `may_read_on` in the
     /// request's body, what is there of it is passed over; more is not waited for, nor is any whose sender waits to be asked.
-    pub fn poll_settled(&self, wants: bool, cx: &mut Context<'_>) -> Poll<()> {
+    pub fn poll_settled(&self, may_read_on: bool, cx: &mut Context<'_>) -> Poll<()> {
         let inner = &mut *self.0.borrow_mut();
         if inner.inviting {
             ready!(inner.poll_invited(cx));
         }
-        if !wants {
+        let waits = !std::mem::take(&mut inner.invitation).is_empty();
+        if !may_read_on && !waits {
             inner.pass(cx);
         }
         Poll::Ready(())
@@ -337,9 +339,9 @@ impl Wire {
         self.0.borrow_mut().idle_since = Instant::now();
     }
 
-    /// Has the end of the connection look like none: whoever reads to it is not to take an answer for whole.
-    pub fn spoil(&self) {
-        self.0.borrow().socket.spoil();
+    /// Has the end of the connection look like none, or like one again.
+    pub fn spoil(&self, spoilt: bool) {
+        self.0.borrow().socket.spoil(spoilt);
     }
 
     /// Closes, and reads and forgets what the consumer is still sending, to the end or a limit.
@@ -350,19 +352,12 @@ impl Wire {
             if ready!(inner.stall.heed(polled, cx)).is_err() {
                 return Poll::Ready(());
             }
-            let mut sip = [const { MaybeUninit::uninit() }; SIP];
-            let mut buf = ReadBuf::uninit(&mut sip);
-            let done = inner.body.is_done() && inner.ahead.is_empty();
-            // What lies unread in the system when it closes destroys the answer.
-            if done
-                && !matches!(Pin::new(&mut inner.socket).poll_read(cx, &mut buf), Poll::Ready(Ok(())) if !buf.filled().is_empty())
-            {
-                return Poll::Ready(());
-            }
         }
         let (until, mut left) = *inner
             .lingering
             .get_or_insert_with(|| (Instant::now() + LINGER, LINGER_BYTES));
+        // What lies unread in the system when it closes destroys the answer. Who is not in the midst of anything is given one look.
+        let done = inner.body.is_done() && inner.ahead.is_empty();
         loop {
             let mut scratch = [const { MaybeUninit::uninit() }; LOOK];
             let mut buf = ReadBuf::uninit(&mut scratch);
@@ -371,6 +366,7 @@ impl Wire {
                     left = left.saturating_sub(buf.filled().len());
                     inner.lingering = Some((until, left));
                 }
+                Poll::Pending if done && left == LINGER_BYTES => return Poll::Ready(()),
                 Poll::Pending if !inner.reading.is_past(until, cx) => return Poll::Pending,
                 _ => return Poll::Ready(()),
             }
@@ -485,12 +481,14 @@ impl Inner {
     }
 
     fn pass(&mut self, cx: &mut Context<'_>) {
+        if self.body.is_done() {
+            return;
+        }
+        // Whoever still has it is not to take what was passed over for all of it.
+        self.number += 1;
         let mut passed = 0;
         while !self.body.is_done() && !self.cut && passed < MOST_PASSED {
             if self.ahead.is_empty() {
-                if !self.invitation.is_empty() {
-                    return;
-                }
                 self.ahead.reserve(PIECE);
                 let read = pin!(self.socket.read_buf(&mut self.ahead)).poll(cx);
                 if !matches!(read, Poll::Ready(Ok(1..))) {
@@ -541,14 +539,19 @@ impl Inner {
         if self.ahead.is_empty() {
             self.ahead = BytesMut::new();
         }
-        (start < end).then(|| taken.slice(start..end))
+        let piece = taken.get(start..end).filter(|piece| !piece.is_empty())?;
+        // A small one is not to hold the room that it was read into.
+        Some(match piece.len() < SIP {
+            true => Bytes::copy_from_slice(piece),
+            false => taken.slice(start..end),
+        })
     }
 
     /// Asks for the body, where its sender waits for that.
     fn poll_invited(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         while !self.invitation.is_empty() {
             let polled = Pin::new(&mut self.socket).poll_write(cx, self.invitation);
-            let written = match ready!(polled) {
+            let written = match ready!(self.stall.heed(polled, cx)) {
                 Ok(written @ 1..) => written,
                 // Whoever reads will find what is the matter.
                 _ => self.invitation.len(),
@@ -557,7 +560,8 @@ impl Inner {
             self.inviting = true;
         }
         if self.inviting {
-            let _ = ready!(Pin::new(&mut self.socket).poll_flush(cx));
+            let polled = Pin::new(&mut self.socket).poll_flush(cx);
+            let _ = ready!(self.stall.heed(polled, cx));
             self.inviting = false;
         }
         Poll::Ready(())

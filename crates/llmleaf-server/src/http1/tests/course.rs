@@ -247,6 +247,7 @@ fn a_body_is_cut_when_its_connection_has_gone_or_gone_on() {
     timed(async {
         let head = "POST /keep HTTP/1.1\r\nhost: x\r\ncontent-length: 6\r\n\r\n";
         for next in [
+            "now",
             "POST /echo HTTP/1.1\r\nhost: x\r\ncontent-length: 4\r\n\r\nno",
             "",
         ] {
@@ -255,11 +256,15 @@ fn a_body_is_cut_when_its_connection_has_gone_or_gone_on() {
             sleep(SECOND / 2).await;
             served.send("abcdef").await;
             served.until("kept").await;
-            served.send(next).await;
-            if next.is_empty() {
-                drop(served.consumer);
+            match next {
+                // As soon as its answer was made.
+                "now" => {}
+                "" => drop(served.consumer),
+                next => served.send(next).await,
             }
-            sleep(SECOND).await;
+            if next != "now" {
+                sleep(SECOND).await;
+            }
             let kept = served.seen.kept.take();
             let mut kept = kept.expect("a body");
             let frame = kept.frame().await.expect("no clean end");
@@ -336,5 +341,48 @@ fn who_is_idle_goes_when_told_to_and_who_is_answered_is_answered() {
         let answer = late.rest().await;
         assert!(answer.ends_with("ok"), "{answer}");
         assert!(busy.rest().await.ends_with("0\r\n\r\n"));
+    });
+}
+
+#[test]
+fn what_waits_in_the_buffer_comes_before_what_is_read_then() {
+    timed(async {
+        let body: Vec<u8> = (0..100_000u32).map(|at| (at % 251) as u8).collect();
+        let mut served = serve(1 << 20);
+        let head = format!(
+            "POST /echo-late HTTP/1.1\r\nhost: x\r\ncontent-length: {}\r\n\r\n",
+            body.len()
+        );
+        served.send(head).await;
+        for piece in body.chunks(7_000) {
+            served.send(piece).await;
+            sleep(SECOND / 20).await;
+        }
+        served.send(LAST).await;
+        let mut all = Vec::new();
+        served
+            .consumer
+            .read_to_end(&mut all)
+            .await
+            .expect("the end");
+        let begin = all.windows(4).position(|four| four == b"\r\n\r\n");
+        let begin = begin.expect("a head") + 4;
+        assert!(all[begin..].starts_with(&body), "in order");
+        assert!(all.ends_with(b"\r\n\r\nok"));
+    });
+}
+
+#[test]
+fn a12_nobody_is_asked_for_a_body_in_the_midst_of_an_answer() {
+    timed(async {
+        let mut served = serve(1024);
+        let head = "POST /stream-and-read HTTP/1.1\r\nhost: x\r\nexpect: 100-continue\r\n\
+                    content-length: 4\r\n\r\n";
+        served.send(head).await;
+        let mut answer = served.until("1\r\na\r\n").await;
+        served.send("body").await;
+        answer += &served.rest().await;
+        assert!(!answer.contains("100 Continue"), "{answer}");
+        assert!(answer.ends_with("4\r\nbody\r\n0\r\n\r\n"), "{answer}");
     });
 }
