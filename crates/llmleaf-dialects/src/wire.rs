@@ -306,9 +306,9 @@ impl ChatWire {
         matches!(self, Self::Responses(quirks) if quirks.storage == responses::quirks::Storage::Offered)
     }
 
-    /// True where the service takes a body of this dialect as it is. Where it does not, the request must be rendered for
+    /// True where the service takes a body of this dialect as it is, for its model of that name. Where it does not, the request must be rendered for
     /// it as if it were of another dialect.
-    pub fn takes(&self, head: &Head, body: &Bytes) -> bool {
+    pub fn takes(&self, head: &Head, body: &Bytes, model: &str) -> bool {
         match self {
             Self::Messages(_)
             | Self::GenerateContent(_)
@@ -317,7 +317,7 @@ impl ChatWire {
             | Self::TextCompletions(_) => true,
             // What was passed once is not looked through again.
             Self::Completions(quirks) => {
-                !head.may_prove() || chat_completions::edits::takes(body, quirks)
+                !head.may_prove() || chat_completions::edits::takes(body, quirks, model)
             }
             Self::Responses(quirks) => responses::edits::takes(head, body, quirks),
         }

@@ -219,7 +219,7 @@ fn expresses(run: &mut Run, stop: &Stop) -> Result<bool, Failure> {
         model,
         stream: run.job.head.stream,
     };
-    if wire.dialect() != run.job.heard || !wire.takes(&run.job.head, &run.job.body) {
+    if wire.dialect() != run.job.heard || !wire.takes(&run.job.head, &run.job.body, model) {
         // What cannot be read is the consumer's fault, and no target's.
         run.canonical()?;
     }

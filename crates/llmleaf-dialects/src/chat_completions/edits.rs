@@ -7,7 +7,6 @@
 
 use super::Quirks;
 use super::quirks::{InstructionRole, OutputCap, ReasoningEcho, StreamUsage};
-use super::tools::GEMINI;
 use crate::head::{self, Field};
 use crate::object::{self, Object};
 use crate::splice::{Splices, quote, range_of};
@@ -67,25 +66,21 @@ pub fn edit_request(
     })
 }
 
-/// True where a service takes what a body of this dialect holds. Proofs of other services' thoughts go to nobody who cannot verify
-/// them: some refuse the field, and thoughts that some want back in words of their own stand in it.
-pub fn takes(body: &Bytes, quirks: &Quirks) -> bool {
-    let knows = matches!(
-        quirks.reasoning.echo,
-        ReasoningEcho::Details | ReasoningEcho::Unknown
-    );
-    // Those of calls go where the service of their maker's models is known to have them.
-    let of_calls = quirks.reasoning.verifies.contains(&GEMINI.0);
-    // Most bodies have neither word, and are not read once more.
-    knows || PROOFS.iter().all(|name| name.find(body).is_none()) || !proves(body, of_calls)
+/// True where a service takes what a body of this dialect holds, for its model of that name. Proofs of other services' thoughts go to
+/// nobody who cannot verify them: some refuse the field, and thoughts that some want back in words of their own stand in it.
+pub fn takes(body: &Bytes, quirks: &Quirks, model: &str) -> bool {
+    match quirks.reasoning.echo {
+        ReasoningEcho::Details => true,
+        echo => {
+            let of_thoughts = echo == ReasoningEcho::Unknown;
+            let of_calls = quirks.reasoning.proves_calls(model);
+            of_thoughts && of_calls || !proves(body, of_thoughts, of_calls)
+        }
+    }
 }
 
-/// The fields that carry such proofs. In a text their quotes are escaped, and a schema may have properties of these names.
-static PROOFS: LazyLock<[Finder<'static>; 2]> =
-    LazyLock::new(|| crate::head::PROOFS.map(|name| Finder::new(name).into_owned()));
-
-/// Whether a message has some; those of calls may be all right.
-fn proves(body: &[u8], but_of_calls: bool) -> bool {
+/// Whether a message has proofs; those of thoughts or of calls may be all right.
+fn proves(body: &[u8], but_of_thoughts: bool, but_of_calls: bool) -> bool {
     let top = head::text(body)
         .ok()
         .and_then(|text| Object::parse(text).ok());
@@ -106,7 +101,7 @@ fn proves(body: &[u8], but_of_calls: bool) -> bool {
                 let extra = call.as_ref().and_then(|call| call.get("extra_content"));
                 extra.and_then(super::tools::thought_signature).is_some()
             };
-            !list("reasoning_details").is_empty()
+            !but_of_thoughts && !list("reasoning_details").is_empty()
                 || !but_of_calls && list("tool_calls").into_iter().any(signed)
         })
 }

@@ -3,6 +3,7 @@
 //! [`Quirks::REFERENCE`] is the wire as OpenAI documents it. A provider's row states only differences,
 //! and each field names the phenomenon, never a service. Rows can be written in a config file.
 
+use super::tools::GEMINI;
 use crate::ladder;
 use serde::Deserialize;
 use std::borrow::Cow;
@@ -264,6 +265,15 @@ impl RequestQuirks {
         let sampling = if fixed { &SAMPLING[..] } else { &[] };
         let refused = self.unsupported.iter().map(|name| &**name);
         refused.chain(sampling.iter().copied())
+    }
+}
+
+impl ReasoningQuirks {
+    /// Whether proofs of calls go on with them: to a model of the one maker that proves calls, at a service that is known to pass them
+    /// on, or of which nobody knows. Nobody else's models can verify them.
+    pub(crate) fn proves_calls(&self, model: &str) -> bool {
+        let passes_on = self.echo == ReasoningEcho::Unknown || self.verifies.contains(&GEMINI.0);
+        passes_on && ladder::is_gemini(model)
     }
 }
 

@@ -36,7 +36,7 @@ pub(crate) fn say(
     // What the service refuses in its own dialect is said in a way that it takes, and so is what the request does not say.
     let same = effort.is_none()
         && wire.dialect() == run.job.heard
-        && wire.takes(&run.job.head, &run.job.body)
+        && wire.takes(&run.job.head, &run.job.body, target.model)
         // Nor can a consumer that wants calls whole be given their pieces.
         && (!run.job.whole_calls || wire.calls_whole());
     let mut rendered = if same {

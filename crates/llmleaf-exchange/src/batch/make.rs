@@ -241,7 +241,7 @@ fn body(at: At<'_>, task: Task, item: &Item, model: &str) -> Result<Rendered, Fa
         return named(item, model);
     }
     let chat = at.offer.chat;
-    if at.offer.task == task && chat.takes(&item.head, &item.body) {
+    if at.offer.task == task && chat.takes(&item.head, &item.body, model) {
         return chat.edit_request(&item.head, &item.body, target);
     }
     let text = llmleaf_dialects::head::text(&item.body)?;

@@ -136,7 +136,7 @@ impl Sample {
             model: &head.model,
             stream: head.stream,
         };
-        let rendered = if wire.dialect() == *dialect && wire.takes(&head, &bytes) {
+        let rendered = if wire.dialect() == *dialect && wire.takes(&head, &bytes, target.model) {
             wire.edit_request(&head, &bytes, target)
         } else {
             let request = dialect.parse_request(body).expect("a request");

@@ -396,9 +396,7 @@ pub(in super::super) fn verified_with_call<'r>(
 ) -> Option<&'r Artefact> {
     let artefact = artefact?;
     let reasoning = &rendering.quirks.reasoning;
-    let passes_on = reasoning.echo == ReasoningEcho::Unknown
-        || reasoning.verifies.contains(&artefact.provenance.0);
-    if passes_on && artefact.provenance == GEMINI && ladder::is_gemini(rendering.model) {
+    if artefact.provenance == GEMINI && reasoning.proves_calls(rendering.model) {
         return Some(artefact);
     }
     lose_artefact(rendering, path);

@@ -1,10 +1,10 @@
 use super::recorded::{self, frame};
-use crate::chat_completions::edits::{edit_request, relay, takes};
+use crate::chat_completions::edits::{edit_request, relay};
 use crate::chat_completions::quirks::{
     InstructionRole, OutputCap, Quirks, ReasoningEcho, ReasoningQuirks, RequestQuirks,
     StreamQuirks, StreamUsage,
 };
-use crate::{Head, Relayed, Rendered, Target};
+use crate::{ChatWire, Head, Relayed, Rendered, Target};
 use bytes::Bytes;
 
 fn edit(body: &str, model: &str, stream: bool, quirks: &Quirks) -> Rendered {
@@ -254,13 +254,15 @@ fn a_body_with_proofs_is_taken_by_who_knows_them_and_one_without_by_all() {
         );
         Bytes::from(body)
     };
-    let knows = Quirks {
+    let echoing = |echo| Quirks {
         reasoning: ReasoningQuirks {
-            echo: ReasoningEcho::Unknown,
+            echo,
             ..ReasoningQuirks::REFERENCE
         },
         ..Quirks::REFERENCE
     };
+    let unknown = echoing(ReasoningEcho::Unknown);
+    let details = echoing(ReasoningEcho::Details);
     let proves_calls = Quirks {
         reasoning: ReasoningQuirks {
             verifies: vec!["google-gemini-v1".into()].into(),
@@ -293,10 +295,24 @@ fn a_body_with_proofs_is_taken_by_who_knows_them_and_one_without_by_all() {
         ),
     ] {
         let body = body(message);
-        assert_eq!(takes(&body, &Quirks::REFERENCE), !proves, "{message}");
-        assert!(takes(&body, &knows), "{message}");
-        // Proofs of calls go on where the models of their maker are.
-        let of_calls = takes(&body, &proves_calls);
-        assert_eq!(of_calls, !message.contains("reasoning.text"), "{message}");
+        let head = crate::Head::read(&body).unwrap();
+        let takes = |quirks: &Quirks, model| {
+            let wire = ChatWire::Completions(quirks.clone());
+            wire.takes(&head, &body, model)
+        };
+        let (gemini, claude) = ("google/gemini-3-pro", "anthropic/claude-opus-5");
+        for model in [gemini, claude] {
+            assert_eq!(takes(&Quirks::REFERENCE, model), !proves, "{message}");
+            assert!(takes(&details, model), "{message}");
+        }
+        // Proofs of calls go on to the models of their maker, and to no others.
+        let (of_thought, of_call) = (
+            message.contains("reasoning.text"),
+            message.contains("extra_content"),
+        );
+        assert_eq!(takes(&proves_calls, gemini), !of_thought, "{message}");
+        assert_eq!(takes(&proves_calls, claude), !proves, "{message}");
+        assert!(takes(&unknown, gemini), "{message}");
+        assert_eq!(takes(&unknown, claude), !of_call, "{message}");
     }
 }
