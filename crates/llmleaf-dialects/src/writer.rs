@@ -216,23 +216,31 @@ const INNER: [&str; 10] = [
 /// `null` for every field that they know, which says nothing.
 pub(crate) fn foreign(rest: &Rest, path: &str) -> Vec<Loss> {
     let mut losses = Vec::new();
-    let mut lose = |field| losses.push(Loss::dropped(field, "a field of another dialect"));
-    for (name, value) in rest.iter().filter(|(_, value)| !value.is_null()) {
-        let inner = INNER.contains(&name).then(|| Object::from_raw(value.raw()));
-        let path = match path {
-            "" => name.to_owned(),
-            _ => [path, ".", name].concat(),
-        };
-        match inner.flatten() {
-            Some(inner) => {
-                for (key, _) in &inner.fields {
-                    lose(format!("{path}.{key}"));
-                }
-            }
-            None => lose(path),
-        }
+    for (name, value) in rest.iter() {
+        foreign_field(name, value, path, &mut losses);
     }
     losses
+}
+
+/// One such field.
+pub(crate) fn foreign_field(name: &str, value: &Json, path: &str, losses: &mut Vec<Loss>) {
+    if value.is_null() {
+        return;
+    }
+    let mut lose = |field| losses.push(Loss::dropped(field, "a field of another dialect"));
+    let path = match path {
+        "" => name.to_owned(),
+        _ => [path, ".", name].concat(),
+    };
+    let inner = INNER.contains(&name).then(|| Object::from_raw(value.raw()));
+    match inner.flatten() {
+        Some(inner) => {
+            for (key, _) in inner.fields.iter().filter(|(_, v)| v.get() != "null") {
+                lose(format!("{path}.{key}"));
+            }
+        }
+        None => lose(path),
+    }
 }
 
 /// Writes fields that were kept as they came. Without an object they belong to another dialect, and are lost.

@@ -5,6 +5,7 @@ use super::{options, thinking, tools};
 use crate::ollama::quirks::is_kin;
 use crate::ollama::wire::{ObjectWriter, array, write_string};
 use crate::ollama::{Form, Quirks};
+use crate::writer::foreign_field;
 use crate::{Rendered, Target};
 use llmleaf_model::{ChatRequest, Failure, FailureKind, Loss, ResponseFormat, Retry};
 
@@ -64,8 +65,8 @@ pub fn render_request(
         }
         if own || kin && name == SHARED {
             body.raw(name, value.as_str());
-        } else if !value.is_null() {
-            losses.push(Loss::dropped(name, "a field of another dialect"));
+        } else {
+            foreign_field(name, value, "", &mut losses);
         }
     }
     body.end();

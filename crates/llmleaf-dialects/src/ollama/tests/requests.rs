@@ -431,3 +431,23 @@ fn what_says_nothing_is_no_loss() {
     let lost: Vec<_> = rendered.losses.iter().map(|l| l.field.as_str()).collect();
     assert_eq!(lost, ["options.novel"]);
 }
+
+#[test]
+fn fields_of_another_dialect_are_lost_one_by_one() {
+    let body = json!({"contents":[{"role":"user","parts":[{"text":"x"}]}],
+        "generationConfig":{"novel":1,"none":null},"odd":1,"safe":null});
+    let request = Dialect::GenerateContent
+        .parse_request(&body.to_string())
+        .unwrap();
+    let target = Target {
+        model: "m",
+        stream: false,
+    };
+    for wire in [
+        ChatWire::Ollama(Quirks::REFERENCE),
+        ChatWire::Completions(chat_completions::Quirks::REFERENCE),
+    ] {
+        let rendered = wire.render_request(&request, target).unwrap();
+        assert_eq!(fields(&rendered.losses), ["generationConfig.novel", "odd"]);
+    }
+}
