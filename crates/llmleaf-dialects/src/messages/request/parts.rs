@@ -5,9 +5,10 @@ use crate::messages::Quirks;
 use crate::messages::answer::FREE_TEXT;
 use crate::messages::wire::{ObjectWriter, array, one_line};
 use crate::object::Object;
+use crate::writer::foreign_field;
 use llmleaf_model::{
-    ArtefactKind, CacheHint, DialectName, Loss, Media, Part, PartKind, Reasoning, Rest, ToolCall,
-    ToolFlavour, ToolResult,
+    ArtefactKind, CacheHint, DialectName, Json, Loss, Media, Part, PartKind, Reasoning, Rest,
+    ToolCall, ToolFlavour, ToolResult,
 };
 use std::borrow::Cow;
 
@@ -51,7 +52,13 @@ impl PartWriter<'_> {
         }
         let mut object = ObjectWriter::new(&mut out);
         self.fill(&mut object, part, path)?;
-        write_cache(&mut object, part.cache.as_ref(), self.own);
+        write_cache(
+            &mut object,
+            part.cache.as_ref(),
+            path,
+            self.own,
+            self.losses,
+        );
         write_rest(&mut object, &part.rest, path, self.own, self.losses);
         object.end();
         Some(out)
@@ -257,12 +264,19 @@ impl PartWriter<'_> {
     }
 }
 
-/// Writes `cache_control`. What else a hint of another dialect says means nothing here.
-pub(super) fn write_cache(object: &mut ObjectWriter<'_>, cache: Option<&CacheHint>, own: bool) {
+/// Writes `cache_control`. A hint of another dialect is one all the same; what else it says is lost, but for the words that make it one.
+pub(super) fn write_cache(
+    object: &mut ObjectWriter<'_>,
+    cache: Option<&CacheHint>,
+    path: &str,
+    own: bool,
+    losses: &mut Vec<Loss>,
+) {
+    const NAME: &str = "cache_control";
     let Some(cache) = cache else {
         return;
     };
-    object.object("cache_control", |control| {
+    object.object(NAME, |control| {
         if !own || cache.rest.get("type").is_none() {
             control.string("type", "ephemeral");
         }
@@ -271,6 +285,17 @@ pub(super) fn write_cache(object: &mut ObjectWriter<'_>, cache: Option<&CacheHin
             control.rest(&cache.rest);
         }
     });
+    if own {
+        return;
+    }
+    let path = match path {
+        "" => NAME.to_owned(),
+        _ => [path, ".", NAME].concat(),
+    };
+    let lost = |(name, _): &(&str, &Json)| !matches!(*name, "type" | "mode");
+    for (name, value) in cache.rest.iter().filter(lost) {
+        foreign_field(name, value, &path, losses);
+    }
 }
 
 /// Writes fields that were kept, where they are of this dialect; else they are lost.

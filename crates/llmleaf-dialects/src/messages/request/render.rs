@@ -146,7 +146,8 @@ impl<'a> Render<'a> {
         tools::render_choice(body, self.request, &mut self.losses);
         self.thinking.write(body);
         self.output_config(body);
-        write_cache(body, self.request.cache.as_ref(), self.own);
+        let cache = self.request.cache.as_ref();
+        write_cache(body, cache, "", self.own, &mut self.losses);
         Ok(())
     }
 

@@ -189,7 +189,7 @@ fn close(
     own: bool,
     losses: &mut Vec<Loss>,
 ) {
-    write_cache(&mut object, cache, own);
+    write_cache(&mut object, cache, path, own, losses);
     write_rest(&mut object, &tool.rest, path, own, losses);
     object.end();
 }

@@ -82,3 +82,26 @@ fn an_unknown_field_of_an_inner_object_is_told_by_its_own_name() {
         ]
     );
 }
+
+#[test]
+fn what_else_a_hint_says_is_told() {
+    let hint = r#"{"type":"ephemeral","ttl":"1h","mode":"m","scope":"s","none":null}"#;
+    let body = format!(
+        r#"{{"model":"m","max_tokens":9,"cache_control":{hint},"messages":[{{"role":"user","content":[
+        {{"type":"text","text":"x","cache_control":{hint}}}]}}],
+        "tools":[{{"type":"function","function":{{"name":"f","parameters":{{"type":"object"}}}},"cache_control":{hint}}}]}}"#
+    );
+    let (sent, _) = across(&body);
+    let written = serde_json::json!({"type":"ephemeral","ttl":"1h"});
+    assert_eq!(sent["messages"][0]["content"][0]["cache_control"], written);
+    assert_eq!(sent["tools"][0]["cache_control"], written);
+    assert_eq!(sent["cache_control"], written);
+    assert_eq!(
+        told(&body),
+        [
+            "dropped messages[0].content[0].cache_control.scope",
+            "dropped tools[0].cache_control.scope",
+            "dropped cache_control.scope"
+        ]
+    );
+}
