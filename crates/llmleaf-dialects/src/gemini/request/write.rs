@@ -153,8 +153,8 @@ impl PartWriter<'_> {
         let own = self.own.then_some(&mut object);
         match own {
             Some(object) => {
-                let inner = |name: &str| READ.contains(&name);
-                for (name, value) in part.rest.iter().filter(|(name, _)| !inner(name)) {
+                let read = read_object(&part.kind);
+                for (name, value) in part.rest.iter().filter(|(name, _)| Some(*name) != read) {
                     object.raw(name, value.as_str());
                 }
             }
@@ -323,8 +323,15 @@ impl PartWriter<'_> {
     }
 }
 
-/// Objects of a part of which only some fields may be known; the others are kept under the name of the object.
-const READ: [&str; 2] = ["functionCall", "functionResponse"];
+/// The object that a part of this kind was read from. Of its fields only some may be known; the others are kept under its name, which is
+/// an object of its own on a part of any other kind.
+fn read_object(kind: &PartKind) -> Option<&'static str> {
+    match kind {
+        PartKind::ToolCall(_) => Some("functionCall"),
+        PartKind::ToolResult(_) => Some("functionResponse"),
+        _ => None,
+    }
+}
 
 /// Writes what was not read of an object of a part.
 fn unread(object: &mut ObjectWriter<'_>, part: &Part, name: &str, own: bool) {

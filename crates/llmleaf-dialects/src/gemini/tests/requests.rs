@@ -520,3 +520,19 @@ fn a_format_that_is_asked_for_by_modality_is_read_where_it_is_one_of_text() {
     let more = of(json!({"text":{"mimeType":"TEXT_PLAIN"},"image":{"aspectRatio":"x"}}));
     assert!(more.response_format.is_none() && !more.rest.is_empty());
 }
+
+#[test]
+fn a_part_that_says_two_things_keeps_both() {
+    let call = json!({"name":"f","args":{}});
+    let result = json!({"name":"f","response":{"output":"r"}});
+    for part in [
+        json!({"text":"","functionCall":call}),
+        json!({"text":"t","functionResponse":result}),
+        json!({"functionCall":call,"functionResponse":result}),
+    ] {
+        let request = parsed(&json!({"contents":[{"role":"model","parts":[part]}]}));
+        let (sent, losses) = rendered(&request, "m");
+        assert_eq!(sent["contents"][0]["parts"], json!([part]));
+        assert!(losses.is_empty(), "{losses:?}");
+    }
+}
