@@ -85,23 +85,16 @@ fn words(config: &mut Level<'_>, name: &str) -> Result<Vec<String>, Failure> {
 }
 
 /// Takes what the text of the answer must be out of `responseFormat`, which has a place for each modality (OpenAPI document of
-/// 2026-08); one that asks for more is kept.
-fn flat_format(config: &mut Level<'_>) -> Result<Option<ResponseFormat>, Failure> {
+/// 2026-08); one that asks for more, or cannot be read, is kept.
+fn flat_format(config: &mut Level<'_>) -> Option<ResponseFormat> {
     let taken = ["responseMimeType", "responseSchema", "responseJsonSchema"];
-    let Some(raw) = config.peek("responseFormat") else {
-        return Ok(None);
-    };
-    let Ok(mut formats) = level(raw, config.at("responseFormat")) else {
-        return Ok(None);
-    };
-    let Some(mut text) = inner(&mut formats, "text")? else {
-        return Ok(None);
-    };
-    let mime = text.string("mimeType")?;
+    let mut formats = level(config.peek("responseFormat")?, config.at("responseFormat")).ok()?;
+    let mut text = inner(&mut formats, "text").ok()??;
+    let mime = text.string("mimeType").ok()?;
     let schema = text.raw("schema").map(Json::from);
     let more = !formats.is_empty() || !text.is_empty();
     if more || taken.iter().any(|name| config.peek(name).is_some()) {
-        return Ok(None);
+        return None;
     }
     let format = match (mime.as_deref(), schema) {
         (Some("APPLICATION_JSON" | "application/json") | None, Some(schema)) => {
@@ -114,14 +107,14 @@ fn flat_format(config: &mut Level<'_>) -> Result<Option<ResponseFormat>, Failure
         }
         (Some("APPLICATION_JSON" | "application/json"), None) => ResponseFormat::JsonObject,
         (Some("TEXT_PLAIN" | "text/plain"), None) => ResponseFormat::Text,
-        _ => return Ok(None),
+        _ => return None,
     };
     config.raw("responseFormat");
-    Ok(Some(format))
+    Some(format)
 }
 
 fn format(config: &mut Level<'_>) -> Result<Option<ResponseFormat>, Failure> {
-    if let Some(format) = flat_format(config)? {
+    if let Some(format) = flat_format(config) {
         return Ok(Some(format));
     }
     let mime = config.string("responseMimeType")?;

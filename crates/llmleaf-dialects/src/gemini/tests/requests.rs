@@ -536,3 +536,19 @@ fn a_part_that_says_two_things_keeps_both() {
         assert!(losses.is_empty(), "{losses:?}");
     }
 }
+
+#[test]
+fn a_format_that_cannot_be_read_is_kept() {
+    for format in [
+        json!(5),
+        json!({"text":5}),
+        json!({"text":{"mimeType":5}}),
+        json!({"text":{"mimeType":"TEXT_PLAIN","mime_type":"TEXT_PLAIN"}}),
+    ] {
+        let body = json!({"contents":[{"role":"user","parts":[{"text":"x"}]}],"generationConfig":{"responseFormat":format}});
+        let request = parsed(&body);
+        assert!(request.response_format.is_none());
+        let (sent, _) = rendered(&request, "m");
+        assert_eq!(sent["generationConfig"], body["generationConfig"]);
+    }
+}
