@@ -209,7 +209,10 @@ impl<'a> Edits<'a> {
 
     fn drop_refused(&mut self, model: &str, quirks: &'a Quirks) {
         for name in quirks.request.refused(model) {
-            if self.remove(name) {
+            let field = self.field(name);
+            let value = field.and_then(|field| self.text.get(field.value.clone()));
+            let lost = value.is_some_and(|value| quirks.request.loses(model, name, value));
+            if self.remove(name) && lost {
                 let loss = Loss::dropped(name.to_owned(), "the provider refuses this field");
                 self.losses.push(loss);
             }

@@ -260,11 +260,26 @@ const SAMPLING: [&str; 5] = [
 impl RequestQuirks {
     /// Fields that the service, or its model, refuses.
     pub(crate) fn refused(&self, model: &str) -> impl Iterator<Item = &str> {
-        let mut models = self.fixed_sampling.iter();
-        let fixed = models.any(|begin| ladder::begins(model, begin));
-        let sampling = if fixed { &SAMPLING[..] } else { &[] };
+        let sampling = if self.is_fixed(model) {
+            &SAMPLING[..]
+        } else {
+            &[]
+        };
         let refused = self.unsupported.iter().map(|name| &**name);
         refused.chain(sampling.iter().copied())
+    }
+
+    /// Whether a refused field of this value is lost. `null` asks for nothing, and nothing else than what it does is asked of a model that
+    /// samples in one way only by the one value that it would take.
+    pub(crate) fn loses(&self, model: &str, name: &str, value: &str) -> bool {
+        let one = || value.parse() == Ok(1.0);
+        let as_ever = matches!(name, "temperature" | "n") && self.is_fixed(model) && one();
+        value != "null" && !as_ever
+    }
+
+    fn is_fixed(&self, model: &str) -> bool {
+        let mut models = self.fixed_sampling.iter();
+        models.any(|begin| ladder::begins(model, begin))
     }
 }
 

@@ -99,8 +99,13 @@ impl Writer<'_, '_> {
             .refused(self.rendering.model)
             .any(|refused| refused == name)
         {
-            self.rendering
-                .dropped(name, "the provider refuses this field");
+            let mut out = Vec::new();
+            value(&mut out);
+            let text = std::str::from_utf8(&out).unwrap_or_default();
+            if quirks.loses(self.rendering.model, name, text) {
+                self.rendering
+                    .dropped(name, "the provider refuses this field");
+            }
             return false;
         }
         let renamed = quirks.renamed.iter().find(|(from, _)| from == name);

@@ -2,11 +2,12 @@
 
 use super::requests::generous;
 use crate::Target;
+use crate::chat_completions::edits::edit_request;
 use crate::chat_completions::quirks::{
     InstructionRole, OutputCap, Quirks, ReasoningEcho, ReasoningQuirks, ReasoningRequest,
     RequestQuirks, SchemaSupport,
 };
-use crate::chat_completions::request::render_request;
+use crate::chat_completions::request::{parse_request, render_request};
 use llmleaf_model::*;
 use serde_json::{Value, json};
 use std::borrow::Cow;
@@ -450,4 +451,62 @@ fn pictures_are_asked_of_routers_only() {
     let (body, losses) = render(&request, &router);
     assert_eq!(body["modalities"], json!(["text", "image"]));
     assert_eq!(losses, Vec::<String>::new());
+}
+
+/// A service with models that sample in one way only, and that refuses a field of all of them.
+fn fixed() -> Quirks {
+    Quirks {
+        request: RequestQuirks {
+            unsupported: Cow::Borrowed(&[Cow::Borrowed("seed"), Cow::Borrowed("odd")]),
+            fixed_sampling: Cow::Borrowed(&[Cow::Borrowed("fixed-")]),
+            ..RequestQuirks::REFERENCE
+        },
+        ..Quirks::REFERENCE
+    }
+}
+
+#[test]
+fn what_is_cut_and_asks_for_nothing_else_is_no_loss() {
+    for (fields, lost) in [
+        (
+            r#""temperature":null,"n":null,"top_p":null,"seed":null,"odd":null"#,
+            &[][..],
+        ),
+        (r#""temperature":1,"n":1"#, &[]),
+        (r#""temperature":1.0,"n":1"#, &[]),
+        (r#""temperature":0.7,"n":2"#, &["temperature", "n"]),
+        (r#""top_p":1,"seed":1,"odd":1"#, &["seed", "odd", "top_p"]),
+    ] {
+        let body =
+            format!(r#"{{"model":"m",{fields},"messages":[{{"role":"user","content":"x"}}]}}"#);
+        let request = parse_request(&body).unwrap();
+        let body = bytes::Bytes::from(body);
+        let head = crate::Head::read(&body).unwrap();
+        let target = Target {
+            model: "fixed-1",
+            stream: false,
+        };
+        let edited = edit_request(&head, &body, target, &fixed()).unwrap();
+        let rendered = render_request(&request, target, &fixed()).unwrap();
+        for sent in [edited, rendered] {
+            let mut names: Vec<_> = sent.losses.iter().map(|loss| &*loss.field).collect();
+            names.sort_by_key(|name| lost.iter().position(|lost| lost == name));
+            assert_eq!(names, lost, "{fields}");
+            let sent: Value = serde_json::from_slice(&sent.body).unwrap();
+            let left = json!({"model":"fixed-1","messages":[{"role":"user","content":"x"}]});
+            assert_eq!(sent, left);
+        }
+        let lost = lost.contains(&"temperature");
+        let other = render_request(
+            &request,
+            Target {
+                model: "o",
+                ..target
+            },
+            &fixed(),
+        )
+        .unwrap();
+        let other = String::from_utf8(other.body.to_vec()).unwrap();
+        assert!(!lost || other.contains(r#""temperature":0.7"#), "{other}");
+    }
 }
