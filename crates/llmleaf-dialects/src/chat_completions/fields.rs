@@ -247,7 +247,9 @@ impl<'a, 'p> Fields<'a, 'p> {
         let path = self.path.key(KEY);
         let mut fields = Fields::read(raw, &path)?;
         let ttl = fields.string_if("ttl");
-        if fields.object.get("type").map(RawValue::get) == Some("\"ephemeral\"") {
+        // Beside a `mode` it stays, which alone would make a breakpoint of it.
+        let plain = fields.object.get("mode").is_none();
+        if plain && fields.object.get("type").map(RawValue::get) == Some("\"ephemeral\"") {
             fields.raw("type");
         }
         Ok(Some(CacheHint {

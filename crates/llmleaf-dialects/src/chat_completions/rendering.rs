@@ -92,7 +92,10 @@ impl<'q> Rendering<'q> {
         path: &str,
     ) {
         let Some(hint) = hint else { return };
-        if self.own() && hint.rest.get("mode").is_some() {
+        let breakpoint = hint.ttl.is_none()
+            && hint.rest.get("type").is_none()
+            && hint.rest.get("mode").is_some();
+        if self.own() && breakpoint {
             let mut inner = ObjectWriter::begin(object.key(BREAKPOINT));
             inner.rest(&hint.rest);
             inner.end();

@@ -510,3 +510,30 @@ fn what_is_cut_and_asks_for_nothing_else_is_no_loss() {
         assert!(!lost || other.contains(r#""temperature":0.7"#), "{other}");
     }
 }
+
+#[test]
+fn a_hint_with_a_word_of_another_stays_what_it_was() {
+    let router = generous(ReasoningRequest::Object, ReasoningEcho::Details);
+    for (name, hint) in [
+        (
+            "cache_control",
+            json!({"type":"ephemeral","ttl":"1h","mode":"x"}),
+        ),
+        ("cache_control", json!({"type":"ephemeral","mode":"x"})),
+        ("cache_control", json!({"type":"novel","mode":"x"})),
+        ("prompt_cache_breakpoint", json!({"mode":"explicit"})),
+    ] {
+        let mut text = json!({"type":"text","text":"x"});
+        text[name] = hint.clone();
+        let body = json!({"model":"m","messages":[{"role":"user","content":[text]}]});
+        let request = parse_request(&body.to_string()).unwrap();
+        let (sent, losses) = render(&request, &router);
+        assert_eq!(sent["messages"], body["messages"]);
+        assert!(losses.is_empty(), "{losses:?}");
+        // Who takes no hints of the one kind has them lost, and that is told.
+        let (sent, losses) = render(&request, &Quirks::REFERENCE);
+        let kept = name == "prompt_cache_breakpoint";
+        assert_eq!(sent["messages"] == body["messages"], kept, "{sent}");
+        assert_eq!(losses.is_empty(), kept, "{losses:?}");
+    }
+}
