@@ -148,27 +148,27 @@ fn object_choice(raw: &RawValue) -> Option<ToolChoice> {
     use crate::object::{Object, string};
     let object = Object::from_raw(raw)?;
     let kind = string(object.get("type")?)?;
-    // The forms that other wires have for it: SDKs for several write them here too (recorded with a service that took them).
-    if let ("function" | "tool", Some(name)) = (&*kind, object.get("name").and_then(string)) {
-        return Some(ToolChoice::Named {
-            name: name.into_owned(),
-            flavour: ToolFlavour::Function,
-        });
-    }
-    let inner = Object::from_raw(object.get(&kind)?)?;
+    let inner = object.get(&kind).and_then(Object::from_raw);
+    let name_in = |object: &Object<'_>| Some(string(object.get("name")?)?.into_owned());
     let named = |flavour| {
-        Some(ToolChoice::Named {
-            name: string(inner.get("name")?)?.into_owned(),
-            flavour,
-        })
+        // The forms that other wires have for it, a name in the open: SDKs for several write them here too (recorded with a service
+        // that took them).
+        let name = inner
+            .as_ref()
+            .and_then(name_in)
+            .or_else(|| name_in(&object))?;
+        Some(ToolChoice::Named { name, flavour })
     };
     match &*kind {
-        "function" => named(ToolFlavour::Function),
+        "function" | "tool" => named(ToolFlavour::Function),
         "custom" => named(ToolFlavour::Custom),
-        "allowed_tools" => Some(ToolChoice::Allowed {
-            required: string(inner.get("mode")?)? == "required",
-            tools: Json::from(inner.get("tools")?),
-        }),
+        "allowed_tools" => {
+            let inner = inner.as_ref()?;
+            Some(ToolChoice::Allowed {
+                required: string(inner.get("mode")?)? == "required",
+                tools: Json::from(inner.get("tools")?),
+            })
+        }
         _ => None,
     }
 }

@@ -6,7 +6,7 @@ use crate::chat_completions::quirks::{
 };
 use crate::chat_completions::request::{parse_request, render_request};
 use crate::{ChatWire, Dialect, Target, messages};
-use llmleaf_model::{ChatRequest, Loss, PartKind, Role, ToolChoice, ToolKind};
+use llmleaf_model::{ChatRequest, Loss, PartKind, Role, ToolChoice, ToolFlavour, ToolKind};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -593,16 +593,30 @@ fn the_newer_names_of_the_reference_are_read() {
 
 #[test]
 fn a_tool_is_chosen_in_the_forms_of_other_wires_too() {
-    for choice in [
-        json!({"type": "function", "function": {"name": "f"}}),
-        json!({"type": "function", "name": "f"}),
-        json!({"type": "tool", "name": "f"}),
+    let (function, custom) = (ToolFlavour::Function, ToolFlavour::Custom);
+    for (choice, as_what) in [
+        (
+            json!({"type": "function", "function": {"name": "f"}}),
+            function,
+        ),
+        (json!({"type": "function", "name": "f"}), function),
+        (
+            json!({"type": "function", "name": "g", "function": {"name": "f"}}),
+            function,
+        ),
+        (json!({"type": "tool", "name": "f"}), function),
+        (json!({"type": "custom", "custom": {"name": "f"}}), custom),
+        (json!({"type": "custom", "name": "f"}), custom),
+        (
+            json!({"type": "custom", "name": "g", "custom": {"name": "f"}}),
+            custom,
+        ),
     ] {
         let body = json!({"model": "m", "messages": [{"role": "user", "content": "q"}], "tool_choice": choice});
         let request = parse_request(&body.to_string()).unwrap();
-        let Some(ToolChoice::Named { name, .. }) = request.tool_choice else {
+        let Some(ToolChoice::Named { name, flavour }) = request.tool_choice else {
             panic!("{choice}");
         };
-        assert_eq!(name, "f");
+        assert_eq!((&*name, flavour), ("f", as_what), "{choice}");
     }
 }
