@@ -5,8 +5,9 @@
 //!
 //! - Each choice has one *prose* lane: at most one text, reasoning, refusal or media block is open. A delta
 //!   of another kind closes it and opens the next.
-//! - Each choice has *tool slots*. A tool block opens as soon as its name and those before it are known and stays open until the
-//!   choice ends, because fragments of parallel calls may interleave. See [`tools`] for how a fragment finds its slot.
+//! - Each choice has *tool slots*. A tool block opens when its name and those before it are known, or sooner where more than calls comes
+//!   or too much waits, and stays open until the choice ends, because fragments of parallel calls may interleave. See [`tools`] for how a
+//!   fragment finds its slot, and for what waits.
 //! - A finish is remembered and told when the response ends: some services send content, or the finish itself,
 //!   once more after it.
 //!
@@ -231,7 +232,7 @@ impl Assembly {
         };
         state.close_prose(out);
         let choice = state.index;
-        state.slots.before_prose(choice, &mut self.next_block, out);
+        state.slots.tell_named(choice, &mut self.next_block, out);
         let block = take_block(&mut self.next_block);
         out.push(Event::BlockStart {
             block,
@@ -285,6 +286,15 @@ impl Assembly {
         {
             choice.finish = Some(finish);
             choice.end(&mut self.next_block, out);
+        }
+    }
+
+    /// The answer breaks off: calls that wait only for the name of one before them are told. No block ends, for none is whole.
+    pub fn release(&mut self, out: &mut Vec<Event>) {
+        self.choices.sort_by_key(|c| c.index);
+        for choice in self.choices.iter_mut().filter(|c| !c.ended) {
+            let next = &mut self.next_block;
+            choice.slots.tell_named(choice.index, next, out);
         }
     }
 
@@ -386,7 +396,7 @@ impl Assembly {
         if let Some(state) = self.choices.get_mut(at) {
             state.close_prose(out);
             let next = &mut self.next_block;
-            state.slots.before_prose(state.index, next, out);
+            state.slots.tell_named(state.index, next, out);
         }
         let block = take_block(&mut self.next_block);
         if let Some(state) = self.choices.get_mut(at) {

@@ -210,6 +210,30 @@ fn a_proof_waits_with_its_call() {
 }
 
 #[test]
+fn a_proof_that_another_replaces_waits_no_longer() {
+    let proof = Artefact {
+        provenance: llmleaf_model::Provenance::UNKNOWN,
+        kind: ArtefactKind::Signature,
+        data: "s".repeat(400 << 10),
+    };
+    let mut assembly = Assembly::new();
+    let mut out = Vec::new();
+    let mut fragment = ToolFragment {
+        index: Some(0),
+        artefact: Some(&proof),
+        ..ToolFragment::default()
+    };
+    for _ in 0..9 {
+        assembly.tool(0, &fragment, &mut out);
+    }
+    assert!(out.is_empty());
+    fragment.name = Some("f");
+    assembly.tool(0, &fragment, &mut out);
+    let response = finished(assembly, out);
+    assert_eq!(response.choices[0].blocks[0].artefact, Some(proof));
+}
+
+#[test]
 fn prose_blocks_follow_each_other() {
     let mut assembly = Assembly::new();
     let mut out = Vec::new();

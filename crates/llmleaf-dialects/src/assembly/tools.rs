@@ -7,9 +7,11 @@
 //! 3. A fragment with neither belongs to the latest call, unless it brings a name where that call has one: then
 //!    it begins a new call, as services do that send each call whole.
 //!
-//! Calls are told in the order in which they began. Arguments that come before the name wait for it, and so do the calls behind one that
-//! has begun and has no name yet. Nothing else waits: words that come meanwhile are told at once, behind the calls whose names are known. Past
-//! [`MAX_HELD_BYTES`] of what waits in a choice, and when the choice ends, all of it is told, a call without a name where it has none.
+//! Calls are told in the order in which they began. Arguments and proofs that come before the name wait for it, and so do the calls behind
+//! one that has begun and has no name yet. Nothing else waits, and two things end that order: words, and all else that is no call, are told
+//! at once, and before them the calls whose names are known, and so are those before an error that ends the answer. A call that is named
+//! after that comes behind. Past [`MAX_HELD_BYTES`] of what waits in a choice, and when the choice ends, all of it is told in order, a call
+//! without a name where it has none; one that has an id and nothing else is never told.
 //!
 //! Ids that are missing are made up from choice and slot
 //! (`call_0_2`), and doubled ids are made unique, so that every call of a choice has an id of its own.
@@ -123,8 +125,10 @@ impl Slots {
         }
         slot.held.push_str(arguments);
         if let Some(artefact) = fragment.artefact {
+            let before = slot.artefact.replace(artefact.clone());
+            let before = before.map_or(0, |artefact| artefact.data.len());
+            self.held = self.held.saturating_sub(before);
             self.held = self.held.saturating_add(artefact.data.len());
-            slot.artefact = Some(artefact.clone());
         }
         self.held = self.held.saturating_add(arguments.len());
         self.waiting = true;
@@ -135,8 +139,8 @@ impl Slots {
         self.tell(told, choice, next_block, out);
     }
 
-    /// Words come: the calls whose names are known are told before them.
-    pub(super) fn before_prose(&mut self, choice: u32, next_block: &mut u32, out: &mut Vec<Event>) {
+    /// Words come, or nothing more: the calls whose names are known are told before that.
+    pub(super) fn tell_named(&mut self, choice: u32, next_block: &mut u32, out: &mut Vec<Event>) {
         if self.waiting {
             self.tell(Told::Named, choice, next_block, out);
         }

@@ -17,7 +17,7 @@ const ID_LETTERS: usize = 32;
 /// The state of one response that is being read.
 pub(super) struct Reading {
     form: Form,
-    assembly: Assembly,
+    pub assembly: Assembly,
     started: bool,
     /// First letters of the ids that are made up here; they differ from response to response.
     made_up: String,

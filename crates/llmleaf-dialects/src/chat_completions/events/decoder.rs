@@ -27,6 +27,7 @@ impl ChunkDecoder {
 
     fn fail(&mut self, failure: Failure, out: &mut Vec<Event>) {
         self.ended = true;
+        self.reading.assembly.release(out);
         out.push(Event::Error(Box::new(failure)));
     }
 

@@ -413,3 +413,36 @@ fn proofs_of_calls_and_thoughts_share_no_number() {
         assert_eq!(numbers, [0, 1, 2, 3], "whole: {whole_calls}");
     }
 }
+
+/// The names of the calls that are told, and whether an error ends them.
+fn told_calls(events: &[Event]) -> (Vec<&str>, bool) {
+    let names = events.iter().filter_map(|event| match event {
+        Event::BlockStart {
+            kind: BlockKind::ToolCall { name, .. },
+            ..
+        } => Some(name.as_str()),
+        _ => None,
+    });
+    (names.collect(), failure_kind(events).is_some())
+}
+
+#[test]
+fn calls_that_wait_for_a_name_before_them_are_told_before_an_error() {
+    let first = r#"{"id":"r","choices":[{"delta":{"tool_calls":[
+        {"index":0,"id":"a","function":{"arguments":"{"}},
+        {"index":1,"id":"b","function":{"name":"g","arguments":"{}"}}]}}]}"#;
+    let first = first.replace('\n', " ");
+    for end in [
+        r#"{"error":{"message":"x","type":"server_error"}}"#,
+        "[1]",
+        "{",
+        "",
+    ] {
+        let events = run(&[&first, end]);
+        assert_eq!(told_calls(&events), (vec!["g"], true), "{end}");
+        let ended = events
+            .iter()
+            .filter(|e| matches!(e, Event::BlockEnd { .. }));
+        assert_eq!(ended.count(), 0, "nobody says that the call is whole");
+    }
+}

@@ -24,6 +24,7 @@ impl LineDecoder {
     fn fail(&mut self, mut failure: Failure, out: &mut Vec<Event>) {
         failure.possibly_billed = true;
         self.ended = true;
+        self.reading.assembly.release(out);
         out.push(Event::Error(Box::new(failure)));
     }
 }
