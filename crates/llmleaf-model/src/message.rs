@@ -103,6 +103,21 @@ impl Part {
             _ => None,
         }
     }
+
+    /// The text of one part that is nothing but text.
+    pub fn only_text(parts: &[Self]) -> Option<&str> {
+        let [part] = parts else {
+            return None;
+        };
+        match &part.kind {
+            PartKind::Text { text, citations }
+                if citations.is_empty() && part.cache.is_none() && part.rest.is_empty() =>
+            {
+                Some(text)
+            }
+            _ => None,
+        }
+    }
 }
 
 /// What a part is.

@@ -91,7 +91,7 @@ impl Writer<'_, '_> {
         object.string("role", role);
         object.string_if("name", message.name.as_deref());
         let bare = message.bare || !self.rendering.own() && message.role != Role::User;
-        match plain(&message.parts).filter(|_| bare && moved.is_empty()) {
+        match Part::only_text(&message.parts).filter(|_| bare && moved.is_empty()) {
             Some(text) => object.string("content", text),
             None => {
                 let bare = bare && moved.is_empty();
@@ -325,7 +325,7 @@ impl Writer<'_, '_> {
         object.string_if("name", name);
         let bare = result.bare || !self.rendering.own();
         let mut moved = Vec::new();
-        match plain(&result.parts).filter(|_| bare) {
+        match Part::only_text(&result.parts).filter(|_| bare) {
             Some(text) => object.string("content", text),
             None => {
                 let (texts, media) = self.result_parts(result, path);
@@ -424,19 +424,4 @@ fn text_of(part: &[u8]) -> Option<&str> {
     serde_json::from_str::<&RawValue>(text)
         .is_ok()
         .then_some(text)
-}
-
-/// The text of one part that is nothing but text.
-fn plain(parts: &[Part]) -> Option<&str> {
-    let [part] = parts else {
-        return None;
-    };
-    match &part.kind {
-        PartKind::Text { text, citations }
-            if citations.is_empty() && part.cache.is_none() && part.rest.is_empty() =>
-        {
-            Some(text)
-        }
-        _ => None,
-    }
 }

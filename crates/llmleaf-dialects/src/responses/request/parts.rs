@@ -222,21 +222,6 @@ fn audio_format(mime: &str) -> &str {
     }
 }
 
-/// The text of one part that is nothing but text.
-pub(super) fn plain(parts: &[Part]) -> Option<&str> {
-    let [part] = parts else {
-        return None;
-    };
-    match &part.kind {
-        PartKind::Text { text, citations }
-            if citations.is_empty() && part.cache.is_none() && part.rest.is_empty() =>
-        {
-            Some(text)
-        }
-        _ => None,
-    }
-}
-
 /// The text that is all that could be written of parts of another dialect: what stood beside it was lost, and told.
 pub(super) fn sole_text<'p>(
     parts: &'p [Part],
@@ -339,7 +324,7 @@ fn result_item(
     if rendering.own {
         object.string_if("name", result.name.as_deref());
     }
-    match plain(&result.parts) {
+    match Part::only_text(&result.parts) {
         Some(text) if result.bare || !rendering.own => string(object.key("output"), text),
         _ if result.parts.is_empty() && (!rendering.own || result.bare) => {
             object.string("output", "");

@@ -59,7 +59,7 @@ fn bare(message: &Message) -> Option<&str> {
     if !message.bare || said.next().is_some() {
         return None;
     }
-    parts::plain(std::slice::from_ref(one))
+    Part::only_text(std::slice::from_ref(one))
 }
 
 struct List<'r, 'q> {
@@ -114,7 +114,7 @@ impl List<'_, '_> {
         object.string("role", role_name(message.role));
         let foreign = !self.rendering.own && message.role == Role::Assistant;
         // Of what a model said, some services take texts only, and lists of their own items.
-        match bare(message).or_else(|| parts::plain(parts).filter(|_| foreign)) {
+        match bare(message).or_else(|| Part::only_text(parts).filter(|_| foreign)) {
             Some(text) => string(object.key("content"), text),
             None => {
                 let assistant = message.role == Role::Assistant;
