@@ -6,6 +6,7 @@
 mod aside;
 mod follow;
 mod http;
+mod keeper;
 mod leases;
 mod sinks;
 mod usage;
@@ -23,6 +24,7 @@ use crate::verdicts::Ruling;
 use aside::Aside;
 use bytes::Bytes;
 use follow::{Around, Digested, follow};
+use keeper::Keeper;
 use llmleaf_auth::{Authenticator, Verdicts};
 use llmleaf_route::Millis;
 use parking_lot::Mutex;
@@ -225,6 +227,30 @@ struct Memory {
     digested: Digested,
 }
 
+/// Who does what takes long for one pull. Nothing waits here for what another pull has to do.
+#[derive(Default)]
+struct Beside {
+    aside: Aside,
+    keeper: Keeper,
+}
+
+#[derive(Default)]
+struct Besides {
+    identity: Beside,
+    verdicts: Beside,
+    topology: Beside,
+}
+
+impl Besides {
+    fn of(&self, what: What) -> &Beside {
+        match what {
+            What::Identity => &self.identity,
+            What::Verdicts => &self.verdicts,
+            What::Topology => &self.topology,
+        }
+    }
+}
+
 /// The client of a controller.
 pub struct Agent {
     outlets: Outlets,
@@ -234,7 +260,7 @@ pub struct Agent {
     /// Who keeps something for the next run.
     writing: Writing,
     /// Who does what takes long.
-    aside: Aside,
+    beside: Besides,
     identity: Option<Memory>,
     verdicts: Option<Memory>,
     topology: Option<Memory>,
@@ -248,7 +274,7 @@ impl Agent {
             epoch: Instant::now(),
             tried: Some(tried),
             writing: Writing::default(),
-            aside: Aside::default(),
+            beside: Besides::default(),
             identity: None,
             verdicts: None,
             topology: None,
@@ -357,13 +383,14 @@ impl Agent {
             .iter()
             .filter(|&&what| plan.pull(what).is_some())
             .count();
-        let (outlets, aside) = (&self.outlets, &self.aside);
+        let (outlets, beside) = (&self.outlets, &self.beside);
         let around = |what| Around {
             what,
             reach,
             board: &outlets.board,
             store: store.as_ref(),
-            aside,
+            beside: beside.of(what),
+            plan: Arc::default(),
             epoch,
             tried: &count,
         };

@@ -111,7 +111,7 @@ impl Store {
         }))
     }
 
-    /// Keeps what is in effect now.
+    /// Keeps what is in effect, and was confirmed at that time.
     ///
     /// # Errors
     /// It cannot be written; what was kept before stays.
@@ -121,6 +121,7 @@ impl Store {
         address: [u8; 32],
         stamp: &Stamp,
         body: &[u8],
+        at: SystemTime,
     ) -> io::Result<()> {
         let head = Head {
             form: FORM,
@@ -134,17 +135,17 @@ impl Store {
         line.push(b'\n');
         fs::create_dir_all(&self.folder)?;
         let beside = self.folder.join(format!("{what}.new"));
-        let written = write(&beside, &line, body);
+        let written = write(&beside, &line, body, at);
         written.and_then(|()| fs::rename(&beside, self.path(what)))
     }
 
-    /// What is kept was confirmed just now.
+    /// What is kept was confirmed again at that time.
     ///
     /// # Errors
     /// The file's time cannot be set.
-    pub fn confirm(&self, what: &str) -> io::Result<()> {
+    pub fn confirm(&self, what: &str, at: SystemTime) -> io::Result<()> {
         let file = OpenOptions::new().write(true).open(self.path(what))?;
-        file.set_modified(SystemTime::now())
+        file.set_modified(at)
     }
 }
 
@@ -157,7 +158,7 @@ fn age(at: SystemTime) -> Option<Duration> {
 }
 
 /// Only its owner may read it: it has the hashes of passwords.
-fn write(path: &Path, line: &[u8], body: &[u8]) -> io::Result<()> {
+fn write(path: &Path, line: &[u8], body: &[u8], at: SystemTime) -> io::Result<()> {
     // One that was left behind may have other permissions.
     if let Err(error) = fs::remove_file(path)
         && error.kind() != io::ErrorKind::NotFound
@@ -171,6 +172,8 @@ fn write(path: &Path, line: &[u8], body: &[u8]) -> io::Result<()> {
         .open(path)?;
     file.write_all(line)?;
     file.write_all(body)?;
+    // Writing may have taken long.
+    file.set_modified(at)?;
     file.sync_all()
 }
 
@@ -220,7 +223,13 @@ mod tests {
             size: 3,
         };
         store
-            .save("identity", [1; 32], &stamp, b"{\"keys\":[]}\n")
+            .save(
+                "identity",
+                [1; 32],
+                &stamp,
+                b"{\"keys\":[]}\n",
+                SystemTime::now(),
+            )
             .expect("kept");
         let kept = store
             .load("identity", [1; 32], 100)
@@ -244,7 +253,9 @@ mod tests {
         );
         let meta = fs::metadata(store.path("identity")).expect("a file");
         assert_eq!(meta.permissions().mode() & 0o777, 0o600);
-        store.confirm("identity").expect("confirmed");
+        store
+            .confirm("identity", SystemTime::now())
+            .expect("confirmed");
         let aged = |at: SystemTime| {
             let file = OpenOptions::new().write(true).open(store.path("identity"));
             file.and_then(|file| file.set_modified(at)).expect("set");
@@ -263,7 +274,13 @@ mod tests {
         let folder = Folder::new("half");
         let store = Store::new(folder.0.clone(), Writing::default());
         store
-            .save("identity", [1; 32], &Stamp::default(), b"body")
+            .save(
+                "identity",
+                [1; 32],
+                &Stamp::default(),
+                b"body",
+                SystemTime::now(),
+            )
             .expect("kept");
         let path = store.path("identity");
         let whole = fs::read(&path).expect("a file");

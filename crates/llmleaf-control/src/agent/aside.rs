@@ -1,8 +1,9 @@
 //! A thread for what takes long: reading half a gibibyte, comparing a million keys, freeing them, a disk. Leases do not wait for it, and
 //! requests do not notice it.
 //!
-//! There is one, of low priority, and it lives as long as the client. What is read there is freed there, too: memory of a thread that ended
-//! is taken over and tidied by threads that look for memory, and those are the ones that serve.
+//! Every pull has one for what it reads, and one for its disk: a roster of a million keys holds up no verdict, and a disk that hangs nothing
+//! but itself. They are of low priority, and live as long as the client. What is read there is freed there, too: memory of a thread that
+//! ended is taken over and tidied by threads that look for memory, and those are the ones that serve.
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::mpsc::{Sender, channel};
@@ -29,6 +30,25 @@ impl Aside {
                 drop(unheard);
             }
         });
+        self.send(job);
+        match heard.await {
+            Ok(Ok(done)) => done,
+            Ok(Err(panic)) => resume_unwind(panic),
+            // It is not dropped undone.
+            Err(_) => std::future::pending().await,
+        }
+    }
+
+    /// Does that there in its turn. Nobody hears what comes of it.
+    pub fn leave(&self, work: impl FnOnce() + Send + 'static) {
+        self.send(Box::new(move || {
+            if catch_unwind(AssertUnwindSafe(work)).is_err() {
+                tracing::error!("a fault in what was left to be done beside all else");
+            }
+        }));
+    }
+
+    fn send(&self, job: Job) {
         let unsent = match self.0.get_or_init(begin) {
             Some(jobs) => jobs.send(job).err().map(|unsent| unsent.0),
             None => Some(job),
@@ -36,12 +56,6 @@ impl Aside {
         if let Some(job) = unsent {
             // There is no thread to be had: late is better than never.
             job();
-        }
-        match heard.await {
-            Ok(Ok(done)) => done,
-            Ok(Err(panic)) => resume_unwind(panic),
-            // It is not dropped undone.
-            Err(_) => std::future::pending().await,
         }
     }
 }

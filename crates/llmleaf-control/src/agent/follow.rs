@@ -1,7 +1,8 @@
 //! One thing that is pulled, for ever: ask when it is due, put in effect what is good, tell how things are.
 
 use super::aside::Aside;
-use super::{Memory, Reach, What, since};
+use super::keeper::Keep;
+use super::{Beside, Memory, Reach, What, since};
 use crate::board::{Board, View};
 use crate::pull::{Answer, Pull, Stamp, Step, Trouble};
 use crate::store::Store;
@@ -10,7 +11,7 @@ use llmleaf_route::Millis;
 use sha2::{Digest, Sha256};
 use std::future::Future;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
@@ -64,7 +65,9 @@ pub(super) struct Around<'a, R> {
     pub reach: &'a R,
     pub board: &'a Board,
     pub store: Option<&'a Store>,
-    pub aside: &'a Aside,
+    pub beside: &'a Beside,
+    /// Lives as long as the plan is followed.
+    pub plan: Arc<()>,
     pub epoch: Instant,
     /// Counts those that were tried once.
     pub tried: &'a watch::Sender<usize>,
@@ -127,9 +130,9 @@ async fn restore<R: Reach, S: Sink>(around: &Around<'_, R>, memory: &mut Memory,
         return;
     };
     let what = around.what.as_str();
-    let (from, address, limit) = (store.clone(), memory.address, around.what.limit());
-    let load = move || from.load(what, address, limit);
-    let kept = match around.aside.run(load).await {
+    let keeper = &around.beside.keeper;
+    let load = keeper.load(store, what, memory.address, around.what.limit());
+    let kept = match load.await {
         Ok(None) => return,
         Ok(Some(kept)) => kept,
         Err(error) => {
@@ -184,7 +187,9 @@ async fn digest<R: Reach, S: Sink>(
     };
     if sum.is_some() && memory.digested.0 == sum && pull.stamp().is_some() {
         pull.repeated(&answer, now());
-        return keep(around, None, memory).await;
+        let stamp = pull.stamp().filter(|_| around.beside.keeper.is_behind());
+        let fresh = stamp.map(|stamp| (stamp.clone(), body));
+        return keep(around, fresh, memory);
     }
     let read = match is_body {
         true => read::<S>(&size, &body).await,
@@ -193,7 +198,7 @@ async fn digest<R: Reach, S: Sink>(
     };
     match pull.answered(&answer, now(), || read) {
         Step::Kept => {}
-        Step::Same => keep(around, None, memory).await,
+        Step::Same => keep(around, None, memory),
         Step::Fresh(value, stamp) => match sink.install(value, size).await {
             Ok(()) => {
                 pull.accepted(stamp.clone(), now());
@@ -205,7 +210,7 @@ async fn digest<R: Reach, S: Sink>(
                     version = stamp.version.map(|v| v.to_string()),
                     "in effect"
                 );
-                keep(around, Some((stamp, body)), memory).await;
+                keep(around, Some((stamp, body)), memory);
             }
             Err(trouble) => pull.failed(trouble, answer.retry_after, now()),
         },
@@ -213,25 +218,18 @@ async fn digest<R: Reach, S: Sink>(
 }
 
 /// Keeps what is in effect, for the next run.
-async fn keep<R>(around: &Around<'_, R>, fresh: Option<(Stamp, Bytes)>, memory: &Memory) {
+fn keep<R>(around: &Around<'_, R>, fresh: Option<(Stamp, Bytes)>, memory: &Memory) {
     let Some(store) = around.store.cloned() else {
         return;
     };
-    let (what, address) = (around.what.as_str(), memory.address);
-    // Who waits for this may be given up for another plan: then nothing is to be written any more.
-    let size = Size::Large(around.aside);
-    let kept = size.run(move |wanted| {
-        let _turn = store.turn();
-        match fresh {
-            _ if !wanted() => Ok(()),
-            Some((stamp, body)) => store.save(what, address, &stamp, &body),
-            None => store.confirm(what),
-        }
+    around.beside.keeper.keep(Keep {
+        store,
+        what: around.what.as_str(),
+        address: memory.address,
+        fresh,
+        at: SystemTime::now(),
+        plan: Arc::downgrade(&around.plan),
     });
-    let kept = kept.await;
-    if let Err(error) = kept {
-        tracing::warn!(what, %error, "cannot be kept for the next run");
-    }
 }
 
 /// Bodies up to this many bytes are read where they come in.
@@ -241,7 +239,7 @@ impl<R> Around<'_, R> {
     fn size(&self, body: &Bytes) -> Size<'_> {
         match body.len() <= SMALL {
             true => Size::Small,
-            false => Size::Large(self.aside),
+            false => Size::Large(&self.beside.aside),
         }
     }
 }

@@ -1,5 +1,7 @@
 //! A day and more with a controller that fails, in simulated time: the loops are the real ones, the controller is a script.
 
+mod kept;
+
 use super::*;
 use crate::outbox::{Next, Pushed};
 use llmleaf_auth::{
@@ -33,9 +35,13 @@ impl Reach for Scripted {
     }
 }
 
+type Before = Box<dyn FnOnce(&mut Agent)>;
+
 thread_local! {
     /// What the next node pushes.
     static EVENTS: RefCell<Option<Arc<Mutex<dyn Queue>>>> = const { RefCell::new(None) };
+    /// What happens to the next agent before it runs.
+    static BEFORE: RefCell<Option<Before>> = const { RefCell::new(None) };
 }
 
 fn away() -> Result<(Answer, Bytes), Trouble> {
@@ -104,6 +110,9 @@ async fn play<T>(plan: Plan, script: Script, story: impl AsyncFnOnce(Node) -> T)
         seed: 7,
     };
     let mut agent = Agent::new(outlets, told);
+    if let Some(before) = BEFORE.with(RefCell::take) {
+        before(&mut agent);
+    }
     let node = Node {
         authenticator,
         board,
@@ -360,77 +369,6 @@ async fn g2_a_roster_that_may_not_be_old_counts_no_longer() {
         assert!(!key.may(&node.authenticator) && node.authenticator.is_cold());
     })
     .await;
-}
-
-/// What was good is what a node begins with, when nobody answers at its next start.
-#[tokio::test(start_paused = true)]
-async fn g1_a_node_that_kept_its_roster_is_warm_at_once() {
-    let folder = std::env::temp_dir().join(format!("llmleaf-agent-{}", std::process::id()));
-    let key = Key::new("a");
-    let body = roster(&[key.row("a")]);
-    let plan = || Plan {
-        identity: every(30),
-        state: Some(folder.clone()),
-        ..Plan::default()
-    };
-    let good = script(move |_, _| says(body.clone()));
-    play(plan(), good, async |node| {
-        node.tried.await.expect("asked for")
-    })
-    .await;
-    play(plan(), script(|_, _| away()), async |node| {
-        node.tried.await.expect("asked for");
-        assert!(key.may(&node.authenticator) && !node.authenticator.is_cold());
-    })
-    .await;
-    std::fs::remove_dir_all(&folder).expect("cleans up");
-}
-
-/// What was kept is as old as its last word, however often the program has begun since.
-#[tokio::test(start_paused = true)]
-async fn g2_a_kept_roster_that_is_too_old_counts_no_longer() {
-    let folder = std::env::temp_dir().join(format!("llmleaf-agent-old-{}", std::process::id()));
-    let key = Key::new("a");
-    let body = roster(&[key.row("a")]);
-    let plan = || {
-        let mut identity = every(30);
-        if let Some(plan) = &mut identity {
-            plan.cadence.max_stale = Some(Duration::from_secs(3600));
-        }
-        Plan {
-            identity,
-            state: Some(folder.clone()),
-            ..Plan::default()
-        }
-    };
-    let good = script(move |_, _| says(body.clone()));
-    play(plan(), good, async |node| {
-        node.tried.await.expect("asked for")
-    })
-    .await;
-    let aged = |secs| {
-        let path = folder.join("identity.snapshot");
-        let file = std::fs::OpenOptions::new().write(true).open(path);
-        let at = std::time::SystemTime::now() - Duration::from_secs(secs);
-        file.and_then(|file| file.set_modified(at)).expect("set");
-    };
-    aged(3500);
-    play(plan(), script(|_, _| away()), async |node| {
-        node.tried.await.expect("asked for");
-        assert!(key.may(&node.authenticator) && !node.authenticator.is_cold());
-        let age = node.board.views()[&What::Identity].age();
-        assert!(age >= Some(Duration::from_secs(3500)), "{age:?}");
-        tokio::time::sleep(Duration::from_secs(110)).await;
-        assert!(!key.may(&node.authenticator) && node.authenticator.is_cold());
-    })
-    .await;
-    aged(3700);
-    play(plan(), script(|_, _| away()), async |node| {
-        node.tried.await.expect("asked for");
-        assert!(!key.may(&node.authenticator) && node.authenticator.is_cold());
-    })
-    .await;
-    std::fs::remove_dir_all(&folder).expect("cleans up");
 }
 
 /// What the file's keys are beside the controller's takes effect with the plan that says so, while the roster stays as it is.
