@@ -205,7 +205,7 @@ pub struct Outlets {
     pub budget: Arc<Budget>,
     /// Events that wait to be pushed.
     pub events: Option<Arc<Mutex<dyn Queue>>>,
-    /// Who wants to know what became of keys. Told on the client's thread: it must not wait.
+    /// Who wants to know what became of keys. Told on the client's threads: it must not wait.
     pub ruled: Arc<Ruled>,
     /// The program ends: what waits to be pushed does not wait for more.
     pub ending: watch::Receiver<bool>,
@@ -409,7 +409,7 @@ impl Agent {
                 let mut sink = VerdictsSink {
                     authenticator: &outlets.authenticator,
                     closed: plan.verdicts_closed,
-                    ruled: &*outlets.ruled,
+                    ruled: &outlets.ruled,
                     unix_now: outlets.unix_now,
                 };
                 follow(around(What::Verdicts), memory, &mut sink).await;

@@ -67,7 +67,7 @@ const MOST_TOLD: usize = 1000;
 pub(super) struct VerdictsSink<'a> {
     pub authenticator: &'a Arc<Authenticator>,
     pub closed: bool,
-    pub ruled: &'a Ruled,
+    pub ruled: &'a Arc<Ruled>,
     /// The time at which a snapshot comes, which is not the one at which the agent began.
     pub unix_now: fn() -> u64,
 }
@@ -83,36 +83,43 @@ impl Sink for VerdictsSink<'_> {
 
     async fn install(&mut self, value: Self::Value, size: Size<'_>) -> Result<(), Trouble> {
         let (authenticator, now) = (Arc::clone(self.authenticator), (self.unix_now)());
+        let ruled = Arc::clone(self.ruled);
         let is_large = matches!(size, Size::Large(_));
         let install = move |wanted: &dyn Fn() -> bool| {
             let before = authenticator.verdicts();
             let changes = changes(&before, &value, now);
             // Or it would be held by who frees it.
             drop(before);
-            let counts = authenticator.install_verdicts_if(value, wanted);
+            if authenticator.install_verdicts_if(value, wanted) {
+                // At once: whoever waits for this may go on with another plan, and these count all the same.
+                tell(&*ruled, &changes);
+            }
             if is_large {
                 bury(&authenticator);
             }
-            if counts { changes } else { Vec::new() }
         };
-        let changes = size.run(install).await;
-        if changes.len() > MOST_TOLD {
-            let count = changes.len();
-            tracing::warn!(
-                count,
-                "verdicts on many keys changed at once; not all are told as events"
-            );
-        }
-        for (key, status) in changes.iter().take(MOST_TOLD) {
-            let status = *status;
-            (self.ruled)(Ruling { key, status });
-        }
+        size.run(install).await;
         Ok(())
     }
 
     fn after(&mut self, pull: &Pull, now: Millis) {
         self.authenticator
             .set_closed(self.closed && pull.is_cold(now));
+    }
+}
+
+/// Tells what became of keys.
+fn tell(ruled: &Ruled, changes: &[(Box<str>, Status)]) {
+    if changes.len() > MOST_TOLD {
+        let count = changes.len();
+        tracing::warn!(
+            count,
+            "verdicts on many keys changed at once; not all are told as events"
+        );
+    }
+    for (key, status) in changes.iter().take(MOST_TOLD) {
+        let status = *status;
+        ruled(Ruling { key, status });
     }
 }
 
@@ -157,6 +164,7 @@ impl Sink for TopologySink<'_> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::aside::Aside;
     use super::*;
     use llmleaf_auth::{KeyVerdict, Roster};
     use std::cell::Cell;
@@ -184,13 +192,14 @@ mod tests {
         let authenticator = Arc::new(authenticator);
         let told = Arc::new(Mutex::new(Vec::new()));
         let hears = Arc::clone(&told);
+        let ruled: Arc<Ruled> = Arc::new(move |ruling: Ruling<'_>| {
+            let heard = (ruling.key.to_owned(), ruling.status);
+            hears.lock().expect("whole").push(heard);
+        });
         let mut sink = VerdictsSink {
             authenticator: &authenticator,
             closed: false,
-            ruled: &move |ruling| {
-                let heard = (ruling.key.to_owned(), ruling.status);
-                hears.lock().expect("whole").push(heard);
-            },
+            ruled: &ruled,
             unix_now: || NOW.get(),
         };
         let first = verdicts(&[("a", false, Some(50))]);
@@ -200,6 +209,34 @@ mod tests {
         sink.install(over, Size::Small).await.expect("taken");
         let told = told.lock().expect("whole");
         assert_eq!(*told, [("a".to_owned(), Status::Suspended)]);
+    }
+
+    /// Another plan may come when verdicts count and nobody has heard of it yet.
+    #[tokio::test]
+    async fn what_counts_is_told_whoever_waits_for_it() {
+        let authenticator = Authenticator::new(Roster::default()).expect("an authenticator");
+        let authenticator = Arc::new(authenticator);
+        let (told, heard) = std::sync::mpsc::channel();
+        let ruled: Arc<Ruled> = Arc::new(move |ruling: Ruling<'_>| {
+            told.send(ruling.key.to_owned()).expect("somebody hears it");
+        });
+        let mut sink = VerdictsSink {
+            authenticator: &authenticator,
+            closed: false,
+            ruled: &ruled,
+            unix_now: || 10,
+        };
+        let aside = Aside::default();
+        let blocked = verdicts(&[("a", true, None)]);
+        let mut install = Box::pin(sink.install(blocked, Size::Large(&aside)));
+        let begun = std::future::poll_fn(|cx| std::task::Poll::Ready(install.as_mut().poll(cx)));
+        let _ = begun.await;
+        while authenticator.verdicts().is_empty() {
+            std::thread::yield_now();
+        }
+        drop(install);
+        aside.run(|| ()).await;
+        assert_eq!(heard.try_iter().collect::<Vec<_>>(), ["a"]);
     }
 
     #[test]
