@@ -225,6 +225,8 @@ struct Memory {
     address: [u8; 32],
     pull: Pull,
     digested: Digested,
+    /// What is in effect is large, or may be.
+    is_large: bool,
 }
 
 /// Who does what takes long for one pull. Nothing waits here for what another pull has to do.
@@ -339,6 +341,7 @@ impl Agent {
                         address,
                         pull: Pull::new(plan.cadence, seed ^ salt, now),
                         digested: Digested::default(),
+                        is_large: false,
                     });
                 }
             }

@@ -18,13 +18,17 @@ const NICE: i32 = 10;
 
 /// The thread, from the first time that it is wanted.
 #[derive(Default)]
-pub(super) struct Aside(std::sync::OnceLock<Option<Sender<Job>>>);
+pub(super) struct Aside(std::sync::OnceLock<Sender<Job>>);
 
 impl Aside {
-    /// Does that there, after what was wanted before. Who does not wait for it leaves it to run.
+    /// Does that there, after what was wanted before. Where nobody waits for it any more when its turn comes it is not done, and where
+    /// that is so later it is done to its end.
     pub async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> T {
         let (done, heard) = oneshot::channel();
         let job: Job = Box::new(move || {
+            if done.is_closed() {
+                return;
+            }
             let outcome = catch_unwind(AssertUnwindSafe(work));
             if let Err(unheard) = done.send(outcome) {
                 drop(unheard);
@@ -34,12 +38,12 @@ impl Aside {
         match heard.await {
             Ok(Ok(done)) => done,
             Ok(Err(panic)) => resume_unwind(panic),
-            // It is not dropped undone.
+            // It is not dropped undone as long as this waits.
             Err(_) => std::future::pending().await,
         }
     }
 
-    /// Does that there in its turn. Nobody hears what comes of it.
+    /// Does that there in its turn, whoever is still there then. Nobody hears what comes of it.
     pub fn leave(&self, work: impl FnOnce() + Send + 'static) {
         self.send(Box::new(move || {
             if catch_unwind(AssertUnwindSafe(work)).is_err() {
@@ -49,7 +53,7 @@ impl Aside {
     }
 
     fn send(&self, job: Job) {
-        let unsent = match self.0.get_or_init(begin) {
+        let unsent = match self.jobs(begin) {
             Some(jobs) => jobs.send(job).err().map(|unsent| unsent.0),
             None => Some(job),
         };
@@ -57,6 +61,15 @@ impl Aside {
             // There is no thread to be had: late is better than never.
             job();
         }
+    }
+
+    /// Where jobs go. Where there was no thread to be had there may be one the next time.
+    fn jobs(&self, begin: impl FnOnce() -> Option<Sender<Job>>) -> Option<&Sender<Job>> {
+        if self.0.get().is_none() {
+            let begun = begin()?;
+            return Some(self.0.get_or_init(|| begun));
+        }
+        self.0.get()
     }
 }
 
@@ -72,7 +85,7 @@ fn begin() -> Option<Sender<Job>> {
     match begun {
         Ok(_) => Some(jobs),
         Err(error) => {
-            tracing::error!(%error, "no thread for snapshots; they are read where leases are");
+            tracing::error!(%error, "no thread for snapshots; this one is read where leases are");
             None
         }
     }
@@ -113,12 +126,36 @@ mod tests {
             runtime.unwrap().block_on(fault);
         });
         assert!(fault.join().is_err(), "it is its caller's");
-        // What nobody waits for is done all the same, and in its turn.
+        // What nobody waits for any more is done all the same once it has begun, and in its turn.
         let left = tokio::time::timeout(
             Duration::from_millis(1),
             aside.run(|| sleep(Duration::from_millis(20))),
         );
         assert!(left.await.is_err());
         assert_eq!(aside.run(|| current().id()).await, there.0);
+    }
+
+    #[tokio::test]
+    async fn what_nobody_waits_for_in_its_turn_is_not_done_unless_it_was_left() {
+        let aside = Aside::default();
+        let (go, waits) = channel::<()>();
+        let (told, heard) = channel();
+        aside.leave(move || waits.recv().expect("it is told"));
+        let tells = told.clone();
+        let waited = aside.run(move || tells.send("waited for"));
+        let given_up = tokio::time::timeout(Duration::from_millis(1), waited);
+        assert!(given_up.await.is_err());
+        aside.leave(move || told.send("left").expect("somebody hears it"));
+        go.send(()).expect("it waits");
+        aside.run(|| ()).await;
+        assert_eq!(heard.try_iter().collect::<Vec<_>>(), ["left"]);
+    }
+
+    #[tokio::test]
+    async fn where_there_was_no_thread_one_is_asked_for_again() {
+        let aside = Aside::default();
+        assert!(aside.jobs(|| None).is_none());
+        assert_ne!(aside.run(|| current().id()).await, current().id());
+        assert!(aside.jobs(|| panic!("there is one")).is_some());
     }
 }

@@ -141,9 +141,9 @@ async fn restore<R: Reach, S: Sink>(around: &Around<'_, R>, memory: &mut Memory,
         }
     };
     let body = Bytes::from(kept.body);
-    let size = around.size(&body);
+    let size = around.size(&body, memory);
     let installed = match read::<S>(&size, &body).await {
-        Ok((value, _)) => sink.install(value, around.size(&body)).await,
+        Ok((value, _)) => install(around, memory, sink, value, &body).await,
         Err(trouble) => Err(trouble),
     };
     match installed {
@@ -173,13 +173,13 @@ async fn digest<R: Reach, S: Sink>(
     result: Result<(Answer, Bytes), Trouble>,
 ) {
     let now = || since(around.epoch);
-    let pull = &mut memory.pull;
     let (answer, body) = match result {
         Ok(answered) => answered,
-        Err(trouble) => return pull.failed(trouble, None, now()),
+        Err(trouble) => return memory.pull.failed(trouble, None, now()),
     };
     let is_body = (200..300).contains(&answer.status);
-    let size = around.size(&body);
+    let size = around.size(&body, memory);
+    let pull = &mut memory.pull;
     let sum = if is_body {
         Some(sum(&size, &body).await)
     } else {
@@ -199,9 +199,9 @@ async fn digest<R: Reach, S: Sink>(
     match pull.answered(&answer, now(), || read) {
         Step::Kept => {}
         Step::Same => keep(around, None, memory),
-        Step::Fresh(value, stamp) => match sink.install(value, size).await {
+        Step::Fresh(value, stamp) => match install(around, memory, sink, value, &body).await {
             Ok(()) => {
-                pull.accepted(stamp.clone(), now());
+                memory.pull.accepted(stamp.clone(), now());
                 memory.digested = Digested(sum);
                 let what = around.what.as_str();
                 tracing::info!(
@@ -212,9 +212,29 @@ async fn digest<R: Reach, S: Sink>(
                 );
                 keep(around, Some((stamp, body)), memory);
             }
-            Err(trouble) => pull.failed(trouble, answer.retry_after, now()),
+            Err(trouble) => memory.pull.failed(trouble, answer.retry_after, now()),
         },
     }
+}
+
+/// Puts a body in effect.
+async fn install<R, S: Sink>(
+    around: &Around<'_, R>,
+    memory: &mut Memory,
+    sink: &mut S,
+    value: S::Value,
+    body: &Bytes,
+) -> Result<(), Trouble> {
+    let size = around.size(body, memory);
+    // Before it is: it may count although nobody is here any more to say so.
+    let was_large = memory.is_large;
+    memory.is_large |= is_large(body);
+    let installed = sink.install(value, size).await;
+    memory.is_large = match installed {
+        Ok(()) => is_large(body),
+        Err(_) => was_large,
+    };
+    installed
 }
 
 /// Keeps what is in effect, for the next run.
@@ -236,12 +256,17 @@ fn keep<R>(around: &Around<'_, R>, fresh: Option<(Stamp, Bytes)>, memory: &Memor
 const SMALL: usize = 64 * 1024;
 
 impl<R> Around<'_, R> {
-    fn size(&self, body: &Bytes) -> Size<'_> {
-        match body.len() <= SMALL {
-            true => Size::Small,
-            false => Size::Large(&self.beside.aside),
+    /// What is to be freed for it counts like what is to be read.
+    fn size(&self, body: &Bytes, memory: &Memory) -> Size<'_> {
+        match is_large(body) || memory.is_large {
+            false => Size::Small,
+            true => Size::Large(&self.beside.aside),
         }
     }
+}
+
+fn is_large(body: &Bytes) -> bool {
+    body.len() > SMALL
 }
 
 /// What a body means.
@@ -308,7 +333,8 @@ mod tests {
     use super::*;
     use std::thread::{ThreadId, current};
 
-    struct Where;
+    /// Where it was installed.
+    struct Where(Option<ThreadId>);
 
     impl Sink for Where {
         type Value = ThreadId;
@@ -317,7 +343,8 @@ mod tests {
             Ok((current().id(), 0))
         }
 
-        async fn install(&mut self, _: ThreadId, _: Size<'_>) -> Result<(), Trouble> {
+        async fn install(&mut self, _: ThreadId, size: Size<'_>) -> Result<(), Trouble> {
+            self.0 = Some(size.run(|_| current().id()).await);
             Ok(())
         }
     }
@@ -343,14 +370,59 @@ mod tests {
         let (told, heard) = std::sync::mpsc::channel();
         let (go, waits) = std::sync::mpsc::channel::<()>();
         let size = Size::Large(&aside);
-        let work = size.run(move |wanted| {
-            let before = wanted();
+        let mut work = Box::pin(size.run(move |wanted| {
+            told.send(wanted()).expect("somebody hears it");
             waits.recv().expect("it is told");
-            told.send((before, wanted())).expect("somebody hears it");
-        });
-        let given_up = tokio::time::timeout(Duration::from_millis(20), work);
-        assert!(given_up.await.is_err());
+            told.send(wanted()).expect("somebody hears it");
+        }));
+        let begun = std::future::poll_fn(|cx| std::task::Poll::Ready(work.as_mut().poll(cx)));
+        assert!(begun.await.is_pending());
+        assert!(heard.recv().expect("told"));
+        drop(work);
         go.send(()).expect("it waits");
-        assert_eq!(heard.recv().expect("told"), (true, false));
+        assert!(!heard.recv().expect("told"));
+    }
+
+    /// A small roster that takes a large one's place has that one to free.
+    #[tokio::test]
+    async fn what_replaces_something_large_is_put_in_place_beside_the_loops() {
+        let (plan, beside, board) = (Arc::new(()), Beside::default(), Board::default());
+        let around = Around {
+            what: What::Identity,
+            reach: &(),
+            board: &board,
+            store: None,
+            beside: &beside,
+            plan,
+            epoch: Instant::now(),
+            tried: &watch::channel(0).0,
+        };
+        let cadence = crate::pull::Cadence {
+            every: Duration::from_secs(1),
+            max_shrink_percent: 50,
+            max_stale: None,
+        };
+        let mut memory = Memory {
+            address: [0; 32],
+            pull: Pull::new(cadence, 1, Millis(0)),
+            digested: Digested::default(),
+            is_large: false,
+        };
+        let mut put = async |length: usize| {
+            let body = Bytes::from(vec![b' '; length]);
+            let mut sink = Where(None);
+            let value = current().id();
+            let installed = install(&around, &mut memory, &mut sink, value, &body).await;
+            installed.expect("it is taken");
+            sink.0.expect("installed") != current().id()
+        };
+        for (length, is_beside) in [
+            (SMALL, false),
+            (SMALL + 1, true),
+            (SMALL, true),
+            (SMALL, false),
+        ] {
+            assert_eq!(put(length).await, is_beside, "{length}");
+        }
     }
 }
