@@ -71,7 +71,7 @@ impl Outcome {
 pub enum Grade {
     /// The provider's own final report.
     Reported,
-    /// A report of the provider that more output followed.
+    /// A report of the provider that more output followed, or that has no count of a side of which there was some: the rest is counted here.
     Partial,
     /// Counted here from what went through.
     Estimated,

@@ -94,16 +94,13 @@ impl Meter {
 
     /// Takes note of an event.
     pub fn see(&mut self, event: &Event) {
+        if let Some(text) = text_of(event) {
+            self.text(text.len());
+        }
         match event {
             // A start that reports nothing takes no report back that came before it.
             Event::ResponseStart(start) => start.usage.iter().for_each(|usage| self.report(usage)),
             Event::UsageReport(usage) => self.report(usage),
-            Event::BlockDelta {
-                delta: Delta::Text(text) | Delta::Arguments(text),
-                ..
-            } => {
-                self.text(text.len());
-            }
             Event::BlockDelta {
                 delta: Delta::MediaData(data),
                 ..
@@ -115,6 +112,17 @@ impl Meter {
             _ => {}
         }
         self.committed |= event.bears_content();
+    }
+}
+
+/// Text, or arguments, of an event.
+fn text_of(event: &Event) -> Option<&str> {
+    match event {
+        Event::BlockDelta {
+            delta: Delta::Text(text) | Delta::Arguments(text),
+            ..
+        } => Some(text),
+        _ => None,
     }
 }
 
@@ -487,19 +495,18 @@ impl Pump {
             Event::UsageReport(usage) => Some(usage),
             _ => None,
         });
-        let usage = reports
-            .next()
-            .filter(|usage| usage.cost_nano_usd.is_none())?;
-        settlement::cost(usage, Some(sheet), false).nano_usd()
+        let texts = self.events.iter().filter_map(text_of);
+        let waiting: u64 = texts.map(|text| text.len() as u64).sum();
+        settlement::told(reports.next()?, self.meter.bytes + waiting, sheet)
     }
 
     /// An event with its cost, where that is to be told. The record is made without it: there it would pass for the provider's own word.
     fn priced(&self, mut event: Event) -> Event {
         if let Some(sheet) = self.teller.as_deref()
             && let Event::UsageReport(usage) = &mut event
-            && usage.cost_nano_usd.is_none()
+            && let Some(cost) = settlement::told(usage, self.meter.bytes, sheet)
         {
-            usage.cost_nano_usd = settlement::cost(usage, Some(sheet), false).nano_usd();
+            usage.cost_nano_usd = Some(cost);
         }
         event
     }

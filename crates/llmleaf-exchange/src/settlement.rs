@@ -55,19 +55,31 @@ pub(crate) fn settle(
 /// What a provider reports of an answer that is whole. A count of nothing for what there was is none, whatever stood in its place (a number
 /// below zero, a text, a number that no answer has): that side is counted here.
 fn completed(usage: &Usage, meter: &Meter, input: impl FnOnce() -> u64) -> (Usage, Grade) {
-    let (asked, answered) = (usage.input_total(), usage.output_total());
-    // What is counted otherwise, or has its price with it, may have no tokens; and only of text it is known that there was some.
-    let otherwise = usage.units != Units::default() || usage.cost_nano_usd.is_some();
-    if otherwise || meter.bytes == 0 || (asked > 0) == (answered > 0) {
+    if counts_all(usage, meter.bytes) {
         return (usage.clone(), Grade::Reported);
     }
     let mut usage = usage.clone();
-    if asked == 0 {
+    if usage.input_total() == 0 {
         usage.input = input();
-    } else {
+    }
+    if usage.output_total() == 0 {
         usage.output = meter.bytes.div_ceil(BYTES_PER_TOKEN);
     }
     (usage, Grade::Partial)
+}
+
+/// Whether a report has a count of each side of an answer with so much text. What is counted otherwise, or has its price with it, may have no
+/// tokens; and only of text it is known that there was some.
+fn counts_all(usage: &Usage, bytes: u64) -> bool {
+    let otherwise = usage.units != Units::default() || usage.cost_nano_usd.is_some();
+    otherwise || bytes == 0 || (usage.input_total() > 0 && usage.output_total() > 0)
+}
+
+/// What the consumer is told that a report comes to, of an answer with so much text, where the provider does not say it. Nothing where a side
+/// has no count: its record says more than the report then, and the two would not be the same.
+pub(crate) fn told(usage: &Usage, bytes: u64, sheet: &Sheet) -> Option<u64> {
+    let is_ours = usage.cost_nano_usd.is_none() && counts_all(usage, bytes);
+    is_ours.then(|| cost(usage, Some(sheet), false).nano_usd())?
 }
 
 /// Most tokens that one answer takes of a budget or a limit, whatever its provider reports: twice the largest context window that any model

@@ -119,11 +119,11 @@ fn forward(
         ));
     }
     attempt.first_content(run.node.shared.now());
-    let usage = attempt.meter.usage.as_ref();
-    let usage = usage.filter(|usage| usage.cost_nano_usd.is_none());
+    let meter = &attempt.meter;
+    let usage = meter.usage.as_ref();
     let cost = usage
         .zip(run.teller())
-        .and_then(|(usage, teller)| settlement::cost(usage, Some(&*teller), false).nano_usd());
+        .and_then(|(usage, teller)| settlement::told(usage, meter.bytes, &teller));
     let told = cost.and_then(|cost| answer.wire.tell_cost(&body, cost));
     attempt.complete(&run.losses);
     run.whole(StatusCode::OK, told.map_or(body, Bytes::from));

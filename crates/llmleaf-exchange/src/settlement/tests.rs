@@ -191,6 +191,7 @@ fn c12_nothing_is_no_count_of_what_there_was() {
         // Below zero, or no number: what came of it is nothing, and there was something.
         (vec![text(40), report(0, 7)], (50, 7, Grade::Partial)),
         (vec![text(40), report(9, 0)], (9, 10, Grade::Partial)),
+        (vec![text(40), report(0, 0)], (50, 10, Grade::Partial)),
         // A whole answer without a word, as an embedding.
         (vec![report(9, 0)], (9, 0, Grade::Reported)),
     ] {
@@ -200,6 +201,28 @@ fn c12_nothing_is_no_count_of_what_there_was() {
             "{events:?}"
         );
     }
+}
+
+/// The record counts more than such a report, and costs more.
+#[test]
+fn c12_no_cost_is_told_of_half_a_report() {
+    let book = llmleaf_prices::shipped::book("2026-11-27");
+    let tariff = book.get("openai").expect("it has prices");
+    let sheet = tariff.get("gpt-4o").expect("it has a price");
+    for (told, bytes, has_cost) in [
+        (usage(9, 7), 40, true),
+        (usage(0, 7), 40, false),
+        (usage(9, 0), 40, false),
+        (usage(0, 0), 40, false),
+        (usage(9, 0), 0, true),
+    ] {
+        assert_eq!(super::told(&told, bytes, sheet).is_some(), has_cost);
+    }
+    let own = Usage {
+        cost_nano_usd: Some(1),
+        ..usage(9, 7)
+    };
+    assert_eq!(super::told(&own, 40, sheet), None, "the provider said it");
 }
 
 #[test]
