@@ -7,6 +7,7 @@
 
 use crate::{Decoder, Frame, skim};
 use bytes::Bytes;
+use llmleaf_framing::Pattern;
 use llmleaf_model::{Delta, Event};
 use std::borrow::Cow;
 
@@ -29,6 +30,8 @@ struct Envelope {
     after: Vec<u8>,
     event: Option<Bytes>,
     block: u32,
+    /// The same with all that is around it in a frame, once there was a second frame of it: many are followed by no other.
+    pattern: Option<Pattern>,
 }
 
 impl<D: Decoder> Enveloped<D> {
@@ -77,6 +80,7 @@ impl<D: Decoder> Enveloped<D> {
                 after: after.as_bytes().to_vec(),
                 event: frame.event.clone(),
                 block: *block,
+                pattern: None,
             });
         }
     }
@@ -129,9 +133,18 @@ impl<D: Decoder> Decoder for Enveloped<D> {
 
     fn glance(&mut self, frame: &Frame) -> Option<usize> {
         // Frames are UTF-8, and so is the envelope: what is between is, too.
-        let inner = self.envelope.as_ref()?.inner(frame)?;
-        let is_text = !inner.is_empty() && skim::plain(inner) == inner.len();
-        is_text.then_some(inner.len())
+        let envelope = self.envelope.as_mut()?;
+        let length = envelope.inner(frame)?.len();
+        let text = envelope.before.len()..envelope.before.len() + length;
+        let is_text = length > 0 && frame.data.get(text.clone()).map(skim::plain) == Some(length);
+        if is_text && envelope.pattern.is_none() {
+            envelope.pattern = Pattern::of(frame, text, skim::plain);
+        }
+        is_text.then_some(length)
+    }
+
+    fn pattern(&self) -> Option<&Pattern> {
+        self.envelope.as_ref()?.pattern.as_ref()
     }
 
     fn finish(&mut self, out: &mut Vec<Event>) {

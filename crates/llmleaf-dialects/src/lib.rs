@@ -64,6 +64,7 @@ pub use transcription::TranscriptionWire;
 pub use wire::{ChatWire, Dialect, needs_no_keeper, unrestored};
 
 use bytes::Bytes;
+use llmleaf_framing::Pattern;
 use llmleaf_model::{ChatRequest, Event, Failure, Loss};
 use std::rc::Rc;
 
@@ -99,6 +100,11 @@ pub trait Decoder {
     /// How many bytes of text a frame adds to the answer, if it does nothing else and that can be told without reading it. Such a frame
     /// has been taken, and is not pushed as well.
     fn glance(&mut self, _frame: &Frame) -> Option<usize> {
+        None
+    }
+
+    /// What frames look like that [`Self::glance`] would take, and of which nothing is to be known but how much text they have.
+    fn pattern(&self) -> Option<&Pattern> {
         None
     }
 

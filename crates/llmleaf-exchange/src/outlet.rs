@@ -453,4 +453,17 @@ impl Outlet {
 }
 
 #[cfg(test)]
+impl Outlet {
+    /// One of no exchange.
+    pub fn alone() -> Self {
+        Self(Rc::default())
+    }
+
+    /// What was written and is not taken.
+    pub fn written(&self) -> Vec<u8> {
+        self.0.borrow().ready.clone()
+    }
+}
+
+#[cfg(test)]
 mod tests;

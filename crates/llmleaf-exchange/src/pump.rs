@@ -216,6 +216,14 @@ fn told(wire: &ChatWire, frame: &Frame, cost: u64) -> Option<Vec<u8>> {
     Some([before, &data, after].concat())
 }
 
+fn hand_on(relayed: &Relayed, frame: &Frame, out: &Outlet) {
+    match relayed {
+        Relayed::AsIs => out.write(&frame.raw),
+        Relayed::Edited(bytes) => out.write(bytes),
+        Relayed::Hidden => {}
+    }
+}
+
 fn silent(raw: bytes::Bytes) -> Frame {
     Frame {
         raw,
@@ -286,7 +294,13 @@ impl Pump {
         let keeps = self.keeps_trail();
         let mut last = None;
         let mut result = Ok(());
-        while let Some(frame) = self.framer.next() {
+        loop {
+            if !keeps {
+                self.alike(out);
+            }
+            let Some(frame) = self.framer.next() else {
+                break;
+            };
             result = match frame {
                 Ok(frame) if !keeps => self.frame(&frame, out),
                 Ok(frame) => self.frame(&frame, out).map(|()| last = Some(frame)),
@@ -405,20 +419,42 @@ impl Pump {
         let relays = matches!(self.mode, Mode::Relay { .. });
         relays
             && self.meter.committed
+            && !self.meter.ended
             && self.told.is_none()
             && self.held.is_empty()
             && self.beside.is_none()
     }
 
-    /// Hands a frame of text on.
-    fn relay(&mut self, frame: &Frame, out: &Outlet) {
-        let Mode::Relay { wire, usage_added } = &self.mode else {
+    /// Hands on the frames of text that are here and differ from those before in nothing else, all at once.
+    fn alike(&mut self, out: &Outlet) {
+        if !self.glances() {
+            return;
+        }
+        let (Framer::Events(framer), Mode::Relay { wire, usage_added }) =
+            (&mut self.framer, &self.mode)
+        else {
             return;
         };
-        match wire.relay(frame, *usage_added) {
-            Relayed::AsIs => out.write(&frame.raw),
-            Relayed::Edited(bytes) => out.write(&bytes),
-            Relayed::Hidden => {}
+        let Some(alike) = self.decoder.pattern().and_then(|it| framer.alike(it)) else {
+            return;
+        };
+        self.meter.chunks += alike.count;
+        self.meter.text(alike.text);
+        // What becomes of them lies in what they have in common: a text has no quotes.
+        let becomes = |frame: Frame| wire.relay(&frame, *usage_added);
+        let one = alike.frames().next().map(becomes);
+        if matches!(one, Some(Relayed::AsIs)) {
+            return out.write(&alike.raw);
+        }
+        for frame in alike.frames() {
+            hand_on(&wire.relay(&frame, *usage_added), &frame, out);
+        }
+    }
+
+    /// Hands a frame of text on.
+    fn relay(&mut self, frame: &Frame, out: &Outlet) {
+        if let Mode::Relay { wire, usage_added } = &self.mode {
+            hand_on(&wire.relay(frame, *usage_added), frame, out);
         }
     }
 
@@ -551,3 +587,6 @@ impl Pump {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -59,6 +59,11 @@ impl Feed {
         Some(&self.carried)
     }
 
+    /// The unread bytes of the chunk at hand, where the open frame begins in it.
+    pub(crate) fn unread(&self) -> Option<&Bytes> {
+        (self.carried.is_empty() && !self.chunk.is_empty()).then_some(&self.chunk)
+    }
+
     /// The window shown last held no frame end: keep it and let its chunk go.
     pub(crate) fn carry(&mut self) {
         if self.carried.is_empty() {

@@ -30,7 +30,7 @@ use bytes::Bytes;
 pub use array::{ArrayFramer, ArrayLimits, ArrayWriter};
 pub use multipart::{MultipartError, MultipartLimits, MultipartReader, PartHead, Piece};
 pub use ndjson::{NdjsonFramer, NdjsonLimits};
-pub use sse::{SseFramer, SseLimits};
+pub use sse::{Alike, Pattern, SseFramer, SseLimits};
 pub use write::{write_comment, write_event, write_line};
 
 /// Default of [`SseLimits::max_event_bytes`] and [`NdjsonLimits::max_line_bytes`]: 8 MiB.

@@ -13,12 +13,14 @@
 //!   frames with data.
 //! - `id` and `retry` are for reconnection, which does not exist here: they stay in `raw`.
 
+mod alike;
 mod block;
 
 use bytes::Bytes;
 
 use crate::feed::Feed;
 use crate::{DEFAULT_MAX_FRAME_BYTES, Frame, FramingError, Tail};
+pub use alike::{Alike, Pattern};
 use block::{Block, Scan};
 
 /// Bounds on what an [`SseFramer`] accepts.
@@ -96,6 +98,15 @@ impl SseFramer {
                 Scan::InvalidUtf8 { at } => return Some(Err(self.feed.invalid_utf8(at))),
             }
         }
+    }
+
+    /// The events of this pattern that are here, one behind the other, and that [`next`](Self::next) would return one by one. `None` where the
+    /// next one is another, or not all of it is here.
+    pub fn alike<'p>(&mut self, pattern: &'p Pattern) -> Option<Alike<'p>> {
+        let unread = self.feed.unread().filter(|_| self.block.is_untouched())?;
+        let alike = Alike::at_the_beginning(unread, pattern, self.limits.max_event_bytes)?;
+        self.feed.take(alike.raw.len());
+        Some(alike)
     }
 
     /// At the end of the body: what no blank line followed, or `None` if nothing is left. Nothing can

@@ -153,16 +153,16 @@ impl Chunked {
             (State::DataCr, [b'\r', b'\n', ..]) => 2,
             _ => return None,
         };
-        let digits = bytes.get(start..)?;
         let mut size = 0u64;
-        for (at, byte) in digits.iter().take(DIGITS + 1).enumerate() {
-            match (byte, (*byte as char).to_digit(16)) {
-                (_, Some(digit)) => size = size << 4 | u64::from(digit),
-                (b'\r', None) if size > 0 && digits.get(at + 1) == Some(&b'\n') => {
-                    return Some((size, start + at + 2));
-                }
+        let digits = bytes.get(start..)?;
+        for (at, pair) in digits.windows(2).take(DIGITS + 1).enumerate() {
+            let digit = match pair {
+                [byte @ b'0'..=b'9', _] => byte - b'0',
+                [byte @ (b'a'..=b'f' | b'A'..=b'F'), _] => (byte | 0x20) - b'a' + 10,
+                [b'\r', b'\n'] if size > 0 => return Some((size, start + at + 2)),
                 _ => return None,
-            }
+            };
+            size = size << 4 | u64::from(digit);
         }
         None
     }

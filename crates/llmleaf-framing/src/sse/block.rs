@@ -70,6 +70,11 @@ impl Block {
         std::mem::replace(self, following)
     }
 
+    /// Whether nothing of it is known yet, and it may be any block but the first.
+    pub(super) fn is_untouched(&self) -> bool {
+        self.scanned == 0 && !self.after_cr && !self.at_start
+    }
+
     pub(super) fn has_data(&self) -> bool {
         self.data_lines > 0
     }
@@ -210,6 +215,23 @@ pub(super) fn line_end(bytes: &[u8]) -> usize {
         Some(end) if bytes.get(end..end + 2) == Some(b"\r\n") => end + 2,
         Some(end) => end + 1,
     }
+}
+
+/// Where the value of the one `data:` field of a block begins; `None` where there is none, or more than one.
+pub(super) fn only_data_at(block: &[u8]) -> Option<usize> {
+    let mut start = 0;
+    let mut found = None;
+    for end in memchr2_iter(LF, CR, block) {
+        if let Some(at) = block
+            .get(start..end)
+            .and_then(|line| value_at(line, b"data"))
+            && found.replace(start + at).is_some()
+        {
+            return None;
+        }
+        start = end + 1;
+    }
+    found
 }
 
 /// Where in `line` the value of the field `name` begins, if the line is that field.

@@ -4,6 +4,8 @@
 //! `cfg(test)` is always true here; it tells clippy that all of a module is test code.
 
 #[cfg(test)]
+mod alike;
+#[cfg(test)]
 mod array;
 #[cfg(test)]
 mod bounds;
