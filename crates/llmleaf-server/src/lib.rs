@@ -19,6 +19,7 @@ mod control;
 mod desk;
 mod discovery;
 mod doors;
+mod ebb;
 mod gate;
 mod graceful;
 mod holders;

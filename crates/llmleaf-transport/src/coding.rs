@@ -109,7 +109,7 @@ impl Chunked {
         let mut found = Decoded::default();
         while self.state != State::Done {
             if let State::Data(left) = self.state {
-                let there = bytes.len() - found.used;
+                let there = bytes.len().saturating_sub(found.used);
                 let length = usize::try_from(left).map_or(there, |left| left.min(there));
                 if length == 0 {
                     break;
@@ -155,11 +155,13 @@ impl Chunked {
         };
         let mut size = 0u64;
         let digits = bytes.get(start..)?;
-        for (at, pair) in digits.windows(2).take(DIGITS + 1).enumerate() {
-            let digit = match pair {
-                [byte @ b'0'..=b'9', _] => byte - b'0',
-                [byte @ (b'a'..=b'f' | b'A'..=b'F'), _] => (byte | 0x20) - b'a' + 10,
-                [b'\r', b'\n'] if size > 0 => return Some((size, start + at + 2)),
+        for (at, byte) in digits.iter().take(DIGITS + 1).enumerate() {
+            let digit = match byte {
+                b'0'..=b'9' => byte - b'0',
+                b'a'..=b'f' | b'A'..=b'F' => (byte | 0x20) - b'a' + 10,
+                b'\r' if size > 0 && digits.get(at + 1) == Some(&b'\n') => {
+                    return Some((size, start + at + 2));
+                }
                 _ => return None,
             };
             size = size << 4 | u64::from(digit);

@@ -9,14 +9,9 @@ mod command;
 mod conform;
 mod dev;
 mod logging;
-mod memory;
 mod out;
 
 use std::process::ExitCode;
-
-// The system's own keeps what a burst took; this one gives it back, with the settings of `memory.rs`.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
     match cli::parse() {

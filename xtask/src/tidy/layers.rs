@@ -9,6 +9,7 @@ const FLOORS: &[(&str, u8)] = &[
     ("llmleaf-model", 0),
     ("llmleaf-framing", 0),
     ("llmleaf-metrics", 0),
+    ("llmleaf-memory", 0),
     ("llmleaf-dialects", 1),
     ("llmleaf-prices", 1),
     ("llmleaf-providers", 2),

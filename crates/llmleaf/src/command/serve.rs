@@ -8,10 +8,10 @@ use llmleaf_config::{Config, Diagnostics, Severity};
 use llmleaf_server::{BuildError, Listening, RunError, Source};
 
 use super::{Exit, load, refuse};
-use crate::{dev, logging, memory, out};
+use crate::{dev, logging, out};
 
 pub(crate) fn run(path: Option<PathBuf>) -> Exit {
-    memory::settle();
+    llmleaf_memory::settle();
     let unread_filter = logging::install();
     let config = match load(path.as_ref()) {
         Ok(config) => config,

@@ -1,0 +1,94 @@
+//! What the allocator holds when work ebbs away.
+//!
+//! The program's allocator looks for pages that nobody uses when it is asked for more, at every so many askings for what has no quick way
+//! (`llmleaf-memory`). Work that ends asks for nothing: what a burst took stayed until others came. So a worker asks when it rests.
+
+use std::hint::black_box;
+use std::time::Duration;
+use tokio::runtime::Handle;
+
+/// From this size on there is no quick way (more than 1 KiB in mimalloc 2.2, `MI_SMALL_SIZE_MAX`, read 2026-11-27).
+const BLOCK: usize = 2048;
+/// Askings after which it looks, as set in `llmleaf-memory`; in pieces, so that no request waits for them all.
+const ASKINGS: usize = 1000;
+const PIECE: usize = 100;
+/// Pages are given back that were found before and have been free for so long since (10 ms by default).
+const FOUND: Duration = Duration::from_millis(20);
+
+/// How often a worker sleeps between two looks at it when it rests: for its own clocks.
+const RESTS: u64 = 100;
+/// So many tasks less are work that has ended, whatever else goes on.
+const FALL: usize = 64;
+
+/// When a worker's work has ebbed away.
+#[derive(Debug, Default)]
+pub struct Ebb {
+    slept: u64,
+    tasks: usize,
+    /// It worked, and has not been tidied since.
+    worked: bool,
+}
+
+impl Ebb {
+    /// Whether it is time to tidy, of the thread's runtime.
+    pub fn turns(&mut self) -> bool {
+        let metrics = Handle::current().metrics();
+        self.turned(metrics.worker_park_count(0), metrics.num_alive_tasks())
+    }
+
+    /// The same, where it has slept so often so far, and has so many tasks.
+    fn turned(&mut self, slept: u64, tasks: usize) -> bool {
+        let works = slept.saturating_sub(std::mem::replace(&mut self.slept, slept)) > RESTS;
+        let fell = self.tasks.saturating_sub(tasks) >= FALL;
+        self.tasks = match fell {
+            true => tasks,
+            false => self.tasks.max(tasks),
+        };
+        let rests = self.worked && !works;
+        self.worked = works;
+        rests || fell
+    }
+}
+
+/// Has the allocator look for what this thread holds and nobody uses.
+pub async fn tidy() {
+    for _ in 0..2 {
+        for _ in 0..ASKINGS / PIECE {
+            for _ in 0..PIECE {
+                drop(black_box(Vec::<u8>::with_capacity(BLOCK)));
+            }
+            tokio::task::yield_now().await;
+        }
+        tokio::time::sleep(FOUND).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_worker_is_tidied_once_when_it_rests_and_whenever_much_has_ended() {
+        let mut ebb = Ebb::default();
+        let mut slept = 0;
+        for (times, tasks, turns) in [
+            (10, 5, false),
+            (5000, 1000, false),
+            (5000, 1000, false),
+            // It goes on, with less.
+            (5000, 936, true),
+            (5000, 900, false),
+            (20, 900, true),
+            (20, 900, false),
+            // All end at once, while it rests.
+            (30, 5, true),
+            (30, 5, false),
+            (101, 5, false),
+            (100, 5, true),
+            (100, 5, false),
+        ] {
+            slept += times;
+            assert_eq!(ebb.turned(slept, tasks), turns, "{times} {tasks}");
+        }
+    }
+}
