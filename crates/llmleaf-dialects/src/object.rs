@@ -179,42 +179,48 @@ pub fn items(raw: &RawValue) -> Option<Vec<&RawValue>> {
 
 /// Reads a JSON string; `None` where it is not one.
 pub fn string(raw: &RawValue) -> Option<Cow<'_, str>> {
-    let quoted = raw.get();
-    let text = quoted.strip_prefix('"')?;
-    let Some(escape) = memchr(b'\\', text.as_bytes()) else {
+    quoted(raw.get())
+}
+
+/// The same of a text that is a JSON value.
+pub(crate) fn quoted(value: &str) -> Option<Cow<'_, str>> {
+    let text = value.strip_prefix('"')?;
+    if memchr(b'\\', text.as_bytes()).is_none() {
         return text.strip_suffix('"').map(Cow::Borrowed);
-    };
-    match unescaped(text, escape) {
+    }
+    match unescaped(text) {
         Some(text) => Some(Cow::Owned(text)),
-        None => serde_json::from_str::<Key<'_>>(quoted).ok().map(|k| k.0),
+        None => serde_json::from_str::<Key<'_>>(value).ok().map(|k| k.0),
     }
 }
 
-/// The text of a string without its first quote, of which the first escape is there; `None` where one of them is a number.
-fn unescaped(text: &str, mut escape: usize) -> Option<String> {
+/// The text of a string without its first quote; `None` where one of its escapes is a number.
+fn unescaped(text: &str) -> Option<String> {
     let mut out = String::with_capacity(text.len());
-    let mut rest = text;
-    loop {
-        let (plain, escaped) = rest.split_at_checked(escape)?;
-        out.push_str(plain);
-        out.push(match escaped.as_bytes().get(1)? {
-            b'n' => '\n',
-            b'"' => '"',
-            b'\\' => '\\',
-            b't' => '\t',
-            b'r' => '\r',
-            b'/' => '/',
-            b'b' => '\u{8}',
-            b'f' => '\u{c}',
-            _ => return None,
-        });
-        rest = escaped.get(2..)?;
-        match memchr(b'\\', rest.as_bytes()) {
-            Some(next) => escape = next,
-            None => break,
-        }
-    }
-    out.push_str(rest.strip_suffix('"')?);
+    // Up to here it is done with.
+    let mut read = Some(0);
+    skim::specials(text.as_bytes(), |at, special| {
+        let Some(from) = read.filter(|from| *from <= at && special == b'\\') else {
+            // The last quote, or what an escape stands for.
+            return;
+        };
+        read = (|| {
+            out.push_str(text.get(from..at)?);
+            out.push(match text.as_bytes().get(at + 1)? {
+                b'n' => '\n',
+                b'"' => '"',
+                b'\\' => '\\',
+                b't' => '\t',
+                b'r' => '\r',
+                b'/' => '/',
+                b'b' => '\u{8}',
+                b'f' => '\u{c}',
+                _ => return None,
+            });
+            Some(at + 2)
+        })();
+    });
+    out.push_str(text.get(read?..)?.strip_suffix('"')?);
     Some(out)
 }
 

@@ -93,25 +93,7 @@ pub(crate) fn whole<'t, T>(
 
 /// Tells where the items of a text that is one array lie, in order. What was told before it turned out to be none is void.
 pub(crate) fn items(text: &str, mut tell: impl FnMut(Range<usize>) -> Option<()>) -> Option<()> {
-    whole(text, |scan| {
-        scan.expect(b'[')?;
-        scan.within = 1;
-        scan.space();
-        if scan.peek() == Some(b']') {
-            scan.at += 1;
-            return Some(());
-        }
-        loop {
-            scan.space();
-            tell(scan.passed()?)?;
-            scan.space();
-            match scan.next()? {
-                b',' => {}
-                b']' => return Some(()),
-                _ => return None,
-            }
-        }
-    })
+    whole(text, |scan| scan.elements(|scan| tell(scan.passed()?)))
 }
 
 /// A place in a text that is being read.
@@ -165,6 +147,29 @@ impl<'t> Scan<'t> {
             match self.next()? {
                 b',' => {}
                 b'}' => break,
+                _ => return None,
+            }
+        }
+        self.within -= 1;
+        Some(())
+    }
+
+    /// Reads an array that begins here: each element by whoever is asked, who has to pass it.
+    pub fn elements(&mut self, mut read: impl FnMut(&mut Self) -> Option<()>) -> Option<()> {
+        self.expect(b'[')?;
+        self.space();
+        if self.peek() == Some(b']') {
+            self.at += 1;
+            return Some(());
+        }
+        self.within += 1;
+        loop {
+            self.space();
+            read(self)?;
+            self.space();
+            match self.next()? {
+                b',' => {}
+                b']' => break,
                 _ => return None,
             }
         }
@@ -476,6 +481,29 @@ pub(crate) fn plain(bytes: &[u8]) -> usize {
     }
     let special = |b: &u8| *b == b'"' || *b == b'\\' || *b < b' ';
     at + tail.iter().position(special).unwrap_or(tail.len())
+}
+
+/// Tells each quote, backslash and control character of a text, and where it is.
+#[inline]
+pub(crate) fn specials(bytes: &[u8], mut tell: impl FnMut(usize, u8)) {
+    let (blocks, tail) = bytes.as_chunks();
+    let mut begins = 0;
+    for block in blocks {
+        let mut marks = block::marks(block);
+        while marks != 0 {
+            let at = marks.trailing_zeros() as usize;
+            if let Some(special) = block.get(at) {
+                tell(begins + at, *special);
+            }
+            marks &= marks - 1;
+        }
+        begins += BLOCK;
+    }
+    let mut rest = tail;
+    while let Some((special, behind)) = rest.get(plain(rest)..).and_then(<[u8]>::split_first) {
+        tell(bytes.len() - behind.len() - 1, *special);
+        rest = behind;
+    }
 }
 
 /// Bytes of a long text that are looked at together.

@@ -112,15 +112,14 @@ pub(crate) fn array<T>(
 pub(crate) fn string(out: &mut Vec<u8>, text: &str) {
     out.reserve(text.len() + 2);
     out.push(b'"');
-    let mut rest = text.as_bytes();
-    while let Some((plain, after)) = rest.split_at_checked(skim::plain(rest)) {
-        out.extend_from_slice(plain);
-        let Some((special, after)) = after.split_first() else {
-            break;
-        };
-        escape(out, *special);
-        rest = after;
-    }
+    let bytes = text.as_bytes();
+    let mut written = 0;
+    skim::specials(bytes, |at, special| {
+        out.extend_from_slice(bytes.get(written..at).unwrap_or_default());
+        escape(out, special);
+        written = at + 1;
+    });
+    out.extend_from_slice(bytes.get(written..).unwrap_or_default());
     out.push(b'"');
 }
 

@@ -31,7 +31,7 @@ fn read(body: &[u8], events: &mut Vec<Event>) -> Result<(), Failure> {
         return Err(corrupt(ANSWER, "it is not a JSON object"));
     }
     let text = &*crate::surrogates::mended(text);
-    let chunk: Chunk<'_> = serde_json::from_str(text).map_err(|error| corrupt(ANSWER, error))?;
+    let chunk = Chunk::read(text).map_err(|error| corrupt(ANSWER, error))?;
     if let Some(failure) = errors::in_chunk(&chunk, text) {
         return Err(failure);
     }

@@ -7,8 +7,10 @@
 //! Requests are not read through these structs: see [`super::request`].
 
 mod lenient;
+mod plain;
 
 pub(super) use lenient::{Integer, List, Maybe, Raw, Text};
+pub(super) use plain::{fields, once};
 
 use serde::Deserialize;
 
@@ -48,6 +50,19 @@ pub(super) struct Chunk<'a> {
     /// The same with titles.
     #[serde(borrow)]
     pub search_results: Raw<'a>,
+}
+
+impl<'a> Chunk<'a> {
+    /// Reads one.
+    ///
+    /// # Errors
+    /// It is not JSON, or has a field twice.
+    pub fn read(text: &'a str) -> serde_json::Result<Self> {
+        match plain::chunk(text) {
+            Some(chunk) => Ok(chunk),
+            None => serde_json::from_str(text),
+        }
+    }
 }
 
 /// What a service says beside the documented fields.

@@ -38,7 +38,7 @@ impl ChunkDecoder {
     }
 
     fn chunk(&mut self, text: &str, out: &mut Vec<Event>) {
-        let chunk: Chunk<'_> = match serde_json::from_str(text) {
+        let chunk = match Chunk::read(text) {
             Ok(chunk) if text.starts_with('{') => chunk,
             Ok(_) => return self.fail(corrupt("a chunk", "not an object"), out),
             Err(error) => return self.fail(corrupt("a chunk", error), out),

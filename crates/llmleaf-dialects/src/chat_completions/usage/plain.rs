@@ -2,9 +2,9 @@
 //!
 //! An answer that goes through as it came is read for this alone, so that reading it is a good part of what the answer costs.
 
-use super::super::wire::Maybe;
+use super::super::wire::{Maybe, fields, once};
 use super::{Count, InputDetails, OutputDetails, WireUsage};
-use crate::skim::{self, Scan};
+use crate::skim::Scan;
 
 /// None of so many digits is larger than the largest count.
 const MOST_DIGITS: usize = 15;
@@ -59,29 +59,7 @@ fn output(scan: &mut Scan<'_>, text: &str) -> Option<OutputDetails> {
     Some(details)
 }
 
-/// Reads every field of an object, of which those that were `seen` are noted; `None` where one is not as expected, or its key is written
-/// with escapes.
-fn fields(
-    scan: &mut Scan<'_>,
-    text: &str,
-    mut each: impl FnMut(&mut Scan<'_>, &str, &mut u8) -> Option<()>,
-) -> Option<()> {
-    let mut seen = 0;
-    scan.members(|scan, key, escaped| {
-        let key = skim::plain_key(text, key, escaped)?;
-        each(scan, key, &mut seen)
-    })
-}
-
-fn count(scan: &mut Scan<'_>, place: &mut Count, seen: &mut u8, bit: u8) -> Option<()> {
+fn count(scan: &mut Scan<'_>, place: &mut Count, seen: &mut u16, bit: u8) -> Option<()> {
     *place = Count(Some(scan.integer(MOST_DIGITS)?));
     once(seen, bit)
-}
-
-/// A field that stands twice is the parser's to refuse.
-fn once(seen: &mut u8, bit: u8) -> Option<()> {
-    let mask = 1 << bit;
-    let first = *seen & mask == 0;
-    *seen |= mask;
-    first.then_some(())
 }
