@@ -104,9 +104,9 @@ impl SseFramer {
     /// next one is another, or not all of it is here.
     pub fn alike<'p>(&mut self, pattern: &'p Pattern) -> Option<Alike<'p>> {
         let unread = self.feed.unread().filter(|_| self.block.is_untouched())?;
-        let alike = Alike::at_the_beginning(unread, pattern, self.limits.max_event_bytes)?;
-        self.feed.take(alike.raw.len());
-        Some(alike)
+        let found = pattern.find(unread, self.limits.max_event_bytes)?;
+        let raw = self.feed.take(found.length);
+        Some(Alike::of(raw, pattern, &found))
     }
 
     /// At the end of the body: what no blank line followed, or `None` if nothing is left. Nothing can

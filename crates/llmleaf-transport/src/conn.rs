@@ -3,13 +3,14 @@
 //! There is no task and no channel between the connection and its exchange: polling for the response writes the request, reads the
 //! socket and decodes, in the caller's own task. Chunks that arrive together leave together, as one piece.
 
-use std::io::IoSlice;
+use std::io::{self, IoSlice};
+use std::mem::MaybeUninit;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll, Waker, ready};
 
-use bytes::{Bytes, BytesMut};
+use bytes::{Buf, Bytes, BytesMut};
 use http::StatusCode;
-use tokio::io::{AsyncReadExt as _, AsyncWrite as _};
+use tokio::io::{AsyncRead as _, AsyncReadExt as _, AsyncWrite as _, ReadBuf};
 
 use crate::coding::{Decoded, Decoder};
 use crate::error::{Progress, TransportError, from_io};
@@ -21,7 +22,7 @@ use crate::preamble::{HeadEnd, Outbound};
 use crate::stream::Stream;
 
 /// Room for the first read of a response, in bytes. It doubles while reads fill it, so that only a stream that is fast enough
-/// to need it has a large buffer.
+/// to need it has a large buffer, and only for as long.
 const FIRST_READ: usize = 8 * 1024;
 /// The largest read, in bytes.
 const LARGEST_READ: usize = 16 * 1024;
@@ -256,10 +257,16 @@ impl Conn {
                 }
             }
             let Decoded { start, end, used } = self.decoder.decode(&mut self.buf)?;
-            let taken = self.buf.split_to(used).freeze();
+            // All of it is taken as it is; a part is one of what others are to be parts of.
+            let mut taken = match used == self.buf.len() {
+                true => std::mem::take(&mut self.buf),
+                false => self.buf.split_to(used),
+            };
             self.release();
             if start < end {
-                return Poll::Ready(Ok(Some(taken.slice(start..end))));
+                taken.truncate(end);
+                taken.advance(start);
+                return Poll::Ready(Ok(Some(taken.freeze())));
             }
         }
     }
@@ -270,11 +277,10 @@ impl Conn {
             self.release();
             return Poll::Pending;
         }
-        if self.buf.capacity() - self.buf.len() < self.read_size / 2 {
-            self.buf.reserve(self.read_size);
-        }
-        let room = self.buf.capacity() - self.buf.len();
-        let read = pin!(self.stream.read_buf(&mut self.buf)).poll(cx);
+        let (room, read) = match self.buf.capacity() == 0 && self.read_size == FIRST_READ {
+            true => (FIRST_READ, self.poll_look(cx)),
+            false => self.poll_more(cx),
+        };
         if read.is_pending() {
             self.release();
         }
@@ -283,11 +289,33 @@ impl Conn {
                 self.response_started |= read > 0;
                 if read == room {
                     self.read_size = (self.read_size * 2).min(LARGEST_READ);
+                } else if read < FIRST_READ / 2 {
+                    self.read_size = FIRST_READ;
                 }
                 Poll::Ready(Ok(read))
             }
             Err(error) => Poll::Ready(Err(from_io(&error, self.progress()))),
         }
+    }
+
+    /// Reads what is there to where there is room in any case, and keeps a copy: most of what comes is small, and room for more than it
+    /// would be made for each piece of a stream.
+    fn poll_look(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        let mut room = [const { MaybeUninit::uninit() }; FIRST_READ];
+        let mut look = ReadBuf::uninit(&mut room);
+        ready!(Pin::new(&mut self.stream).poll_read(cx, &mut look))?;
+        self.buf.extend_from_slice(look.filled());
+        Poll::Ready(Ok(look.filled().len()))
+    }
+
+    /// Reads what is there behind what there is; with the room that was left for it.
+    fn poll_more(&mut self, cx: &mut Context<'_>) -> (usize, Poll<io::Result<usize>>) {
+        if self.buf.capacity() - self.buf.len() < self.read_size / 2 {
+            self.buf.reserve(self.read_size);
+        }
+        let room = self.buf.capacity() - self.buf.len();
+        let read = pin!(self.stream.read_buf(&mut self.buf));
+        (room, read.poll(cx))
     }
 
     /// Keeps no room while nothing is in it: most streams wait most of the time, for their provider or for a slow consumer. What was

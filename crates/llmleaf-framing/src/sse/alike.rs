@@ -72,16 +72,19 @@ pub struct Alike<'p> {
     pattern: &'p Pattern,
 }
 
-impl<'p> Alike<'p> {
-    /// Those at the beginning of these bytes, none of them longer than `limit`.
-    pub(super) fn at_the_beginning(
-        bytes: &Bytes,
-        pattern: &'p Pattern,
-        limit: usize,
-    ) -> Option<Self> {
+/// What is at the beginning of some bytes.
+pub(super) struct Found {
+    pub length: usize,
+    count: u64,
+    text: usize,
+}
+
+impl Pattern {
+    /// The events of this pattern at the beginning of these bytes, none of them longer than `limit`.
+    pub(super) fn find(&self, bytes: &[u8], limit: usize) -> Option<Found> {
         let (mut length, mut text, mut count) = (0, 0, 0);
-        while let Some(own) = bytes.get(length..).and_then(|rest| pattern.text(rest)) {
-            let event = pattern.around() + own;
+        while let Some(own) = bytes.get(length..).and_then(|rest| self.text(rest)) {
+            let event = self.around() + own;
             if event > limit {
                 break;
             }
@@ -90,13 +93,24 @@ impl<'p> Alike<'p> {
             count += 1;
         }
         // Values are UTF-8. What else may be between is not looked at elsewhere: should that not be, each is looked at by itself.
-        let raw = bytes.get(..length)?;
-        (count > 0 && simdutf8::basic::from_utf8(raw).is_ok()).then(|| Self {
-            raw: bytes.slice(..length),
+        let is_text = simdutf8::basic::from_utf8(bytes.get(..length)?).is_ok();
+        (count > 0 && is_text).then_some(Found {
+            length,
             count,
             text,
-            pattern,
         })
+    }
+}
+
+impl<'p> Alike<'p> {
+    /// Those that were found, whose bytes these are.
+    pub(super) fn of(raw: Bytes, pattern: &'p Pattern, found: &Found) -> Self {
+        Self {
+            raw,
+            count: found.count,
+            text: found.text,
+            pattern,
+        }
     }
 
     /// They one by one.

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::sync::Arc;
+use std::sync::{Arc, Condvar, Mutex};
 
 /// What is asked of whom, and what it may cost.
 pub struct Scenario {
@@ -12,7 +12,26 @@ pub struct Scenario {
     pub consumer_messages: bool,
     pub provider_messages: bool,
     pub stream: bool,
+    pub prompt: Prompt,
+    pub pace: Pace,
     pub limits: Limits,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Prompt {
+    /// 1 KB.
+    Short,
+    /// 256 KB, with a line end in every second sentence.
+    Long,
+}
+
+/// How the chunks of an answer come.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Pace {
+    /// All at once.
+    Together,
+    /// Each when the consumer has the one before.
+    OneByOne,
 }
 
 /// As measured, without slack.
@@ -61,12 +80,14 @@ pub fn stories() -> impl Iterator<Item = (&'static Scenario, Case)> {
     SCENARIOS.iter().flat_map(both)
 }
 
-pub const SCENARIOS: [Scenario; 6] = [
+pub const SCENARIOS: [Scenario; 11] = [
     Scenario {
         name: "json",
         consumer_messages: false,
         provider_messages: false,
         stream: false,
+        prompt: Prompt::Short,
+        pace: Pace::Together,
         limits: Limits {
             allocations: Cost(37.0, 0.0),
             instructions: Cost(73.8, 0.02),
@@ -78,6 +99,8 @@ pub const SCENARIOS: [Scenario; 6] = [
         consumer_messages: false,
         provider_messages: false,
         stream: true,
+        prompt: Prompt::Short,
+        pace: Pace::Together,
         limits: Limits {
             allocations: Cost(66.0, 0.07),
             instructions: Cost(133.6, 1.42),
@@ -89,6 +112,8 @@ pub const SCENARIOS: [Scenario; 6] = [
         consumer_messages: false,
         provider_messages: true,
         stream: false,
+        prompt: Prompt::Short,
+        pace: Pace::Together,
         limits: Limits {
             allocations: Cost(107.0, 0.01),
             instructions: Cost(123.3, 0.06),
@@ -100,6 +125,8 @@ pub const SCENARIOS: [Scenario; 6] = [
         consumer_messages: false,
         provider_messages: true,
         stream: true,
+        prompt: Prompt::Short,
+        pace: Pace::Together,
         limits: Limits {
             allocations: Cost(141.0, 1.03),
             instructions: Cost(182.2, 2.85),
@@ -111,6 +138,8 @@ pub const SCENARIOS: [Scenario; 6] = [
         consumer_messages: true,
         provider_messages: false,
         stream: false,
+        prompt: Prompt::Short,
+        pace: Pace::Together,
         limits: Limits {
             allocations: Cost(112.0, 0.0),
             instructions: Cost(122.1, 0.06),
@@ -122,10 +151,77 @@ pub const SCENARIOS: [Scenario; 6] = [
         consumer_messages: true,
         provider_messages: false,
         stream: true,
+        prompt: Prompt::Short,
+        pace: Pace::Together,
         limits: Limits {
             allocations: Cost(138.0, 1.08),
             instructions: Cost(193.2, 3.64),
             unoptimised: Cost(1157.1, 20.68),
+        },
+    },
+    Scenario {
+        name: "stream, one by one",
+        consumer_messages: false,
+        provider_messages: false,
+        stream: true,
+        prompt: Prompt::Short,
+        pace: Pace::OneByOne,
+        limits: Limits {
+            allocations: Cost(0.0, 0.0),
+            instructions: Cost(0.0, 0.0),
+            unoptimised: Cost(0.0, 0.0),
+        },
+    },
+    Scenario {
+        name: "json, 256 KB",
+        consumer_messages: false,
+        provider_messages: false,
+        stream: false,
+        prompt: Prompt::Long,
+        pace: Pace::Together,
+        limits: Limits {
+            allocations: Cost(0.0, 0.0),
+            instructions: Cost(0.0, 0.0),
+            unoptimised: Cost(0.0, 0.0),
+        },
+    },
+    Scenario {
+        name: "stream, 256 KB",
+        consumer_messages: false,
+        provider_messages: false,
+        stream: true,
+        prompt: Prompt::Long,
+        pace: Pace::Together,
+        limits: Limits {
+            allocations: Cost(0.0, 0.0),
+            instructions: Cost(0.0, 0.0),
+            unoptimised: Cost(0.0, 0.0),
+        },
+    },
+    Scenario {
+        name: "json, Messages",
+        consumer_messages: true,
+        provider_messages: true,
+        stream: false,
+        prompt: Prompt::Short,
+        pace: Pace::Together,
+        limits: Limits {
+            allocations: Cost(0.0, 0.0),
+            instructions: Cost(0.0, 0.0),
+            unoptimised: Cost(0.0, 0.0),
+        },
+    },
+    Scenario {
+        name: "stream, Messages",
+        consumer_messages: true,
+        provider_messages: true,
+        stream: true,
+        prompt: Prompt::Short,
+        pace: Pace::Together,
+        limits: Limits {
+            allocations: Cost(0.0, 0.0),
+            instructions: Cost(0.0, 0.0),
+            unoptimised: Cost(0.0, 0.0),
         },
     },
 ];
@@ -166,8 +262,8 @@ targets = [{{ provider = "p{number}" }}]
     config
 }
 
-/// What the provider answers.
-fn response(scenario: &Scenario, case: Case) -> Vec<u8> {
+/// What the provider answers, in the pieces in which it comes.
+fn response(scenario: &Scenario, case: Case) -> Vec<Vec<u8>> {
     let pieces = std::iter::repeat_n("words of it", case.chunks);
     if !scenario.stream {
         let text: Vec<&str> = pieces.collect();
@@ -181,7 +277,7 @@ fn response(scenario: &Scenario, case: Case) -> Vec<u8> {
             ),
         };
         let length = body.len();
-        return format!("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nx-request-id: req_1\r\ncontent-length: {length}\r\n\r\n{body}").into_bytes();
+        return vec![format!("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nx-request-id: req_1\r\ncontent-length: {length}\r\n\r\n{body}").into_bytes()];
     }
     let mut events = Vec::new();
     if scenario.provider_messages {
@@ -212,28 +308,48 @@ fn response(scenario: &Scenario, case: Case) -> Vec<u8> {
         events.push("data: {\"id\":\"chatcmpl-1\",\"object\":\"chat.completion.chunk\",\"created\":1741570283,\"model\":\"m-1\",\"choices\":[],\"usage\":{\"prompt_tokens\":210,\"completion_tokens\":30,\"total_tokens\":240}}\n\n".to_owned());
         events.push("data: [DONE]\n\n".to_owned());
     }
-    let mut out =
-        b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
-            .to_vec();
-    for event in events {
-        out.extend_from_slice(format!("{:x}\r\n{event}\r\n", event.len()).as_bytes());
+    let head =
+        "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n";
+    let mut pieces = vec![head.as_bytes().to_vec()];
+    for (number, event) in events.iter().enumerate() {
+        // What is before the first content waits for it.
+        if scenario.pace == Pace::OneByOne && (FIRST_CONTENT + 1..=case.chunks).contains(&number) {
+            pieces.push(Vec::new());
+        }
+        let piece = pieces.last_mut().expect("the head is there");
+        piece.extend_from_slice(format!("{:x}\r\n{event}\r\n", event.len()).as_bytes());
     }
-    out.extend_from_slice(b"0\r\n\r\n");
-    out
+    let last = pieces.last_mut().expect("the head is there");
+    last.extend_from_slice(b"0\r\n\r\n");
+    pieces
 }
 
+/// The number of the first event of a Chat Completions stream that has content.
+const FIRST_CONTENT: usize = 1;
+
+/// How many events of its answer the one consumer that asks has seen.
+static SEEN: (Mutex<usize>, Condvar) = (Mutex::new(0), Condvar::new());
+
 /// A provider that answers so to everything.
-fn provide(answer: Vec<u8>) -> SocketAddr {
+fn provide(answer: Vec<Vec<u8>>) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a listener");
     let at = listener.local_addr().expect("an address");
-    let answer: Arc<[u8]> = answer.into();
+    let answer: Arc<[Vec<u8>]> = answer.into();
     std::thread::spawn(move || {
         for stream in listener.incoming() {
             let (mut stream, answer) = (stream.expect("a connection"), Arc::clone(&answer));
+            stream.set_nodelay(true).expect("an option");
             std::thread::spawn(move || {
-                let mut buffer = [0; 16 * 1024];
+                let mut buffer = vec![0; 512 * 1024];
                 while pass_request(&mut stream, &mut buffer) {
-                    stream.write_all(&answer).expect("somebody who listens");
+                    for (number, piece) in answer.iter().enumerate() {
+                        stream.write_all(piece).expect("somebody who listens");
+                        if number + 1 < answer.len() {
+                            let seen = SEEN.0.lock().expect("whole");
+                            let awaits = |seen: &mut usize| *seen <= number + FIRST_CONTENT;
+                            drop(SEEN.1.wait_while(seen, awaits).expect("whole"));
+                        }
+                    }
                 }
             });
         }
@@ -269,6 +385,7 @@ pub struct Consumer {
     request: Vec<u8>,
     /// What every answer ends with.
     end: &'static [u8],
+    pace: Pace,
     buffer: Box<[u8]>,
 }
 
@@ -286,7 +403,11 @@ impl Consumer {
             false => r#","stream_options":{"include_usage":true}"#,
         };
         let options = if scenario.stream { options } else { "" };
-        let text = "Summarise the key risks in three short bullet points. ".repeat(18);
+        let sentence = "Summarise the key risks in three short bullet points. ";
+        let text = match scenario.prompt {
+            Prompt::Short => sentence.repeat(18),
+            Prompt::Long => format!("{sentence}\\n{sentence}").repeat(2_360),
+        };
         let body = format!(
             r#"{{"model":"m{number}","max_tokens":1024,"temperature":0.7,"messages":[{{"role":"user","content":"{text}"}}],"stream":{}{options}}}"#,
             scenario.stream
@@ -302,12 +423,14 @@ impl Consumer {
                 true => b"0\r\n\r\n",
                 false => b"}",
             },
+            pace: scenario.pace,
             buffer: vec![0; 512 * (case.chunks + 20)].into(),
         }
     }
 
     /// Asks, and reads the answer to its end.
     pub fn ask(&mut self) {
+        *SEEN.0.lock().expect("whole") = 0;
         self.stream.write_all(&self.request).expect("a request");
         let mut read = 0;
         while !self.buffer[..read].ends_with(self.end) {
@@ -317,6 +440,11 @@ impl Consumer {
                 .expect("an answer");
             assert_ne!(more, 0, "an answer that was cut");
             read += more;
+            if self.pace == Pace::OneByOne {
+                let ends = self.buffer[..read].windows(3);
+                *SEEN.0.lock().expect("whole") = ends.filter(|end| end == b"}\n\n").count();
+                SEEN.1.notify_all();
+            }
         }
         assert!(self.buffer.starts_with(b"HTTP/1.1 200 "), "no answer");
     }
