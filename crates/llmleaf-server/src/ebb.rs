@@ -6,6 +6,7 @@
 use std::hint::black_box;
 use std::time::Duration;
 use tokio::runtime::Handle;
+use tokio::time::MissedTickBehavior;
 
 /// From this size on there is no quick way (more than 1 KiB in mimalloc 2.2, `MI_SMALL_SIZE_MAX`, read 2026-11-27).
 const BLOCK: usize = 2048;
@@ -15,14 +16,16 @@ const PIECE: usize = 100;
 /// Pages are given back that were found before and have been free for so long since (10 ms by default).
 const FOUND: Duration = Duration::from_millis(20);
 
-/// How often a worker sleeps between two looks at it when it rests: for its own clocks.
-const RESTS: u64 = 100;
+/// How often it is looked whether a worker rests.
+const LOOK: Duration = Duration::from_secs(1);
+/// How often one sleeps between two looks when it rests, at most: for its own clocks.
+const RESTS: u64 = 30;
 /// So many tasks less are work that has ended, whatever else goes on.
 const FALL: usize = 64;
 
 /// When a worker's work has ebbed away.
 #[derive(Debug, Default)]
-pub struct Ebb {
+struct Ebb {
     slept: u64,
     tasks: usize,
     /// It worked, and has not been tidied since.
@@ -30,13 +33,7 @@ pub struct Ebb {
 }
 
 impl Ebb {
-    /// Whether it is time to tidy, of the thread's runtime.
-    pub fn turns(&mut self) -> bool {
-        let metrics = Handle::current().metrics();
-        self.turned(metrics.worker_park_count(0), metrics.num_alive_tasks())
-    }
-
-    /// The same, where it has slept so often so far, and has so many tasks.
+    /// Whether it is time to tidy, where it has slept so often so far, and has so many tasks.
     fn turned(&mut self, slept: u64, tasks: usize) -> bool {
         let works = slept.saturating_sub(std::mem::replace(&mut self.slept, slept)) > RESTS;
         let fell = self.tasks.saturating_sub(tasks) >= FALL;
@@ -50,8 +47,22 @@ impl Ebb {
     }
 }
 
+/// Tidies this worker's memory whenever it is time to, for ever.
+pub async fn tend() {
+    let mut looks = tokio::time::interval(LOOK);
+    looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut ebb = Ebb::default();
+    loop {
+        looks.tick().await;
+        let metrics = Handle::current().metrics();
+        if ebb.turned(metrics.worker_park_count(0), metrics.num_alive_tasks()) {
+            tidy().await;
+        }
+    }
+}
+
 /// Has the allocator look for what this thread holds and nobody uses.
-pub async fn tidy() {
+async fn tidy() {
     for _ in 0..2 {
         for _ in 0..ASKINGS / PIECE {
             for _ in 0..PIECE {
@@ -83,9 +94,9 @@ mod tests {
             // All end at once, while it rests.
             (30, 5, true),
             (30, 5, false),
-            (101, 5, false),
-            (100, 5, true),
-            (100, 5, false),
+            (31, 5, false),
+            (30, 5, true),
+            (30, 5, false),
         ] {
             slept += times;
             assert_eq!(ebb.turned(slept, tasks), turns, "{times} {tasks}");

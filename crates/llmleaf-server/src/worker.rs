@@ -2,7 +2,7 @@
 
 use crate::desk::{Desk, Published};
 use crate::doors::{Bound, Change, Doors, Kind};
-use crate::ebb::{self, Ebb};
+use crate::ebb;
 use crate::http1::{self, HEAD_TIMEOUT, Refused, Socket, Spares};
 use crate::http2::{self, Line};
 use crate::incoming::Incoming;
@@ -76,6 +76,7 @@ pub fn run(
         });
         let desk = Rc::new(Desk::new(published));
         tokio::task::spawn_local(sweep(Rc::clone(&desk)));
+        tokio::task::spawn_local(ebb::tend());
         tokio::task::spawn_local(desk.drains().tend());
         let house = House {
             orders: own(orders, Rc::clone(&desk)),
@@ -123,14 +124,10 @@ fn own(mut orders: watch::Receiver<Order>, desk: Rc<Desk>) -> watch::Receiver<Or
 
 async fn sweep(desk: Rc<Desk>) {
     let mut ticks = tokio::time::interval(SWEEP);
-    let mut work = Ebb::default();
     loop {
         ticks.tick().await;
         // Were there ever a fault in it, the next round would be as good as this one.
         let _ = panics::contain(|| desk.sweep());
-        if work.turns() {
-            ebb::tidy().await;
-        }
     }
 }
 
