@@ -90,8 +90,8 @@ pub const SCENARIOS: [Scenario; 11] = [
         pace: Pace::Together,
         limits: Limits {
             allocations: Cost(37.0, 0.0),
-            instructions: Cost(73.8, 0.02),
-            unoptimised: Cost(460.8, 0.56),
+            instructions: Cost(76.4, 0.02),
+            unoptimised: Cost(459.5, 0.57),
         },
     },
     Scenario {
@@ -102,9 +102,9 @@ pub const SCENARIOS: [Scenario; 11] = [
         prompt: Prompt::Short,
         pace: Pace::Together,
         limits: Limits {
-            allocations: Cost(66.0, 0.07),
-            instructions: Cost(133.6, 1.42),
-            unoptimised: Cost(670.2, 6.55),
+            allocations: Cost(68.0, 0.13),
+            instructions: Cost(129.3, 0.53),
+            unoptimised: Cost(772.0, 3.07),
         },
     },
     Scenario {
@@ -116,8 +116,8 @@ pub const SCENARIOS: [Scenario; 11] = [
         pace: Pace::Together,
         limits: Limits {
             allocations: Cost(107.0, 0.01),
-            instructions: Cost(123.3, 0.06),
-            unoptimised: Cost(899.0, 2.25),
+            instructions: Cost(127.6, 0.06),
+            unoptimised: Cost(921.1, 2.42),
         },
     },
     Scenario {
@@ -129,8 +129,8 @@ pub const SCENARIOS: [Scenario; 11] = [
         pace: Pace::Together,
         limits: Limits {
             allocations: Cost(141.0, 1.03),
-            instructions: Cost(182.2, 2.85),
-            unoptimised: Cost(1143.4, 13.82),
+            instructions: Cost(188.2, 2.9),
+            unoptimised: Cost(1172.6, 14.14),
         },
     },
     Scenario {
@@ -142,8 +142,8 @@ pub const SCENARIOS: [Scenario; 11] = [
         pace: Pace::Together,
         limits: Limits {
             allocations: Cost(112.0, 0.0),
-            instructions: Cost(122.1, 0.06),
-            unoptimised: Cost(811.9, 0.5),
+            instructions: Cost(127.9, 0.04),
+            unoptimised: Cost(892.0, 1.25),
         },
     },
     Scenario {
@@ -154,9 +154,9 @@ pub const SCENARIOS: [Scenario; 11] = [
         prompt: Prompt::Short,
         pace: Pace::Together,
         limits: Limits {
-            allocations: Cost(138.0, 1.08),
-            instructions: Cost(193.2, 3.64),
-            unoptimised: Cost(1157.1, 20.68),
+            allocations: Cost(138.0, 1.13),
+            instructions: Cost(197.9, 3.87),
+            unoptimised: Cost(1328.6, 23.31),
         },
     },
     Scenario {
@@ -167,9 +167,9 @@ pub const SCENARIOS: [Scenario; 11] = [
         prompt: Prompt::Short,
         pace: Pace::OneByOne,
         limits: Limits {
-            allocations: Cost(0.0, 0.0),
-            instructions: Cost(0.0, 0.0),
-            unoptimised: Cost(0.0, 0.0),
+            allocations: Cost(103.0, 4.0),
+            instructions: Cost(196.6, 8.15),
+            unoptimised: Cost(1013.3, 30.77),
         },
     },
     Scenario {
@@ -180,9 +180,9 @@ pub const SCENARIOS: [Scenario; 11] = [
         prompt: Prompt::Long,
         pace: Pace::Together,
         limits: Limits {
-            allocations: Cost(0.0, 0.0),
-            instructions: Cost(0.0, 0.0),
-            unoptimised: Cost(0.0, 0.0),
+            allocations: Cost(44.0, 0.0),
+            instructions: Cost(409.6, 0.02),
+            unoptimised: Cost(14047.5, 0.58),
         },
     },
     Scenario {
@@ -193,9 +193,9 @@ pub const SCENARIOS: [Scenario; 11] = [
         prompt: Prompt::Long,
         pace: Pace::Together,
         limits: Limits {
-            allocations: Cost(0.0, 0.0),
-            instructions: Cost(0.0, 0.0),
-            unoptimised: Cost(0.0, 0.0),
+            allocations: Cost(75.0, 0.13),
+            instructions: Cost(462.2, 0.53),
+            unoptimised: Cost(14356.1, 3.08),
         },
     },
     Scenario {
@@ -206,9 +206,9 @@ pub const SCENARIOS: [Scenario; 11] = [
         prompt: Prompt::Short,
         pace: Pace::Together,
         limits: Limits {
-            allocations: Cost(0.0, 0.0),
-            instructions: Cost(0.0, 0.0),
-            unoptimised: Cost(0.0, 0.0),
+            allocations: Cost(69.0, 0.0),
+            instructions: Cost(90.9, 0.04),
+            unoptimised: Cost(543.2, 1.81),
         },
     },
     Scenario {
@@ -219,9 +219,9 @@ pub const SCENARIOS: [Scenario; 11] = [
         prompt: Prompt::Short,
         pace: Pace::Together,
         limits: Limits {
-            allocations: Cost(0.0, 0.0),
-            instructions: Cost(0.0, 0.0),
-            unoptimised: Cost(0.0, 0.0),
+            allocations: Cost(91.0, 0.0),
+            instructions: Cost(134.2, 0.36),
+            unoptimised: Cost(716.9, 2.64),
         },
     },
 ];
