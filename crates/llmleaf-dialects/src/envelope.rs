@@ -137,7 +137,7 @@ impl<D: Decoder> Decoder for Enveloped<D> {
         let length = envelope.inner(frame)?.len();
         let text = envelope.before.len()..envelope.before.len() + length;
         let is_text = length > 0 && frame.data.get(text.clone()).map(skim::plain) == Some(length);
-        if is_text && envelope.pattern.is_none() {
+        if is_text && envelope.pattern.is_none() && frame.raw.len() - length <= LONGEST {
             envelope.pattern = Pattern::of(frame, text, skim::plain);
         }
         is_text.then_some(length)

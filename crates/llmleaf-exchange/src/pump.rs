@@ -440,7 +440,7 @@ impl Pump {
         };
         self.meter.chunks += alike.count;
         self.meter.text(alike.text);
-        // What becomes of them lies in what they have in common: a text has no quotes.
+        // What becomes of them lies in what they have in common: what is looked for has more than one pair of quotes, or is there in all of them.
         let becomes = |frame: Frame| wire.relay(&frame, *usage_added);
         let one = alike.frames().next().map(becomes);
         if matches!(one, Some(Relayed::AsIs)) {

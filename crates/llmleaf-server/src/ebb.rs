@@ -20,6 +20,8 @@ const FOUND: Duration = Duration::from_millis(20);
 const LOOK: Duration = Duration::from_secs(1);
 /// How often one sleeps between two looks when it rests, at most: for its own clocks.
 const RESTS: u64 = 30;
+/// How long it computes between two looks when it rests, at most: one that never sleeps does not rest.
+const BUSY: Duration = Duration::from_millis(50);
 /// So many tasks less are work that has ended, whatever else goes on.
 const FALL: usize = 64;
 
@@ -27,15 +29,18 @@ const FALL: usize = 64;
 #[derive(Debug, Default)]
 struct Ebb {
     slept: u64,
+    busy: Duration,
     tasks: usize,
     /// It worked, and has not been tidied since.
     worked: bool,
 }
 
 impl Ebb {
-    /// Whether it is time to tidy, where it has slept so often so far, and has so many tasks.
-    fn turned(&mut self, slept: u64, tasks: usize) -> bool {
-        let works = slept.saturating_sub(std::mem::replace(&mut self.slept, slept)) > RESTS;
+    /// Whether it is time to tidy, where it has slept so often and computed so long so far, and has so many tasks.
+    fn turned(&mut self, slept: u64, busy: Duration, tasks: usize) -> bool {
+        let sleeps = slept.saturating_sub(std::mem::replace(&mut self.slept, slept));
+        let computes = busy.saturating_sub(std::mem::replace(&mut self.busy, busy));
+        let works = sleeps > RESTS || computes > BUSY;
         let fell = self.tasks.saturating_sub(tasks) >= FALL;
         self.tasks = match fell {
             true => tasks,
@@ -55,7 +60,11 @@ pub async fn tend() {
     loop {
         looks.tick().await;
         let metrics = Handle::current().metrics();
-        if ebb.turned(metrics.worker_park_count(0), metrics.num_alive_tasks()) {
+        let (slept, busy) = (
+            metrics.worker_park_count(0),
+            metrics.worker_total_busy_duration(0),
+        );
+        if ebb.turned(slept, busy, metrics.num_alive_tasks()) {
             tidy().await;
         }
     }
@@ -81,25 +90,31 @@ mod tests {
     #[test]
     fn a_worker_is_tidied_once_when_it_rests_and_whenever_much_has_ended() {
         let mut ebb = Ebb::default();
-        let mut slept = 0;
-        for (times, tasks, turns) in [
-            (10, 5, false),
-            (5000, 1000, false),
-            (5000, 1000, false),
+        let (mut slept, mut busy) = (0, Duration::ZERO);
+        for (times, millis, tasks, turns) in [
+            (10, 9, 5, false),
+            (5000, 9, 1000, false),
+            (5000, 9, 1000, false),
             // It goes on, with less.
-            (5000, 936, true),
-            (5000, 900, false),
-            (20, 900, true),
-            (20, 900, false),
+            (5000, 9, 936, true),
+            (5000, 9, 900, false),
+            (20, 9, 900, true),
+            (20, 9, 900, false),
             // All end at once, while it rests.
-            (30, 5, true),
-            (30, 5, false),
-            (31, 5, false),
-            (30, 5, true),
-            (30, 5, false),
+            (30, 9, 5, true),
+            (30, 9, 5, false),
+            (31, 9, 5, false),
+            (30, 9, 5, true),
+            (30, 9, 5, false),
+            // It has no time to sleep.
+            (2, 990, 5, false),
+            (2, 990, 5, false),
+            (30, 9, 5, true),
         ] {
             slept += times;
-            assert_eq!(ebb.turned(slept, tasks), turns, "{times} {tasks}");
+            busy += Duration::from_millis(millis);
+            let turned = ebb.turned(slept, busy, tasks);
+            assert_eq!(turned, turns, "{times} {millis} {tasks}");
         }
     }
 }

@@ -91,7 +91,10 @@ pub(super) async fn follow<R: Reach, S: Sink>(
     loop {
         let due = instant(around.epoch, memory.pull.due());
         meanwhile(&around, memory, sink, sleep_until(due)).await;
-        let asked = around.reach.get(around.what, memory.pull.etag());
+        // What the file has not got is asked for whole.
+        let is_kept = around.store.is_none() || !around.beside.keeper.is_behind();
+        let etag = memory.pull.etag().filter(|_| is_kept);
+        let asked = around.reach.get(around.what, etag);
         let result = meanwhile(&around, memory, sink, asked).await;
         let was = memory.pull.confirmed();
         digest(&around, memory, sink, result).await;

@@ -21,7 +21,7 @@ pub(super) struct Keeper {
 struct Shelf {
     /// What waits to be kept. There is one at most, however long the disk takes: a later one takes its place.
     next: Mutex<Option<Keep>>,
-    /// The file is not of what is in effect: it could not be written.
+    /// The file is not of what is in effect, as far as is known: it could not be written, or not be confirmed.
     behind: AtomicBool,
 }
 
@@ -69,7 +69,7 @@ impl Keeper {
         }
     }
 
-    /// Whether what is in effect is to be handed over again with its next confirmation.
+    /// Whether what is in effect is to be handed over again: the file has not got it, so that it is to be asked for as if nothing were known.
     pub fn is_behind(&self) -> bool {
         self.shelf.behind.load(Ordering::Relaxed)
     }
@@ -95,7 +95,12 @@ impl Shelf {
             }
             // What the file has was not confirmed.
             None if is_left || was_behind => return,
-            None => keep.store.confirm(what, at),
+            None => {
+                let kept = keep.store.confirm(what, at);
+                // It is not there any more, or another folder is to be written to.
+                self.behind.store(kept.is_err(), Ordering::Relaxed);
+                kept
+            }
         };
         match kept {
             Err(error) if !was_behind => {
@@ -173,5 +178,10 @@ mod tests {
         keeper.disk.run(|| ()).await;
         assert_eq!(kept(&folder), Some(("third".to_owned(), 70)));
         assert!(!keeper.is_behind());
+        // A file that is gone is not confirmed, but asked for.
+        std::fs::remove_file(folder.0.join("identity.snapshot")).expect("it was there");
+        keeper.keep(keep(&folder, None, 80, &plan));
+        keeper.disk.run(|| ()).await;
+        assert!(keeper.is_behind());
     }
 }

@@ -185,3 +185,40 @@ async fn g4_no_pull_waits_for_what_another_one_reads() {
     })
     .await;
 }
+
+/// A controller that says that nothing has changed is not what keeps a file from being written that a disk once refused.
+#[tokio::test(start_paused = true)]
+async fn g1_what_a_disk_refused_is_kept_when_it_takes_it_again() {
+    let folder = Folder::new("refused");
+    let key = Key::new("a");
+    let body = roster(&[key.row("a")]);
+    let plan = Plan {
+        identity: every(30),
+        state: Some(folder.0.clone()),
+        ..Plan::default()
+    };
+    let tagged = script(move |_, known| {
+        let answer = Answer {
+            status: if known.is_some() { 304 } else { 200 },
+            etag: Some("\"1\"".to_owned()),
+            ..Answer::default()
+        };
+        let body = known.map_or(&*body, |_| "");
+        Ok((answer, Bytes::from(body.to_owned())))
+    });
+    // No folder can be made where a file is.
+    std::fs::write(&folder.0, b"in the way").expect("written");
+    play(plan, tagged, async |node| {
+        node.tried.await.expect("asked for");
+        assert!(key.may(&node.authenticator));
+        tokio::time::sleep(Duration::from_secs(90)).await;
+        std::fs::remove_file(&folder.0).expect("it was there");
+        let kept = folder.0.join("identity.snapshot");
+        soon(|| kept.exists()).await;
+        // And once more where somebody takes it away.
+        std::fs::remove_file(&kept).expect("it was there");
+        soon(|| kept.exists()).await;
+        assert!(key.may(&node.authenticator));
+    })
+    .await;
+}

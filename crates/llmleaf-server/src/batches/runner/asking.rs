@@ -42,6 +42,8 @@ pub(super) async fn item(
 ) -> Option<(u16, Bytes)> {
     let mut patience = Patience::default();
     let mut orders = runner.orders.clone();
+    // How often its model led nowhere.
+    let mut lost = 0;
     loop {
         let asked = once(runner, batch, sheet, gone, body.clone()).await;
         let owner = &*sheet.owner;
@@ -57,10 +59,13 @@ pub(super) async fn item(
             Asked::Nowhere(model, ..) => Some(model.clone()),
             _ => None,
         };
+        lost += u32::from(nowhere.is_some());
         let pause = match patience.after(asked) {
             Ok(pause) => pause,
             Err(answered) => {
-                nowhere.into_iter().for_each(|model| gone.add(model));
+                // Unless it was waited for something else.
+                let waited = nowhere.filter(|_| lost > RETRIES);
+                waited.into_iter().for_each(|model| gone.add(model));
                 return Some(answered);
             }
         };
