@@ -37,6 +37,9 @@ pub const AT_ONCE: usize = 16;
 const ROUND: Duration = Duration::from_secs(30);
 /// How often a batch is looked at for its end, and told how far it is.
 const LOOK: Duration = Duration::from_millis(500);
+/// How often requests that a disk cannot read are read once more, and how long it has until then each time.
+const REREADS: u32 = 5;
+const REREAD: Duration = Duration::from_secs(60);
 
 /// Runs batches until told to stop.
 pub fn run(
@@ -160,6 +163,15 @@ fn keep_of(known: &mut HashSet<String>, ids: &[String]) {
     known.retain(|id| ids.binary_search(id).is_ok());
 }
 
+/// The requests of a batch; none where they are gone.
+fn input(store: &Store, id: &str) -> io::Result<Option<Box<dyn BufRead>>> {
+    match File::open(store.input(id)) {
+        Ok(file) => Ok(Some(Box::new(BufReader::new(file)))),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
 /// A batch that runs.
 struct Run {
     id: String,
@@ -167,8 +179,11 @@ struct Run {
     journal: Journal,
     done: HashSet<String>,
     state: State,
-    /// None where it is gone.
+    /// None where it is gone, or could not be read.
     input: Option<Box<dyn BufRead>>,
+    /// How often it is read again where that fails, and whether it just has.
+    rereads: u32,
+    fails: bool,
     /// Requests that could be read of it, with a result or without.
     read: u64,
     gone: Gone,
@@ -191,11 +206,7 @@ impl Run {
         })?;
         let begun = store.state(id).begun;
         state.begun = begun.or(Some(unix_now().as_secs()));
-        let input = match File::open(store.input(id)) {
-            Ok(file) => Some(Box::new(BufReader::new(file)) as Box<dyn BufRead>),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-            Err(error) => return Err(error),
-        };
+        let input = input(store, id)?;
         Ok(Self {
             id: id.to_owned(),
             sheet: sheet.clone(),
@@ -203,6 +214,8 @@ impl Run {
             done,
             state,
             input,
+            rereads: REREADS,
+            fails: false,
             read: 0,
             gone: Gone::default(),
             told: Instant::now(),
@@ -228,6 +241,14 @@ impl Run {
                     // Whoever asks for the end of what is done already is too late.
                     _ if all => self.close(&runner, End::Completed)?,
                     Some(end) => self.close(&runner, end)?,
+                    None if exhausted && self.fails && self.rereads > 0 => {
+                        let stops = runner.orders.wait_for(|order| *order != Order::Run);
+                        // It is looked at below whether the process is to end.
+                        let _ = tokio::time::timeout(REREAD, stops).await;
+                        self.reread(&runner.store);
+                        exhausted = false;
+                        continue;
+                    }
                     None if exhausted && self.is_rest_lost() => {
                         self.close(&runner, End::Failed)?;
                     }
@@ -290,9 +311,19 @@ impl Run {
         next.unwrap_or_else(|error| {
             let batch = &*self.id;
             tracing::error!(batch, %error, "requests of a batch cannot be read");
+            self.fails = true;
             self.input = None;
             None
         })
+    }
+
+    /// Begins to read its requests once more: a disk may be back, and what has a result is passed over.
+    fn reread(&mut self, store: &Store) {
+        self.rereads -= 1;
+        self.read = 0;
+        let input = input(store, &self.id);
+        self.fails = input.is_err();
+        self.input = input.unwrap_or_default();
     }
 
     /// Whether all that could be read of its requests has a result, and there were more: a disk has lost those, and nobody can ask them.

@@ -137,6 +137,20 @@ fn m3_a_disk_that_fails_takes_no_request_along_that_is_on_its_way() {
 }
 
 #[test]
+fn m3_what_a_disk_reads_later_is_asked_later() {
+    simulated(async {
+        let node = Node::new("later");
+        let input = Cursor::new(requests("echo/m", 3)).chain(BufReader::new(Damaged));
+        let run = node.run(5, input);
+        let whole = requests("echo/m", 5);
+        std::fs::write(node.runner.store.input(BATCH), whole).expect("it is written");
+        let finished = run.finish(node.runner.clone()).await;
+        assert!(finished.expect("it ends"));
+        assert_eq!(node.end(), (Some(End::Completed), 5, 0));
+    });
+}
+
+#[test]
 fn m3_a_model_that_is_gone_is_waited_for_once() {
     simulated(async {
         let node = Node::new("gone");
