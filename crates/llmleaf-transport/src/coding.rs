@@ -109,7 +109,7 @@ impl Chunked {
         let mut found = Decoded::default();
         while self.state != State::Done {
             if let State::Data(left) = self.state {
-                let there = bytes.len().saturating_sub(found.used);
+                let there = bytes.len() - found.used;
                 let length = usize::try_from(left).map_or(there, |left| left.min(there));
                 if length == 0 {
                     break;

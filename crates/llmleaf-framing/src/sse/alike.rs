@@ -58,28 +58,7 @@ impl Pattern {
     fn around(&self) -> usize {
         self.before.len() + self.after.len()
     }
-}
 
-/// Events of one pattern that came one behind the other.
-#[derive(Debug)]
-pub struct Alike<'p> {
-    /// Their exact bytes.
-    pub raw: Bytes,
-    /// How many they are.
-    pub count: u64,
-    /// Bytes of their texts.
-    pub text: usize,
-    pattern: &'p Pattern,
-}
-
-/// What is at the beginning of some bytes.
-pub(super) struct Found {
-    pub length: usize,
-    count: u64,
-    text: usize,
-}
-
-impl Pattern {
     /// The events of this pattern at the beginning of these bytes, none of them longer than `limit`.
     pub(super) fn find(&self, bytes: &[u8], limit: usize) -> Option<Found> {
         let (mut length, mut text, mut count) = (0, 0, 0);
@@ -100,6 +79,25 @@ impl Pattern {
             text,
         })
     }
+}
+
+/// Events of one pattern that came one behind the other.
+#[derive(Debug)]
+pub struct Alike<'p> {
+    /// Their exact bytes.
+    pub raw: Bytes,
+    /// How many they are.
+    pub count: u64,
+    /// Bytes of their texts.
+    pub text: usize,
+    pattern: &'p Pattern,
+}
+
+/// What is at the beginning of some bytes.
+pub(super) struct Found {
+    pub length: usize,
+    count: u64,
+    text: usize,
 }
 
 impl<'p> Alike<'p> {
